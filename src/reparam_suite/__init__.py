@@ -1,0 +1,1 @@
+"""Gradient estimators for latent-variable models: train, measure, compare."""
