@@ -1,1 +1,19 @@
-"""..."""
+"""Figures of data, latents and training, each a matplotlib Figure made from plain arrays."""
+
+from reparam_suite.figures.codes import code_use
+from reparam_suite.figures.curves import gradient_variance, training_curves
+from reparam_suite.figures.images import latent_traversal, prior_samples, reconstructions
+from reparam_suite.figures.style import COLOURS, STYLE, WIDTH, styled
+
+__all__ = [
+    "COLOURS",
+    "STYLE",
+    "WIDTH",
+    "code_use",
+    "gradient_variance",
+    "latent_traversal",
+    "prior_samples",
+    "reconstructions",
+    "styled",
+    "training_curves",
+]
