@@ -1,1 +1,40 @@
-"""..."""
+"""Gradient estimators for E_q[f(z)]: one contract, one family of estimators per file."""
+
+from reparam_suite.estimators.base import (
+    Estimate,
+    Expectation,
+    GradientEstimator,
+    Integrand,
+    carry,
+    only_through,
+)
+from reparam_suite.estimators.baselines import Baseline, Learned, LeaveOneOut, MovingAverage, NoBaseline
+from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
+from reparam_suite.estimators.exact import Enumeration
+from reparam_suite.estimators.pathwise import Pathwise, StickTheLanding
+from reparam_suite.estimators.relaxation import GumbelSoftmax
+from reparam_suite.estimators.score_function import ScoreFunction
+from reparam_suite.estimators.straight_through import StraightThrough
+
+__all__ = [
+    "Average",
+    "Baseline",
+    "Bound",
+    "Enumeration",
+    "Estimate",
+    "Expectation",
+    "GradientEstimator",
+    "GumbelSoftmax",
+    "Integrand",
+    "Learned",
+    "LeaveOneOut",
+    "LogMeanExp",
+    "MovingAverage",
+    "NoBaseline",
+    "Pathwise",
+    "ScoreFunction",
+    "StickTheLanding",
+    "StraightThrough",
+    "carry",
+    "only_through",
+]

@@ -1,0 +1,99 @@
+"""Estimators that differentiate through the sample, z = T(eps, phi)."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, MultivariateNormal, Normal
+
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator
+from reparam_suite.estimators.bounds import Average, LogMeanExp
+from reparam_suite.variational import frozen
+
+
+@final
+class Pathwise(GradientEstimator):
+    """The reparameterization trick: z = loc + scale eps, or loc + L eps, and ordinary backpropagation.
+
+    grad_phi bound(f(T(eps_k, phi), q))                                              [*B]
+
+    Unbiased; f differentiable in z. K evaluations of f.
+    Kingma & Welling (2014), arXiv 1312.6114, eq. 4; Rezende et al. (2014), arXiv 1401.4082.
+
+    Args:
+        num_samples: K, samples a datum.
+
+    Raises:
+        ValueError: if `num_samples` is below 1.
+    """
+
+    families = (Normal, MultivariateNormal)
+    bounds = (Average, LogMeanExp)
+    differentiates_f = True
+    unbiased = True
+
+    def __init__(self, *, num_samples: int = 1) -> None:
+        super().__init__(num_samples=num_samples)
+
+    def draw(self, q: Distribution) -> Tensor:
+        """K samples that carry the gradient of q's parameters, `[K, *B, D]`."""
+        return q.rsample((self.num_samples,))
+
+    def estimate(self, target: Expectation) -> Estimate:
+        """The bound at reparameterized samples; log q inside f is differentiated like the rest."""
+        z = self.draw(target.q)
+        objective = target.bound.value(target.f(z, target.q))
+        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
+
+
+@final
+class StickTheLanding(GradientEstimator):
+    """The path derivative: log q inside f is differentiated through z alone. On LogMeanExp this is DReG.
+
+    sum_k w_k d f(z_k, frozen q) / d z_k  d z_k / d phi,  w_k the path weight of the bound       [*B]
+
+    Unbiased for phi and theta; f differentiable in z; its noise vanishes where q is the exact posterior.
+    K evaluations of f.
+    Roeder, Wu & Duvenaud (2017), arXiv 1703.09194, eq. 7; Tucker et al. (2019), arXiv 1810.04152, eq. 8.
+
+    Args:
+        num_samples: K, samples a datum.
+
+    Raises:
+        ValueError: if `num_samples` is below 1.
+    """
+
+    families = (Normal, MultivariateNormal)
+    bounds = (Average, LogMeanExp)
+    admits_exact = False
+    differentiates_f = True
+    unbiased = True
+
+    def __init__(self, *, num_samples: int = 1) -> None:
+        super().__init__(num_samples=num_samples)
+
+    def draw(self, q: Distribution) -> Tensor:
+        """K samples that carry the gradient of q's parameters, `[K, *B, D]`."""
+        return q.rsample((self.num_samples,))
+
+    def estimate(self, target: Expectation) -> Estimate:
+        """The bound at reparameterized samples and frozen q.
+
+        theta's gradient weighs f_k by the derivative of the bound, phi's by the path weight. Where the two differ, the
+        gradient that reaches z_k is rescaled on its way back, so that one backward pass serves both.
+        """
+        z = self.draw(target.q)
+        if target.bound.score_vanishes:
+            objective = target.bound.value(target.f(z, frozen(target.q)))
+            return Estimate(objective=objective, control_loss=objective.new_zeros(()))
+        rescale: list[Tensor] = []
+        if z.requires_grad:
+            z = z * 1.0  # a node of its own, whose gradient is nobody else's
+            z.register_hook(lambda gradient: gradient * rescale[0])
+        f = target.f(z, frozen(target.q))
+        objective = target.bound.value(f)
+        (value_weight,) = torch.autograd.grad(objective.sum(), f, retain_graph=True)
+        # Where a weight underflows to 0 its path weight has done so too: the ratio is then 0.
+        ratio = target.bound.path_weight(f.detach()) / value_weight.clamp_min(torch.finfo(f.dtype).tiny)
+        rescale.append(ratio.reshape(*ratio.shape, *(1,) * (z.dim() - ratio.dim())))
+        return Estimate(objective=objective, control_loss=objective.new_zeros(()))

@@ -1,0 +1,15 @@
+"""The shapes of the contract by name: K samples, `*B` any batch shape. The tests enforce them."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+Samples = Float[Tensor, "K *event"]
+"""z, `[K, *B, D]` or `[K, *B, D, C]`."""
+
+Values = Float[Tensor, "K *B"]
+"""One number a sample and datum, in nats."""
+
+PerDatum = Float[Tensor, "*B"]
+"""One number a datum, in nats."""
+
+Scalar = Float[Tensor, ""]

@@ -1,0 +1,244 @@
+"""Variational families: parameter tensors in, a `torch.distributions` object out.
+
+Every distribution made here has batch_shape `[*B]` and event_shape `[D]`, or `[D, C]` for one-hot categorical latents.
+Shapes are checked here, once; the distributions themselves are made with `validate_args=False`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Bernoulli, Distribution, Independent, MultivariateNormal, Normal
+from torch.distributions import OneHotCategorical as TorchOneHotCategorical
+from torch.distributions.kl import kl_divergence as torch_kl_divergence
+
+
+@final
+class OneHotCategorical(TorchOneHotCategorical):
+    """One-hot categorical whose log-density is defined, and differentiable, off the corners of the simplex.
+
+    log q(z) = sum_c z_c log pi_c                                                     [*B] for z of [*B, C]
+
+    PyTorch's own takes the argmax of z, which loses the gradient of a relaxed sample.
+    """
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The log-probability of `value`, linear in it."""
+        return (value * self.logits).sum(-1)
+
+    def expand(self, batch_shape: Any, _instance: Distribution | None = None) -> "OneHotCategorical":
+        """The same distribution with a larger batch shape."""
+        shape = torch.Size(batch_shape) + self.event_shape
+        return OneHotCategorical(logits=self.logits.expand(shape), validate_args=False)
+
+
+# What each family is made from: the parameters that carry its gradient.
+_PARAMETERS: Mapping[type[Distribution], tuple[str, ...]] = {
+    Normal: ("loc", "scale"),
+    MultivariateNormal: ("loc", "scale_tril"),
+    Bernoulli: ("logits",),
+    OneHotCategorical: ("logits",),
+}
+
+
+def family(q: Distribution) -> type[Distribution]:
+    """The family of `q`: the class of its factors, `Independent` taken off."""
+    return type(q.base_dist) if isinstance(q, Independent) else type(q)
+
+
+def parameters(q: Distribution) -> dict[str, Tensor]:
+    """The variational parameters of `q` by name, each `[*B, ...]`: loc and scale, say, or logits.
+
+    Raises:
+        TypeError: if the family is not one that the suite knows.
+    """
+    base = q.base_dist if isinstance(q, Independent) else q
+    if type(base) not in _PARAMETERS:
+        known = ", ".join(sorted(each.__name__ for each in _PARAMETERS))
+        raise TypeError(f"unknown variational family {type(base).__name__}; known are {known}")
+    return {name: getattr(base, name) for name in _PARAMETERS[type(base)]}
+
+
+def with_parameters(q: Distribution, change: Callable[[Tensor], Tensor]) -> Distribution:
+    """The distribution `q` with `change` applied to each of its parameters."""
+    changed = {name: change(value) for name, value in parameters(q).items()}
+    make: Callable[..., Distribution] = family(q)
+    base = make(**changed, validate_args=False)
+    if isinstance(q, Independent):
+        return Independent(base, q.reinterpreted_batch_ndims, validate_args=False)
+    return base
+
+
+def frozen(q: Distribution) -> Distribution:
+    """The distribution `q` with its parameters cut off from the graph."""
+    return with_parameters(q, Tensor.detach)
+
+
+def kl_divergence(q: Distribution, p: Distribution) -> Tensor:
+    """KL(q || p) in nats, `[*B]`, in closed form; also for a full-covariance q and a factorised normal p."""
+    if family(q) is MultivariateNormal and family(p) is Normal:
+        ours, theirs = parameters(q), parameters(p)
+        precision = theirs["scale"].square().reciprocal()
+        second_moment = ours["scale_tril"].square().sum(-1) + (ours["loc"] - theirs["loc"]).square()
+        log_determinant = ours["scale_tril"].diagonal(dim1=-2, dim2=-1).log()
+        terms = 0.5 * (second_moment * precision - 1.0) + theirs["scale"].log() - log_determinant
+        return terms.sum(-1)
+    return torch_kl_divergence(q, p)
+
+
+def normal(loc: Tensor, scale: Tensor) -> Distribution:
+    """D independent normals, from loc and scale of `[*B, D]`."""
+    return Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
+
+
+def multivariate_normal(loc: Tensor, scale_tril: Tensor) -> Distribution:
+    """A normal with covariance L L^T, from loc `[*B, D]` and its Cholesky factor L `[*B, D, D]`."""
+    return MultivariateNormal(loc, scale_tril=scale_tril, validate_args=False)
+
+
+def bernoulli(logits: Tensor) -> Distribution:
+    """D independent bits, from logits `[*B, D]`."""
+    return Independent(Bernoulli(logits=logits, validate_args=False), 1, validate_args=False)
+
+
+def categorical(logits: Tensor) -> Distribution:
+    """D independent one-hot categoricals of C classes, from logits `[*B, D, C]`."""
+    return Independent(OneHotCategorical(logits=logits, validate_args=False), 1, validate_args=False)
+
+
+class Posterior(ABC):
+    """How an encoder's output becomes q(z|x), and what the latents look like."""
+
+    family: ClassVar[type[Distribution]]
+
+    @abstractmethod
+    def num_parameters(self, latent_size: int) -> int:
+        """How many numbers the encoder has to give for D = `latent_size` latents."""
+
+    @abstractmethod
+    def event_shape(self, latent_size: int) -> tuple[int, ...]:
+        """The shape of one z: `(D,)` or `(D, C)`."""
+
+    @abstractmethod
+    def distribution(self, raw: Tensor, latent_size: int) -> Distribution:
+        """q(z|x), batch_shape `[*B]`, from the encoder's output `[*B, num_parameters]`.
+
+        Raises:
+            ValueError: if the last axis of `raw` is of another length.
+        """
+
+    def _checked(self, raw: Tensor, latent_size: int) -> Tensor:
+        expected = self.num_parameters(latent_size)
+        if raw.shape[-1] != expected:
+            raise ValueError(
+                f"{type(self).__name__} with {latent_size} latents takes {expected} parameters a datum, "
+                f"got {raw.shape[-1]}"
+            )
+        return raw
+
+
+class GaussianPosterior(Posterior):
+    """A posterior over D real latents."""
+
+    def event_shape(self, latent_size: int) -> tuple[int, ...]:
+        """`(D,)`."""
+        return (latent_size,)
+
+
+@final
+class DiagonalNormal(GaussianPosterior):
+    """N(loc, diag(scale^2)), scale = softplus(raw)."""
+
+    family = Normal
+
+    def num_parameters(self, latent_size: int) -> int:
+        """D for loc and D for scale."""
+        return 2 * latent_size
+
+    def distribution(self, raw: Tensor, latent_size: int) -> Distribution:
+        """D independent normals."""
+        loc, scale = self._checked(raw, latent_size).chunk(2, dim=-1)
+        return normal(loc, _positive(scale))
+
+
+@final
+class FullCovarianceNormal(GaussianPosterior):
+    """N(loc, L L^T), L lower-triangular with diagonal softplus(raw)."""
+
+    family = MultivariateNormal
+
+    def num_parameters(self, latent_size: int) -> int:
+        """D for loc, D for the diagonal of L and D (D - 1) / 2 below it."""
+        return 2 * latent_size + latent_size * (latent_size - 1) // 2
+
+    def distribution(self, raw: Tensor, latent_size: int) -> Distribution:
+        """A normal with a covariance of its own for each datum."""
+        loc, diagonal, below = self._checked(raw, latent_size).split(
+            [latent_size, latent_size, latent_size * (latent_size - 1) // 2], dim=-1
+        )
+        row, column = torch.tril_indices(latent_size, latent_size, offset=-1, device=raw.device)
+        scale_tril = torch.diag_embed(_positive(diagonal))
+        scale_tril[..., row, column] = below
+        return multivariate_normal(loc, scale_tril)
+
+
+class DiscretePosterior(Posterior):
+    """A posterior over D latents that take finitely many values."""
+
+
+@final
+class FactorizedBernoulli(DiscretePosterior):
+    """D independent bits, given by their logits."""
+
+    family = Bernoulli
+
+    def num_parameters(self, latent_size: int) -> int:
+        """D logits."""
+        return latent_size
+
+    def event_shape(self, latent_size: int) -> tuple[int, ...]:
+        """`(D,)`."""
+        return (latent_size,)
+
+    def distribution(self, raw: Tensor, latent_size: int) -> Distribution:
+        """D independent bits."""
+        return bernoulli(self._checked(raw, latent_size))
+
+
+@final
+class FactorizedCategorical(DiscretePosterior):
+    """D independent categoricals of C classes, one-hot, given by their logits.
+
+    Args:
+        num_classes: C, the number of values that each latent can take.
+
+    Raises:
+        ValueError: if `num_classes` is below 2.
+    """
+
+    family = OneHotCategorical
+
+    def __init__(self, *, num_classes: int = 10) -> None:
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be at least 2, got {num_classes}")
+        self.num_classes = num_classes
+
+    def num_parameters(self, latent_size: int) -> int:
+        """D C logits."""
+        return latent_size * self.num_classes
+
+    def event_shape(self, latent_size: int) -> tuple[int, ...]:
+        """`(D, C)`."""
+        return (latent_size, self.num_classes)
+
+    def distribution(self, raw: Tensor, latent_size: int) -> Distribution:
+        """D independent one-hot categoricals."""
+        return categorical(self._checked(raw, latent_size).unflatten(-1, (latent_size, self.num_classes)))
+
+
+def _positive(raw: Tensor) -> Tensor:
+    # softplus underflows to 0 for very negative input; a scale of 0 has no log-density.
+    return F.softplus(raw).clamp_min(torch.finfo(raw.dtype).tiny ** 0.25)
