@@ -1,0 +1,83 @@
+"""The schema of a tracking database: created or migrated in one process, whoever else starts at the same time."""
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+# Seconds that a sqlite file may be locked by others before it counts as unusable.
+_SQLITE_TIMEOUT = 10
+
+
+def prepare(uri: str, *, sqlite_file: Path | None, lock_file: Path, artifact_location: str) -> None:
+    """Brings the database at `uri` to MLflow's present schema, and to life: its default experiment exists.
+
+    MLflow alone breaks a fresh database for good when two processes open it at once. Here the first one in does the
+    work under a lock. A sqlite file gets its final name when it is complete; before a migration it is copied.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with _locked(lock_file):
+        if sqlite_file is not None and (not sqlite_file.exists() or sqlite_file.stat().st_size == 0):
+            _create(sqlite_file)
+        elif sqlite_file is not None:
+            _migrate(sqlite_file)
+        SqlAlchemyStore(uri, artifact_location)
+
+
+def check_sqlite_file(file: Path) -> None:
+    """Finds out whether an existing file is a sqlite database that can be written.
+
+    Raises:
+        sqlite3.Error: if it is not.
+    """
+    with closing(sqlite3.connect(file, timeout=_SQLITE_TIMEOUT)) as connection:
+        connection.execute("PRAGMA schema_version")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.rollback()
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # freed by the system when the process dies
+        yield
+
+
+def _create(file: Path) -> None:
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    # A process killed in the middle leaves this name only, and the next one starts anew.
+    unfinished = file.with_name(file.name + ".creating")
+    for leftover in (unfinished, unfinished.with_name(unfinished.name + "-journal")):
+        with suppress(FileNotFoundError):
+            leftover.unlink()
+    engine = create_sqlalchemy_engine(f"sqlite:///{unfinished}")
+    try:
+        _initialize_tables(engine)
+    finally:
+        engine.dispose()
+    os.replace(unfinished, file)
+
+
+def _migrate(file: Path) -> None:
+    from mlflow.store.db.utils import (
+        _get_latest_schema_revision,
+        _get_schema_version,
+        _upgrade_db,
+        create_sqlalchemy_engine,
+    )
+
+    engine = create_sqlalchemy_engine(f"sqlite:///{file}")
+    try:
+        version = _get_schema_version(engine)
+        if version in (None, _get_latest_schema_revision()):  # None: no tables of MLflow's yet
+            return
+        shutil.copy2(file, file.with_name(f"{file.name}.{version}.{int(time.time())}"))
+        _upgrade_db(engine)
+    finally:
+        engine.dispose()

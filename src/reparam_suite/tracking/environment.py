@@ -1,0 +1,79 @@
+"""What a run needs to be told apart and reproduced: its name, and tags about code, versions and process."""
+
+import getpass
+import os
+import platform
+import socket
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from reparam_suite.tracking.redaction import redact
+
+_PACKAGES = ("reparam_suite", "torch", "lightning", "mlflow")
+
+
+def run_name(model: str, estimator: str, dataset: str, seed: int) -> str:
+    """The name of a run; MLflow's own names come from `random` and are all equal after seeding.
+
+    >>> run_name("GaussianVAE", "Pathwise", "Digits", 0)
+    'GaussianVAE-Pathwise-Digits-0'
+    """
+    return f"{model}-{estimator}-{dataset}-{seed}"
+
+
+def environment_tags() -> dict[str, str]:
+    """Tags of this process: git commit, versions, and host, pid and start time, by which a dead run is known."""
+    tags = {
+        "version.python": platform.python_version(),
+        "process.host": socket.gethostname(),
+        "process.pid": str(os.getpid()),
+        "process.started": f"{psutil.Process().create_time():.2f}",
+        # Names which the MLflow UI shows in columns of its own.
+        "mlflow.user": _user(),
+        "mlflow.source.name": Path(sys.argv[0]).name or "python",
+        "mlflow.source.type": "LOCAL",
+    }
+    for package in _PACKAGES:
+        try:
+            tags[f"version.{package}"] = version(package)
+        except PackageNotFoundError:
+            tags[f"version.{package}"] = "not installed"
+    return {key: redact(value) for key, value in (tags | _git_tags()).items()}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a uid without a name
+        return str(os.getuid())
+
+
+def _git_tags() -> dict[str, str]:
+    # ls-files: a package installed into a .venv inside somebody's checkout is not that checkout's code.
+    if _git("ls-files", "--error-unmatch", __file__) is None or (commit := _git("rev-parse", "HEAD")) is None:
+        return {}
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "git.commit": commit,
+        "git.dirty": str(bool(changes)).lower(),
+        "mlflow.source.git.commit": commit,
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):  # no git, or a file system that hangs
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None

@@ -1,0 +1,306 @@
+"""One MLflow run, written to by Lightning and by us."""
+
+import atexit
+import json
+import os
+import re
+import shutil
+import sys
+import time
+import warnings
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, final
+
+from lightning.pytorch.loggers import Logger
+from torch import Tensor, nn
+
+from reparam_suite.tracking import exported_model
+from reparam_suite.tracking.outbox import Entry, Outbox, Rejected
+from reparam_suite.tracking.records import (
+    Artifact,
+    Dataset,
+    Destination,
+    End,
+    LoggedModel,
+    Parameters,
+    Point,
+    Record,
+    Status,
+    Tags,
+    flattened,
+    local_directory,
+    send_points,
+)
+from reparam_suite.tracking.redaction import redact
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow.entities import Run
+
+# Seconds that the end of a run waits for a store that does not answer.
+PATIENCE = 10.0
+
+# MLflow's limits, in characters, and its rule for names.
+_LONGEST_NAME, _LONGEST_PARAMETER, _LONGEST_TAG = 250, 6000, 8000
+_NAME = re.compile(r"[\w./ :-]+")
+
+
+@final
+class RunLogger(Logger):
+    """An MLflow run. Nothing here waits for the store, save `flush` and the ends of training and of the run.
+
+    Metrics, tags and files go to an `Outbox`. Files are copied first, to `root`/spool/`run_id`. What could not be
+    delivered when the run ends is written to `root`/spool/`run_id`.jsonl.
+
+    Made by `Store.start_run` and `Store.resume_run`. `close` ends the run; a process that exits without it leaves
+    the run FAILED, or KILLED after Ctrl-C.
+    """
+
+    def __init__(self, *, destination: Destination, run: "Run", experiment: str, store: str, root: Path) -> None:
+        self._to = destination
+        self._run_name = run.info.run_name or destination.run_id
+        self._experiment = experiment
+        self._store = redact(store)
+        self._root = root.absolute()  # the working directory may change
+        self._parameters: dict[str, str] = dict(run.data.params)
+        self._names: set[str] = set()
+        self._numbers = count()
+        self._failed = False
+        self._ended = False
+        self._pid = os.getpid()
+        self._outbox = Outbox(deliver=self._deliver, name=f"tracking store {self._store}")
+        atexit.register(self._at_exit)
+
+    @property
+    def run_id(self) -> str:
+        """MLflow's id of the run."""
+        return self._to.run_id
+
+    @property
+    def run_name(self) -> str:
+        """The name of the run."""
+        return self._run_name
+
+    @property
+    def name(self) -> str:
+        """The experiment: what Lightning calls a logger's name."""
+        return self._experiment
+
+    @property
+    def version(self) -> str:
+        """The run's id: what Lightning calls a version."""
+        return self.run_id
+
+    @property
+    def experiment_id(self) -> str:
+        """MLflow's id of the experiment."""
+        return self._to.experiment_id
+
+    @property
+    def save_dir(self) -> str:
+        """The directory of everything that runs leave on this machine."""
+        return str(self._root)
+
+    @property
+    def artifact_uri(self) -> str:
+        """Where the run's artifacts are."""
+        return self._to.artifact_uri
+
+    @property
+    def artifact_dir(self) -> Path | None:
+        """The directory of the run's artifacts, if it is on this machine."""
+        return local_directory(self._to.artifact_uri)
+
+    def log_metrics(self, metrics: Mapping[str, float | Tensor], step: int | None = None) -> None:
+        """Records numbers at a step. NaN stays NaN; MLflow stores an infinity as +-1.797e308.
+
+        Raises:
+            ValueError: if MLflow does not allow a name.
+        """
+        if not self._names.issuperset(metrics):
+            for name in metrics:
+                _check_name(name)
+            self._names.update(metrics)
+        now = int(time.time() * 1000)
+        at = 0 if step is None else step
+        self._outbox.put([Point(name, float(value), now, at) for name, value in metrics.items()])
+
+    def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *_: Any, **__: Any) -> None:
+        """Records parameters, nested ones with dots. One that changed keeps its value; a tag tells the new one."""
+        values = vars(params) if isinstance(params, Namespace) else params
+        texts = parameter_texts(values)
+        new = {key: text for key, text in texts.items() if key not in self._parameters}
+        changed = {
+            f"changed.{key}"[:_LONGEST_NAME]: text
+            for key, text in texts.items()
+            if self._parameters.get(key, text) != text
+        }
+        self._parameters |= new
+        if new:
+            self._outbox.put([Parameters(new)], urgent=True)
+        if changed:
+            self.set_tags(changed)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets tags."""
+        values = {key: redact(str(value))[:_LONGEST_TAG] for key, value in tags.items()}
+        self._outbox.put([Tags(values)], urgent=True)
+
+    def log_artifact(self, path: Path | str, directory: str | None = None) -> None:
+        """Copies the file now and records the copy, as `directory`/name.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+        """
+        source = Path(path)
+        name = f"{directory}/{source.name}" if directory else source.name
+        if not source.is_file():
+            raise FileNotFoundError(f"there is no file {source} to record as an artifact")
+        self._stage(name, lambda staged: shutil.copyfile(source, staged))
+
+    def log_text(self, text: str, name: str) -> None:
+        """Records a text file called `name`, which may have directories."""
+        self._stage(name, lambda staged: staged.write_text(redact(text), encoding="utf-8"))
+
+    def log_dict(self, values: Mapping[str, Any], name: str) -> None:
+        """Records a mapping as JSON."""
+        self.log_text(json.dumps(values, indent=2, default=str) + "\n", _with_suffix(name, ".json"))
+
+    def log_figure(self, figure: "Figure", name: str) -> None:
+        """Records a matplotlib figure as PNG and closes it."""
+        from matplotlib import pyplot as plt
+
+        self._stage(_with_suffix(name, ".png"), lambda staged: figure.savefig(staged, format="png"))
+        plt.close(figure)
+
+    def log_dataset(self, name: str, digest: str, source: str, sizes: Mapping[str, int], context: str) -> None:
+        """Records which data the run used.
+
+        Args:
+            name: of the dataset.
+            digest: of its contents; MLflow keeps 36 characters.
+            source: a path or URL.
+            sizes: the number of data per split.
+            context: what it was used for, "training" say.
+        """
+        self._outbox.put([Dataset(name, digest[:36], redact(source), dict(sizes), context)], urgent=True)
+
+    def log_model(self, module: nn.Module, example: Tensor, name: str = "model") -> None:
+        """Records a module for `mlflow.pytorch.load_model("runs:/RUN_ID/NAME")`, as a traced graph, without pickle.
+
+        Args:
+            module: x [B, P] -> a tensor, or a mapping or tuple of tensors; deterministic.
+            example: [B, P], float32.
+            name: of the model.
+        """
+        staged = self._staging_directory() / name
+        exported_model.save(module, example, staged)
+        self._outbox.put([LoggedModel(staged, name)], urgent=True)
+
+    def save(self) -> None:
+        """Lightning calls it now and then; the thread that sends needs no reminder."""
+
+    def flush(self, timeout: float = PATIENCE) -> bool:
+        """Waits until everything is in the store; False if that took longer than `timeout` seconds."""
+        return self._outbox.flush(timeout)
+
+    def finalize(self, status: str) -> None:
+        """Sends everything, and remembers a failure. Lightning calls it while there is more to record: see `close`."""
+        self._failed |= status not in ("success", "finished")
+        if not self._outbox.failing:  # the end of the run will wait for a store that is away; once is enough
+            self.flush()
+
+    def close(self, status: Status) -> None:
+        """Sends everything and ends the run. The first status counts, but a failure seen before is no success.
+
+        Waits `PATIENCE` seconds at most for a store that does not answer; what is unsent then goes to the spool,
+        and a warning says so.
+        """
+        if not self._ended:
+            self._ended = True
+            actual: Status = "FAILED" if self._failed and status == "FINISHED" else status
+            self._outbox.put([End(actual, int(time.time() * 1000))], urgent=True)
+        if unsent := self._outbox.stop(PATIENCE):
+            self._spool(unsent)
+        with suppress(OSError):  # it holds what could not be sent, or never was
+            (self._root / "spool" / self.run_id).rmdir()
+
+    def _at_exit(self) -> None:
+        if os.getpid() == self._pid:  # a forked child has the run, but not the thread
+            interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
+            self.close("KILLED" if interrupted else "FAILED")
+
+    def _deliver(self, entries: Sequence[Entry]) -> None:
+        from mlflow.exceptions import MlflowException
+
+        points = [entry for entry in entries if isinstance(entry, Point)]
+        try:
+            if points:
+                send_points(self._to, points)
+            for entry in entries:
+                if isinstance(entry, Record):
+                    entry.send(self._to)
+        except MlflowException as error:
+            if error.error_code == "INVALID_PARAMETER_VALUE":
+                raise Rejected(str(error)) from error
+            raise
+
+    def _stage(self, name: str, write: Callable[[Path], object]) -> None:
+        target = PurePosixPath(name)
+        if target.is_absolute() or ".." in target.parts or target.name == "":
+            raise ValueError(f"an artifact is named by a relative path without '..', not {name!r}")
+        directory = None if target.parent == PurePosixPath() else str(target.parent)
+        staged = self._staging_directory() / target.name
+        write(staged)
+        self._outbox.put([Artifact(staged, directory)], urgent=True)
+
+    def _staging_directory(self) -> Path:
+        parent = self._root / "spool" / self.run_id
+        while True:
+            directory = parent / str(next(self._numbers))
+            try:
+                directory.mkdir(parents=True)
+            except FileExistsError:  # what an earlier process could not deliver
+                continue
+            return directory
+
+    def _spool(self, unsent: Sequence[Entry]) -> None:
+        file = self._root / "spool" / f"{self.run_id}.jsonl"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as lines:
+            for entry in unsent:
+                lines.write(json.dumps({"run_id": self.run_id, **entry.to_json()}, default=str) + "\n")
+            lines.flush()
+            os.fsync(lines.fileno())
+        warnings.warn(
+            f"the tracking store {self._store} did not take all of run {self.run_id}: "
+            f"{len(unsent)} records are kept in {file}",
+            stacklevel=3,
+        )
+
+
+def parameter_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters as MLflow takes them: flat, as text, without secrets, within its limits."""
+    texts: dict[str, str] = {}
+    for key, value in flattened(values).items():
+        text = redact(str(value))
+        if len(text) > _LONGEST_PARAMETER:
+            text = text[: _LONGEST_PARAMETER - 3] + "..."
+        texts[re.sub(r"[^\w./ :-]", "_", key)[:_LONGEST_NAME]] = text
+    return texts
+
+
+def _check_name(name: str) -> None:
+    # MLflow may use a name as a path, and refuses those that are not in normal form.
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name) or os.path.normpath(name) != name or name[0] in "./":
+        raise ValueError(
+            f"a metric's name has at most {_LONGEST_NAME} letters, digits, spaces and _ - . : /, not {name!r}"
+        )
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    return name if name.endswith(suffix) else name + suffix

@@ -1,0 +1,37 @@
+"""Where runs are recorded, and the one error of this package."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from reparam_suite.tracking.redaction import redact
+
+
+@final
+class TrackingError(RuntimeError):
+    """The tracking store cannot be used. The message is one line and holds no password."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(" ".join(message.split())))
+
+
+@final
+@dataclass(frozen=True)
+class TrackingSettings:
+    """Where runs are recorded.
+
+    Args:
+        uri: MLflow's tracking store: `sqlite:///FILE`, `http(s)://SERVER` or the URL of a PostgreSQL or MySQL
+            database. Without it $MLFLOW_TRACKING_URI, else `sqlite:///ROOT/mlflow.db`.
+        experiment: the MLflow experiment that gets the runs; created if absent.
+        root: directory of everything that a run leaves on this machine.
+    """
+
+    uri: str | None = None
+    experiment: str = "reparam_suite"
+    root: Path = Path("mlruns")
+
+    def resolved_uri(self) -> str:
+        """The URI that is meant, a relative path in it still relative."""
+        return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root}/mlflow.db"

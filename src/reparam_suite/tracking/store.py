@@ -1,0 +1,271 @@
+"""Opening a tracking store, and starting, resuming and reading its runs."""
+
+import contextlib
+import os
+import shlex
+import socket
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+from urllib.parse import urlsplit
+
+from reparam_suite.tracking import database
+from reparam_suite.tracking.environment import environment_tags
+from reparam_suite.tracking.quiet import OPENING_TIMEOUT, load_mlflow, opening_timeout
+from reparam_suite.tracking.records import Destination, Parameters
+from reparam_suite.tracking.redaction import redact
+from reparam_suite.tracking.run_logger import RunLogger, parameter_texts
+from reparam_suite.tracking.settings import TrackingError, TrackingSettings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.exceptions import MlflowException
+
+_SERVERS = ("http", "https")
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
+
+
+@final
+class Store:
+    """An open tracking store. Made by `Store.open`."""
+
+    def __init__(self, *, client: "MlflowClient", uri: str, settings: TrackingSettings, experiment_id: str) -> None:
+        self._client = client
+        self._uri = uri
+        self._settings = settings
+        self.experiment_id = experiment_id
+        self.experiment = settings.experiment
+        self.root = settings.root
+
+    @classmethod
+    def open(cls, settings: TrackingSettings) -> "Store":
+        """Checks that runs can be recorded and makes what is missing: schema, experiment, directories.
+
+        Several processes may do so at once. Nothing is created before the checks that can fail have passed.
+
+        Raises:
+            TrackingError: if the kind of store is not supported, it does not answer, or `root` cannot be written.
+        """
+        uri = settings.resolved_uri()
+        scheme = urlsplit(uri).scheme.split("+")[0]
+        if scheme not in ("sqlite", *_SERVERS, *_DATABASE_PORTS):
+            kind = "MLflow's file store, which MLflow 3.17 gave up" if scheme in ("", "file") else "not known"
+            raise TrackingError(
+                f"--tracking.uri {uri} is {kind}; accepted are sqlite:///FILE, http(s)://SERVER, "
+                "postgresql://... and mysql://..."
+            )
+        load_mlflow()
+        if scheme == "sqlite":
+            return cls._open_sqlite(settings, uri)
+        if scheme in _SERVERS:
+            return cls._open_server(settings, uri)
+        return cls._open_database(settings, uri, _DATABASE_PORTS[scheme])
+
+    @classmethod
+    def _open_sqlite(cls, settings: TrackingSettings, uri: str) -> "Store":
+        file = Path(uri.removeprefix("sqlite:///"))
+        if not uri.startswith("sqlite:///") or file.name in ("", ":memory:"):
+            raise TrackingError(f"--tracking.uri {uri} names no file; accepted is sqlite:///FILE")
+        if file.exists():
+            with _as_tracking_error(f"--tracking.uri {uri} is no sqlite database that can be written"):
+                database.check_sqlite_file(file)
+        _check_writable({"--tracking.root": settings.root, "--tracking.uri": file.parent})
+        file = file.resolve()
+        lock = file.with_name(file.name + ".lock")
+        return cls._open_tables(settings, uri, f"sqlite:///{file}", sqlite_file=file, lock_file=lock)
+
+    @classmethod
+    def _open_database(cls, settings: TrackingSettings, uri: str, port: int) -> "Store":
+        parts = urlsplit(uri)
+        # MLflow itself tries for 100 s.
+        with _as_tracking_error(f"--tracking.uri {uri} does not answer"):
+            socket.create_connection((parts.hostname or "localhost", parts.port or port), OPENING_TIMEOUT).close()
+        _check_writable({"--tracking.root": settings.root})
+        lock = settings.root / "database.lock"
+        return cls._open_tables(settings, uri, uri, sqlite_file=None, lock_file=lock)
+
+    @classmethod
+    def _open_tables(
+        cls,
+        settings: TrackingSettings,
+        uri: str,
+        absolute: str,
+        *,
+        sqlite_file: Path | None,
+        lock_file: Path,
+    ) -> "Store":
+        from mlflow import MlflowClient
+
+        artifacts = (settings.root / "artifacts").resolve().as_uri()
+        with _as_tracking_error(f"--tracking.uri {uri} cannot be used"):
+            database.prepare(absolute, sqlite_file=sqlite_file, lock_file=lock_file, artifact_location=artifacts)
+            client = MlflowClient(absolute)
+            experiment_id = _experiment(client, settings.experiment, artifacts)
+        return cls(client=client, uri=uri, settings=settings, experiment_id=experiment_id)
+
+    @classmethod
+    def _open_server(cls, settings: TrackingSettings, uri: str) -> "Store":
+        from mlflow import MlflowClient
+
+        client = MlflowClient(uri)
+        with opening_timeout(), _as_tracking_error(f"--tracking.uri {uri} does not answer as an MLflow server"):
+            client.get_experiment_by_name(settings.experiment)
+        _check_writable({"--tracking.root": settings.root})  # for what the server does not take at once
+        with _as_tracking_error(f"--tracking.uri {uri} cannot be used"):
+            experiment_id = _experiment(client, settings.experiment, None)
+        return cls(client=client, uri=uri, settings=settings, experiment_id=experiment_id)
+
+    @property
+    def uri(self) -> str:
+        """The store's URI, without password."""
+        return redact(self._uri)
+
+    @property
+    def ui_command(self) -> str:
+        """The command that opens the MLflow UI on this store, to be run in this directory; a server's address."""
+        if urlsplit(self._uri).scheme in _SERVERS:
+            return self.uri
+        beside = Path(sys.executable).with_name("mlflow")
+        program = os.path.relpath(beside) if beside.exists() else "mlflow"
+        if program.startswith(".."):
+            program = str(beside)
+        arguments = [program, "ui", "--backend-store-uri", self.uri]
+        arguments += ["--artifacts-destination", str(self.root / "artifacts"), "--workers", "1"]
+        # Without the variables: ten processes, and usage data sent to MLflow's makers.
+        return f"DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(arguments)}"
+
+    def start_run(
+        self, *, name: str, parameters: Mapping[str, object], tags: Mapping[str, str], config_file: str | None = None
+    ) -> RunLogger:
+        """A new run.
+
+        Args:
+            name: of the run; see `run_name`.
+            parameters: the whole configuration, nested or flat.
+            tags: beside those of `environment_tags`.
+            config_file: the text of a configuration file that reproduces the run; becomes the artifact config.yaml.
+
+        Raises:
+            TrackingError: if the store does not take it.
+        """
+        all_tags = environment_tags() | {key: redact(value) for key, value in tags.items()}
+        with _as_tracking_error(f"no run could be started in {self.uri}"):
+            started = int(time.time() * 1000)
+            run = self._client.create_run(self.experiment_id, started, all_tags, name)
+            try:
+                Parameters(parameter_texts(parameters)).send(self._destination(run))
+                run = self._client.get_run(run.info.run_id)
+            except BaseException:
+                with contextlib.suppress(_mlflow_error()):
+                    self._client.delete_run(run.info.run_id)
+                raise
+        logger = self._logger(run)
+        if config_file is not None:
+            logger.log_text(config_file, "config.yaml")
+        return logger
+
+    def resume_run(self, run_id: str) -> RunLogger:
+        """An existing run, RUNNING again and marked as this process's.
+
+        Raises:
+            TrackingError: if there is none.
+        """
+        run = self.run(run_id)
+        with _as_tracking_error(f"run {run_id} could not be resumed in {self.uri}"):
+            self._client.update_run(run_id, status="RUNNING")
+        logger = self._logger(run)
+        logger.set_tags(environment_tags())
+        return logger
+
+    def find_run(self, run_id: str) -> "Run | None":
+        """The run as MLflow tells it, or None if there is none."""
+        try:
+            return self._client.get_run(run_id)
+        except _mlflow_error() as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise TrackingError(f"{self.uri} does not answer: {error}") from error
+
+    def run(self, run_id: str) -> "Run":
+        """The run as MLflow tells it.
+
+        Raises:
+            TrackingError: if there is none.
+        """
+        if (run := self.find_run(run_id)) is None:
+            raise TrackingError(f"there is no run {run_id} in {self.uri}")
+        return run
+
+    def history(self, run_id: str, key: str) -> list[tuple[int, float]]:
+        """All steps and values of a metric, by step."""
+        with _as_tracking_error(f"metric {key} of run {run_id} could not be read from {self.uri}"):
+            points = self._client.get_metric_history(run_id, key)
+        return [(point.step, point.value) for point in sorted(points, key=lambda p: (p.step, p.timestamp))]
+
+    def _logger(self, run: "Run") -> RunLogger:
+        return RunLogger(
+            destination=self._destination(run),
+            run=run,
+            experiment=self.experiment,
+            store=self.uri,
+            root=self.root,
+        )
+
+    def _destination(self, run: "Run") -> Destination:
+        return Destination(self._client, run.info.run_id, run.info.experiment_id, run.info.artifact_uri)
+
+
+def _experiment(client: "MlflowClient", name: str, artifact_location: str | None) -> str:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return str(client.create_experiment(name, artifact_location))
+        except _mlflow_error() as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            experiment = client.get_experiment_by_name(name)  # another process was faster
+    if experiment is None or experiment.lifecycle_stage != "active":
+        raise TrackingError(f"--tracking.experiment {name} was deleted in MLflow; restore it or name another")
+    return str(experiment.experiment_id)
+
+
+def _check_writable(directories: Mapping[str, Path]) -> None:
+    """Creates directories, by option, and a file in each for a moment; takes back what it made if one fails."""
+    made: list[Path] = []
+    for option, directory in directories.items():
+        made += reversed([path for path in (directory, *directory.parents) if not path.exists()])
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=directory):
+                pass
+        except OSError as error:
+            for path in reversed(made):
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            reason = error.strerror or str(error)
+            raise TrackingError(f"{option}: the directory {directory} cannot be written: {reason}") from error
+
+
+def _mlflow_error() -> "type[MlflowException]":
+    from mlflow.exceptions import MlflowException
+
+    return MlflowException
+
+
+@contextmanager
+def _as_tracking_error(message: str) -> Iterator[None]:
+    """Failures of a store, of whichever library, as one line: the message and the first line of the reason."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrackingError(f"{message}: {reason[:400]}") from error
