@@ -1,5 +1,6 @@
 """A user's own arrays."""
 
+import math
 from pathlib import Path
 from typing import final
 
@@ -40,9 +41,9 @@ class Arrays(ArrayDataModule):
         self.source = str(path)
         self.name = f"Arrays-{self.path.stem}"
         self._given = self._find_keys()
-        shape, dtype = npz.header(self.path, "x_train")
-        self._check("x_train", shape, dtype, shape, dtype)
-        self.num_features = int(np.prod(shape[1:]))
+        self._shape, self._dtype = shape, dtype = npz.header(self.path, "x_train")
+        self._check("x_train", shape, dtype)
+        self.num_features = math.prod(shape[1:])
         self.image_shape = (shape[1], shape[2]) if len(shape) == 3 else None
         self.observation = "real" if dtype.kind == "f" else "binary"
 
@@ -54,23 +55,21 @@ class Arrays(ArrayDataModule):
             raise DataError(f"{self.path} holds {found}; accepted are x_train (required), x_valid and x_test")
         return [key for key in _KEYS if key in keys]
 
-    def _check(
-        self, key: str, shape: tuple[int, ...], dtype: np.dtype, train_shape: tuple[int, ...], train_dtype: np.dtype
-    ) -> None:
+    def _check(self, key: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         if dtype.kind not in "bf" and dtype != np.uint8:
             raise DataError(f"{self.path}: {key} is of type {dtype}; {_ACCEPTED}")
         if len(shape) < 2 or 0 in shape:
             raise DataError(f"{self.path}: {key} has shape {shape}; accepted is [N, ...] with nothing empty")
-        if shape[1:] != train_shape[1:] or dtype != train_dtype:
+        if shape[1:] != self._shape[1:] or dtype != self._dtype:
             raise DataError(
-                f"{self.path}: {key} is {dtype} {shape}, but x_train is {train_dtype} {train_shape}; "
+                f"{self.path}: {key} is {dtype} {shape}, but x_train is {self._dtype} {self._shape}; "
                 "accepted are arrays that differ in their first size only"
             )
 
     def _read(self) -> Splits:
         rows = {}
         for key, array in npz.arrays(self.path, self._given).items():
-            self._check(key, array.shape, array.dtype, *npz.header(self.path, "x_train"))
+            self._check(key, array.shape, array.dtype)
             rows[key] = self._convert(key, array.reshape(len(array), -1))
         train, valid, test = self._split(rows)
         return Splits(train=train, valid=valid, test=test, levels=self._levels_of(rows))

@@ -11,7 +11,7 @@ from reparam_suite.data.base import ArrayDataModule, Splits
 class Digits(ArrayDataModule):
     """1,797 handwritten digits of 8 x 8 pixels in 17 grey levels; part of scikit-learn, no download.
 
-    Of every seven images in a row, the sixth is for validation and the seventh for the test: 1,284 / 257 / 256.
+    Of every seven images in a row, the sixth is for validation and the seventh for the test: 1,285 / 256 / 256.
 
     Args:
         batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.

@@ -7,8 +7,8 @@ from typing import final
 
 import numpy as np
 
-from reparam_suite.data.downloaded import DownloadedDataModule
 from reparam_suite.data.base import Array, Splits
+from reparam_suite.data.downloaded import DownloadedDataModule
 from reparam_suite.data.errors import DataError
 from reparam_suite.data.remote import Archive, RemoteFile
 
@@ -23,7 +23,7 @@ _FASHION = (
 )
 _LAROCHELLE = ("http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",)
 
-_NUM_TRAIN = 50_000  # the other 10,000 of the official training file are for validation
+_NUM_TRAIN = 50_000
 _SHAPES = {
     "x_train": (60_000, 28, 28),
     "y_train": (60_000,),
@@ -64,9 +64,9 @@ def _split(rows: dict[str, Array]) -> Splits:
 
 @final
 class MNIST(DownloadedDataModule):
-    """Handwritten digits of 28 x 28 grey pixels: the first 50,000 to train, the last 10,000 of the training file to
-    validate, 10,000 to test.
+    """Handwritten digits of 28 x 28 grey pixels: 50,000 / 10,000 / 10,000.
 
+    The first 50,000 of the official training file are for training, its last 10,000 for validation.
     LeCun, Bottou, Bengio & Haffner (1998), Gradient-based learning applied to document recognition.
     """
 
@@ -90,7 +90,7 @@ class MNIST(DownloadedDataModule):
 
 @final
 class FashionMNIST(DownloadedDataModule):
-    """Articles of clothing in 28 x 28 grey pixels, split as MNIST: 50,000 / 10,000 / 10,000.
+    """Articles of clothing in 28 x 28 grey pixels: 50,000 / 10,000 / 10,000, split as MNIST is.
 
     Xiao, Rasul & Vollgraf (2017), arXiv 1708.07747.
     """

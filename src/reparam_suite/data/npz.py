@@ -25,6 +25,8 @@ def _naming(path: Path) -> Iterator[None]:
 def keys(path: Path) -> list[str]:
     """The names of the arrays."""
     with _naming(path), zipfile.ZipFile(path) as file:
+        for name in file.namelist():
+            file.open(name).close()  # compares the directory's name with the member's own: a damaged one hides an array
         return [name.removesuffix(".npy") for name in file.namelist()]
 
 

@@ -8,8 +8,8 @@ from typing import final
 
 import numpy as np
 
-from reparam_suite.data.downloaded import DownloadedDataModule
 from reparam_suite.data.base import Array, Splits
+from reparam_suite.data.downloaded import DownloadedDataModule
 from reparam_suite.data.remote import Archive, RemoteFile
 
 _OFFICIAL = (

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -98,7 +98,7 @@ class Archive:
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as folder:
                 print(f"Downloading {len(self.remotes)} files for {path}", file=sys.stderr)
-                built = self.build([remote.fetch() for remote in self.remotes])
+                built: dict[str, Any] = {**self.build([remote.fetch() for remote in self.remotes])}
                 partial = Path(folder, self.file)
                 with partial.open("wb") as file:
                     np.savez_compressed(file, **built)
