@@ -1,8 +1,8 @@
 """Small problems whose value and gradient are known exactly, for phi and for theta.
 
-Each gives an `Expectation` for the estimators and, by another road (a closed form, a loop over the states, quadrature),
-the number that they must find. All are asymmetric: at logit 0 straight-through looks unbiased and an antithetic pair has
-no variance at all.
+Each gives an `Expectation` for the estimators and, by another road (a closed form, a loop over the states,
+quadrature), the number that they must find. All are asymmetric: at logit 0 straight-through looks unbiased and an
+antithetic pair has no variance at all.
 """
 
 import itertools
@@ -155,7 +155,7 @@ def _curved(z: Tensor, theta: Tensor) -> Tensor:
     # Neither linear nor quadratic in any coordinate, coupled, and different in each: no estimator is exact by luck.
     slope = torch.linspace(-1.1, 0.9, z.shape[-1], dtype=z.dtype, device=z.device)
     target = torch.linspace(0.2, 0.7, z.shape[-1], dtype=z.dtype, device=z.device)
-    bumps = (theta[..., :1] * (slope * z).sum(-1, keepdim=True)).exp().squeeze(-1)
+    bumps = torch.exp(theta[..., 0] * (slope * z).sum(-1))
     errors = (z - target).pow(4).sum(-1) * theta[..., 1]
     coupling = z[..., 0] * z[..., -1] * theta[..., 2]
     return bumps + errors + coupling
@@ -196,11 +196,13 @@ def _log_joint(z: Tensor, theta: Tensor) -> Tensor:
     x = torch.tensor([1.0, 0.0], dtype=z.dtype, device=z.device)
     weight, bias = theta[..., :-2].unflatten(-1, (2, num_inputs)), theta[..., -2:]
     logits = (weight * z.unsqueeze(-2)).sum(-1) + bias
-    return (z * prior).sum(-1) + (x * logits - F.softplus(logits)).sum(-1)
+    log_likelihood: Tensor = (x * logits - F.softplus(logits)).sum(-1)
+    # The prior's constant is that of independent bits: it keeps the value away from 0.
+    return (z * prior).sum(-1) - F.softplus(prior).sum() + log_likelihood
 
 
 class _Model(DiscreteProblem):
-    # A logistic model of two pixels, the score of q inside f: f(z, q) = log p(x, z) - log q(z), up to a constant.
+    # A logistic model of two pixels, with log q inside f.
     @property
     def theta(self) -> Tensor:
         """The decoder: two rows of weights, then two biases."""

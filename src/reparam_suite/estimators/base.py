@@ -111,9 +111,7 @@ class GradientEstimator(nn.Module, ABC):
     def __init__(self, *, num_samples: int = 1, fewest_samples: int = 1) -> None:
         super().__init__()
         if num_samples < fewest_samples:
-            raise ValueError(
-                f"num_samples of {type(self).__name__} must be at least {fewest_samples}, got {num_samples}"
-            )
+            raise ValueError(f"num_samples of {class_name(self)} must be at least {fewest_samples}, got {num_samples}")
         self.num_samples = num_samples
 
     @property
@@ -147,7 +145,7 @@ class GradientEstimator(nn.Module, ABC):
         Raises:
             ValueError: naming this estimator, what was given and what is accepted.
         """
-        name = type(self).__name__
+        name = class_name(self)
         if not issubclass(family(target.q), self.families):
             raise ValueError(f"{name} needs q of {_names(self.families)}, got {family(target.q).__name__}")
         if not isinstance(target.bound, self.bounds):
@@ -158,6 +156,12 @@ class GradientEstimator(nn.Module, ABC):
             raise ValueError(
                 f"{type(target.bound).__name__} needs all of log q inside f: a sampled KL, got an analytic one"
             )
+
+
+def class_name(module: nn.Module) -> str:
+    """The class of `module` by the name it was written under, whether or not it was a lazily made default."""
+    lazy = ("LazyInstance_", "_LazyInit")
+    return next(each.__name__ for each in type(module).__mro__ if not each.__name__.startswith(lazy))
 
 
 def _names(classes: Iterable[type]) -> str:

@@ -88,10 +88,11 @@ class StickTheLanding(GradientEstimator):
             return Estimate(objective=objective, control_loss=objective.new_zeros(()))
         rescale: list[Tensor] = []
         if z.requires_grad:
-            z = z * 1.0  # a node of its own, whose gradient is nobody else's
             z.register_hook(lambda gradient: gradient * rescale[0])
         f = target.f(z, frozen(target.q))
         objective = target.bound.value(f)
+        if not z.requires_grad:
+            return Estimate(objective=objective, control_loss=objective.new_zeros(()))
         (value_weight,) = torch.autograd.grad(objective.sum(), f, retain_graph=True)
         # Where a weight underflows to 0 its path weight has done so too: the ratio is then 0.
         ratio = target.bound.path_weight(f.detach()) / value_weight.clamp_min(torch.finfo(f.dtype).tiny)

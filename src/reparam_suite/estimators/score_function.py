@@ -7,7 +7,7 @@ from jsonargparse.typing import lazy_instance
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, class_name
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
 from reparam_suite.variational import OneHotCategorical
@@ -38,7 +38,7 @@ class ScoreFunction(GradientEstimator):
         super().__init__(num_samples=num_samples)
         if num_samples < baseline.fewest_samples:
             raise ValueError(
-                f"num_samples of ScoreFunction with baseline {type(baseline).__name__} must be at least "
+                f"num_samples of ScoreFunction with baseline {class_name(baseline)} must be at least "
                 f"{baseline.fewest_samples}, got {num_samples}"
             )
         self.baseline = baseline
@@ -54,8 +54,7 @@ class ScoreFunction(GradientEstimator):
         if not isinstance(target.bound, self.baseline.bounds):
             accepted = " or ".join(each.__name__ for each in self.baseline.bounds)
             raise ValueError(
-                f"baseline {type(self.baseline).__name__} supports the bound {accepted}, "
-                f"got {type(target.bound).__name__}"
+                f"baseline {class_name(self.baseline)} supports the bound {accepted}, got {type(target.bound).__name__}"
             )
 
     def draw(self, q: Distribution) -> Tensor:

@@ -1,0 +1,113 @@
+"""The contract table: which estimator is held against which problems, and where its bias must be seen.
+
+One row an estimator and family. `biased_phi` and `biased_theta` say whether the declared bias shows in that block of
+the gradient on these problems; an estimator that declares itself unbiased has neither.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from reparam_suite.estimators import (
+    Enumeration,
+    GradientEstimator,
+    GumbelSoftmax,
+    Learned,
+    LeaveOneOut,
+    LogMeanExp,
+    MovingAverage,
+    Pathwise,
+    ScoreFunction,
+    StickTheLanding,
+    StraightThrough,
+)
+from reparam_suite.estimators.base import class_name
+from reparam_suite.problems import (
+    BernoulliCurved,
+    BernoulliModel,
+    CategoricalCurved,
+    CategoricalModel,
+    FullGaussianModel,
+    FullGaussianQuadratic,
+    FullGaussianWave,
+    GaussianModel,
+    GaussianQuadratic,
+    GaussianWave,
+    Problem,
+    ToyGaussian,
+)
+
+NORMAL: list[Problem] = [ToyGaussian(), GaussianQuadratic(), GaussianWave(), GaussianModel()]
+FULL_NORMAL: list[Problem] = [FullGaussianQuadratic(), FullGaussianWave(), FullGaussianModel()]
+BERNOULLI: list[Problem] = [BernoulliCurved(), BernoulliModel()]
+CATEGORICAL: list[Problem] = [CategoricalCurved(), CategoricalModel()]
+GAUSSIAN_IW: list[Problem] = [
+    GaussianModel(bound=LogMeanExp(), num_samples=2),
+    FullGaussianModel(bound=LogMeanExp(), num_samples=2),
+]
+DISCRETE_IW: list[Problem] = [
+    BernoulliModel(bound=LogMeanExp(), num_samples=3),
+    CategoricalModel(bound=LogMeanExp(), num_samples=2),
+]
+
+
+@dataclass(frozen=True)
+class Row:
+    """An estimator and the problems of one sort; K of the estimator is that of a multi-sample problem."""
+
+    make: Callable[[], GradientEstimator]
+    problems: list[Problem]
+    biased_phi: bool = False
+    biased_theta: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """One estimator on one problem."""
+
+    row: Row
+    problem: Problem
+
+    @property
+    def estimator(self) -> GradientEstimator:
+        """A fresh estimator, in eval mode: its state stands still while independent gradients are drawn."""
+        return self.row.make().double().eval()
+
+    def __str__(self) -> str:
+        estimator = self.row.make()
+        baseline = getattr(estimator, "baseline", None)
+        parts = [type(estimator).__name__, class_name(baseline) if baseline is not None else ""]
+        return "-".join([part for part in parts if part] + [f"K{estimator.num_samples}", str(self.problem)])
+
+
+ROWS = [
+    Row(lambda: Pathwise(), NORMAL + FULL_NORMAL),
+    Row(lambda: Pathwise(num_samples=3), [GaussianModel(), FullGaussianModel()]),
+    Row(lambda: Pathwise(num_samples=2), GAUSSIAN_IW),
+    Row(lambda: StickTheLanding(), NORMAL + FULL_NORMAL),
+    Row(lambda: StickTheLanding(num_samples=3), [GaussianModel(), FullGaussianModel()]),
+    Row(lambda: StickTheLanding(num_samples=2), GAUSSIAN_IW),
+    Row(lambda: ScoreFunction(num_samples=16), NORMAL + FULL_NORMAL),
+    Row(lambda: ScoreFunction(num_samples=16), BERNOULLI + CATEGORICAL),
+    Row(lambda: ScoreFunction(num_samples=2), GAUSSIAN_IW),
+    Row(lambda: ScoreFunction(num_samples=4, baseline=LeaveOneOut()), NORMAL + FULL_NORMAL),
+    Row(lambda: ScoreFunction(num_samples=4, baseline=LeaveOneOut()), BERNOULLI + CATEGORICAL),
+    Row(lambda: ScoreFunction(num_samples=2, baseline=LeaveOneOut()), [*GAUSSIAN_IW, DISCRETE_IW[1]]),
+    Row(lambda: ScoreFunction(num_samples=3, baseline=LeaveOneOut()), DISCRETE_IW[:1]),
+    Row(lambda: ScoreFunction(num_samples=4, baseline=MovingAverage()), [GaussianModel(), *BERNOULLI, *CATEGORICAL]),
+    Row(lambda: ScoreFunction(num_samples=4, baseline=Learned()), [GaussianModel(), *BERNOULLI, *CATEGORICAL]),
+    Row(lambda: Enumeration(), BERNOULLI + CATEGORICAL),
+    Row(lambda: Enumeration(num_samples=3), DISCRETE_IW[:1]),
+    Row(lambda: Enumeration(num_samples=2), DISCRETE_IW[1:]),
+    Row(lambda: StraightThrough(), BERNOULLI + CATEGORICAL, biased_phi=True),
+    Row(lambda: GumbelSoftmax(), BERNOULLI + CATEGORICAL, biased_phi=True, biased_theta=True),
+]
+
+
+def cases() -> Iterator[Case]:
+    """Every estimator on every one of its problems."""
+    for row in ROWS:
+        for problem in row.problems:
+            yield Case(row, problem)
+
+
+CASES = list(cases())
