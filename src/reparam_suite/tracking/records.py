@@ -140,9 +140,11 @@ class Artifact(Record):
     @override
     def send(self, to: Destination) -> None:
         local = local_directory(to.artifact_uri)
+        if not self.path.exists():  # it went there before, and only the answer was lost
+            return
         if local is None:
             to.client.log_artifact(to.run_id, str(self.path), self.directory)
-        elif self.path.exists():  # absent if it went there before and only the answer was lost
+        else:
             _place(self.path, local / (self.directory or "") / self.path.name)
         _discard(self.path)
 

@@ -204,7 +204,7 @@ class RunLogger(Logger):
     def save(self) -> None:
         """Lightning calls it now and then; the thread that sends needs no reminder."""
 
-    def flush(self, timeout: float = PATIENCE) -> bool:
+    def flush(self, timeout: float) -> bool:
         """Waits until everything is in the store; False if that took longer than `timeout` seconds."""
         return self._outbox.flush(timeout)
 
@@ -212,7 +212,7 @@ class RunLogger(Logger):
         """Sends everything, and remembers a failure. Lightning calls it while there is more to record: see `close`."""
         self._failed |= status not in ("success", "finished")
         if not self._outbox.failing:  # the end of the run will wait for a store that is away; once is enough
-            self.flush()
+            self.flush(PATIENCE)
 
     def close(self, status: Status) -> None:
         """Sends everything and ends the run. The first status counts, but a failure seen before is no success.

@@ -1,0 +1,133 @@
+import logging
+import threading
+
+import pytest
+
+from reparam_suite.tracking import outbox as module
+from reparam_suite.tracking.outbox import Outbox, Rejected
+from reparam_suite.tracking.records import Point, Tags
+
+
+class FakeStore:
+    """Notes what it gets; blocks or fails when told to."""
+
+    def __init__(self):
+        self.batches = []
+        self.answers = threading.Event()
+        self.answers.set()
+        self.called = threading.Event()
+        self.failures = 0
+
+    def deliver(self, entries):
+        self.called.set()
+        assert self.answers.wait(30)
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("http://ada:secret@server is away")
+        self.batches.append(list(entries))
+
+
+@pytest.fixture
+def fake():
+    return FakeStore()
+
+
+@pytest.fixture
+def outbox(fake, monkeypatch):
+    monkeypatch.setattr(module, "_FIRST_PAUSE", 0.01)
+    box = Outbox(deliver=fake.deliver, name="store")
+    yield box
+    fake.answers.set()
+    box.stop(5)
+
+
+def points(*steps):
+    return [Point("a", float(step), 0, step) for step in steps]
+
+
+def test_put_returns_while_the_store_blocks(fake, outbox):
+    fake.answers.clear()
+    outbox.put(points(0), urgent=True)
+    assert fake.called.wait(5)
+    for step in range(1, 3000):  # would never end if it waited for the store
+        outbox.put(points(step))
+    assert fake.batches == []
+    fake.answers.set()
+    assert outbox.flush(10)
+    assert [point.step for batch in fake.batches for point in batch] == list(range(3000))
+    assert max(map(len, fake.batches)) == module.MOST
+
+
+def test_enough_points_are_sent_without_being_asked_for(fake, outbox, monkeypatch):
+    monkeypatch.setattr(module, "PERIOD", 3600)
+    outbox.put(points(*range(module.ENOUGH)))
+    assert fake.called.wait(5)
+
+
+def test_few_points_are_sent_after_a_while(fake, outbox, monkeypatch):
+    monkeypatch.setattr(module, "PERIOD", 0.01)
+    outbox.put(points(0))
+    assert fake.called.wait(5)
+
+
+def test_records_keep_their_place_among_points(fake, outbox):
+    tags = Tags({"a": "b"})
+    outbox.put([*points(0, 1), tags, *points(2)])
+    assert outbox.flush(5)
+    assert fake.batches == [points(0, 1), [tags], points(2)]
+
+
+def test_after_failures_all_is_sent_once_and_in_order(fake, outbox, caplog):
+    fake.failures = 5
+    with caplog.at_level(logging.WARNING):
+        outbox.put(points(0, 1), urgent=True)
+        outbox.put(points(2), urgent=True)
+        assert outbox.flush(10)
+    assert [point.step for batch in fake.batches for point in batch] == [0, 1, 2]
+    assert not outbox.failing
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [
+        "store does not take what is sent; it is kept and sent again later: http://***@server is away",
+        "store answers again; what was kept is being sent",
+    ]
+
+
+def test_what_is_rejected_is_set_aside_and_the_rest_goes_on(outbox, fake, monkeypatch):
+    tags = Tags({"a": "b"})
+
+    def deliver(entries):
+        if entries == [tags]:
+            raise Rejected("bad tag")
+        fake.deliver(entries)
+
+    monkeypatch.setattr(outbox, "_deliver", deliver)
+    outbox.put([*points(0), tags, *points(1)])
+    assert outbox.flush(5)
+    assert fake.batches == [points(0), points(1)]
+    assert outbox.stop(5) == [tags]
+
+
+def test_stop_returns_what_is_unsent_with_the_batch_under_way(fake, outbox):
+    outbox.put(points(0))
+    assert outbox.flush(5)
+    fake.answers.clear()
+    fake.called.clear()
+    outbox.put(points(1), urgent=True)
+    assert fake.called.wait(5)
+    outbox.put(points(2))
+    assert outbox.stop(0.1) == points(1, 2)
+
+
+def test_it_starts_again_after_a_stop(fake, outbox):
+    outbox.put(points(0))
+    assert outbox.stop(5) == []
+    outbox.put(points(1))
+    assert outbox.stop(5) == []
+    assert fake.batches == [points(0), points(1)]
+    assert outbox.stop(5) == []
+
+
+def test_flush_gives_up_in_time(fake, outbox):
+    fake.answers.clear()
+    outbox.put(points(0))
+    assert not outbox.flush(0.05)
