@@ -353,7 +353,7 @@ class _LinearModel(GaussianProblem):
         return torch.tensor([0.9, -0.6, 0.2], dtype=torch.float64)
 
     def integrand(self, theta: Tensor) -> Integrand:
-        """Log p(x, z) - log q(z)."""
+        """log p(x, z) - log q(z)."""
 
         def f(z: Tensor, q: Distribution) -> Tensor:
             return self._log_joint(z, theta) - q.log_prob(z)
