@@ -78,6 +78,12 @@ def test_bits_arrive_unchanged_and_grey_values_are_intensities(write):
     assert torch.allclose(grey.train_mean, torch.tensor(intensities, dtype=torch.float32), atol=1e-6)
 
 
+def test_any_value_above_1_makes_uint8_grey(write):
+    module = loaded(write(x_train=BITS * 2, x_valid=np.full((100, 6), 2, np.uint8)))
+    assert rows(module.val_dataloader()).mean() < 0.1
+    assert torch.allclose(module.train_mean * 255 / 2, torch.from_numpy(BITS[np.arange(40) % 10 < 9]).float().mean(0))
+
+
 def test_one_split_above_1_makes_all_of_them_grey(write):
     # Else the ones of x_valid would mean certainty there and 1/255 elsewhere.
     module = loaded(write(x_train=GREY, x_valid=GREY[:9] * 0 + 1, x_test=GREY[:9] * 0 + 255))
