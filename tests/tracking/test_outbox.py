@@ -64,10 +64,12 @@ def test_enough_points_are_sent_without_being_asked_for(fake, outbox, monkeypatc
     assert fake.called.wait(5)
 
 
-def test_few_points_are_sent_after_a_while(fake, outbox, monkeypatch):
+def test_few_points_are_sent_after_a_while(fake, monkeypatch):
     monkeypatch.setattr(module, "PERIOD", 0.01)
+    outbox = Outbox(deliver=fake.deliver, name="store")
     outbox.put(points(0))
     assert fake.called.wait(5)
+    assert outbox.stop(5) == []
 
 
 def test_records_keep_their_place_among_points(fake, outbox):
@@ -131,3 +133,16 @@ def test_flush_gives_up_in_time(fake, outbox):
     fake.answers.clear()
     outbox.put(points(0))
     assert not outbox.flush(0.05)
+
+
+def test_stop_is_patient_with_a_store_that_is_slow(fake, outbox, monkeypatch):
+    monkeypatch.setattr(module, "MOST", 1)
+
+    def slowly(entries):
+        threading.Event().wait(0.7)
+        fake.deliver(entries)
+
+    monkeypatch.setattr(outbox, "_deliver", slowly)
+    outbox.put(points(0, 1, 2, 3))
+    assert outbox.stop(2) == []
+    assert fake.batches == [points(0), points(1), points(2), points(3)]

@@ -245,6 +245,15 @@ def test_the_ui_command_names_store_and_artifacts(store, settings):
     assert command.endswith(f"--artifacts-destination {settings.root}/artifacts --workers 1")
 
 
+@pytest.mark.slow
+def test_the_ui_command_opens_a_ui_that_shows_the_run_and_its_artifacts(store, serve):
+    run = store.start_run(name="run", parameters={}, tags={}, config_file="a: 1\n")
+    run.close("FINISHED")
+    client = MlflowClient(serve(store.ui_command).uri)
+    assert client.get_run(run.run_id).info.run_name == "run"
+    assert [file.path for file in client.list_artifacts(run.run_id)] == ["config.yaml"]
+
+
 def test_a_password_reaches_nothing_that_is_recorded(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2")
     uri = "postgresql://ada:secret@db/runs"

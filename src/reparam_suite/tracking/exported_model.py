@@ -26,7 +26,7 @@ def save(module: nn.Module, example: Tensor, path: Path) -> None:
     from mlflow.models import Model
 
     # A batch of one would be taken for a constant by torch.export.
-    example = example.detach().cpu() if len(example) > 1 else example.detach().cpu().repeat(2, 1)
+    example = torch.cat([example, example] if len(example) == 1 else [example]).detach().cpu()
     description = Model()
     with _on_cpu_in_eval_mode(module), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -51,6 +51,7 @@ class Outbox:
         self._wanted = 0  # deliver up to this one without waiting for more
         self._hurry = False  # ends the pause after a failure
         self._failing = False
+        self._start()  # now, since Python starts no threads in its last moments, when a run may have to be ended
 
     @property
     def failing(self) -> bool:
@@ -66,8 +67,7 @@ class Outbox:
             if urgent:
                 self._wanted = self._num_put
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
-                self._thread.start()
+                self._start()
             if urgent or len(self._queue) >= ENOUGH:
                 self._changed.notify_all()
 
@@ -79,9 +79,18 @@ class Outbox:
             self._changed.notify_all()
             return self._changed.wait_for(lambda: self._num_done >= target, timeout)
 
-    def stop(self, timeout: float) -> list[Entry]:
-        """Sends what it can within `timeout` seconds and returns the rest. A later `put` starts it again."""
-        self.flush(timeout)
+    def drain(self, patience: float) -> bool:
+        """Waits as long as the store takes something every `patience` seconds; True if it took everything."""
+        done = -1
+        while self._num_done > done:
+            done = self._num_done
+            if self.flush(patience):
+                return True
+        return False
+
+    def stop(self, patience: float) -> list[Entry]:
+        """Drains and returns the rest. A later `put` starts it again."""
+        self.drain(patience)
         with self._changed:
             rest = [*self._rejected, *self._queue]
             self._rejected.clear()
@@ -91,6 +100,10 @@ class Outbox:
             self._failing = False
             self._changed.notify_all()
         return rest
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE

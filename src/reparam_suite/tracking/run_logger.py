@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow.entities import Run
 
-# Seconds that the end of a run waits for a store that does not answer.
+# Seconds that the end of a run waits for a store that takes nothing.
 PATIENCE = 10.0
 
 # MLflow's limits, in characters, and its rule for names.
@@ -198,7 +198,11 @@ class RunLogger(Logger):
             name: of the model.
         """
         staged = self._staging_directory() / name
-        exported_model.save(module, example, staged)
+        try:
+            exported_model.save(module, example, staged)
+        except BaseException:
+            shutil.rmtree(staged.parent)
+            raise
         self._outbox.put([LoggedModel(staged, name)], urgent=True)
 
     def save(self) -> None:
@@ -212,13 +216,13 @@ class RunLogger(Logger):
         """Sends everything, and remembers a failure. Lightning calls it while there is more to record: see `close`."""
         self._failed |= status not in ("success", "finished")
         if not self._outbox.failing:  # the end of the run will wait for a store that is away; once is enough
-            self.flush(PATIENCE)
+            self._outbox.drain(PATIENCE)
 
     def close(self, status: Status) -> None:
         """Sends everything and ends the run. The first status counts, but a failure seen before is no success.
 
-        Waits `PATIENCE` seconds at most for a store that does not answer; what is unsent then goes to the spool,
-        and a warning says so.
+        Waits `PATIENCE` seconds at most for a store that takes nothing; what is unsent then goes to the spool, and a
+        warning says so.
         """
         if not self._ended:
             self._ended = True
