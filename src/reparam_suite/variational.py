@@ -78,9 +78,16 @@ def frozen(q: Distribution) -> Distribution:
 
 
 def kl_divergence(q: Distribution, p: Distribution) -> Tensor:
-    """KL(q || p) in nats, `[*B]`, in closed form; also for a full-covariance q and a factorised normal p."""
-    if family(q) is MultivariateNormal and family(p) is Normal:
-        ours, theirs = parameters(q), parameters(p)
+    """KL(q || p) in nats, `[*B]`, in closed form and in logits; q may be full-covariance where p is factorised."""
+    pair = (family(q), family(p))
+    ours, theirs = parameters(q), parameters(p)
+    if pair == (Bernoulli, Bernoulli):
+        a, b = ours["logits"], theirs["logits"]
+        return (a.sigmoid() * (a - b) + F.softplus(b) - F.softplus(a)).sum(-1)
+    if pair == (OneHotCategorical, OneHotCategorical):
+        a, b = ours["logits"].log_softmax(-1), theirs["logits"].log_softmax(-1)
+        return (a.exp() * (a - b)).sum((-2, -1))
+    if pair == (MultivariateNormal, Normal):
         precision = theirs["scale"].square().reciprocal()
         second_moment = ours["scale_tril"].square().sum(-1) + (ours["loc"] - theirs["loc"]).square()
         log_determinant = ours["scale_tril"].diagonal(dim1=-2, dim2=-1).log()

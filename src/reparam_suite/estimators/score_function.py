@@ -7,7 +7,9 @@ from jsonargparse.typing import lazy_instance
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
 
+from reparam_suite.defaults import fresh
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, class_name
+from reparam_suite.defaults import fresh
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
 from reparam_suite.variational import OneHotCategorical
@@ -36,6 +38,7 @@ class ScoreFunction(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 1, baseline: Baseline = lazy_instance(NoBaseline)) -> None:
         super().__init__(num_samples=num_samples)
+        baseline = fresh(baseline)
         if num_samples < baseline.fewest_samples:
             raise ValueError(
                 f"num_samples of ScoreFunction with baseline {class_name(baseline)} must be at least "

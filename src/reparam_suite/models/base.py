@@ -1,0 +1,269 @@
+"""The one training step, the one evaluation, and all that the two models share."""
+
+import math
+from abc import ABC
+from collections.abc import Sequence
+from typing import Any, ClassVar, get_args
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.optim import Optimizer
+from torchmetrics import MeanMetric, MetricCollection
+
+from reparam_suite.defaults import fresh
+from reparam_suite.estimators import Average, Bound, GradientEstimator
+from reparam_suite.models.hyperparameters import arguments, class_path
+from reparam_suite.models.likelihoods import LIKELIHOODS, Observation
+from reparam_suite.models.optimizers import OptimizerSettings, PartedOptimizer
+from reparam_suite.models.priors import Prior, PriorKind
+from reparam_suite.networks import Activation, mlp
+from reparam_suite.objectives import KL, evidence, held_out_bounds
+from reparam_suite.randomness import forked_generator
+from reparam_suite.variational import Posterior, parameters
+
+# Held-out numbers of different runs are drawn with the same noise, so that they compare.
+_EVALUATION_SEED = 1_604_172
+
+
+class VAE(LightningModule, ABC):
+    """A variational autoencoder trained with any gradient estimator.
+
+    x -> encoder -> q(z|x) -> Expectation -> GradientEstimator -> Estimate -> loss. Training takes the estimator as it
+    comes; validation and test never use it and draw hard samples from q, so that the numbers of all runs compare.
+
+    Attributes:
+        accepts: the classes of posterior that the model takes.
+        num_val_samples: K of the bound at validation.
+        num_test_samples: K of the bound at test time.
+    """
+
+    accepts: ClassVar[tuple[type[Posterior], ...]]
+    num_val_samples: ClassVar[int] = 10
+    num_test_samples: ClassVar[int] = 100
+
+    input_mean: Tensor
+
+    def __init__(
+        self,
+        *,
+        num_features: int,
+        observation: Observation,
+        latent_size: int,
+        posterior: Posterior,
+        prior: PriorKind,
+        estimator: GradientEstimator,
+        bound: Bound,
+        kl: KL | None,
+        kl_weight: float,
+        kl_warmup_steps: int,
+        hidden_sizes: Sequence[int],
+        activation: Activation,
+        centre_input: bool,
+        learning_rate: float,
+        optimizer: OptimizerSettings,
+        prior_optimizer: OptimizerSettings | None,
+        control_optimizer: OptimizerSettings | None,
+    ) -> None:
+        super().__init__()
+        _at_least("num_features", num_features, 1)
+        _at_least("latent_size", latent_size, 1)
+        _at_least("kl_weight", kl_weight, 0.0)
+        _at_least("kl_warmup_steps", kl_warmup_steps, 0)
+        _one_of("observation", observation, get_args(Observation))
+        _one_of("prior", prior, get_args(PriorKind))
+        if not learning_rate > 0.0:
+            raise ValueError(f"learning_rate must be positive, got {learning_rate}")
+        posterior, estimator, bound = fresh(posterior), fresh(estimator), fresh(bound)
+        if not isinstance(posterior, self.accepts):
+            accepted = " or ".join(name for each in self.accepts for name in _concrete_names(each))
+            raise ValueError(f"posterior of {type(self).__name__} must be {accepted}, got {type(posterior).__name__}")
+        self.num_features = num_features
+        self.observation = observation
+        self.latent_size = latent_size
+        self.posterior = posterior
+        self.estimator = estimator
+        self.bound = bound
+        self.kl: KL = _chosen_kl(kl, estimator, bound)
+        self.kl_weight = kl_weight
+        self.kl_warmup_steps = kl_warmup_steps
+        self.hidden_sizes = list(hidden_sizes)
+        self.activation = activation
+        self.centre_input = centre_input
+        self.learning_rate = learning_rate
+        self.optimizer = optimizer
+        self.prior_optimizer = prior_optimizer
+        self.control_optimizer = control_optimizer
+        self._check_kl_weight()
+
+        event_shape = posterior.event_shape(latent_size)
+        self.encoder = mlp(num_features, hidden_sizes, posterior.num_parameters(latent_size), activation)
+        self.decoder = mlp(math.prod(event_shape), list(hidden_sizes)[::-1], num_features, activation)
+        self.likelihood = LIKELIHOODS[observation]()
+        self.prior: PriorKind = prior
+        self.prior_network = Prior(family=posterior.family, event_shape=event_shape, kind=prior)
+        self.register_buffer("input_mean", torch.zeros(num_features))
+        self.val_metrics = _held_out_metrics()
+        self.test_metrics = _held_out_metrics()
+        self.last_objective: Tensor | None = None
+        self.last_kl: Tensor | None = None
+        self._materialize()
+        self.save_hyperparameters(
+            {
+                "_class_path": class_path(self),
+                "_instantiator": "lightning.pytorch.cli.instantiate_module",
+                **arguments(self),
+            },
+            logger=False,
+        )
+
+    def posterior_of(self, x: Tensor) -> Distribution:
+        """q(z|x) for x of `[*B, P]`."""
+        raw = self.encoder(x - self.input_mean if self.centre_input else x)
+        return self.posterior.distribution(raw, self.latent_size)
+
+    def prior_distribution(self) -> Distribution:
+        """p(z), batch_shape `[]`."""
+        prior: Distribution = self.prior_network()
+        return prior
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z), `[K, *B]` in nats, for z of `[K, *B, D]` or `[K, *B, D, C]`."""
+        log_likelihood: Tensor = self.likelihood(self.decode(z), x)
+        return log_likelihood
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The decoder's output, `[*, P]`, for z of `[*, D]` or `[*, D, C]`."""
+        decoded: Tensor = self.decoder(z.flatten(-2) if self.event_dims == 2 else z)
+        return decoded
+
+    def mean_of(self, z: Tensor) -> Tensor:
+        """E[x|z], `[*, P]`: pixel probabilities for binary data."""
+        mean: Tensor = self.likelihood.mean(self.decode(z))
+        return mean
+
+    @property
+    def event_dims(self) -> int:
+        """How many axes one z has: 1, or 2 if it is one-hot."""
+        return len(self.posterior.event_shape(self.latent_size))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """The parameters of q(z|x) by name, and E[x|z] at q's mean as `probabilities`; no noise."""
+        q = self.posterior_of(x)
+        return {**parameters(q), "probabilities": self.mean_of(q.mean)}
+
+    def current_kl_weight(self) -> float:
+        """The weight of the KL at this step: from 0 to `kl_weight` over the warm-up."""
+        if self.kl_warmup_steps == 0:
+            return self.kl_weight
+        return self.kl_weight * min(1.0, self.global_step / self.kl_warmup_steps)
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """The loss, whose gradient is the estimator's; what was reached stays on the device for whoever records it."""
+        weight = self.current_kl_weight()
+        target = evidence(self, batch, self.bound, self.kl, weight)
+        estimate = self.estimator(target)
+        objective: Tensor = estimate.objective.mean()
+        self.last_objective = objective.detach()
+        self.last_kl = None
+        if target.exact is not None and weight > 0.0:
+            self.last_kl = target.exact.detach().mean() / -weight
+        loss: Tensor = estimate.control_loss - objective
+        return loss
+
+    @property
+    def objective_name(self) -> str:
+        """What the training objective is called on record; a relaxed model's own number never passes for the bound."""
+        if self.estimator.relaxed:
+            return "relaxed_elbo"
+        return "elbo" if isinstance(self.bound, Average) else f"bound_{self.estimator.num_samples}"
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """The trainable parameters by part: encoder, decoder, prior, control; parts without any are left out."""
+        groups = {
+            "encoder": list(self.encoder.parameters()),
+            "decoder": [*self.decoder.parameters(), *self.likelihood.parameters()],
+            "prior": [each for each in self.prior_network.parameters() if each.requires_grad],
+            "control": list(self.estimator.parameters()),
+        }
+        return {name: group for name, group in groups.items() if group}
+
+    def configure_optimizers(self) -> Optimizer:
+        """One optimizer; where prior or estimator have parameters of their own, an object that steps one for each."""
+        groups = self.parameter_groups()
+        parts = {"model": self.optimizer.make(groups["encoder"] + groups["decoder"], self.learning_rate)}
+        settings = {"prior": self.prior_optimizer, "control": self.control_optimizer}
+        for name, chosen in settings.items():
+            if name in groups:
+                parts[name] = (chosen or self.optimizer).make(groups[name], self.learning_rate)
+        return parts["model"] if len(parts) == 1 else PartedOptimizer(parts)
+
+    def on_fit_start(self) -> None:
+        """Takes the data's mean for centring, once: a resumed model has it already."""
+        if self.centre_input and not self.input_mean.any():
+            self.input_mean.copy_(self.trainer.datamodule.train_mean)  # type: ignore[attr-defined]
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        """Adds a batch to val/elbo, val/bound_K, val/reconstruction and val/kl."""
+        self._evaluate(batch, batch_idx, "val", self.val_metrics, self.num_val_samples)
+
+    def test_step(self, batch: Tensor, batch_idx: int) -> None:
+        """Adds a batch to test/elbo, test/bound_K, test/reconstruction and test/kl."""
+        self._evaluate(batch, batch_idx, "test", self.test_metrics, self.num_test_samples)
+
+    def _evaluate(self, x: Tensor, batch_idx: int, stage: str, metrics: MetricCollection, num_samples: int) -> None:
+        with forked_generator(x.device, _EVALUATION_SEED + batch_idx):
+            values = held_out_bounds(self, x, num_samples)
+        for name, value in values.items():
+            metric = metrics[name]
+            metric.update(value)
+            logged = f"{stage}/bound_{num_samples}" if name == "bound" else f"{stage}/{name}"
+            self.log(logged, metric, on_step=False, on_epoch=True)
+
+    def _check_kl_weight(self) -> None:
+        if not isinstance(self.bound, Average) and (self.kl_weight != 1.0 or self.kl_warmup_steps):
+            raise ValueError(
+                f"bound {type(self.bound).__name__} accepts kl_weight 1 without warm-up, since weighted it is no bound; "
+                f"got kl_weight {self.kl_weight:g} and kl_warmup_steps {self.kl_warmup_steps}"
+            )
+
+    def _materialize(self) -> None:
+        # One dummy datum: lazy layers of the estimator get their shapes, and a misfit is found before any run exists.
+        training = self.estimator.training
+        self.estimator.eval()
+        x = self.input_mean.new_zeros(1, self.num_features)
+        try:
+            self.estimator(evidence(self, x, self.bound, self.kl))
+        except ValueError as error:
+            raise ValueError(
+                f"estimator {type(self.estimator).__name__} does not fit posterior {type(self.posterior).__name__}, "
+                f"bound {type(self.bound).__name__}, kl {self.kl}: {error}"
+            ) from None
+        self.estimator.train(training)
+
+
+def _chosen_kl(kl: KL | None, estimator: GradientEstimator, bound: Bound) -> KL:
+    if kl is None:
+        return "analytic" if estimator.admits_exact and bound.admits_exact else "sampled"
+    _one_of("kl", kl, get_args(KL))
+    return kl
+
+
+def _held_out_metrics() -> MetricCollection:
+    names = ("elbo", "bound", "reconstruction", "kl")
+    return MetricCollection({name: MeanMetric(nan_strategy="disable") for name in names}, compute_groups=False)
+
+
+def _concrete_names(cls: type[Posterior]) -> list[str]:
+    return [each.__name__ for each in cls.__subclasses__() if not each.__name__.startswith("LazyInstance_")]
+
+
+def _at_least(name: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def _one_of(name: str, value: Any, accepted: tuple[Any, ...]) -> None:
+    if value not in accepted:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, accepted))}, got {value!r}")

@@ -1,0 +1,169 @@
+"""The two models: they differ in their posterior, its prior and what they start from, and in nothing else."""
+
+from collections.abc import Sequence
+from typing import final
+
+from jsonargparse.typing import lazy_instance
+
+from reparam_suite.estimators import (
+    Average,
+    Bound,
+    GradientEstimator,
+    LeaveOneOut,
+    Pathwise,
+    ScoreFunction,
+)
+from reparam_suite.models.base import VAE
+from reparam_suite.models.likelihoods import Observation
+from reparam_suite.models.optimizers import OptimizerSettings
+from reparam_suite.models.priors import PriorKind
+from reparam_suite.networks import Activation
+from reparam_suite.objectives import KL
+from reparam_suite.variational import (
+    DiagonalNormal,
+    DiscretePosterior,
+    FactorizedBernoulli,
+    GaussianPosterior,
+)
+
+
+@final
+class GaussianVAE(VAE):
+    """A VAE with normal latents: Kingma & Welling (2014), arXiv 1312.6114.
+
+    Args:
+        num_features: P, numbers in a datum; on the command line it comes from the data.
+        observation: what a datum is made of, bits or real numbers; on the command line it comes from the data.
+        latent_size: D, number of latents.
+        posterior: q(z|x), DiagonalNormal or FullCovarianceNormal.
+        prior: N(0, I), or a factorised normal that is learned.
+        estimator: of the gradient.
+        bound: the objective: Average (the ELBO) or LogMeanExp (importance-weighted).
+        kl: how the divergence from the prior enters; by default analytic where estimator and bound admit it.
+        kl_weight: of the divergence; other than 1 the objective is no bound.
+        kl_warmup_steps: steps over which the weight rises from 0.
+        hidden_sizes: widths of the encoder's hidden layers, of the decoder's in reverse; none at all is linear.
+        activation: between layers.
+        centre_input: whether the encoder sees x minus the mean of the training data.
+        learning_rate: of every part that names no other.
+        optimizer: of the encoder and the decoder.
+        prior_optimizer: of a learned prior; by default that of the model.
+        control_optimizer: of the estimator's own parameters; by default that of the model.
+
+    Raises:
+        ValueError: if an argument is out of range or estimator, posterior, bound and kl do not fit together.
+    """
+
+    accepts = (GaussianPosterior,)
+
+    def __init__(
+        self,
+        *,
+        num_features: int = 784,
+        observation: Observation = "binary",
+        latent_size: int = 10,
+        posterior: GaussianPosterior = lazy_instance(DiagonalNormal),
+        prior: PriorKind = "fixed",
+        estimator: GradientEstimator = lazy_instance(Pathwise),
+        bound: Bound = lazy_instance(Average),
+        kl: KL | None = None,
+        kl_weight: float = 1.0,
+        kl_warmup_steps: int = 0,
+        hidden_sizes: Sequence[int] = (200, 200),
+        activation: Activation = "relu",
+        centre_input: bool = False,
+        learning_rate: float = 1e-3,
+        optimizer: OptimizerSettings = OptimizerSettings(),
+        prior_optimizer: OptimizerSettings | None = None,
+        control_optimizer: OptimizerSettings | None = None,
+    ) -> None:
+        super().__init__(
+            num_features=num_features,
+            observation=observation,
+            latent_size=latent_size,
+            posterior=posterior,
+            prior=prior,
+            estimator=estimator,
+            bound=bound,
+            kl=kl,
+            kl_weight=kl_weight,
+            kl_warmup_steps=kl_warmup_steps,
+            hidden_sizes=hidden_sizes,
+            activation=activation,
+            centre_input=centre_input,
+            learning_rate=learning_rate,
+            optimizer=optimizer,
+            prior_optimizer=prior_optimizer,
+            control_optimizer=control_optimizer,
+        )
+
+
+@final
+class DiscreteVAE(VAE):
+    """A VAE with discrete latents: bits, or one-hot categoricals.
+
+    Args:
+        num_features: P, numbers in a datum; on the command line it comes from the data.
+        observation: what a datum is made of, bits or real numbers; on the command line it comes from the data.
+        latent_size: D, number of latents.
+        posterior: q(z|x), FactorizedBernoulli or FactorizedCategorical.
+        prior: uniform, or factorised and learned.
+        estimator: of the gradient.
+        bound: the objective: Average (the ELBO) or LogMeanExp (importance-weighted).
+        kl: how the divergence from the prior enters; by default analytic where estimator and bound admit it.
+        kl_weight: of the divergence; other than 1 the objective is no bound.
+        kl_warmup_steps: steps over which the weight rises from 0.
+        hidden_sizes: widths of the encoder's hidden layers, of the decoder's in reverse; none at all is linear.
+        activation: between layers.
+        centre_input: whether the encoder sees x minus the mean of the training data.
+        learning_rate: of every part that names no other.
+        optimizer: of the encoder and the decoder.
+        prior_optimizer: of a learned prior; by default that of the model.
+        control_optimizer: of the estimator's own parameters; by default that of the model.
+
+    Raises:
+        ValueError: if an argument is out of range or estimator, posterior, bound and kl do not fit together.
+    """
+
+    accepts = (DiscretePosterior,)
+
+    def __init__(
+        self,
+        *,
+        num_features: int = 784,
+        observation: Observation = "binary",
+        latent_size: int = 200,
+        posterior: DiscretePosterior = lazy_instance(FactorizedBernoulli),
+        prior: PriorKind = "fixed",
+        estimator: GradientEstimator = lazy_instance(ScoreFunction, num_samples=4, baseline=lazy_instance(LeaveOneOut)),
+        bound: Bound = lazy_instance(Average),
+        kl: KL | None = None,
+        kl_weight: float = 1.0,
+        kl_warmup_steps: int = 0,
+        hidden_sizes: Sequence[int] = (200, 200),
+        activation: Activation = "relu",
+        centre_input: bool = False,
+        learning_rate: float = 1e-3,
+        optimizer: OptimizerSettings = OptimizerSettings(),
+        prior_optimizer: OptimizerSettings | None = None,
+        control_optimizer: OptimizerSettings | None = None,
+    ) -> None:
+        super().__init__(
+            num_features=num_features,
+            observation=observation,
+            latent_size=latent_size,
+            posterior=posterior,
+            prior=prior,
+            estimator=estimator,
+            bound=bound,
+            kl=kl,
+            kl_weight=kl_weight,
+            kl_warmup_steps=kl_warmup_steps,
+            hidden_sizes=hidden_sizes,
+            activation=activation,
+            centre_input=centre_input,
+            learning_rate=learning_rate,
+            optimizer=optimizer,
+            prior_optimizer=prior_optimizer,
+            control_optimizer=control_optimizer,
+        )
