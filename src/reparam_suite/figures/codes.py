@@ -40,8 +40,8 @@ def _units(values: npt.NDArray[np.float64]) -> Figure:
     mean = values.mean(0)
     low, high = np.percentile(values, [10, 90], axis=0)
     order = np.argsort(-mean, kind="stable")
-    rank = np.arange(1, num_units + 1)
-    thickness = min(6.0, 0.7 * 72 * (WIDTH - 1) / num_units)
+    rank = np.arange(num_units)
+    thickness = min(4.0, 0.7 * 72 * (WIDTH - 1) / num_units)
 
     figure = Figure(figsize=(WIDTH, 3.2))
     ax = figure.add_subplot()
@@ -55,12 +55,12 @@ def _units(values: npt.NDArray[np.float64]) -> Figure:
     )
     ax.plot(rank, mean[order], "o", color=COLOURS[0], markersize=max(1.5, min(5.0, thickness)), label="mean")
     ax.set(
-        xlim=(0.5 - 0.01 * num_units, num_units + 0.5 + 0.01 * num_units),
+        xlim=(-0.5 - 0.01 * num_units, num_units - 0.5 + 0.01 * num_units),
         ylim=(-0.02, 1.02),
         xlabel="unit, sorted by its mean",
         ylabel="probability of one, q(z = 1 | x)",
     )
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.set_title(f"Use of {num_units} Bernoulli units by {num_data} data")
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
     return figure
@@ -78,13 +78,13 @@ def _classes(values: npt.NDArray[np.float64]) -> Figure:
     latents = np.arange(num_latents)
 
     figure = Figure(figsize=(WIDTH, min(12.0, 1.4 + 0.2 * max(8, num_latents))))
-    heat, bars = figure.subplots(1, 2, sharey=True, width_ratios=[2, 1])
+    bars, heat = figure.subplots(1, 2, sharey=True, width_ratios=[2, 3])
     image = heat.imshow(
         shares, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest",
         extent=(0.5, num_classes + 0.5, num_latents - 0.5, -0.5),
     )  # fmt: skip
     heat.set_title(f"Use of {num_latents} latents of {num_classes} classes by {num_data} data")
-    heat.set(xlabel="class, most used first", ylabel="latent")
+    heat.set(xlabel="class, most used first")
     heat.grid(visible=False)
     heat.tick_params(length=0)
     heat.spines[:].set_visible(False)
@@ -93,10 +93,11 @@ def _classes(values: npt.NDArray[np.float64]) -> Figure:
     bar = figure.colorbar(image, ax=heat, label="share of data", pad=0.02)
     bar.outline.set_visible(False)
 
-    bars.barh(latents, perplexity, height=0.7, color=COLOURS[0])
+    bars.barh(latents, perplexity - 1, left=1, height=0.7, color=COLOURS[0])
     bars.axvline(num_classes, color=INK, linewidth=1)
-    bars.set(xlim=(1, 1 + 1.05 * (num_classes - 1)), xlabel=f"perplexity of use (1 to {num_classes})")
-    bars.set_title(f"mean {perplexity.mean():.2f}")
+    bars.set(xlim=(1, 1 + 1.05 * (num_classes - 1)), xlabel=f"perplexity (1 to {num_classes})", ylabel="latent")
+    bars.set_title(f"Perplexity, mean {perplexity.mean():.2f}")
+    bars.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     bars.grid(visible=False, axis="y")
     bars.tick_params(axis="y", length=0)
     return figure

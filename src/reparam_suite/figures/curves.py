@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,14 +34,14 @@ def training_curves(histories: Mapping[str, Sequence[tuple[int, float]]], *, qua
     steps = np.concatenate([points[:, 0] for points in curves.values()])
     half = (steps.min() + steps.max()) / 2
     late = {name: points[points[:, 0] >= half] for name, points in curves.items()}
-    two = steps.min() < half
+    two = any(1 < len(points) < len(curves[name]) for name, points in late.items())
 
     figure = Figure(figsize=(WIDTH, 3.4))
     panels = figure.subplots(1, 2 if two else 1, squeeze=False)[0]
     for ax, shown in zip(panels, (curves, late), strict=False):
         for colour, (name, points) in zip(_colours(curves), shown.items(), strict=True):
-            _curve(ax, points, name, colour)
-        ax.set_xlabel("step")
+            _curve(ax, points, name, colour, marker=_marker(curves[name]))
+        _step_axis(ax, shown.values())
     panels[0].set(ylabel=f"{quantity} (nats)")
     panels[0].set_title(f"{quantity} during training")
     panels[0].legend(loc="best")
@@ -79,14 +79,18 @@ def gradient_variance(
         step, value, error = points[_positive(points)].T
         spread = np.exp(error / value)
         panels[0].fill_between(step, value / spread, value * spread, color=colours[name], alpha=0.2, linewidth=0)
+    _log_axis(panels[0], variances)
     panels[0].set_title("Variance of the gradient during training")
     panels[0].set_ylabel("trace of the covariance (nats²)")
     panels[0].legend(title="band: one standard error", alignment="left", title_fontsize=8)
     for name, points in ratios.items():
         _log_curve(panels[1], points, name, colours[name])
     if ratios:
+        _log_axis(panels[1], ratios)
         panels[1].set_ylabel("signal-to-noise ratio")
-    panels[-1].set_xlabel("step")
+        if any(not _positive(points).all() for points in ratios.values()):
+            panels[1].legend()
+    _step_axis(panels[-1], [*variances.values(), *ratios.values()])
     return figure
 
 
@@ -106,19 +110,33 @@ def _colours(curves: Sequence[str] | Mapping[str, Points]) -> list[str]:
     return [COLOURS[index % len(COLOURS)] for index in range(len(curves))]
 
 
-def _curve(ax: Axes, points: Points, name: str, colour: str) -> None:
+def _marker(points: Points) -> str:
+    return "o" if len(points) <= DENSE // 4 else ""
+
+
+def _step_axis(ax: Axes, curves: Iterable[Points]) -> None:
+    """Whole steps, all those given, whether or not something can be drawn there."""
+    from matplotlib.ticker import MaxNLocator
+
+    steps = np.concatenate([points[:, 0] for points in curves])
+    margin = 0.03 * (steps.max() - steps.min()) or 0.5
+    ax.set(xlabel="step", xlim=(steps.min() - margin, steps.max() + margin))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, steps=[1, 2, 5, 10]))
+
+
+def _curve(ax: Axes, points: Points, name: str, colour: str, *, marker: str) -> None:
     """The points as a line, marked where they are few, pale under their running mean where they are many."""
     step, value = points[:, 0], points[:, 1]
     gaps = np.count_nonzero(~np.isfinite(value))
     label = f"{name} ({gaps} of {len(value)} not finite)" if gaps else name
     if len(points) <= DENSE or gaps:
-        ax.plot(step, value, color=colour, marker="o" if len(points) <= DENSE // 4 else "", label=label)
+        ax.plot(step, value, color=colour, marker=marker, label=label)
         return
     window = len(points) // (DENSE // 4)
     ax.plot(step, value, color=colour, alpha=0.3, linewidth=0.8)
     kernel = np.full(window, 1 / window)
     mean_step, mean = np.convolve(step, kernel, "valid"), np.convolve(value, kernel, "valid")
-    ax.plot(mean_step, mean, color=colour, label=f"{label}, mean of {window} points")
+    ax.plot(mean_step, mean, color=colour, label=f"{label}, running mean of {window}")
 
 
 def _positive(points: Points) -> npt.NDArray[np.bool_]:
@@ -127,11 +145,33 @@ def _positive(points: Points) -> npt.NDArray[np.bool_]:
 
 
 def _log_curve(ax: Axes, points: Points, name: str, colour: str) -> None:
-    shown = _positive(points)
-    hidden = np.count_nonzero(~shown)
-    label = f"{name} ({hidden} of {len(points)} zero, negative or not finite)" if hidden else name
+    step, value = points[:, 0], points[:, 1]
+    hidden = {"zero": value == 0, "negative": np.isfinite(value) & (value < 0), "not finite": ~np.isfinite(value)}
+    counts = [f"{why} at {np.count_nonzero(where)}" for why, where in hidden.items() if where.any()]
+    label = f"{name} ({', '.join(counts)} of {len(points)} points)" if counts else name
+    shown = np.where(_positive(points), value, np.nan)
+    ax.plot(step, shown, color=colour, marker=_marker(points), label=label)
+
+
+def _log_axis(ax: Axes, curves: Mapping[str, Points]) -> None:
+    """A decade or more, so that noise about a constant looks like one, with ticks in plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    if not any(_positive(points).any() for points in curves.values()):
+        ax.set_yticks([])
+        return
     ax.set_yscale("log")
-    ax.plot(
-        points[:, 0], np.where(shown, points[:, 1], np.nan),
-        color=colour, marker="o" if len(points) <= DENSE // 4 else "", label=label,
-    )  # fmt: skip
+    low, high = ax.get_ylim()
+    middle, reach = np.sqrt(low * high), max(np.sqrt(high / low), np.sqrt(10))
+    ax.set_ylim(middle / reach, middle * reach)
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if reach < 10 else (1,)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float) -> str:
+    if 1e-3 <= value < 1e5:
+        return f"{value:g}"
+    exponent = int(np.floor(np.log10(value) + 1e-9))
+    digit = round(value / 10.0**exponent)
+    return rf"$10^{{{exponent}}}$" if digit == 1 else rf"${digit} \times 10^{{{exponent}}}$"

@@ -18,6 +18,7 @@ NUM_COLUMNS = 16
 NUM_LINES = 4
 TILE = 48
 """Figure pixels that one image should about take."""
+GAP = 4
 
 
 @styled
@@ -35,7 +36,7 @@ def reconstructions(x: Array, probabilities: Array, *, image_shape: Sequence[int
     tiles = np.stack([_as_images(data, image_shape), _as_images(means, image_shape)])[:, :NUM_COLUMNS]
     figure, ax = _grid(tiles, title=f"Data and their reconstructions{shown}")
     _label_rows(ax, tiles, ["data", "reconstruction"])
-    _fit(figure, ax, tiles)
+    _fit(figure, ax)
     return figure
 
 
@@ -53,7 +54,7 @@ def prior_samples(images: Array, *, image_shape: Sequence[int]) -> Figure:
     tiles = tiles.reshape(rows, columns, *samples.shape[1:])
     title = "One sample from the prior" if len(samples) == 1 else f"{len(samples)} samples from the prior"
     figure, ax = _grid(tiles, title=title)
-    _fit(figure, ax, tiles)
+    _fit(figure, ax)
     return figure
 
 
@@ -83,11 +84,11 @@ def latent_traversal(
     figure, ax = _grid(tiles, title="Each row moves one latent, the others stay")
     _label_rows(ax, tiles, labels)
     ax.set_xticks(
-        _centres(num_values, tiles.shape[3]),
-        [f"{value:+.2g}".replace("-", "\N{MINUS SIGN}") for value in moved],
+        _centres(num_values, _scale(tiles) * tiles.shape[3]),
+        [_signed(value) for value in moved],
     )
     ax.set_xlabel("value of the moved latent (standard deviations of the prior)")
-    _fit(figure, ax, tiles)
+    _fit(figure, ax)
     return figure
 
 
@@ -107,50 +108,63 @@ def _first(limit: int, number: int) -> str:
 
 
 def _grid(tiles: npt.NDArray[np.float64], *, title: str) -> tuple[Figure, Axes]:
-    """[rows, columns, H, W] as one image with a line between tiles, in greys from 0 (white) to 1 (black).
+    """[rows, columns, H, W] as a grid of images in greys from 0 (white) to 1 (black); a tile of NaN stays empty.
 
-    Values beyond [0, 1] stretch the greys to the range that is there, and a colour bar says so.
+    Values beyond [0, 1] stretch the greys to the range that is there, and a colour bar says so. The axes' unit is the
+    figure's pixel.
     """
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
     rows, columns, height, width = tiles.shape
-    mosaic = np.full((rows, height + 1, columns, width + 1), np.nan)
-    mosaic[:, :height, :, :width] = tiles.transpose(0, 2, 1, 3)
-    mosaic = mosaic.reshape(rows * (height + 1), columns * (width + 1))[:-1, :-1]
+    scale = _scale(tiles)
+    low, high = min(0.0, float(np.nanmin(tiles))), max(1.0, float(np.nanmax(tiles)))
 
     figure = Figure()
     figure.set_layout_engine("none")
     ax = figure.add_subplot()
-    ax.set_facecolor(HAIRLINE)
-    low, high = min(0.0, float(np.nanmin(tiles))), max(1.0, float(np.nanmax(tiles)))
-    image = ax.imshow(mosaic, cmap="Greys", vmin=low, vmax=high, interpolation="nearest", aspect="auto")
+    for row, column in np.argwhere(~np.isnan(tiles[:, :, 0, 0])):
+        left, top = column * (scale * width + GAP), row * (scale * height + GAP)
+        box = (left, left + scale * width, top + scale * height, top)
+        image = ax.imshow(
+            tiles[row, column], cmap="Greys", vmin=low, vmax=high, interpolation="nearest", extent=box, zorder=2
+        )
+        corner = (left - GAP, top - GAP)
+        ax.add_patch(Rectangle(corner, scale * width + 2 * GAP, scale * height + 2 * GAP, color=HAIRLINE, linewidth=0))
+    ax.set(xlim=(-GAP, columns * (scale * width + GAP)), ylim=(rows * (scale * height + GAP), -GAP), aspect="auto")
     if (low, high) != (0.0, 1.0):
         bar = figure.colorbar(image, cax=ax.inset_axes((1.02, 0, 0.02, 1)), label="pixel value")
         bar.outline.set_visible(False)
     ax.set_title(title)
     ax.grid(visible=False)
     ax.tick_params(length=0)
-    ax.spines[:].set(visible=True, color=HAIRLINE)
+    ax.spines[:].set_visible(False)
     ax.set(xticks=[], yticks=[])
     return figure, ax
 
 
+def _signed(value: float) -> str:
+    return f"{value:+.2g}".replace("-", "\N{MINUS SIGN}") if value else "0"
+
+
+def _scale(tiles: npt.NDArray[np.float64]) -> int:
+    return max(1, round(TILE / int(max(tiles.shape[2:]))))
+
+
 def _centres(number: int, size: int) -> list[float]:
-    return [index * (size + 1) + (size - 1) / 2 for index in range(number)]
+    return [index * (size + GAP) + size / 2 for index in range(number)]
 
 
 def _label_rows(ax: Axes, tiles: npt.NDArray[np.float64], labels: Sequence[str]) -> None:
-    ax.set_yticks(_centres(len(labels), tiles.shape[2]), labels)
+    ax.set_yticks(_centres(len(labels), _scale(tiles) * tiles.shape[2]), labels)
 
 
-def _fit(figure: Figure, ax: Axes, tiles: npt.NDArray[np.float64]) -> None:
+def _fit(figure: Figure, ax: Axes) -> None:
     """Size the figure around its texts so that each image pixel takes the same whole number of figure pixels.
 
     A layout engine scales by fractions, and strokes one pixel wide then come out one or two wide by chance.
     """
-    rows, columns, height, width = tiles.shape
-    scale = max(1, round(TILE / max(height, width)))
-    size = scale * np.array([columns * (width + 1) - 1, rows * (height + 1) - 1])
+    size = np.abs([np.diff(ax.get_xlim())[0], np.diff(ax.get_ylim())[0]])
 
     def place(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> None:
         whole = before + size + after
