@@ -1,0 +1,64 @@
+"""Measuring must not change the training by one bit."""
+
+import pytest
+import torch
+
+from reparam_suite.diagnostics import gradient_statistics
+from reparam_suite.estimators import Learned, MovingAverage, ScoreFunction
+from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
+
+
+def models() -> list[VAE]:
+    sizes = {"num_features": 12, "latent_size": 3, "hidden_sizes": (7,)}
+    return [
+        GaussianVAE(**sizes),
+        DiscreteVAE(**sizes, estimator=ScoreFunction(baseline=MovingAverage())),
+        DiscreteVAE(**sizes, prior="learned", estimator=ScoreFunction(num_samples=2, baseline=Learned())),
+    ]
+
+
+def train(index: int, *, measured: bool) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    torch.manual_seed(3)
+    model = models()[index]
+    optimizer = model.configure_optimizers()
+    x = torch.rand(8, 12).round()
+    for step in range(6):
+        if measured:
+            gradient_statistics(model, x[step % 3 :], num_repeats=3)
+        optimizer.zero_grad()
+        model.training_step(x, step).backward()
+        if measured:
+            gradient_statistics(model, x[:5], num_repeats=4, per_element=True)
+        optimizer.step()
+    return model.state_dict(), torch.get_rng_state()
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_parameters_buffers_and_random_state_are_bitwise_those_of_a_run_without_measuring(index):
+    with torch.random.fork_rng():
+        plain, plain_random = train(index, measured=False)
+        measured, measured_random = train(index, measured=True)
+    assert torch.equal(plain_random, measured_random)
+    for name, value in plain.items():
+        assert torch.equal(value, measured[name]), name
+
+
+def test_modes_are_restored_module_by_module():
+    model = GaussianVAE(num_features=12, latent_size=3, hidden_sizes=(7,))
+    model.decoder.eval()
+    before = {name: module.training for name, module in model.named_modules()}
+    gradient_statistics(model, torch.rand(4, 12).round(), num_repeats=3)
+    assert {name: module.training for name, module in model.named_modules()} == before
+
+
+def test_too_few_repeats_are_refused():
+    model = GaussianVAE(num_features=12, latent_size=3, hidden_sizes=(7,))
+    with pytest.raises(ValueError, match=r"num_repeats must be at least 3 .* got 2"):
+        gradient_statistics(model, torch.rand(4, 12).round(), num_repeats=2)
+
+
+def test_keys_name_the_parts_and_the_variational_parameters():
+    x = torch.rand(4, 12).round()
+    gaussian, _, learned = models()
+    assert list(gradient_statistics(gaussian, x, num_repeats=3)) == ["encoder", "decoder", "loc", "scale"]
+    assert list(gradient_statistics(learned, x, num_repeats=3)) == ["encoder", "decoder", "prior", "logits"]
