@@ -95,10 +95,10 @@ def gradient_variance(
 
 
 def _points(name: str, history: Sequence[tuple[float, ...]], width: int) -> Points:
-    points = np.asarray(history, dtype=np.float64).reshape(len(history), -1)
-    if len(points) and points.shape[1] != width:
-        raise ValueError(f"the history of {name} has points of {points.shape[1]} numbers; it must have {width}")
-    return points.reshape(-1, width)
+    points = np.asarray(history, dtype=np.float64) if len(history) else np.empty((0, width))
+    if points.shape != (len(history), width):
+        raise ValueError(f"the history of {name} is {list(points.shape)}; each of its points must be {width} numbers")
+    return points
 
 
 def _need_some(curves: Mapping[str, Points], argument: str) -> None:
