@@ -9,7 +9,6 @@ from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Nor
 
 from reparam_suite.defaults import fresh
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, class_name
-from reparam_suite.defaults import fresh
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
 from reparam_suite.variational import OneHotCategorical

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, get_args
 
 import torch
@@ -104,8 +104,7 @@ class VAE(LightningModule, ABC):
         self.prior: PriorKind = prior
         self.prior_network = Prior(family=posterior.family, event_shape=event_shape, kind=prior)
         self.register_buffer("input_mean", torch.zeros(num_features))
-        self.val_metrics = _held_out_metrics()
-        self.test_metrics = _held_out_metrics()
+        self.held_out_metrics = _held_out_metrics()
         self.last_objective: Tensor | None = None
         self.last_kl: Tensor | None = None
         self._materialize()
@@ -205,26 +204,48 @@ class VAE(LightningModule, ABC):
             self.input_mean.copy_(self.trainer.datamodule.train_mean)  # type: ignore[attr-defined]
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        """Adds a batch to val/elbo, val/bound_K, val/reconstruction and val/kl."""
-        self._evaluate(batch, batch_idx, "val", self.val_metrics, self.num_val_samples)
+        """Adds a batch to the held-out bounds."""
+        self._evaluate(batch, batch_idx, self.num_val_samples)
 
     def test_step(self, batch: Tensor, batch_idx: int) -> None:
-        """Adds a batch to test/elbo, test/bound_K, test/reconstruction and test/kl."""
-        self._evaluate(batch, batch_idx, "test", self.test_metrics, self.num_test_samples)
+        """Adds a batch to the held-out bounds."""
+        self._evaluate(batch, batch_idx, self.num_test_samples)
 
-    def _evaluate(self, x: Tensor, batch_idx: int, stage: str, metrics: MetricCollection, num_samples: int) -> None:
+    def on_validation_epoch_end(self) -> None:
+        """Gives val/elbo, val/bound_K, val/reconstruction and val/kl."""
+        self.log_dict(self._held_out("val", self.num_val_samples), logger=False)
+
+    def on_test_epoch_end(self) -> None:
+        """Gives test/elbo, test/bound_K, test/reconstruction and test/kl."""
+        self.log_dict(self._held_out("test", self.num_test_samples), logger=False)
+
+    def validate_on(self, batches: Iterable[Tensor]) -> dict[str, float]:
+        """The same numbers as Lightning's validation gives, outside of its loops."""
+        training = self.training
+        self.eval()
+        for batch_idx, batch in enumerate(batches):
+            self.validation_step(batch, batch_idx)
+        self.train(training)
+        return {name: value.item() for name, value in self._held_out("val", self.num_val_samples).items()}
+
+    def _evaluate(self, x: Tensor, batch_idx: int, num_samples: int) -> None:
         with forked_generator(x.device, _EVALUATION_SEED + batch_idx):
             values = held_out_bounds(self, x, num_samples)
         for name, value in values.items():
-            metric = metrics[name]
-            metric.update(value)
-            logged = f"{stage}/bound_{num_samples}" if name == "bound" else f"{stage}/{name}"
-            self.log(logged, metric, on_step=False, on_epoch=True)
+            self.held_out_metrics[name].update(value)
+
+    def _held_out(self, stage: str, num_samples: int) -> dict[str, Tensor]:
+        values = self.held_out_metrics.compute()
+        self.held_out_metrics.reset()
+        return {
+            f"{stage}/bound_{num_samples}" if name == "bound" else f"{stage}/{name}": value
+            for name, value in values.items()
+        }
 
     def _check_kl_weight(self) -> None:
         if not isinstance(self.bound, Average) and (self.kl_weight != 1.0 or self.kl_warmup_steps):
             raise ValueError(
-                f"bound {type(self.bound).__name__} accepts kl_weight 1 without warm-up, since weighted it is no bound; "
+                f"bound {type(self.bound).__name__} accepts kl_weight 1 without warm-up, weighted it is no bound; "
                 f"got kl_weight {self.kl_weight:g} and kl_warmup_steps {self.kl_warmup_steps}"
             )
 

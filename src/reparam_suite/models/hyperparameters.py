@@ -30,7 +30,11 @@ def configuration(value: object) -> Any:
 
 def arguments(value: object) -> dict[str, Any]:
     """The constructor arguments of `value`, in plain types."""
-    return {name: configuration(getattr(value, name)) for name in inspect.signature(type(value)).parameters}
+    return {
+        name: configuration(getattr(value, name))
+        for name, parameter in inspect.signature(type(value)).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY  # nn.Module's own *args and **kwargs are none of ours
+    }
 
 
 def class_path(value: object) -> str:

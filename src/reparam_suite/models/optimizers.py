@@ -10,8 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # not @final: jsonargparse takes no instance of a final class as a default
 class OptimizerSettings:
     """An optimizer of torch.optim and what it is given.
 

@@ -1,0 +1,80 @@
+"""What a finished run shows: figures of the model and of its training."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+
+from reparam_suite.data import ArrayDataModule
+from reparam_suite.figures import (
+    code_use,
+    gradient_variance,
+    latent_traversal,
+    prior_samples,
+    reconstructions,
+    training_curves,
+)
+from reparam_suite.models import VAE, GaussianVAE
+from reparam_suite.randomness import forked_generator
+from reparam_suite.training import Journal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NUM_SHOWN = 16
+_NUM_PRIOR_SAMPLES = 64
+_MOST_TRAVERSED = 10
+_SEED = 7  # the same noise for every run's pictures, so that they compare
+
+
+@torch.no_grad()
+def model_figures(model: VAE, data: ArrayDataModule) -> Iterator[tuple[str, "Figure"]]:
+    """Name and figure: reconstructions, prior samples, and a latent traversal or the use of the code."""
+    x = data.sample_batch("valid")
+    q = model.posterior_of(x)
+    shown = x[:_NUM_SHOWN]
+    yield (
+        "figures/reconstructions",
+        reconstructions(shown.cpu(), model.mean_of(q.mean)[:_NUM_SHOWN].cpu(), image_shape=data.image_shape),
+    )
+    if data.image_shape is not None:
+        with forked_generator(x.device, _SEED):
+            z = model.prior_distribution().sample((_NUM_PRIOR_SAMPLES,))
+        yield "figures/prior_samples", prior_samples(model.mean_of(z).cpu(), image_shape=data.image_shape)
+    if not isinstance(model, GaussianVAE):
+        yield "figures/code_use", code_use(q.mean.cpu())
+    elif data.image_shape is not None:
+        yield "figures/latent_traversal", _traversal(model, data)
+
+
+def training_figures(journal: Journal, objective_name: str) -> Iterator[tuple[str, "Figure"]]:
+    """Name and figure: the bound along training, and the gradient's variance."""
+    curves = journal.curves
+    bounds = {"train": curves[f"train/{objective_name}"], "val": curves["val/elbo"]}
+    yield "figures/training_curves", training_curves(bounds)
+    groups = [name.split("/")[1] for name in curves if name.startswith("grad/") and name.endswith("/variance")]
+    variances = {
+        group: [
+            (step, value, error)
+            for (step, value), (_, error) in zip(
+                curves[f"grad/{group}/variance"], curves[f"grad/{group}/variance_standard_error"], strict=True
+            )
+        ]
+        for group in groups
+    }
+    if variances:
+        snr = {group: curves[f"grad/{group}/snr"] for group in groups}
+        yield "figures/gradient_variance", gradient_variance(variances, snr=snr)
+
+
+def _traversal(model: VAE, data: ArrayDataModule) -> "Figure":
+    # The latents that the posterior uses most, moved over the bulk of the prior while the others stay at its mean.
+    x = data.sample_batch("valid")
+    order = model.posterior_of(x).mean.std(0).argsort(descending=True)[:_MOST_TRAVERSED]
+    values = torch.linspace(-2.5, 2.5, 11, device=x.device)
+    z = model.prior_distribution().mean.expand(len(order), len(values), -1).clone()
+    for row, latent in enumerate(order):
+        z[row, :, latent] = values
+    assert data.image_shape is not None
+    names = [f"z{latent}" for latent in order.tolist()]
+    return latent_traversal(model.mean_of(z).cpu(), values.cpu(), image_shape=data.image_shape, names=names)

@@ -1,0 +1,150 @@
+"""The command line of a run: constructor signatures and docstrings are its schema and its --help."""
+
+import warnings
+from argparse import ArgumentError
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import yaml
+from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import seed_everything
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from reparam_suite.data import ArrayDataModule
+from reparam_suite.models import VAE
+from reparam_suite.tracking import TrackingSettings
+from reparam_suite.usage import explain
+
+_DESCRIPTION = "Trains a VAE with a chosen gradient estimator and records the run in MLflow."
+
+
+@final
+@dataclass(frozen=True)
+class RecordSettings:
+    """What is measured on the way.
+
+    Args:
+        every: steps between records of the training metrics.
+        gradients_every: steps between measurements of the gradient's variance.
+
+    Raises:
+        ValueError: if an interval is below 1.
+    """
+
+    every: int = 50
+    gradients_every: int = 200
+
+    def __post_init__(self) -> None:
+        for name in ("every", "gradients_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"record.{name} must be at least 1, got {getattr(self, name)}")
+
+
+@final
+class Command(LightningCLI):
+    """Parses the arguments, and makes model, data and trainer from them; nothing on disk is touched.
+
+    Args:
+        args: as in sys.argv[1:].
+    """
+
+    config: Namespace
+    model: VAE
+    datamodule: ArrayDataModule
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(
+            VAE,
+            ArrayDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            trainer_defaults={
+                "max_epochs": 50,
+                "accelerator": "auto",
+                "devices": 1,
+                "logger": False,
+                "enable_checkpointing": False,
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+                "num_sanity_val_steps": 0,
+            },
+            parser_kwargs={"exit_on_error": False, "description": _DESCRIPTION},
+            args=args,
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """--seed and --seeds."""
+        parser.add_argument("--seed", type=int, default=0, help="of the weights, the noise and the order of the data")
+        parser.add_argument("--seeds", type=int, nargs="+", default=None, help="several runs, one for each seed")
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """--tracking, --record, and what the model learns from the data."""
+        parser.add_class_arguments(TrackingSettings, "tracking")
+        parser.add_class_arguments(RecordSettings, "record")
+        parser.link_arguments("data.num_features", "model.init_args.num_features", apply_on="instantiate")
+        parser.link_arguments("data.observation", "model.init_args.observation", apply_on="instantiate")
+        parser.link_arguments("seed", "data.init_args.seed")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses `args` and nothing else; where they name no model or no data, GaussianVAE and Digits are meant.
+
+        Those two are no defaults of the parser: it would carry their arguments over to any other class that is named.
+        """
+        defaults = {"model": "GaussianVAE", "data": "Digits"}
+        missing = [f"--{key}={cls}" for key, cls in defaults.items() if key not in _named_classes(args)]
+        with self._explained():
+            self.config = parser.parse_args(missing + args)
+
+    def instantiate_classes(self) -> None:
+        """Makes data, model and trainer; whatever does not fit is refused here."""
+        with self._explained(), warnings.catch_warnings():
+            # LightningCLI calls it by its old name.
+            warnings.filterwarnings("ignore", "``instantiate_classes`` was deprecated")
+            super().instantiate_classes()
+
+    def resolved_config(self) -> dict[str, Any]:
+        """Every option with its value, in plain types: a file of it makes the same run again."""
+        config: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        return {key: value for key, value in config.items() if key not in ("config", "seeds")}
+
+    def _set_seed(self) -> None:
+        # Before the model is made: its weights depend on it.
+        seed_everything(self.config.seed, verbose=False)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (ArgumentError, ValueError, TypeError, MisconfigurationException) as error:
+            raise explain(error, self.parser, {"model": VAE, "data": ArrayDataModule}) from error
+
+
+def _named_classes(args: list[str]) -> set[str]:
+    # The top-level keys that the arguments, or a configuration file among them, give a class.
+    named = set()
+    for position, argument in enumerate(args):
+        option, _, value = argument.partition("=")
+        option = option.removeprefix("--").removesuffix(".class_path")
+        if option in ("config", "-c"):
+            value = value or (args[position + 1] if position + 1 < len(args) else "")
+            named |= _keys_of(Path(value))
+        elif argument.startswith("--"):
+            named.add(option)
+    return named
+
+
+def _keys_of(file: Path) -> set[str]:
+    # A file that cannot be read is the parser's to complain about.
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return set()
+    return set(content) if isinstance(content, dict) else set()

@@ -1,0 +1,15 @@
+"""What can stop a training run."""
+
+from pathlib import Path
+from typing import final
+
+
+@final
+class NonFiniteLoss(RuntimeError):  # noqa: N818 - it says what happened
+    """The loss became NaN or infinite; the message names the step and the last checkpoint before it."""
+
+    def __init__(self, *, step: int, value: float, checkpoint: Path | None) -> None:
+        kept = f"the last finite checkpoint is {checkpoint}" if checkpoint else "there is no checkpoint before it"
+        super().__init__(f"the training objective is {value} at step {step}; {kept}")
+        self.step = step
+        self.checkpoint = checkpoint
