@@ -62,14 +62,18 @@ def parameters(q: Distribution) -> dict[str, Tensor]:
     return {name: getattr(base, name) for name in _PARAMETERS[type(base)]}
 
 
-def with_parameters(q: Distribution, change: Callable[[Tensor], Tensor]) -> Distribution:
-    """The distribution `q` with `change` applied to each of its parameters."""
-    changed = {name: change(value) for name, value in parameters(q).items()}
+def rebuilt(q: Distribution, values: Mapping[str, Tensor]) -> Distribution:
+    """A distribution of the family of `q` with the parameters `values`, named as `parameters` names them."""
     make: Callable[..., Distribution] = family(q)
-    base = make(**changed, validate_args=False)
+    base = make(**values, validate_args=False)
     if isinstance(q, Independent):
         return Independent(base, q.reinterpreted_batch_ndims, validate_args=False)
     return base
+
+
+def with_parameters(q: Distribution, change: Callable[[Tensor], Tensor]) -> Distribution:
+    """The distribution `q` with `change` applied to each of its parameters."""
+    return rebuilt(q, {name: change(value) for name, value in parameters(q).items()})
 
 
 def frozen(q: Distribution) -> Distribution:

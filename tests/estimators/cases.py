@@ -5,9 +5,14 @@ the gradient on these problems; an estimator that declares itself unbiased has n
 """
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 
+import torch
+
 from reparam_suite.estimators import (
+    OVIS,
+    Baseline,
     Enumeration,
     GradientEstimator,
     GumbelSoftmax,
@@ -15,10 +20,13 @@ from reparam_suite.estimators import (
     LeaveOneOut,
     LogMeanExp,
     MovingAverage,
+    MuProp,
+    OptimalConstant,
     Pathwise,
     ScoreFunction,
     StickTheLanding,
     StraightThrough,
+    VarianceNormalized,
 )
 from reparam_suite.estimators.base import class_name
 from reparam_suite.problems import (
@@ -79,6 +87,22 @@ class Case:
         return "-".join([part for part in parts if part] + [f"K{estimator.num_samples}", str(self.problem)])
 
 
+def trained(estimator: GradientEstimator, problem: Problem, num_steps: int = 10) -> GradientEstimator:
+    """The estimator after some steps on `problem`, so that what it remembers of the past is no longer 0."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        estimator.double().train()
+        target = problem.expectation(problem.phi.expand(20, -1), problem.theta.expand(20, -1))
+        for _ in range(num_steps):
+            estimator(target)
+    return estimator
+
+
+def with_past(baseline: Baseline, num_samples: int, problem: Problem) -> Callable[[], GradientEstimator]:
+    """A score function whose baseline remembers `problem`."""
+    return lambda: trained(ScoreFunction(num_samples=num_samples, baseline=deepcopy(baseline)), problem)
+
+
 ROWS = [
     Row(lambda: Pathwise(), NORMAL + FULL_NORMAL),
     Row(lambda: Pathwise(num_samples=3), [GaussianModel(), FullGaussianModel()]),
@@ -93,7 +117,16 @@ ROWS = [
     Row(lambda: ScoreFunction(num_samples=4, baseline=LeaveOneOut()), BERNOULLI + CATEGORICAL),
     Row(lambda: ScoreFunction(num_samples=2, baseline=LeaveOneOut()), [*GAUSSIAN_IW, DISCRETE_IW[1]]),
     Row(lambda: ScoreFunction(num_samples=3, baseline=LeaveOneOut()), DISCRETE_IW[:1]),
-    Row(lambda: ScoreFunction(num_samples=4, baseline=MovingAverage()), [GaussianModel(), *BERNOULLI, *CATEGORICAL]),
+    Row(with_past(MovingAverage(), 4, BernoulliModel()), [GaussianModel(), *BERNOULLI, *CATEGORICAL]),
+    Row(with_past(OptimalConstant(), 4, GaussianModel()), [GaussianModel(), FullGaussianModel()]),
+    Row(with_past(OptimalConstant(), 4, BernoulliModel()), BERNOULLI + CATEGORICAL),
+    Row(with_past(VarianceNormalized(baseline=MovingAverage()), 4, ToyGaussian()), BERNOULLI, biased_phi=True),
+    Row(with_past(VarianceNormalized(baseline=LeaveOneOut()), 2, ToyGaussian()), GAUSSIAN_IW[:1], biased_phi=True),
+    Row(lambda: ScoreFunction(num_samples=2, baseline=OVIS()), [*GAUSSIAN_IW, DISCRETE_IW[1]]),
+    Row(lambda: ScoreFunction(num_samples=3, baseline=OVIS()), DISCRETE_IW[:1]),
+    Row(lambda: MuProp(num_samples=4), NORMAL + FULL_NORMAL),
+    Row(lambda: MuProp(num_samples=4), BERNOULLI + CATEGORICAL),
+    Row(lambda: MuProp(num_samples=4, baseline=LeaveOneOut()), [GaussianModel(), *BERNOULLI, *CATEGORICAL]),
     Row(lambda: ScoreFunction(num_samples=4, baseline=Learned()), [GaussianModel(), *BERNOULLI, *CATEGORICAL]),
     Row(lambda: Enumeration(), BERNOULLI + CATEGORICAL),
     Row(lambda: Enumeration(num_samples=3), DISCRETE_IW[:1]),

@@ -8,15 +8,25 @@ from reparam_suite.estimators.base import (
     carry,
     only_through,
 )
-from reparam_suite.estimators.baselines import Baseline, Learned, LeaveOneOut, MovingAverage, NoBaseline
+from reparam_suite.estimators.baselines import (
+    OVIS,
+    Baseline,
+    Learned,
+    LeaveOneOut,
+    MovingAverage,
+    NoBaseline,
+    OptimalConstant,
+    VarianceNormalized,
+)
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
 from reparam_suite.estimators.exact import Enumeration
 from reparam_suite.estimators.pathwise import Pathwise, StickTheLanding
 from reparam_suite.estimators.relaxation import GumbelSoftmax
-from reparam_suite.estimators.score_function import ScoreFunction
+from reparam_suite.estimators.score_function import MuProp, ScoreFunction
 from reparam_suite.estimators.straight_through import StraightThrough
 
 __all__ = [
+    "OVIS",
     "Average",
     "Baseline",
     "Bound",
@@ -30,11 +40,14 @@ __all__ = [
     "LeaveOneOut",
     "LogMeanExp",
     "MovingAverage",
+    "MuProp",
     "NoBaseline",
+    "OptimalConstant",
     "Pathwise",
     "ScoreFunction",
     "StickTheLanding",
     "StraightThrough",
+    "VarianceNormalized",
     "carry",
     "only_through",
 ]

@@ -5,14 +5,17 @@ A baseline of z_k must not depend on z_k; then it moves the variance of the scor
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, final
+from typing import final
 
 import torch
+from jsonargparse.typing import lazy_instance
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
-from reparam_suite.estimators.base import Expectation, only_through
+from reparam_suite.estimators.base import Expectation, class_name, only_through
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
-from reparam_suite.estimators.shapes import Scalar, Values
+from reparam_suite.estimators.shapes import Samples, Scalar, Values
+from reparam_suite.variational import parameters, rebuilt
 
 
 class Baseline(nn.Module, ABC):
@@ -24,23 +27,46 @@ class Baseline(nn.Module, ABC):
         fewest_samples: the smallest K that it can work with.
     """
 
-    unbiased: ClassVar[bool] = True
-    bounds: ClassVar[tuple[type[Bound], ...]] = (Average, LogMeanExp)
-    fewest_samples: ClassVar[int] = 1
+    unbiased: bool = True
+    bounds: tuple[type[Bound], ...] = (Average, LogMeanExp)
+    fewest_samples: int = 1
 
     @abstractmethod
-    def forward(self, f: Values, target: Expectation) -> tuple[Values, Scalar]:
-        """The credit of each sample, and the loss that trains the baseline (value zero); `f` carries no gradient."""
+    def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:
+        """The credit of each sample, and the loss that trains the baseline (value zero); z and f carry no gradient."""
 
 
 @final
 class NoBaseline(Baseline):
     """Nothing is subtracted: REINFORCE, Williams (1992)."""
 
-    def forward(self, f: Values, target: Expectation) -> tuple[Values, Scalar]:
+    def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:  # noqa: ARG002
         """The bare values."""
         zero = f.new_zeros(())
         return target.bound.credit(f, zero), zero
+
+
+class _RunningMean(nn.Module):
+    # The exponential moving average of the numbers that it was given in training mode, its start corrected: 0 before
+    # the first. A call gives the mean of the past and adds to it after, so that no sample meets its own value.
+    average: Tensor
+    weight: Tensor
+
+    def __init__(self, owner: nn.Module, decay: float, size: Sequence[int] = ()) -> None:
+        super().__init__()
+        if not 0.0 <= decay < 1.0:
+            raise ValueError(f"decay of {class_name(owner)} must lie in [0, 1), got {decay}")
+        self.decay = decay
+        self.register_buffer("average", torch.zeros(size))
+        self.register_buffer("weight", torch.zeros(()))
+
+    def forward(self, current: Tensor) -> Tensor:
+        past = self.average / self.weight.clamp_min(torch.finfo(self.weight.dtype).tiny)
+        if self.training:
+            with torch.no_grad():
+                self.average.mul_(self.decay).add_(current.to(self.average.dtype), alpha=1.0 - self.decay)
+                self.weight.mul_(self.decay).add_(1.0 - self.decay)
+        return past.to(current.dtype)
 
 
 @final
@@ -57,26 +83,55 @@ class MovingAverage(Baseline):
         ValueError: if `decay` is outside [0, 1).
     """
 
-    average: Tensor
-    weight: Tensor
+    def __init__(self, *, decay: float = 0.99) -> None:
+        super().__init__()
+        self.decay = decay
+        self.past = _RunningMean(self, decay)
+
+    def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:  # noqa: ARG002
+        """The values above the average of the past."""
+        return target.bound.credit(f, self.past(target.bound.value(f).mean())), f.new_zeros(())
+
+
+@final
+class OptimalConstant(Baseline):
+    """The constant that makes the score function's variance least, from moments of the past.
+
+    E[f(z) |s|^2] / E[|s|^2],  s = grad log q(z) by the parameters of q
+
+    Both moments are moving averages, shared by all data and updated after use, in training mode only. On LogMeanExp
+    the best constant is another one: it depends on how log q stands in f.
+    Weaver & Tao (2001); Greensmith, Bartlett & Baxter (2004), theorem 13.
+
+    Args:
+        decay: the share of the old moments that a step keeps, in [0, 1).
+
+    Raises:
+        ValueError: if `decay` is outside [0, 1).
+    """
+
+    bounds = (Average,)
 
     def __init__(self, *, decay: float = 0.99) -> None:
         super().__init__()
-        if not 0.0 <= decay < 1.0:
-            raise ValueError(f"decay of MovingAverage must lie in [0, 1), got {decay}")
         self.decay = decay
-        self.register_buffer("average", torch.zeros(()))
-        self.register_buffer("weight", torch.zeros(()))
+        self.past = _RunningMean(self, decay, size=(2,))
 
-    def forward(self, f: Values, target: Expectation) -> tuple[Values, Scalar]:
-        """The values above the average of the past."""
-        past = self.average / self.weight.clamp_min(torch.finfo(self.weight.dtype).tiny)
-        credit = target.bound.credit(f, past.to(f.dtype))
-        if self.training:
-            with torch.no_grad():
-                self.average.lerp_(target.bound.value(f).mean().to(self.average.dtype), 1.0 - self.decay)
-                self.weight.lerp_(torch.ones_like(self.weight), 1.0 - self.decay)
-        return credit, f.new_zeros(())
+    def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:
+        """The values above the constant."""
+        weight = _squared_score(target.q, z)
+        weighted, total = self.past(torch.stack([(f * weight).mean(), weight.mean()])).unbind()
+        constant = weighted / total.clamp_min(torch.finfo(total.dtype).tiny)
+        return target.bound.credit(f, constant), f.new_zeros(())
+
+
+def _squared_score(q: Distribution, z: Samples) -> Values:
+    # |grad log q(z_k)|^2 for each sample: each is given parameters of its own.
+    own = {name: each.detach().expand(len(z), *each.shape) for name, each in parameters(q).items()}
+    log_q, pull_back = torch.func.vjp(lambda values: rebuilt(q, values).log_prob(z), own)[:2]
+    (scores,) = pull_back(torch.ones_like(log_q))
+    squares = [each.square().flatten(log_q.dim()).sum(-1) for each in scores.values()]
+    return torch.stack(squares).sum(0).detach()
 
 
 @final
@@ -84,8 +139,7 @@ class Learned(Baseline):
     """A network that predicts the objective of a datum from the datum: the input-dependent baseline of NVIL.
 
     minimise (bound(f) - b(context))^2
-    Mnih & Gregor (2014), arXiv 1402.0030, section 2.3.1; not with its variance normalisation, which rescales the
-    gradient.
+    Mnih & Gregor (2014), arXiv 1402.0030, section 2.3.1; its variance normalisation is VarianceNormalized.
 
     Args:
         hidden_sizes: widths of the hidden layers.
@@ -99,7 +153,7 @@ class Learned(Baseline):
             layers += [nn.LazyLinear(size), nn.Tanh()]
         self.network = nn.Sequential(*layers, nn.LazyLinear(1))
 
-    def forward(self, f: Values, target: Expectation) -> tuple[Values, Scalar]:
+    def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:  # noqa: ARG002
         """The values above the network's prediction, and the network's squared error.
 
         Raises:
@@ -121,6 +175,67 @@ class LeaveOneOut(Baseline):
 
     fewest_samples = 2
 
-    def forward(self, f: Values, target: Expectation) -> tuple[Values, Scalar]:
+    def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:  # noqa: ARG002
         """The values above what the other samples say."""
         return target.bound.leave_one_out(f), f.new_zeros(())
+
+
+@final
+class OVIS(Baseline):
+    """The control variate that is optimal for the importance-weighted bound as K grows.
+
+    log mean_l w_l - log(1/K sum_{l != k} w_l) = softplus(f_k - log sum_{l != k} exp f_l)
+
+    With the direct term of log q inside f the score of z_k is left with -log(1 - v_k) - v_k, of second order in its
+    normalised weight v_k: the gradient's signal-to-noise ratio grows with K. Unbiased; K at least 2.
+    Lievin et al. (2020), arXiv 2008.01998, eq. 17 at gamma = 0. At gamma > 0 that equation subtracts gamma v_k, which
+    depends on z_k, and is biased. Not the sampled form of eq. 12, which spends further evaluations.
+    """
+
+    bounds = (LogMeanExp,)
+    fewest_samples = 2
+
+    def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:  # noqa: ARG002
+        """The bound above what the other samples leave of it."""
+        num_samples = len(f)
+        own = torch.eye(num_samples, dtype=torch.bool, device=f.device)
+        own = own.reshape(num_samples, num_samples, *(1,) * (f.dim() - 1))
+        others = f.unsqueeze(1).masked_fill(own, -torch.inf).logsumexp(0)  # [K of the sum, K left out, *B]
+        return nn.functional.softplus(f - others), f.new_zeros(())
+
+
+@final
+class VarianceNormalized(Baseline):
+    """Another baseline, its signal divided by max(1, standard deviation of the past signals).
+
+    (f(z_k) - b_k) / max(1, sd)
+
+    Biased: the gradient is rescaled, by one number for all data, and so is its share in the loss beside theta's. The
+    moments are updated after use, in training mode only.
+    Mnih & Gregor (2014), arXiv 1402.0030, section 2.3.2.
+
+    Args:
+        baseline: what makes the signal.
+        decay: the share of the old moments that a step keeps, in [0, 1).
+
+    Raises:
+        ValueError: if `decay` is outside [0, 1).
+    """
+
+    unbiased = False
+
+    def __init__(self, *, baseline: Baseline = lazy_instance(MovingAverage), decay: float = 0.99) -> None:
+        super().__init__()
+        self.baseline = baseline
+        self.bounds = baseline.bounds
+        self.fewest_samples = baseline.fewest_samples
+        self.decay = decay
+        self.past = _RunningMean(self, decay, size=(2,))
+
+    def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:
+        """The rescaled signal, and the loss of the baseline within."""
+        credit, control_loss = self.baseline(z, f, target)
+        # A signal of 1 is credited 1/K on Average and 1 on LogMeanExp.
+        signal = credit / target.bound.credit(torch.zeros_like(f), f.new_full((), -1.0))
+        mean, square = self.past(torch.stack([signal.mean(), signal.square().mean()])).unbind()
+        return credit / (square - mean.square()).clamp_min(1.0).sqrt(), control_loss

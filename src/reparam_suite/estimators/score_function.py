@@ -14,33 +14,14 @@ from reparam_suite.estimators.bounds import Average, LogMeanExp
 from reparam_suite.variational import OneHotCategorical
 
 
-@final
-class ScoreFunction(GradientEstimator):
-    """REINFORCE with a baseline b.
-
-    1/K sum_k (f(z_k) - b_k) grad log q(z_k)                                         [*B]
-
-    Unbiased if its baseline is; every family; f may be a black box. K evaluations of f.
-    Glynn (1990); Williams (1992). On LogMeanExp with LeaveOneOut this is VIMCO.
-
-    Args:
-        num_samples: K, samples a datum.
-        baseline: what is subtracted from f.
-
-    Raises:
-        ValueError: if `num_samples` is below what the baseline needs.
-    """
-
-    families = (Normal, MultivariateNormal, Bernoulli, OneHotCategorical)
-    bounds = (Average, LogMeanExp)
-    differentiates_f = False
-
+class _BaselineEstimator(GradientEstimator):
+    # What the estimators share whose signal a baseline makes smaller.
     def __init__(self, *, num_samples: int = 1, baseline: Baseline = lazy_instance(NoBaseline)) -> None:
         super().__init__(num_samples=num_samples)
         baseline = fresh(baseline)
         if num_samples < baseline.fewest_samples:
             raise ValueError(
-                f"num_samples of ScoreFunction with baseline {class_name(baseline)} must be at least "
+                f"num_samples of {class_name(self)} with baseline {class_name(baseline)} must be at least "
                 f"{baseline.fewest_samples}, got {num_samples}"
             )
         self.baseline = baseline
@@ -63,11 +44,80 @@ class ScoreFunction(GradientEstimator):
         """K samples without a gradient, `[K, *B, D]`."""
         return q.sample((self.num_samples,))
 
+
+@final
+class ScoreFunction(_BaselineEstimator):
+    """REINFORCE with a baseline b.
+
+    1/K sum_k (f(z_k) - b_k) grad log q(z_k)                                         [*B]
+
+    Unbiased if its baseline is; every family; f may be a black box. K evaluations of f.
+    Glynn (1990); Williams (1992). On LogMeanExp with LeaveOneOut this is VIMCO, arXiv 1602.06725.
+
+    Args:
+        num_samples: K, samples a datum.
+        baseline: what is subtracted from f.
+
+    Raises:
+        ValueError: if `num_samples` is below what the baseline needs.
+    """
+
+    families = (Normal, MultivariateNormal, Bernoulli, OneHotCategorical)
+    bounds = (Average, LogMeanExp)
+    differentiates_f = False
+
     def estimate(self, target: Expectation) -> Estimate:
         """The bound, carrying credit times score."""
         with torch.no_grad():
             z = self.draw(target.q)
         f = target.values(z)
-        credit, control_loss = self.baseline(f.detach(), target)
+        credit, control_loss = self.baseline(z, f.detach(), target)
         score_term = (credit * target.q.log_prob(z)).sum(0)
         return Estimate(objective=target.bound.value(f) + carry(score_term), control_loss=control_loss)
+
+
+@final
+class MuProp(_BaselineEstimator):
+    """The score function of what the tangent of f at the mean m of q leaves, and the tangent's own gradient.
+
+    1/K sum_k (f(z_k) - f(m) - f'(m)^T (z_k - m) - b_k) grad log q(z_k) + f'(m)^T grad m           [*B]
+
+    Unbiased if its baseline is, and without noise for a linear f; f differentiable in z and defined at the mean.
+    K + 1 evaluations of f.
+    Gu et al. (2016), arXiv 1511.05176, eq. 5.
+
+    Args:
+        num_samples: K, samples a datum.
+        baseline: what is subtracted from the rest of f.
+
+    Raises:
+        ValueError: if `num_samples` is below what the baseline needs.
+    """
+
+    families = (Normal, MultivariateNormal, Bernoulli, OneHotCategorical)
+    bounds = (Average,)
+    differentiates_f = True
+
+    def evaluations(self, q: Distribution) -> int:  # noqa: ARG002
+        """K samples and the mean."""
+        return self.num_samples + 1
+
+    def estimate(self, target: Expectation) -> Estimate:
+        """The bound, carrying the score term of the residual and the gradient of the mean."""
+        with torch.no_grad():
+            z = self.draw(target.q)
+        mean, event = target.q.mean, tuple(range(-len(target.q.event_shape), 0))
+        at_mean, slope = self._tangent(target, mean.detach())
+        f = target.values(z)
+        tangent = at_mean + (slope * (z - mean.detach())).sum(event)
+        credit, control_loss = self.baseline(z, f.detach() - tangent, target)
+        score_term = (credit * target.q.log_prob(z)).sum(0)
+        mean_term = (slope * mean).sum(event)
+        return Estimate(objective=target.bound.value(f) + carry(score_term + mean_term), control_loss=control_loss)
+
+    def _tangent(self, target: Expectation, mean: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            point = mean.clone().requires_grad_()
+            value = target.values(point.unsqueeze(0)).squeeze(0)
+            (slope,) = torch.autograd.grad(value.sum(), point)
+        return value.detach(), slope
