@@ -12,7 +12,9 @@ import torch
 
 from reparam_suite.estimators import (
     OVIS,
+    AntitheticPathwise,
     Baseline,
+    ControlledPathwise,
     Enumeration,
     GradientEstimator,
     GumbelSoftmax,
@@ -110,6 +112,10 @@ ROWS = [
     Row(lambda: StickTheLanding(), NORMAL + FULL_NORMAL),
     Row(lambda: StickTheLanding(num_samples=3), [GaussianModel(), FullGaussianModel()]),
     Row(lambda: StickTheLanding(num_samples=2), GAUSSIAN_IW),
+    Row(lambda: AntitheticPathwise(), NORMAL + FULL_NORMAL),
+    Row(lambda: AntitheticPathwise(num_samples=4), [GaussianModel(), FullGaussianModel()]),
+    Row(lambda: ControlledPathwise(), NORMAL),
+    Row(lambda: ControlledPathwise(num_samples=3), [GaussianModel()]),
     Row(lambda: ScoreFunction(num_samples=16), NORMAL + FULL_NORMAL),
     Row(lambda: ScoreFunction(num_samples=16), BERNOULLI + CATEGORICAL),
     Row(lambda: ScoreFunction(num_samples=2), GAUSSIAN_IW),

@@ -20,6 +20,7 @@ from reparam_suite.estimators.baselines import (
 )
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
 from reparam_suite.estimators.exact import Enumeration
+from reparam_suite.estimators.gaussian_cv import AntitheticPathwise, ControlledPathwise
 from reparam_suite.estimators.pathwise import Pathwise, StickTheLanding
 from reparam_suite.estimators.relaxation import GumbelSoftmax
 from reparam_suite.estimators.score_function import MuProp, ScoreFunction
@@ -27,9 +28,11 @@ from reparam_suite.estimators.straight_through import StraightThrough
 
 __all__ = [
     "OVIS",
+    "AntitheticPathwise",
     "Average",
     "Baseline",
     "Bound",
+    "ControlledPathwise",
     "Enumeration",
     "Estimate",
     "Expectation",
