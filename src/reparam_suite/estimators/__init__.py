@@ -1,5 +1,6 @@
 """Gradient estimators for E_q[f(z)]: one contract, one family of estimators per file."""
 
+from reparam_suite.estimators.antithetic import ARM, ARMS, ARSM, CARMS, DisARM
 from reparam_suite.estimators.base import (
     Estimate,
     Expectation,
@@ -19,29 +20,45 @@ from reparam_suite.estimators.baselines import (
     VarianceNormalized,
 )
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
+from reparam_suite.estimators.copulas import Copula, DirichletCopula, GaussianCopula
 from reparam_suite.estimators.exact import Enumeration
 from reparam_suite.estimators.gaussian_cv import AntitheticPathwise, ControlledPathwise
+from reparam_suite.estimators.local import UGC, BitFlip, LocalExpectation
+from reparam_suite.estimators.measure_valued import CoupledMeasureValued, MeasureValued
 from reparam_suite.estimators.pathwise import Pathwise, StickTheLanding
 from reparam_suite.estimators.relaxation import GumbelSoftmax
 from reparam_suite.estimators.score_function import MuProp, ScoreFunction
 from reparam_suite.estimators.straight_through import StraightThrough
 
 __all__ = [
+    "ARM",
+    "ARMS",
+    "ARSM",
+    "CARMS",
     "OVIS",
+    "UGC",
     "AntitheticPathwise",
     "Average",
     "Baseline",
+    "BitFlip",
     "Bound",
     "ControlledPathwise",
+    "Copula",
+    "CoupledMeasureValued",
+    "DirichletCopula",
+    "DisARM",
     "Enumeration",
     "Estimate",
     "Expectation",
+    "GaussianCopula",
     "GradientEstimator",
     "GumbelSoftmax",
     "Integrand",
     "Learned",
     "LeaveOneOut",
+    "LocalExpectation",
     "LogMeanExp",
+    "MeasureValued",
     "MovingAverage",
     "MuProp",
     "NoBaseline",

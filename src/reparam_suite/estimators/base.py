@@ -110,8 +110,7 @@ class GradientEstimator(nn.Module, ABC):
 
     def __init__(self, *, num_samples: int = 1, fewest_samples: int = 1) -> None:
         super().__init__()
-        if num_samples < fewest_samples:
-            raise ValueError(f"num_samples of {class_name(self)} must be at least {fewest_samples}, got {num_samples}")
+        require_at_least(self, "num_samples", num_samples, fewest_samples)
         self.num_samples = num_samples
 
     @property
@@ -156,6 +155,16 @@ class GradientEstimator(nn.Module, ABC):
             raise ValueError(
                 f"{type(target.bound).__name__} needs all of log q inside f: a sampled KL, got an analytic one"
             )
+
+
+def require_at_least(module: nn.Module, option: str, value: int, least: int) -> None:
+    """Refuses too small an option of a constructor.
+
+    Raises:
+        ValueError: naming the class, the option, what was given and what is accepted.
+    """
+    if value < least:
+        raise ValueError(f"{option} of {class_name(module)} must be at least {least}, got {value}")
 
 
 def class_name(module: nn.Module) -> str:

@@ -1,0 +1,124 @@
+"""Logits of +-30 leave every number finite, logits of +-8 leave unbiased gradients, both in float32."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from tests.estimators.draws import replicate
+from tests.statistics import LIMIT
+
+from reparam_suite.estimators import (
+    ARM,
+    ARMS,
+    ARSM,
+    CARMS,
+    UGC,
+    BitFlip,
+    CoupledMeasureValued,
+    DisARM,
+    Enumeration,
+    Expectation,
+    GaussianCopula,
+    GradientEstimator,
+    LocalExpectation,
+    MeasureValued,
+)
+from reparam_suite.variational import bernoulli, categorical
+
+NUM_LATENTS = 2_000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Latents of one family, with a function of them that is neither linear nor the same in any two."""
+
+    family: object
+    rare: torch.Tensor  # logits, some of which leave a value a probability of exp(-8)
+
+    def f(self, z):
+        z = z.flatten(-self.rare.dim())
+        weight = torch.linspace(-1.0, 1.3, z.shape[-1], dtype=z.dtype, device=z.device)
+        return (z * weight).sum(-1).exp() + 0.5 * z[..., 0] * z[..., -1]
+
+
+BITS = Setting(bernoulli, torch.tensor([8.0, 0.4, -8.0]))
+CLASSES = Setting(categorical, torch.tensor([[8.0, 0.0, 0.3], [-8.0, 0.2, 0.7]]))
+ONE_CLASS = Setting(categorical, torch.tensor([[8.0, 0.0, 0.3]]))
+
+STABLE = [
+    (ARM(num_samples=64), BITS),
+    (DisARM(num_samples=64), BITS),
+    (ARMS(num_samples=64), BITS),
+    (ARMS(num_samples=64, copula=GaussianCopula()), BITS),
+    (ARMS(num_samples=2), BITS),
+    (BitFlip(num_samples=64), BITS),
+    (UGC(num_samples=64), BITS),
+    (LocalExpectation(num_samples=64, chunk_size=1), BITS),
+    (MeasureValued(num_samples=64, chunk_size=1), BITS),
+    (CoupledMeasureValued(num_samples=64, chunk_size=1), BITS),
+    (ARSM(num_samples=64), CLASSES),
+    (CARMS(num_samples=64), CLASSES),
+    (CARMS(num_samples=64, copula=GaussianCopula()), CLASSES),
+    (CARMS(num_samples=2), CLASSES),
+    (LocalExpectation(num_samples=8), CLASSES),
+]
+
+UNBIASED = [
+    (ARM(), BITS),
+    (DisARM(), BITS),
+    (ARMS(), BITS),
+    (ARMS(num_samples=3, copula=GaussianCopula()), BITS),
+    (BitFlip(), BITS),
+    (UGC(), BITS),
+    (LocalExpectation(), BITS),
+    (MeasureValued(), BITS),
+    (CoupledMeasureValued(), BITS),
+    (ARSM(), ONE_CLASS),  # with two latents its noise comes from the other one, and hides rare events
+    (CARMS(), CLASSES),
+    (CARMS(num_samples=2, copula=GaussianCopula()), CLASSES),
+    (LocalExpectation(), CLASSES),
+]
+
+
+def name_of(each):
+    return f"{type(each).__name__}-K{each.num_samples}" if isinstance(each, GradientEstimator) else each.family.__name__
+
+
+@pytest.mark.parametrize(("estimator", "setting"), STABLE, ids=name_of)
+def test_large_logits_leave_every_number_finite(estimator, setting):
+    # f is a sum over the latents, minus log q: its exact gradient is known, and next to nothing at these logits.
+    torch.manual_seed(0)
+    shape = (NUM_LATENTS, *setting.rare.shape[1:])
+    phi = 30.0 * torch.randn(shape).sign()
+    phi[0] = 0.0
+    phi.requires_grad_()
+    theta = torch.linspace(-1.0, 1.0, NUM_LATENTS).reshape(-1, *(1,) * (len(shape) - 1)).requires_grad_()
+
+    def f(z, q):
+        return (z * theta).flatten(-len(shape)).sum(-1) / NUM_LATENTS - q.log_prob(z)
+
+    objective = estimator(Expectation(q=setting.family(phi), f=f)).objective
+    by_phi, by_theta = torch.autograd.grad(objective, (phi, theta))
+    assert objective.isfinite()
+    assert by_phi.isfinite().all()
+    assert by_theta.isfinite().all()
+
+
+@pytest.mark.parametrize(("estimator", "setting"), UNBIASED, ids=name_of)
+def test_gradient_is_unbiased_where_a_value_is_rare(estimator, setting):
+    # A million replicates: a value of probability exp(-8) comes up some 300 times for each sample drawn.
+    _, exact = replicate(Enumeration(), setting.family, setting.rare.double(), setting.f, 1)
+    total = torch.zeros_like(exact[0])
+    total_square = torch.zeros_like(exact[0])
+    num_replicates, num_repeats = 250_000, 4
+    for repeat in range(num_repeats):
+        _, drawn = replicate(estimator, setting.family, setting.rare, setting.f, num_replicates, seed=repeat)
+        total += drawn.double().sum(0)
+        total_square += drawn.double().square().sum(0)
+    mean = total / (num_replicates * num_repeats)
+    variance = total_square / (num_replicates * num_repeats) - mean.square()
+    standard_error = (variance.clamp_min(0.0) / (num_replicates * num_repeats)).sqrt()
+    error = (mean - exact[0]).abs()
+    rounding = 2e-6 * exact[0].abs()
+    assert (error / (standard_error + rounding)).max() < LIMIT
+    assert (standard_error < 0.12 * exact[0].abs()).all(), "too few rare events to see a bias"
