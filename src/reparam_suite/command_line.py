@@ -64,7 +64,8 @@ class Command(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=None,
             trainer_defaults={
-                "max_epochs": 50,
+                "max_epochs": -1,
+                "max_steps": 5_000,
                 "accelerator": "auto",
                 "devices": 1,
                 "logger": False,

@@ -46,26 +46,37 @@ def _commands(args: list[str]) -> list[Command]:
     return [Command([*args, "--seeds", str(seed), "--seed", str(seed)]) for seed in seeds]
 
 
+_COLUMNS = {
+    "test ELBO": ("test/elbo", ".2f"),
+    "KL": ("test/kl", ".2f"),
+    "validation ELBO": ("val/elbo", ".2f"),
+    "gradient variance, encoder": ("grad/encoder/variance", ".3g"),
+    "gradient variance, decoder": ("grad/decoder/variance", ".3g"),
+    "ms per step": ("time/ms_per_step", ".2f"),
+}
+
+
 def _table(runs: list[Run]) -> Table:
-    table = Table(title="What was reached", title_justify="left", title_style="bold", caption_justify="left")
-    table.add_column("")
-    for run in runs:
-        table.add_column(run.name, justify="right")
-    names = [name for name in runs[0].journal.curves if name.startswith("test/")]
-    rows = {
-        "test ELBO": ("test/elbo", "{:.2f} nats"),
-        **{f"test bound, K = {n.rsplit('_', 1)[-1]}": (n, "{:.2f} nats") for n in names if "/bound_" in n},
-        "reconstruction": ("test/reconstruction", "{:.2f} nats"),
-        "KL": ("test/kl", "{:.2f} nats"),
-        "validation ELBO, last": ("val/elbo", "{:.2f} nats"),
-        "gradient variance, encoder": ("grad/encoder/variance", "{:.3g}"),
-        "gradient variance, decoder": ("grad/decoder/variance", "{:.3g}"),
-        "time per step": ("time/ms_per_step", "{:.2f} ms"),
-    }
-    table.add_row("steps", *[f"{run.num_steps:,}" for run in runs])
-    for label, (name, form) in rows.items():
-        values = [run.journal.latest(name) for run in runs]
-        table.add_row(label, *["" if value is None else form.format(value) for value in values])
+    """What was reached, in nats: a line a quantity for one run, a line a run for several."""
+    (bound,) = (name for name in runs[0].journal.curves if name.startswith("test/bound_"))
+    columns = {**_COLUMNS, f"test bound, K = {bound.rsplit('_', 1)[-1]}": (bound, ".2f")}
+    cells = [
+        [f"{run.num_steps:,}", *[format(run.journal.latest(name) or 0.0, form) for name, form in columns.values()]]
+        for run in runs
+    ]
+    labels = ["steps", *columns]
+    table = Table(title="What was reached, in nats", title_justify="left", title_style="bold")
+    if len(runs) == 1:
+        table.add_column("", no_wrap=True)
+        table.add_column(runs[0].name, justify="right")
+        for label, value in zip(labels, cells[0], strict=True):
+            table.add_row(label, value)
+        return table
+    table.add_column("run", overflow="fold")
+    for label in labels:
+        table.add_column(label, justify="right")
+    for run, row in zip(runs, cells, strict=True):
+        table.add_row(run.name, *row)
     return table
 
 
@@ -76,7 +87,7 @@ def _complain(message: str, code: int) -> int:
 
 def _quiet() -> None:
     # What Lightning says at every start is known here: the device is a tag, the data need no workers.
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*", FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module="lightning")

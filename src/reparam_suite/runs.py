@@ -64,7 +64,8 @@ def train(command: Command, console: Console) -> Run:
     journal, checkpoints = Journal(), Checkpoints()
     journal.logger = trainer.logger = logger
     checkpoints.directory = store.root / "checkpoints" / logger.run_id
-    trainer.callbacks.extend(_callbacks(command, journal, checkpoints, console, name))  # type: ignore[attr-defined]
+    trainer.callbacks.extend(_callbacks(command, journal, checkpoints, console))  # type: ignore[attr-defined]
+    console.print(f"[bold]{name}[/bold]  run {logger.run_id}")
     try:
         trainer.fit(model, datamodule=data)
         if trainer.interrupted:
@@ -110,9 +111,7 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _callbacks(
-    command: Command, journal: Journal, checkpoints: Checkpoints, console: Console, name: str
-) -> list[Callback]:
+def _callbacks(command: Command, journal: Journal, checkpoints: Checkpoints, console: Console) -> list[Callback]:
     # In this order: values are looked at before a checkpoint is written, and the bar is the last to stop.
     settings: Any = command.config_init.record
     record = StepRecord(every=settings.every, journal=journal, checkpoints=checkpoints)
@@ -121,7 +120,7 @@ def _callbacks(
         Validation(journal=journal, record=record, checkpoints=checkpoints),
         GradientRecord(every=settings.gradients_every, journal=journal, record=record),
         checkpoints,
-        ProgressBar(journal=journal, console=console, label=name),
+        ProgressBar(journal=journal, console=console),
     ]
 
 

@@ -107,12 +107,12 @@ def _imported(class_path: str) -> Any:
 def _annotated(cls: Any, argument: str) -> type | None:
     hint = typing.get_type_hints(cls.__init__).get(argument)
     candidates: tuple[Any, ...] = typing.get_args(hint) or (hint,)
-    classes = [each for each in candidates if inspect.isclass(each)]
+    classes: list[type] = [each for each in candidates if isinstance(each, type)]
     return classes[0] if classes else None
 
 
-def _concrete(base: type) -> set[str]:
-    found = set()
+def _concrete(base: type[Any]) -> set[str]:
+    found: set[str] = set()
     for each in base.__subclasses__():
         found |= _concrete(each)
         if not inspect.isabstract(each) and each.__name__[0] != "_" and not hasattr(each, "lazy_get_init_args"):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, final
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Independent, MultivariateNormal, Normal
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, MultivariateNormal, Normal
 from torch.distributions import OneHotCategorical as TorchOneHotCategorical
 from torch.distributions.kl import kl_divergence as torch_kl_divergence
 
@@ -22,8 +22,14 @@ class OneHotCategorical(TorchOneHotCategorical):
 
     log q(z) = sum_c z_c log pi_c                                                     [*B] for z of [*B, C]
 
-    PyTorch's own takes the argmax of z, which loses the gradient of a relaxed sample.
+    PyTorch's own takes the argmax of z, which loses the gradient of a relaxed sample, and validates the parameters of
+    the categorical inside it whatever it is told.
     """
+
+    def __init__(self, *, logits: Tensor, validate_args: bool | None = None) -> None:
+        self._categorical = Categorical(logits=logits, validate_args=validate_args)
+        batch_shape, event_shape = logits.shape[:-1], logits.shape[-1:]
+        Distribution.__init__(self, batch_shape, event_shape, validate_args=validate_args)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of `value`, linear in it."""

@@ -4,7 +4,7 @@ from typing import final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from reparam_suite.models import VAE
@@ -18,25 +18,20 @@ class ProgressBar(Callback):
     Args:
         journal: which has the latest values.
         console: where to draw.
-        label: what is being trained.
     """
 
-    def __init__(self, *, journal: Journal, console: Console, label: str) -> None:
+    def __init__(self, *, journal: Journal, console: Console) -> None:
         self._journal = journal
-        self._label = label
         self._progress = Progress(
-            TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[reached]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
             expand=True,
             refresh_per_second=4,
         )
-        self._task = self._progress.add_task(label, start=False, visible=False, reached="")
+        self._task = self._progress.add_task("steps", start=False, visible=False, reached="")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Shows the bar."""
