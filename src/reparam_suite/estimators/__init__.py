@@ -1,14 +1,7 @@
 """Gradient estimators for E_q[f(z)]: one contract, one family of estimators per file."""
 
 from reparam_suite.estimators.antithetic import ARM, ARMS, ARSM, CARMS, DisARM
-from reparam_suite.estimators.base import (
-    Estimate,
-    Expectation,
-    GradientEstimator,
-    Integrand,
-    carry,
-    only_through,
-)
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, Integrand, carry, only_through
 from reparam_suite.estimators.baselines import (
     OVIS,
     Baseline,
@@ -26,15 +19,23 @@ from reparam_suite.estimators.gaussian_cv import AntitheticPathwise, ControlledP
 from reparam_suite.estimators.local import UGC, BitFlip, LocalExpectation
 from reparam_suite.estimators.measure_valued import CoupledMeasureValued, MeasureValued
 from reparam_suite.estimators.pathwise import Pathwise, StickTheLanding
-from reparam_suite.estimators.relaxation import GumbelSoftmax
+from reparam_suite.estimators.relaxation import (
+    DecoupledGumbel,
+    GappedStraightThrough,
+    GumbelRao,
+    GumbelSoftmax,
+    StraightThroughGumbel,
+)
 from reparam_suite.estimators.score_function import MuProp, ScoreFunction
-from reparam_suite.estimators.straight_through import StraightThrough
+from reparam_suite.estimators.straight_through import DARN, ReinMax, StraightThrough
+from reparam_suite.estimators.temperature import ExponentialDecay, LinearDecay, TemperatureSchedule
 
 __all__ = [
     "ARM",
     "ARMS",
     "ARSM",
     "CARMS",
+    "DARN",
     "OVIS",
     "UGC",
     "AntitheticPathwise",
@@ -45,17 +46,22 @@ __all__ = [
     "ControlledPathwise",
     "Copula",
     "CoupledMeasureValued",
+    "DecoupledGumbel",
     "DirichletCopula",
     "DisARM",
     "Enumeration",
     "Estimate",
     "Expectation",
+    "ExponentialDecay",
+    "GappedStraightThrough",
     "GaussianCopula",
     "GradientEstimator",
+    "GumbelRao",
     "GumbelSoftmax",
     "Integrand",
     "Learned",
     "LeaveOneOut",
+    "LinearDecay",
     "LocalExpectation",
     "LogMeanExp",
     "MeasureValued",
@@ -64,9 +70,12 @@ __all__ = [
     "NoBaseline",
     "OptimalConstant",
     "Pathwise",
+    "ReinMax",
     "ScoreFunction",
     "StickTheLanding",
     "StraightThrough",
+    "StraightThroughGumbel",
+    "TemperatureSchedule",
     "VarianceNormalized",
     "carry",
     "only_through",

@@ -1,14 +1,21 @@
-"""Relaxations: a continuous stand-in for the discrete sample, and the gradient through it."""
+"""Relaxations: a continuous stand-in for the discrete sample, and the gradient through it.
 
+The noise is logistic for bits and Gumbel for one-hot latents; bits are the two-class case, with the difference of the
+two Gumbels for noise and of the two logits for logit.
+"""
+
+from abc import ABC, abstractmethod
 from typing import final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, uniform
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, class_name, uniform
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.variational import OneHotCategorical, family
+from reparam_suite.estimators.temperature import Temperature, checked_temperature, current
+from reparam_suite.variational import OneHotCategorical, family, parameters
 
 
 def relaxation_noise(q: Distribution, num_samples: int) -> Tensor:
@@ -16,13 +23,71 @@ def relaxation_noise(q: Distribution, num_samples: int) -> Tensor:
 
     logits + noise is positive (Bernoulli), or largest at c (categorical), with the probability that q gives.
     """
-    logits = q.base_dist.logits  # type: ignore[attr-defined]
+    logits = parameters(q)["logits"]
     u = uniform((num_samples, *logits.shape), logits)
     return torch.logit(u) if family(q) is Bernoulli else -(-u.log()).log()
 
 
+def hardened(q: Distribution, perturbed: Tensor) -> Tensor:
+    """The corner that perturbed logits `[K, *B, D]` or `[K, *B, D, C]` select."""
+    if family(q) is Bernoulli:
+        return (perturbed > 0).to(perturbed.dtype)
+    return F.one_hot(perturbed.argmax(-1), perturbed.shape[-1]).to(perturbed.dtype)
+
+
+def softened(q: Distribution, perturbed: Tensor, temperature: float | Tensor) -> Tensor:
+    """The point inside the simplex that perturbed logits select at a temperature."""
+    scaled = perturbed / temperature
+    return scaled.sigmoid() if family(q) is Bernoulli else scaled.softmax(-1)
+
+
+def perturbed_given(q: Distribution, hard: Tensor, noise: Tensor) -> Tensor:
+    """Perturbed logits drawn from their law given the corner that they select, out of fresh noise.
+
+    Bits, s = 2 hard - 1: s log(1 + exp(s noise) (1 + exp(s logit))). One-hot: the noise of the selected class is the
+    maximum M, whose law depends on nothing else; the others are Gumbels below it, -log(exp(-logit - noise) + exp(-M)).
+    Maddison, Tarlow & Minka (2014); Tucker et al. (2017), arXiv 1703.07370, appendix C.
+    """
+    logits = parameters(q)["logits"]
+    if family(q) is Bernoulli:
+        sign = 2.0 * hard - 1.0
+        return -sign * F.logsigmoid(F.logsigmoid(-sign * logits) - sign * noise)
+    maximum = (hard * noise).sum(-1, keepdim=True)
+    return torch.where(hard > 0, maximum, -torch.logaddexp(-logits - noise, -maximum))
+
+
+class Relaxation(GradientEstimator, ABC):
+    """An estimator that differentiates through a relaxed sample, whatever f sees.
+
+    Args:
+        num_samples: K, samples a datum.
+    """
+
+    families = (Bernoulli, OneHotCategorical)
+    bounds = (Average,)
+    differentiates_f = True
+    unbiased = False
+
+    def __init__(self, *, num_samples: int) -> None:
+        super().__init__(num_samples=num_samples)
+
+    def draw(self, q: Distribution) -> Tensor:
+        """The noise of K samples, shaped as the logits, `[K, *B, D]` or `[K, *B, D, C]`."""
+        return relaxation_noise(q, self.num_samples)
+
+    @abstractmethod
+    def sample(self, q: Distribution) -> Tensor:
+        """What f sees, `[K, *B, D]` or `[K, *B, D, C]`, with the gradient that is to reach q's logits."""
+
+    def estimate(self, target: Expectation) -> Estimate:
+        """The mean of f, differentiated as it stands."""
+        z = self.sample(target.q).to(parameters(target.q)["logits"].dtype)
+        objective = target.bound.value(target.values(z))
+        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
+
+
 @final
-class GumbelSoftmax(GradientEstimator):
+class GumbelSoftmax(Relaxation):
     """The concrete relaxation: softmax((logits + Gumbel) / temperature), or its sigmoid for bits.
 
     df/dz~ d z~ / d phi,  z~ = softmax((phi + g) / temperature)                      [*B]
@@ -33,32 +98,169 @@ class GumbelSoftmax(GradientEstimator):
 
     Args:
         num_samples: K, samples a datum.
-        temperature: of the relaxation, above 0; colder is less biased and noisier.
+        temperature: of the relaxation, above 0, or a schedule; colder is less biased and noisier.
 
     Raises:
         ValueError: if `num_samples` is below 1 or `temperature` is not positive.
     """
 
-    families = (Bernoulli, OneHotCategorical)
-    bounds = (Average,)
     relaxed = True
-    differentiates_f = True
-    unbiased = False
 
-    def __init__(self, *, num_samples: int = 1, temperature: float = 0.5) -> None:
+    def __init__(self, *, num_samples: int = 1, temperature: Temperature = 0.5) -> None:
         super().__init__(num_samples=num_samples)
-        if not temperature > 0.0:
-            raise ValueError(f"temperature of GumbelSoftmax must be positive, got {temperature}")
-        self.temperature = temperature
+        self.temperature = checked_temperature(self, "temperature", temperature)
+
+    def sample(self, q: Distribution) -> Tensor:
+        """The relaxed sample, forward and backward."""
+        return softened(q, parameters(q)["logits"] + self.draw(q), current(self.temperature))
+
+
+@final
+class StraightThroughGumbel(Relaxation):
+    """A hard sample forward, the relaxed sample of the same noise backward.
+
+    df/dz d z~ / d phi,  z = argmax(phi + g),  z~ = softmax((phi + g) / temperature)       [*B]
+
+    phi's gradient is biased, the value and theta's gradient are not. f differentiable in z, near the corners.
+    K evaluations of f.
+    Jang, Gu & Poole (2017), arXiv 1611.01144, section 2.2.
+
+    Args:
+        num_samples: K, samples a datum.
+        temperature: of the backward pass, above 0, or a schedule.
+
+    Raises:
+        ValueError: if `num_samples` is below 1 or `temperature` is not positive.
+    """
+
+    def __init__(self, *, num_samples: int = 1, temperature: Temperature = 0.5) -> None:
+        super().__init__(num_samples=num_samples)
+        self.temperature = checked_temperature(self, "temperature", temperature)
+
+    def sample(self, q: Distribution) -> Tensor:
+        """The hard sample, carrying the gradient of the relaxed one."""
+        perturbed = parameters(q)["logits"] + self.draw(q)
+        return hardened(q, perturbed) + carry(softened(q, perturbed, current(self.temperature)))
+
+
+@final
+class DecoupledGumbel(Relaxation):
+    """Straight-through Gumbel with one temperature for the hard sample's noise and another for its gradient.
+
+    df/dz d z~ / d phi,  z = argmax(phi + forward g),  z~ = softmax((phi + forward g) / backward)      [*B]
+
+    z is drawn from softmax(phi / forward): at 1 from q, which is StraightThroughGumbel; towards 0 it is the mode of q.
+    Biased; away from 1 its value is that of the tempered model. f differentiable in z, near the corners.
+    K evaluations of f.
+    Shah, Yan, Mozer & Liu (2024), arXiv 2410.13331. There the first version scales logits and noise alike before the
+    argmax, which changes nothing: this is the second, where the forward temperature sets the randomness.
+
+    Args:
+        num_samples: K, samples a datum.
+        forward_temperature: of the sample, above 0, or a schedule.
+        backward_temperature: of the gradient, above 0, or a schedule.
+
+    Raises:
+        ValueError: if `num_samples` is below 1 or a temperature is not positive.
+    """
+
+    relaxed = True
+
+    def __init__(
+        self,
+        *,
+        num_samples: int = 1,
+        forward_temperature: Temperature = 0.5,
+        backward_temperature: Temperature = 1.0,
+    ) -> None:
+        super().__init__(num_samples=num_samples)
+        self.forward_temperature = checked_temperature(self, "forward_temperature", forward_temperature)
+        self.backward_temperature = checked_temperature(self, "backward_temperature", backward_temperature)
+
+    def sample(self, q: Distribution) -> Tensor:
+        """The hard sample of the tempered q, carrying the gradient of the relaxed one."""
+        perturbed = parameters(q)["logits"] + current(self.forward_temperature) * self.draw(q)
+        return hardened(q, perturbed) + carry(softened(q, perturbed, current(self.backward_temperature)))
+
+
+@final
+class GumbelRao(Relaxation):
+    """Straight-through Gumbel with the noise averaged out of the softmax's Jacobian, given the hard sample.
+
+    df/dz 1/R sum_r d softmax(z_r / temperature) / d z_r,  z_r ~ p(phi + g | argmax = z)          [*B]
+
+    The noise that gave z is the first draw, so that R = 1 is StraightThroughGumbel; more draws leave its bias and lower
+    its variance. phi's gradient is biased, the value and theta's gradient are not. f differentiable in z, near the
+    corners. K evaluations of f, R softmaxes each.
+    Paulus, Maddison & Krause (2021), arXiv 2010.04838, eq. 11.
+
+    Args:
+        num_samples: K, samples a datum.
+        num_conditional: R, draws of the noise given a sample.
+        temperature: of the backward pass, above 0, or a schedule.
+
+    Raises:
+        ValueError: if `num_samples` or `num_conditional` is below 1 or `temperature` is not positive.
+    """
+
+    def __init__(self, *, num_samples: int = 1, num_conditional: int = 10, temperature: Temperature = 0.5) -> None:
+        super().__init__(num_samples=num_samples)
+        if num_conditional < 1:
+            raise ValueError(f"num_conditional of {class_name(self)} must be at least 1, got {num_conditional}")
+        self.num_conditional = num_conditional
+        self.temperature = checked_temperature(self, "temperature", temperature)
 
     def draw(self, q: Distribution) -> Tensor:
-        """The noise of K samples, shaped as the logits, `[K, *B, D]` or `[K, *B, D, C]`."""
-        return relaxation_noise(q, self.num_samples)
+        """The noise of K samples, then that of their conditional draws: `[R, K, *B, D]` or `[R, K, *B, D, C]`."""
+        noise = relaxation_noise(q, self.num_conditional * self.num_samples)
+        return noise.reshape(self.num_conditional, self.num_samples, *noise.shape[1:])
 
-    def estimate(self, target: Expectation) -> Estimate:
-        """The value and the ordinary gradient of the relaxed model."""
-        logits = target.q.base_dist.logits  # type: ignore[attr-defined]
-        perturbed = (logits + self.draw(target.q)) / self.temperature
-        z = perturbed.sigmoid() if family(target.q) is Bernoulli else perturbed.softmax(-1)
-        objective = target.bound.value(target.values(z.to(logits.dtype)))
-        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
+    def sample(self, q: Distribution) -> Tensor:
+        """The hard sample, carrying the gradient of the mean relaxed one; the conditional draws are constants."""
+        logits = parameters(q)["logits"]
+        with torch.no_grad():
+            first, others = self.draw(q).split([1, self.num_conditional - 1])
+            perturbed = logits + first
+            hard = hardened(q, perturbed[0])
+            perturbed = torch.cat([perturbed, perturbed_given(q, hard, others)])
+        return hard + carry(softened(q, perturbed + carry(logits), current(self.temperature)).mean(0))
+
+
+@final
+class GappedStraightThrough(Relaxation):
+    """Straight-through at logits moved so that the hard sample leads by a gap: what Gumbel noise does, without noise.
+
+    df/dz d softmax(m / temperature) / d m,  m_z = max phi,  m_c = min(phi_c, max phi - gap) elsewhere      [*B]
+
+    phi's gradient is biased, the value and theta's gradient are not. f differentiable in z, near the corners.
+    K evaluations of f.
+    Fan, Chi, Rudnicky & Ramadge (2022), arXiv 2206.07235.
+
+    Args:
+        num_samples: K, samples a datum.
+        temperature: of the backward pass, above 0, or a schedule.
+        gap: by how much the logit of the sample leads the next, 0 or more.
+
+    Raises:
+        ValueError: if `num_samples` is below 1, `temperature` is not positive or `gap` is negative.
+    """
+
+    def __init__(self, *, num_samples: int = 1, temperature: Temperature = 0.5, gap: float = 1.0) -> None:
+        super().__init__(num_samples=num_samples)
+        self.temperature = checked_temperature(self, "temperature", temperature)
+        if not gap >= 0.0:
+            raise ValueError(f"gap of {class_name(self)} must be 0 or more, got {gap}")
+        self.gap = gap
+
+    def sample(self, q: Distribution) -> Tensor:
+        """The hard sample, carrying the gradient of the softmax at the moved logits; the move is a constant."""
+        logits = parameters(q)["logits"]
+        with torch.no_grad():
+            hard = hardened(q, logits + self.draw(q))
+            if family(q) is Bernoulli:
+                sign = 2.0 * hard - 1.0
+                moved = sign * (sign * logits).clamp_min(self.gap)
+            else:
+                top = logits.amax(-1, keepdim=True)
+                moved = torch.where(hard > 0, top, torch.minimum(logits, top - self.gap))
+        return hard + carry(softened(q, moved + carry(logits), current(self.temperature)))

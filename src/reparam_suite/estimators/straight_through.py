@@ -1,5 +1,10 @@
-"""Straight-through: a hard sample forward, the derivative of its mean backward."""
+"""Straight-through: a hard sample forward, a linear map from df/dz to the gradient of the logits backward.
 
+Per latent, with pi its probabilities, z its one-hot sample and J(p) = diag(p) - p p^T the Jacobian of the softmax.
+Bits are the two-class case, where the map is one number.
+"""
+
+from abc import ABC, abstractmethod
 from typing import final
 
 import torch
@@ -8,17 +13,50 @@ from torch.distributions import Bernoulli, Distribution
 
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.variational import OneHotCategorical
+from reparam_suite.estimators.temperature import checked_temperature
+from reparam_suite.variational import OneHotCategorical, family, parameters
+
+
+class HardSample(GradientEstimator, ABC):
+    """An estimator that hands f hard samples and gives them a gradient of its own making.
+
+    Args:
+        num_samples: K, samples a datum.
+    """
+
+    families = (Bernoulli, OneHotCategorical)
+    bounds = (Average,)
+    differentiates_f = True
+    unbiased = False
+
+    def __init__(self, *, num_samples: int) -> None:
+        super().__init__(num_samples=num_samples)
+
+    def draw(self, q: Distribution) -> Tensor:
+        """K hard samples, `[K, *B, D]` or `[K, *B, D, C]`."""
+        return q.sample((self.num_samples,))
+
+    @abstractmethod
+    def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:
+        """The change of z that is ascribed to a step in the logits, by a symmetric linear map; shaped as z."""
+
+    def estimate(self, target: Expectation) -> Estimate:
+        """The bound at hard samples that carry a gradient."""
+        with torch.no_grad():
+            z = self.draw(target.q)
+        step = carry(parameters(target.q)["logits"])
+        objective = target.bound.value(target.values(z + self.image(target.q, z, step)))
+        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
 
 
 @final
-class StraightThrough(GradientEstimator):
+class StraightThrough(HardSample):
     """The sample's derivative is taken to be that of its mean.
 
-    df/dz d E_q[z] / d phi                                                           [*B]
+    J(pi) df/dz                                                                      [*B]
 
-    Biased unless f is linear in each factor; discrete; f differentiable in z, and meaningful near the corners.
-    K evaluations of f.
+    phi's gradient is biased unless f is linear in each factor, the value and theta's gradient are not; discrete; f
+    differentiable in z, near the corners. K evaluations of f.
     Bengio, Leonard & Courville (2013), arXiv 1308.3432, section 4.
 
     Args:
@@ -28,21 +66,74 @@ class StraightThrough(GradientEstimator):
         ValueError: if `num_samples` is below 1.
     """
 
-    families = (Bernoulli, OneHotCategorical)
-    bounds = (Average,)
-    differentiates_f = True
-    unbiased = False
+    def __init__(self, *, num_samples: int = 1) -> None:
+        super().__init__(num_samples=num_samples)
+
+    def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:  # noqa: ARG002
+        """J(pi) step."""
+        return _jacobian(q, q.mean.detach(), step)
+
+
+@final
+class DARN(HardSample):
+    """The score function with f expanded to first order about the mean of each factor.
+
+    (z - pi) (z - pi)^T df/dz                                                        [*B]
+
+    phi's gradient is biased, the value and theta's gradient are not; discrete; f differentiable in z, near the corners.
+    K evaluations of f.
+    Gregor et al. (2014), arXiv 1310.8499; in this form Liu et al. (2023), arXiv 2304.08612.
+
+    Args:
+        num_samples: K, samples a datum.
+
+    Raises:
+        ValueError: if `num_samples` is below 1.
+    """
 
     def __init__(self, *, num_samples: int = 1) -> None:
         super().__init__(num_samples=num_samples)
 
-    def draw(self, q: Distribution) -> Tensor:
-        """K hard samples, `[K, *B, D]` or `[K, *B, D, C]`."""
-        return q.sample((self.num_samples,))
+    def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:
+        """(z - pi) (z - pi)^T step."""
+        error = z - q.mean.detach()
+        along = error * step
+        return error * (along if family(q) is Bernoulli else along.sum(-1, keepdim=True))
 
-    def estimate(self, target: Expectation) -> Estimate:
-        """The bound at hard samples that carry the gradient of q's mean."""
-        with torch.no_grad():
-            z = self.draw(target.q)
-        objective = target.bound.value(target.values(z + carry(target.q.mean)))
-        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
+
+@final
+class ReinMax(HardSample):
+    """Heun's rule instead of Euler's: second-order accurate in the size of the jump.
+
+    (2 J((pi_t + z) / 2) - 1/2 J(pi)) df/dz,  pi_t = softmax(phi / temperature)              [*B]
+
+    phi's gradient is biased unless the temperature is 1 and f quadratic in each factor, the value and theta's gradient
+    are not; discrete; f differentiable in z, near the corners. At 1 it is the mean of StraightThrough and DARN, and the
+    limit of GumbelRao at temperature 0. K evaluations of f.
+    Liu, Dong, Liu, Zhu & Gao (2023), arXiv 2304.08612, algorithm 2; Shekhovtsov (2023).
+
+    Args:
+        num_samples: K, samples a datum.
+        temperature: of the probabilities that z is averaged with, at least 1; warmer is less noisy and more biased.
+
+    Raises:
+        ValueError: if `num_samples` is below 1 or `temperature` is below 1.
+    """
+
+    def __init__(self, *, num_samples: int = 1, temperature: float = 1.0) -> None:
+        super().__init__(num_samples=num_samples)
+        checked_temperature(self, "temperature", temperature)
+        if temperature < 1.0:
+            raise ValueError(f"temperature of ReinMax must be at least 1, got {temperature}")
+        self.temperature = temperature
+
+    def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:
+        """(2 J((pi_t + z) / 2) - 1/2 J(pi)) step."""
+        scaled = parameters(q)["logits"].detach() / self.temperature
+        warm = scaled.sigmoid() if family(q) is Bernoulli else scaled.softmax(-1)
+        return 2.0 * _jacobian(q, (warm + z) / 2.0, step) - 0.5 * _jacobian(q, q.mean.detach(), step)
+
+
+def _jacobian(q: Distribution, p: Tensor, step: Tensor) -> Tensor:
+    # J(p) step, `p` without a gradient.
+    return p * ((1.0 - p) * step if family(q) is Bernoulli else step - (p * step).sum(-1, keepdim=True))

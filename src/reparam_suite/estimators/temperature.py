@@ -1,0 +1,113 @@
+"""Temperatures of relaxations: a number, or a schedule that moves with the training step."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from reparam_suite.estimators.base import class_name
+
+
+class TemperatureSchedule(nn.Module, ABC):
+    """A temperature that moves one step with each forward in training mode, and stands still in eval mode."""
+
+    step: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    @abstractmethod
+    def at(self, step: Tensor) -> Tensor:
+        """The temperature `[]`, above 0, after so many steps `[]`."""
+
+    def forward(self) -> Tensor:
+        """The temperature of this step, `[]`."""
+        temperature = self.at(self.step)
+        if self.training:
+            # Not in place: a compiled backward pass would compute this temperature again, from the next step.
+            self.step = self.step + 1
+        return temperature
+
+
+class _Decay(TemperatureSchedule):
+    # From `start` at step 0 to `end` at step `num_steps`, and no further.
+    def __init__(self, *, start: float, end: float, num_steps: int) -> None:
+        super().__init__()
+        checked_temperature(self, "start", start)
+        checked_temperature(self, "end", end)
+        if end > start:
+            raise ValueError(f"end of {class_name(self)} must be at most start = {start}, got {end}")
+        if num_steps < 1:
+            raise ValueError(f"num_steps of {class_name(self)} must be at least 1, got {num_steps}")
+        self.start = start
+        self.end = end
+        self.num_steps = num_steps
+
+    def progress(self, step: Tensor) -> Tensor:
+        """The share of the way that is done, in [0, 1]."""
+        return (step / self.num_steps).clamp(max=1.0)
+
+
+@final
+class ExponentialDecay(_Decay):
+    """From one temperature to another by the same factor each step: start (end / start)^(step / num_steps).
+
+    Args:
+        start: the temperature of the first step.
+        end: the temperature after `num_steps` steps, kept from there on.
+        num_steps: training steps from `start` to `end`.
+
+    Raises:
+        ValueError: unless 0 < `end` <= `start`, finite, and `num_steps` is at least 1.
+    """
+
+    def __init__(self, *, start: float = 1.0, end: float = 0.1, num_steps: int = 100_000) -> None:
+        super().__init__(start=start, end=end, num_steps=num_steps)
+
+    def at(self, step: Tensor) -> Tensor:
+        """The temperature `[]` after so many steps."""
+        return self.start * (self.progress(step) * math.log(self.end / self.start)).exp()
+
+
+@final
+class LinearDecay(_Decay):
+    """From one temperature to another by the same amount each step.
+
+    Args:
+        start: the temperature of the first step.
+        end: the temperature after `num_steps` steps, kept from there on.
+        num_steps: training steps from `start` to `end`.
+
+    Raises:
+        ValueError: unless 0 < `end` <= `start`, finite, and `num_steps` is at least 1.
+    """
+
+    def __init__(self, *, start: float = 1.0, end: float = 0.1, num_steps: int = 100_000) -> None:
+        super().__init__(start=start, end=end, num_steps=num_steps)
+
+    def at(self, step: Tensor) -> Tensor:
+        """The temperature `[]` after so many steps."""
+        return self.start + (self.end - self.start) * self.progress(step)
+
+
+Temperature = float | TemperatureSchedule
+"""Above 0; fixed, or on a schedule."""
+
+
+def checked_temperature(owner: nn.Module, option: str, temperature: Temperature) -> Temperature:
+    """The same temperature, if it is one.
+
+    Raises:
+        ValueError: if it is not positive and finite, naming the class of `owner` and the option.
+    """
+    if not isinstance(temperature, TemperatureSchedule) and not 0.0 < temperature < math.inf:
+        raise ValueError(f"{option} of {class_name(owner)} must be positive and finite, got {temperature}")
+    return temperature
+
+
+def current(temperature: Temperature) -> float | Tensor:
+    """The temperature of this step; a schedule in training mode moves on."""
+    return temperature() if isinstance(temperature, TemperatureSchedule) else temperature
