@@ -87,6 +87,13 @@ def frozen(q: Distribution) -> Distribution:
     return with_parameters(q, Tensor.detach)
 
 
+def reparameterized(q: Distribution, eps: Tensor) -> Tensor:
+    """Standard normal `eps` `[K, *B, D]` moved to a normal q: loc + scale eps, or loc + L eps, with q's gradient."""
+    loc, scale = parameters(q).values()
+    eps = eps.to(loc.dtype)
+    return loc + (scale * eps if family(q) is Normal else (scale @ eps.unsqueeze(-1)).squeeze(-1))
+
+
 def kl_divergence(q: Distribution, p: Distribution) -> Tensor:
     """KL(q || p) in nats, `[*B]`, in closed form and in logits; q may be full-covariance where p is factorised."""
     pair = (family(q), family(p))

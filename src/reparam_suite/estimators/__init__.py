@@ -14,7 +14,7 @@ from reparam_suite.estimators.baselines import (
 )
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
 from reparam_suite.estimators.copulas import Copula, DirichletCopula, GaussianCopula
-from reparam_suite.estimators.exact import Enumeration
+from reparam_suite.estimators.exact import Enumeration, Quadrature
 from reparam_suite.estimators.gaussian_cv import AntitheticPathwise, ControlledPathwise
 from reparam_suite.estimators.local import UGC, BitFlip, LocalExpectation
 from reparam_suite.estimators.measure_valued import CoupledMeasureValued, MeasureValued
@@ -70,6 +70,7 @@ __all__ = [
     "NoBaseline",
     "OptimalConstant",
     "Pathwise",
+    "Quadrature",
     "ReinMax",
     "ScoreFunction",
     "StickTheLanding",

@@ -8,20 +8,13 @@ from torch.distributions import Distribution, MultivariateNormal, Normal
 
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.variational import family, parameters
+from reparam_suite.variational import parameters, reparameterized
 
 
 def _noise(q: Distribution, num_samples: int) -> Tensor:
     (loc, *_) = parameters(q).values()
     dtype = torch.promote_types(loc.dtype, torch.float32)
     return torch.randn((num_samples, *loc.shape), dtype=dtype, device=loc.device)
-
-
-def _placed(q: Distribution, eps: Tensor) -> Tensor:
-    # loc + scale eps, or loc + L eps, with the gradient of q's parameters.
-    loc, scale = parameters(q).values()
-    eps = eps.to(loc.dtype)
-    return loc + (scale * eps if family(q) is Normal else (scale @ eps.unsqueeze(-1)).squeeze(-1))
 
 
 @final
@@ -58,7 +51,7 @@ class AntitheticPathwise(GradientEstimator):
     def estimate(self, target: Expectation) -> Estimate:
         """The bound at reparameterized pairs."""
         eps = self.draw(target.q)
-        objective = target.bound.value(target.values(_placed(target.q, torch.cat([eps, -eps]))))
+        objective = target.bound.value(target.values(reparameterized(target.q, torch.cat([eps, -eps]))))
         return Estimate(objective=objective, control_loss=objective.new_zeros(()))
 
 
