@@ -88,8 +88,11 @@ def gradient_variance(
     if ratios:
         _log_axis(panels[1], ratios)
         panels[1].set_ylabel("signal-to-noise ratio")
-        if any(not _positive(points).all() for points in ratios.values()):
-            panels[1].legend()
+        # The colours are told above; here only what could not be drawn.
+        incomplete = [name for name, points in ratios.items() if not _positive(points).all()]
+        lines = [line for line in panels[1].get_lines() if str(line.get_label()).startswith(tuple(incomplete))]
+        if incomplete:
+            panels[1].legend(handles=lines, fontsize=8, frameon=True, framealpha=0.85)
     _step_axis(panels[-1], [*variances.values(), *ratios.values()])
     return figure
 
