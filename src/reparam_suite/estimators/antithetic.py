@@ -282,17 +282,16 @@ class CARMS(GradientEstimator):
         logits = parameters(target.q)["logits"]
         with torch.no_grad():
             log_p, order = logits.sort(-1)
-            place = order.argsort(-1)
-            log_rest = log_p.flip(-1).logcumsumexp(-1).flip(-1)
-            log_m = (log_p - log_rest)[..., :-1]
+            rest = log_p.exp().flip(-1).cumsum(-1).flip(-1)  # at least 1 / C, for the largest class is in it
+            log_m = (log_p - rest.log())[..., :-1]
             taken = F.pad(self.draw(target.q) < log_m, (0, 1), value=True)
             stick = (taken & (taken.cumsum(-1) == 1)).to(logits.dtype)  # z in the order of the stick
-            z = stick.gather(-1, place.expand_as(stick))
+            z = torch.empty_like(stick).scatter_(-1, order.expand_as(stick), stick)
         f = target.values(z)
         with torch.no_grad():
-            weight = self._weight(log_m, (log_rest[..., 1:] - log_rest[..., :-1]).exp())
-            gradient = _sum_over_pairs(f.detach(), stick, weight).gather(-1, place)
-            gradient /= self.num_samples * (self.num_samples - 1)
+            weight = self._weight(log_m, rest[..., 1:] / rest[..., :-1])
+            sums = _sum_over_pairs(f.detach(), stick, weight) / (self.num_samples * (self.num_samples - 1))
+            gradient = torch.empty_like(sums).scatter_(-1, order, sums)
         objective = target.bound.value(f) + carry((gradient * logits).sum((-2, -1)))
         return Estimate(objective=objective, control_loss=objective.new_zeros(()))
 
