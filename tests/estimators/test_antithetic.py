@@ -14,9 +14,10 @@ from reparam_suite.estimators import (
     DisARM,
     Expectation,
     GaussianCopula,
+    LogMeanExp,
 )
 from reparam_suite.estimators.base import uniform
-from reparam_suite.problems import BernoulliModel
+from reparam_suite.problems import BernoulliModel, GaussianModel
 from reparam_suite.variational import bernoulli, categorical
 
 COPULAS = [DirichletCopula(), GaussianCopula()]
@@ -275,10 +276,14 @@ def test_an_empty_chunk_of_swaps_is_refused():
         ARSM(chunk_size=0)
 
 
-def test_families_are_refused_by_name():
-    problem = BernoulliModel()
+def test_what_does_not_fit_is_refused_by_name():
+    bits, gaussian = BernoulliModel(bound=LogMeanExp(), num_samples=2), GaussianModel()
     with pytest.raises(ValueError, match="ARSM needs q of OneHotCategorical, got Bernoulli"):
-        ARSM()(problem.expectation(problem.phi, problem.theta))
+        ARSM()(bits.expectation(bits.phi, bits.theta))
+    with pytest.raises(ValueError, match="DisARM needs q of Bernoulli, got Normal"):
+        DisARM()(gaussian.expectation(gaussian.phi, gaussian.theta))
+    with pytest.raises(ValueError, match="ARMS supports the bound Average, got LogMeanExp"):
+        ARMS()(bits.expectation(bits.phi, bits.theta))
 
 
 def test_chunks_of_swaps_change_nothing():

@@ -150,7 +150,8 @@ class CoupledMeasureValued(_WeakDerivative):
 
     Both parts share their other latents. Unbiased; factorised Normal or Bernoulli; f may be a black box. K (3 D + 1)
     evaluations of f for Normal, K (D + 1) for Bernoulli, where it is LocalExpectation; all but K of them without a
-    gradient and in chunks. Where f is even about loc the coupling raises the variance of d/dloc to no use.
+    gradient and in chunks. For d/dloc the coupling helps where the part of f that is even about loc varies more than
+    the odd one, and hurts where it is the other way round.
     Mohamed et al. (2020), arXiv 1906.10652, section 6.
 
     Args:
