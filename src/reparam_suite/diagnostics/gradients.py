@@ -1,84 +1,123 @@
 """How noisy the gradient of a model is under its estimator, parameters and minibatch frozen."""
 
-import torch
-from torch import Tensor
-from torch.distributions import Distribution, MultivariateNormal
+import logging
 
+from torch import Tensor, nn
+
+from reparam_suite.diagnostics.calls import NotLayerwiseError
+from reparam_suite.diagnostics.datumwise import datumwise_sums, repeated_objective
+from reparam_suite.diagnostics.layerwise import layerwise_sums
 from reparam_suite.diagnostics.measuring import checked_repeats, measuring, trained_parameters
-from reparam_suite.diagnostics.statistics import GradientStatistics, from_draws
+from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, graph_bytes
+from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums, add
 from reparam_suite.models import VAE
-from reparam_suite.objectives import evidence
-from reparam_suite.variational import family, parameters, with_parameters
+from reparam_suite.randomness import forked_generator
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_REPEATS = 3
+"""The fewest that give a standard error: more data at less repeats is the better use of time, since the standard error
+falls with both and the encoder's share of the work is the same for all repeats."""
 
 
 def gradient_statistics(
-    model: VAE, x: Tensor, num_repeats: int = 8, *, per_element: bool = False
+    model: VAE,
+    x: Tensor,
+    num_repeats: int = DEFAULT_REPEATS,
+    *,
+    per_element: bool = False,
+    memory_budget: int = DEFAULT_BUDGET,
 ) -> dict[str, GradientStatistics]:
     """Statistics of the gradient of the mean objective over x, by part of the model and by variational parameter.
 
     The keys are encoder, decoder and prior, where they have trained parameters, and the names of the variational
     parameters: logits, or loc and scale. The noise is the estimator's alone; an estimator with state, such as a moving
     average, is measured with that state frozen. Nothing of the training moves: modes, buffers, random state and `.grad`
-    are as before.
+    are as before. Every datum's gradients are drawn R times, which measures the variance of their mean far better than
+    R draws of that mean.
 
     Args:
         model: with the estimator to measure.
         x: the minibatch, `[B, P]`.
-        num_repeats: R, independent gradients; at least 3.
+        num_repeats: R, independent gradients of each datum; at least 3.
         per_element: whether the variance of every element is kept.
+        memory_budget: bytes; the data are taken in as many portions as it asks for.
 
     Raises:
-        ValueError: if `num_repeats` is below 3.
+        ValueError: if `num_repeats` is below 3, or if `memory_budget` is too small for one datum, naming the smallest
+            that works.
     """
-    return naive_gradient_statistics(model, x, num_repeats, per_element=per_element)
+    sums = gradient_sums(model, x, num_repeats, per_element=per_element, memory_budget=memory_budget)
+    return {name: each.statistics() for name, each in sums.items()}
 
 
-def naive_gradient_statistics(
-    model: VAE, x: Tensor, num_repeats: int = 8, *, per_element: bool = False
-) -> dict[str, GradientStatistics]:
-    """The same by R backward passes over the minibatch, one after the other: slow and obvious."""
+def gradient_sums(
+    model: VAE,
+    x: Tensor,
+    num_repeats: int = DEFAULT_REPEATS,
+    *,
+    per_element: bool = False,
+    memory_budget: int = DEFAULT_BUDGET,
+) -> dict[str, GradientSums]:
+    """The sums from which `gradient_statistics` follow: those of the shards of a minibatch may be added up first.
+
+    Layer by layer where every parameter belongs to a layer that treats its rows independently, which is checked against
+    the ordinary gradient; otherwise datum by datum, which is slower and reported on the log.
+
+    Raises:
+        ValueError: as `gradient_statistics`.
+    """
     checked_repeats(num_repeats)
-    groups = trained_parameters(model)
-    draws: dict[str, list[list[Tensor]]] = {}
     with measuring(model, x):
-        for _ in range(num_repeats):
-            for name, gradients in _draw_once(model, x, groups).items():
-                draws.setdefault(name, []).append(gradients)
-    return {
-        name: from_draws([torch.stack(each) for each in zip(*repeats, strict=True)], per_element=per_element)
-        for name, repeats in draws.items()
-    }
+        try:
+            portion = _layerwise_portion(model, x, num_repeats, memory_budget)
+            totals: dict[str, GradientSums] = {}
+            for data in x.split(portion):
+                shard = layerwise_sums(model, data, num_repeats, per_element=per_element)
+                totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
+        except NotLayerwiseError as reason:
+            _log.info("gradients of %s are measured datum by datum: %s", type(model).__name__, reason)
+            _check_datumwise_budget(model, x, num_repeats, memory_budget)
+            return datumwise_sums(model, x, num_repeats, per_element=per_element)
+        return totals
 
 
-class _Watched:
-    # The model, with the variational parameters of its q kept where their gradient can be asked for.
-    def __init__(self, model: VAE) -> None:
-        self.prior_distribution = model.prior_distribution
-        self.log_likelihood = model.log_likelihood
-        self.model = model
-        self.q: Distribution
-        self.kept: list[Tensor] = []
+def _layerwise_portion(model: VAE, x: Tensor, num_repeats: int, memory_budget: int) -> int:
+    # Held at a time, as measured on several models: 2 to 3 times what the graph keeps; gradients, their sums and their
+    # squares by all parameters; R gradients by one of them.
+    trained = [each for group in trained_parameters(model).values() for each in group]
+    largest = max((each.numel() for each in trained), default=0)
+    fixed = (6 * sum(each.numel() for each in trained) + 3 * num_repeats * largest) * x.element_size()
+    widths = [sum(each.weight.shape) for each in model.modules() if isinstance(each, nn.Linear)]
+    if 2 * len(widths) + 1 >= len(trained):
+        rows = num_repeats * model.estimator.evaluations(model.posterior_of(x[:1]))
+        if fixed + len(x) * 8 * rows * sum(widths) * x.element_size() <= memory_budget:
+            return len(x)
+    per_datum = 3 * _graph_bytes(model, x, num_repeats)
+    fit = (memory_budget - fixed) // per_datum
+    if fit < 1:
+        raise ValueError(_too_small(memory_budget, num_repeats, fixed + per_datum))
+    return min(len(x), fit)
 
-    def posterior_of(self, x: Tensor) -> Distribution:
-        def keep(value: Tensor) -> Tensor:
-            self.kept.append(value.view_as(value))
-            return self.kept[-1]
 
-        self.q = with_parameters(self.model.posterior_of(x), keep)
-        return self.q
+def _check_datumwise_budget(model: VAE, x: Tensor, num_repeats: int, memory_budget: int) -> None:
+    # R gradients by all parameters, three copies; R graphs, since R gradients go backward side by side.
+    num_trained = sum(each.numel() for group in trained_parameters(model).values() for each in group)
+    needed = (3 * num_repeats + 6) * num_trained * x.element_size()
+    needed += 3 * num_repeats * _graph_bytes(model, x, num_repeats)
+    if memory_budget < needed:
+        raise ValueError(_too_small(memory_budget, num_repeats, needed))
 
 
-def _draw_once(model: VAE, x: Tensor, groups: dict[str, list[torch.nn.Parameter]]) -> dict[str, list[Tensor]]:
-    watched = _Watched(model)
-    target = evidence(watched, x, model.bound, model.kl, model.current_kl_weight())
-    objective = model.estimator(target).objective.mean()
-    wanted: dict[str, list[Tensor]] = {name: list(group) for name, group in groups.items()}
-    wanted |= {name: [value] for name, value in zip(parameters(watched.q), watched.kept, strict=True)}
-    gradients = torch.autograd.grad(
-        objective, [each for group in wanted.values() for each in group], materialize_grads=True
+def _graph_bytes(model: VAE, x: Tensor, num_repeats: int) -> int:
+    with forked_generator(x.device):
+        return graph_bytes(
+            lambda: repeated_objective(model, x[:1], num_repeats), [x, *model.parameters(), *model.buffers()]
+        )
+
+
+def _too_small(memory_budget: int, num_repeats: int, needed: int) -> str:
+    return (
+        f"memory_budget of {memory_budget:,} bytes is too small for {num_repeats} gradients of one datum: "
+        f"the smallest that works is {needed:,}"
     )
-    left = iter(gradients)
-    drawn = {name: [next(left) for _ in group] for name, group in wanted.items()}
-    if family(watched.q) is MultivariateNormal:
-        drawn["scale_tril"] = [drawn["scale_tril"][0].tril()]  # what lies above the diagonal is no parameter
-    return drawn

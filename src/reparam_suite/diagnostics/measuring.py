@@ -46,3 +46,8 @@ def checked_repeats(num_repeats: int) -> int:
     if num_repeats < 3:
         raise ValueError(f"num_repeats must be at least 3 for a variance with a standard error, got {num_repeats}")
     return num_repeats
+
+
+def free_coordinates(name: str, gradient: Tensor) -> Tensor:
+    """The gradient by the variational parameter `name`; of a Cholesky factor, what lies above the diagonal is none."""
+    return gradient.tril() if name == "scale_tril" else gradient

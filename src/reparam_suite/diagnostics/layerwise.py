@@ -1,0 +1,164 @@
+"""The fast road: R gradients of every datum from one pass over repeated data, layer by layer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, Recorder
+from reparam_suite.diagnostics.measuring import free_coordinates, trained_parameters
+from reparam_suite.diagnostics.parts import Explicit, Part, parts_of
+from reparam_suite.diagnostics.statistics import GradientSums, sums_of_gram, sums_of_own_draws
+from reparam_suite.models import VAE
+from reparam_suite.objectives import evidence
+from reparam_suite.variational import parameters, with_parameters
+
+
+def layerwise_sums(model: VAE, x: Tensor, num_repeats: int, *, per_element: bool = False) -> dict[str, GradientSums]:
+    """Sums over the data x `[B, P]` for each group; to be called while `measuring`.
+
+    The encoder runs once, since the noise enters after it; q's parameters are repeated R times and the decoder sees z
+    of `[K, R, B, D]`. One backward pass gives what comes back at q's parameters and at the output of every layer of
+    the decoder; the encoder's layers then get R cotangents at once.
+
+    Raises:
+        NotLayerwiseError: if the gradient reaches a parameter other than through the calls of its own module.
+    """
+    groups = trained_parameters(model)
+    recorder = Recorder(model, [each for name in ("encoder", "decoder") for each in groups.get(name, [])])
+    with recorder.watching():
+        with recorder.laid_out(len(x)):
+            q = model.posterior_of(x)
+        encoder_calls = recorder.take()
+        p = model.prior_distribution()
+        shape = (num_repeats, len(x))
+        repeated_q, back_to_q = _repeated(q, shape[:1])
+        repeated_p, back_to_p = _repeated(p, shape) if "prior" in groups else (p, [])
+        view = _RepeatedModel(model, repeated_q, repeated_p, recorder)
+        target = evidence(view, x.expand(*shape, *x.shape[1:]), model.bound, model.kl, model.current_kl_weight())
+        objective = model.estimator(target).objective
+        decoder_calls = recorder.take()
+
+    decoder = groups.get("decoder", [])
+    outputs = [call.output for call in decoder_calls]
+    wanted = [back_to_q, back_to_p, outputs, decoder]
+    at_q, at_p, deltas, by_decoder = _split(
+        torch.autograd.grad(objective.sum(), [each for some in wanted for each in some], materialize_grads=True), wanted
+    )
+    sums: dict[str, GradientSums] = {}
+    if "encoder" in groups:
+        at_outputs, by_encoder = _through_encoder(q, at_q, encoder_calls, groups["encoder"])
+        parts = parts_of(encoder_calls, at_outputs)
+        sums["encoder"] = _sums(groups["encoder"], parts, by_encoder, shape, per_element=per_element)
+    if decoder:
+        sums["decoder"] = _sums(decoder, parts_of(decoder_calls, deltas), by_decoder, shape, per_element=per_element)
+    if "prior" in groups:
+        prior = Explicit(_through_prior(p, at_p, groups["prior"]))
+        totals = [each.sum((0, 1)) for each in prior.gradients]
+        sums["prior"] = _sums(groups["prior"], [prior], totals, shape, per_element=per_element)
+    for name, each in zip(parameters(q), at_q, strict=True):
+        sums[name] = sums_of_own_draws(free_coordinates(name, each).transpose(0, 1), per_element=per_element)
+    return sums
+
+
+@final
+@dataclass(frozen=True)
+class _RepeatedModel:
+    # What `evidence` asks of a model, over x of [R, B, P].
+    model: VAE
+    q: Distribution
+    prior: Distribution
+    recorder: Recorder
+
+    def posterior_of(self, x: Tensor) -> Distribution:  # noqa: ARG002
+        return self.q
+
+    def prior_distribution(self) -> Distribution:
+        return self.prior
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        with self.recorder.laid_out(z.shape[0], *x.shape[:-1]):
+            return self.model.log_likelihood(x, z)
+
+
+def _repeated(distribution: Distribution, shape: tuple[int, ...]) -> tuple[Distribution, list[Tensor]]:
+    # The distribution with `shape` before its batch shape, made from leaves, and those leaves.
+    leaves: list[Tensor] = []
+
+    def leaf(value: Tensor) -> Tensor:
+        leaves.append(value.detach().expand(*shape, *value.shape).requires_grad_())
+        return leaves[-1]
+
+    return with_parameters(distribution, leaf), leaves
+
+
+def _split(values: Sequence[Tensor], like: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
+    left = iter(values)
+    return [[next(left) for _ in some] for some in like]
+
+
+def _through_encoder(
+    q: Distribution, at_q: list[Tensor], calls: list[Call], encoder: list[nn.Parameter]
+) -> tuple[list[Tensor], list[Tensor]]:
+    # At the output of every call, [R, *output], and by the parameters, summed over data and repeats.
+    carriers = list(parameters(q).values())
+    totals = torch.autograd.grad(
+        carriers, encoder, [each.sum(0) for each in at_q], retain_graph=True, materialize_grads=True
+    )
+    if not calls:
+        return [], list(totals)
+    outputs = [call.output for call in calls]
+    back = torch.autograd.grad(carriers, outputs, at_q, is_grads_batched=True, allow_unused=True)
+    repeats = len(at_q[0])
+    return [
+        output.new_zeros(repeats, *output.shape) if each is None else each
+        for output, each in zip(outputs, back, strict=True)
+    ], list(totals)
+
+
+def _through_prior(p: Distribution, at_p: list[Tensor], prior: list[nn.Parameter]) -> dict[nn.Parameter, Tensor]:
+    # Every datum and repeat has a cotangent at p's parameters; the way from there to the natural ones is short.
+    R, B = at_p[0].shape[:2]
+    back = torch.autograd.grad(
+        list(parameters(p).values()),
+        prior,
+        [each.transpose(0, 1).flatten(0, 1) for each in at_p],
+        is_grads_batched=True,
+        allow_unused=True,
+    )
+    return {
+        parameter: parameter.new_zeros(B, R, *parameter.shape) if each is None else each.unflatten(0, (B, R))
+        for parameter, each in zip(prior, back, strict=True)
+    }
+
+
+def _sums(
+    group: list[nn.Parameter],
+    parts: list[Part],
+    totals: Sequence[Tensor],
+    shape: tuple[int, int],
+    *,
+    per_element: bool,
+) -> GradientSums:
+    # `totals` are the gradients by the group's parameters, summed over data and repeats, as autograd gives them.
+    R, B = shape
+    by_parameter = dict(zip(group, totals, strict=True))
+    explained = [parameter for part in parts for parameter in part.parameters]
+    unexplained = set(group) - set(explained)
+    if len(explained) + len(unexplained) != len(group):
+        raise NotLayerwiseError("a parameter is used by more than one module")
+    checks = [part.explains([by_parameter[parameter] for parameter in part.parameters]) for part in parts]
+    checks += [~by_parameter[each].any() for each in unexplained]
+    if not bool(torch.stack(checks).all()):
+        raise NotLayerwiseError("the gradient reaches a parameter other than through the calls of its own module")
+    gram = torch.stack([part.gram() for part in parts]).sum(0) if parts else totals[0].new_zeros(B, R, R)
+    elements = None
+    if per_element:
+        variances = {parameter: torch.zeros_like(total) for parameter, total in by_parameter.items()}
+        for part in parts:
+            variances |= zip(part.parameters, part.element_variances(), strict=True)
+        elements = tuple(variances[parameter] for parameter in group)
+    return sums_of_gram(gram, tuple(each / R for each in totals), elements)

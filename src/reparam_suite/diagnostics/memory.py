@@ -1,0 +1,68 @@
+"""Memory of a measurement: what one datum needs, and how many fit into a budget; and the peak of any computation."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+DEFAULT_BUDGET = 2**30
+"""1 GiB of tensors that a measurement may hold at a time."""
+
+
+def graph_bytes(forward: Callable[[], object], besides: Iterable[Tensor]) -> int:
+    """Bytes that `forward` keeps for its backward pass; what shares memory with the tensors `besides` is not counted."""
+    known = {each.untyped_storage().data_ptr() for each in besides}
+    kept: dict[int, int] = {}
+
+    def keep(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return value
+
+    with saved_tensors_hooks(keep, lambda value: value):
+        result = forward()
+    del result
+    return sum(kept.values())
+
+
+def peak_bytes(computation: Callable[[], object], device: torch.device) -> int:
+    """The most memory that `computation` holds at a time, in bytes, over what was held before.
+
+    On CUDA the allocator's own figure; elsewhere the tensors that are alive after each operation, without the scratch
+    memory of a single kernel.
+    """
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        computation()
+        return torch.cuda.max_memory_allocated(device) - before
+    with _LiveTensors() as live:
+        computation()
+    return live.peak
+
+
+@final
+class _LiveTensors(TorchDispatchMode):
+    # Counts each storage from the operation that made it until it is gone.
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        given = {each.untyped_storage()._cdata for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
+        self.alive = {key: held for key, held in self.alive.items() if not held[0].expired()}
+        for each in tree_leaves(result):
+            if isinstance(each, Tensor) and (storage := each.untyped_storage())._cdata not in given:
+                self.alive.setdefault(storage._cdata, (StorageWeakRef(storage), storage.nbytes()))
+        self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
+        return result
