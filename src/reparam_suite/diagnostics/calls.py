@@ -75,7 +75,9 @@ class Recorder:
             return
         tensors = all(isinstance(each, Tensor) for each in (output, *inputs))
         if self._lead is None or kwargs or not inputs or not tensors:
-            raise NotLayerwiseError(f"{type(module).__name__} is not a function from rows of tensors to rows of a tensor")
+            raise NotLayerwiseError(
+                f"{type(module).__name__} is not a function from rows of tensors to rows of a tensor"
+            )
         self.calls.append(Call(module, tuple(each.detach() for each in inputs), output, self._lead))
 
 

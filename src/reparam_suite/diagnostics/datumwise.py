@@ -14,9 +14,7 @@ from reparam_suite.objectives import evidence
 from reparam_suite.variational import parameters, with_parameters
 
 
-def datumwise_sums(
-    model: VAE, x: Tensor, num_repeats: int, *, per_element: bool = False
-) -> dict[str, GradientSums]:
+def datumwise_sums(model: VAE, x: Tensor, num_repeats: int, *, per_element: bool = False) -> dict[str, GradientSums]:
     """What `layerwise_sums` gives, from explicit gradients of single data; to be called while `measuring`."""
     totals: dict[str, GradientSums] = {}
     for datum in x.split(1):

@@ -10,7 +10,8 @@ from torch.distributions import Distribution
 
 from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, Recorder
 from reparam_suite.diagnostics.measuring import free_coordinates, trained_parameters
-from reparam_suite.diagnostics.parts import Explicit, Part, parts_of
+from reparam_suite.diagnostics.parts import Explicit, Part
+from reparam_suite.diagnostics.rows import parts_of
 from reparam_suite.diagnostics.statistics import GradientSums, sums_of_gram, sums_of_own_draws
 from reparam_suite.models import VAE
 from reparam_suite.objectives import evidence
@@ -44,7 +45,7 @@ def layerwise_sums(model: VAE, x: Tensor, num_repeats: int, *, per_element: bool
 
     decoder = groups.get("decoder", [])
     outputs = [call.output for call in decoder_calls]
-    wanted = [back_to_q, back_to_p, outputs, decoder]
+    wanted: list[list[Tensor]] = [back_to_q, back_to_p, outputs, list(decoder)]
     at_q, at_p, deltas, by_decoder = _split(
         torch.autograd.grad(objective.sum(), [each for some in wanted for each in some], materialize_grads=True), wanted
     )
@@ -119,7 +120,7 @@ def _through_encoder(
     ], list(totals)
 
 
-def _through_prior(p: Distribution, at_p: list[Tensor], prior: list[nn.Parameter]) -> dict[nn.Parameter, Tensor]:
+def _through_prior(p: Distribution, at_p: list[Tensor], prior: list[nn.Parameter]) -> dict[Tensor, Tensor]:
     # Every datum and repeat has a cotangent at p's parameters; the way from there to the natural ones is short.
     R, B = at_p[0].shape[:2]
     back = torch.autograd.grad(
@@ -145,9 +146,9 @@ def _sums(
 ) -> GradientSums:
     # `totals` are the gradients by the group's parameters, summed over data and repeats, as autograd gives them.
     R, B = shape
-    by_parameter = dict(zip(group, totals, strict=True))
+    by_parameter: dict[Tensor, Tensor] = dict(zip(group, totals, strict=True))
     explained = [parameter for part in parts for parameter in part.parameters]
-    unexplained = set(group) - set(explained)
+    unexplained = set(by_parameter) - set(explained)
     if len(explained) + len(unexplained) != len(group):
         raise NotLayerwiseError("a parameter is used by more than one module")
     checks = [part.explains([by_parameter[parameter] for parameter in part.parameters]) for part in parts]
@@ -157,7 +158,9 @@ def _sums(
     gram = torch.stack([part.gram() for part in parts]).sum(0) if parts else totals[0].new_zeros(B, R, R)
     elements = None
     if per_element:
-        variances = {parameter: torch.zeros_like(total) for parameter, total in by_parameter.items()}
+        variances: dict[Tensor, Tensor] = {
+            parameter: torch.zeros_like(total) for parameter, total in by_parameter.items()
+        }
         for part in parts:
             variances |= zip(part.parameters, part.element_variances(), strict=True)
         elements = tuple(variances[parameter] for parameter in group)

@@ -15,7 +15,7 @@ DEFAULT_BUDGET = 2**30
 
 
 def graph_bytes(forward: Callable[[], object], besides: Iterable[Tensor]) -> int:
-    """Bytes that `forward` keeps for its backward pass; what shares memory with the tensors `besides` is not counted."""
+    """Bytes that `forward` keeps for its backward pass; memory shared with the tensors `besides` is not counted."""
     known = {each.untyped_storage().data_ptr() for each in besides}
     kept: dict[int, int] = {}
 
@@ -38,10 +38,11 @@ def peak_bytes(computation: Callable[[], object], device: torch.device) -> int:
     memory of a single kernel.
     """
     if device.type == "cuda":
-        before = torch.cuda.memory_allocated(device)
+        before: int = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         computation()
-        return torch.cuda.max_memory_allocated(device) - before
+        peak: int = torch.cuda.max_memory_allocated(device)
+        return max(0, peak - before)
     with _LiveTensors() as live:
         computation()
     return live.peak

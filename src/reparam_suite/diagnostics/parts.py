@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from typing import final
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, rows
 from reparam_suite.diagnostics.statistics import spread
 
 # Rounding in a sum of products, as a share of the Cauchy-Schwarz bound on it; a path around a layer misses far more.
@@ -22,7 +20,7 @@ _TOLERANCE = 2e-5
 class Part(ABC):
     """R gradients of each of B data by a few parameters."""
 
-    parameters: tuple[nn.Parameter, ...]
+    parameters: tuple[Tensor, ...]
 
     @abstractmethod
     def gram(self) -> Tensor:
@@ -41,7 +39,7 @@ class Part(ABC):
 class Explicit(Part):
     """Gradients that are at hand, `[B, R, ...]` for each parameter."""
 
-    def __init__(self, gradients: dict[nn.Parameter, Tensor]) -> None:
+    def __init__(self, gradients: dict[Tensor, Tensor]) -> None:
         self.parameters = tuple(gradients)
         self.gradients = list(gradients.values())
 
@@ -76,7 +74,7 @@ class Affine(Part):
         deltas: the gradient of the objective by the layer's output, `[B, S, R, O]`.
     """
 
-    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, activations: Tensor, deltas: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, activations: Tensor, deltas: Tensor) -> None:
         self.weight = weight if weight.requires_grad else None
         self.bias = bias if bias is not None and bias.requires_grad else None
         self.parameters = tuple(each for each in (self.weight, self.bias) if each is not None)
@@ -84,7 +82,7 @@ class Affine(Part):
         self.deltas = deltas
 
     def gram(self) -> Tensor:
-        """From products of rows or, where a datum has so many rows that it is cheaper, from the gradients themselves."""
+        """From products of rows or, where a datum has so many that it is cheaper, from the gradients themselves."""
         _, S, R, num_outputs = self.deltas.shape
         num_inputs = self.activations.shape[-1]
         by_rows = (S * R) ** 2 * (num_inputs + num_outputs)
@@ -184,132 +182,3 @@ class Affine(Part):
 # Up to so many pairs of rows, products of rows are cheaper than a gradient for every repeat: measured on a 200 x 784
 # layer, where a pair costs 2 ms for 800 gradients and those gradients 32 ms.
 _MOST_PAIRS = 15
-
-
-def parts_of(calls: Sequence[Call], deltas: Sequence[Tensor]) -> list[Part]:
-    """What the calls say about their modules' parameters.
-
-    Args:
-        calls: in the encoder, laid out `(B,)`, or in the decoder, laid out `(K, R, B)`.
-        deltas: the gradient of the objective by each output; `[R, *output]` in the encoder.
-    """
-    by_module: dict[nn.Module, list[tuple[Call, Tensor]]] = {}
-    for call, delta in zip(calls, deltas, strict=True):
-        by_module.setdefault(call.module, []).append((call, delta))
-    return [_part_of(module, mine) for module, mine in by_module.items()]
-
-
-def _part_of(module: nn.Module, calls: list[tuple[Call, Tensor]]) -> Part:
-    as_rows = _linear_rows if _is_linear(module) else _convolution_rows if _is_convolution(module) else None
-    if as_rows is None:
-        return Explicit(_explicit_gradients(module, calls))
-    activations, deltas = zip(*(as_rows(call, delta) for call, delta in calls), strict=True)
-    assert isinstance(module, nn.Linear | nn.Conv2d)
-    return Affine(module.weight, module.bias, _joined(activations), _joined(deltas))
-
-
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors), 1)
-
-
-def _is_linear(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward
-
-
-def _is_convolution(module: nn.Module) -> bool:
-    return (
-        isinstance(module, nn.Conv2d)
-        and type(module).forward is nn.Conv2d.forward
-        and module.groups == 1
-        and module.padding_mode == "zeros"
-        and not isinstance(module.padding, str)
-    )
-
-
-def _linear_rows(call: Call, delta: Tensor) -> tuple[Tensor, Tensor]:
-    return _activation_rows(call.inputs[0], call.lead), _delta_rows(delta, call.lead)
-
-
-def _convolution_rows(call: Call, delta: Tensor) -> tuple[Tensor, Tensor]:
-    module = call.module
-    assert isinstance(module, nn.Conv2d)
-    assert not isinstance(module.padding, str)
-    images = call.inputs[0]
-    if images.dim() != 4:
-        raise NotLayerwiseError(f"a convolution of one image without a batch axis, {list(images.shape)}")
-    patches = F.unfold(images, module.kernel_size, module.dilation, module.padding, module.stride)
-    delta = delta.flatten(-2).transpose(-1, -2)  # positions are rows
-    return _activation_rows(patches.transpose(-1, -2), call.lead), _delta_rows(delta, call.lead)
-
-
-def _activation_rows(inputs: Tensor, lead: tuple[int, ...]) -> Tensor:
-    # [*lead, ..., I] -> [B, S, R, I], R = 1 in the encoder.
-    laid_out = rows(inputs, lead)
-    if len(lead) == 1:
-        return laid_out.reshape(lead[0], -1, 1, laid_out.shape[-1])
-    return _decoder_rows(laid_out)
-
-
-def _delta_rows(delta: Tensor, lead: tuple[int, ...]) -> Tensor:
-    # Encoder: [R, B, ..., O] -> [B, S, R, O]. Decoder: [K, R, B, ..., O] -> [B, S, R, O].
-    if len(lead) == 1:
-        R = delta.shape[0]
-        laid_out = rows(delta, (R, *lead))
-        return laid_out.reshape(R, lead[0], -1, laid_out.shape[-1]).permute(1, 2, 0, 3)
-    return _decoder_rows(rows(delta, lead))
-
-
-def _decoder_rows(laid_out: Tensor) -> Tensor:
-    K, R, B = laid_out.shape[:3]
-    flat = laid_out.reshape(K, R, B, math.prod(laid_out.shape[3:-1]), laid_out.shape[-1])
-    return flat.permute(2, 0, 3, 1, 4).flatten(1, 2)
-
-
-def _explicit_gradients(module: nn.Module, calls: list[tuple[Call, Tensor]]) -> dict[nn.Parameter, Tensor]:
-    # Row by row through the module alone, by torch.func: any module whose rows do not see one another.
-    own = {name: each for name, each in module.named_parameters(recurse=False) if each.requires_grad}
-    frozen = {name: each.detach() for name, each in own.items()}
-    totals: dict[str, Tensor] = {}
-
-    for call, delta in calls:
-        lead = call.lead
-        in_decoder = len(lead) == 3
-        inputs = tuple(_one_row_each(each, lead) for each in call.inputs)
-        delta = rows(delta, lead if in_decoder else (delta.shape[0], *lead))
-        ones = (1,) * (call.output.dim() - delta.dim() + (3 if in_decoder else 2))
-
-        def gradient(of_row: tuple[Tensor, ...], back: Tensor, ones: tuple[int, ...] = ones) -> dict[str, Tensor]:
-            def apply(values: dict[str, Tensor]) -> Tensor:
-                output: Tensor = torch.func.functional_call(module, values, of_row)
-                return output
-
-            _, pull_back = torch.func.vjp(apply, frozen)
-            (pulled,) = pull_back(back.reshape(*ones, *back.shape))
-            return pulled
-
-        over_data = torch.func.vmap(gradient)
-        if in_decoder:
-            K, R, B = lead
-            flat = over_data(
-                tuple(each.flatten(0, 2) for each in inputs), delta.flatten(0, 2)
-            )
-            drawn = {name: each.unflatten(0, (K, R, B)).sum(0).transpose(0, 1) for name, each in flat.items()}
-        else:
-            drawn = torch.func.vmap(over_data, in_dims=(None, 0), out_dims=1)(inputs, delta)
-        for name, each in drawn.items():
-            totals[name] = totals[name] + each if name in totals else each
-    return {own[name]: each for name, each in totals.items()}
-
-
-def _one_row_each(tensor: Tensor, lead: tuple[int, ...]) -> Tensor:
-    # [*lead, 1.., ...]: the axes that were rows are kept, of length 1, for the module to see as many axes as before.
-    for fewer in range(len(lead)):
-        try:
-            laid_out = rows(tensor, lead[fewer:])
-        except NotLayerwiseError:
-            continue
-        kept = tensor.dim() - (laid_out.dim() - len(lead) + fewer)
-        return laid_out.reshape(*lead[fewer:], *(1,) * kept, *laid_out.shape[len(lead) - fewer :]).expand(
-            *lead, *(1,) * kept, *laid_out.shape[len(lead) - fewer :]
-        )
-    raise NotLayerwiseError(f"an argument of shape {list(tensor.shape)} has no rows laid out as {list(lead)}")

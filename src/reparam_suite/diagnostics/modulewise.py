@@ -1,0 +1,61 @@
+"""Gradients by the parameters of any module whose rows do not see one another, row by row through it alone."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, rows
+
+
+def gradients_of_module(module: nn.Module, calls: Sequence[tuple[Call, Tensor]]) -> dict[Tensor, Tensor]:
+    """R gradients of each of B data by the module's own parameters, `[B, R, ...]` each, summed over its calls.
+
+    Args:
+        module: anything that torch.func can differentiate: a likelihood with a scale, a normalisation, a convolution
+            of another kind.
+        calls: each with the gradient of the objective by its output, as in `parts_of`.
+    """
+    own = {name: each for name, each in module.named_parameters(recurse=False) if each.requires_grad}
+    drawn = [_gradients_of_call(own, call, delta) for call, delta in calls]
+    return {own[name]: torch.stack([each[name] for each in drawn]).sum(0) for name in own}
+
+
+def _gradients_of_call(own: dict[str, nn.Parameter], call: Call, delta: Tensor) -> dict[str, Tensor]:
+    lead = call.lead
+    inputs = tuple(_one_row_each(each, lead) for each in call.inputs)
+    num_leading = _num_leading(call.output, lead)
+
+    def pull_back(of_row: tuple[Tensor, ...], back: Tensor) -> dict[str, Tensor]:
+        pull = torch.func.vjp(
+            lambda values: torch.func.functional_call(call.module, values, of_row),
+            {name: each.detach() for name, each in own.items()},
+        )[1]
+        return cast("dict[str, Tensor]", pull(back.reshape((1,) * num_leading + back.shape))[0])
+
+    over_rows: Any = torch.func.vmap(pull_back)
+    if len(lead) == 1:
+        over_repeats = torch.func.vmap(over_rows, in_dims=(None, 0), out_dims=1)
+        return cast("dict[str, Tensor]", over_repeats(inputs, rows(delta, (len(delta), *lead))))
+    flat = over_rows(tuple(each.flatten(0, 2) for each in inputs), rows(delta, lead).flatten(0, 2))
+    return {name: each.unflatten(0, lead).sum(0).transpose(0, 1) for name, each in flat.items()}
+
+
+def _one_row_each(tensor: Tensor, lead: tuple[int, ...]) -> Tensor:
+    # [*lead, 1, .., ...]: the axes that held the rows stay, of length 1, so that the module sees as many as before. An
+    # argument without the axis of samples, x say, is the same for each of them.
+    for shared in range(len(lead)):
+        try:
+            laid_out = rows(tensor, lead[shared:])
+        except NotLayerwiseError:
+            continue
+        of_row = laid_out.shape[len(lead) - shared :]
+        ones = (1,) * (tensor.dim() - len(of_row))
+        return laid_out.reshape(*lead[shared:], *ones, *of_row).expand(*lead, *ones, *of_row)
+    raise NotLayerwiseError(f"an argument of shape {list(tensor.shape)} has no rows laid out as {list(lead)}")
+
+
+def _num_leading(output: Tensor, lead: tuple[int, ...]) -> int:
+    # How many axes of the output hold its rows.
+    return output.dim() - (rows(output, lead).dim() - len(lead))

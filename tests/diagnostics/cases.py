@@ -1,0 +1,113 @@
+"""Small models, one for every estimator and posterior that fit together."""
+
+import inspect
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from reparam_suite import estimators
+from reparam_suite.estimators import (
+    Average,
+    Bound,
+    GradientEstimator,
+    LeaveOneOut,
+    LogMeanExp,
+    MovingAverage,
+    Pathwise,
+    ScoreFunction,
+    StickTheLanding,
+)
+from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
+from reparam_suite.variational import (
+    DiagonalNormal,
+    FactorizedBernoulli,
+    FactorizedCategorical,
+    FullCovarianceNormal,
+    Posterior,
+)
+
+NUM_FEATURES = 6
+POSTERIORS: dict[str, Posterior] = {
+    "diagonal": DiagonalNormal(),
+    "full": FullCovarianceNormal(),
+    "bits": FactorizedBernoulli(),
+    "classes": FactorizedCategorical(num_classes=3),
+}
+AVERAGE = Average()
+
+
+@dataclass(frozen=True)
+class Case:
+    estimator: GradientEstimator
+    posterior: str
+    bound: Bound = AVERAGE
+    name: str = ""
+
+    def __str__(self) -> str:
+        name = self.name or type(self.estimator).__name__
+        return f"{name}-{type(self.bound).__name__}-{self.posterior}"
+
+    def model(self) -> VAE:
+        """A trained-looking model: float64, a learned prior, weights away from their symmetric start."""
+        posterior = POSTERIORS[self.posterior]
+        cls = GaussianVAE if self.posterior in ("diagonal", "full") else DiscreteVAE
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            model = cls(
+                num_features=NUM_FEATURES,
+                observation="real" if self.posterior == "full" else "binary",
+                latent_size=3 if self.posterior != "classes" else 2,
+                hidden_sizes=(5,),
+                activation="tanh",
+                posterior=posterior,
+                prior="learned",
+                estimator=self.estimator,
+                bound=self.bound,
+            ).double()
+            for each in model.parameters():
+                each.data += 0.3 * torch.randn_like(each)
+        return model
+
+
+def data(num_data: int = 5) -> Tensor:
+    generator = torch.Generator().manual_seed(11)
+    return torch.rand(num_data, NUM_FEATURES, dtype=torch.float64, generator=generator).round()
+
+
+def library() -> list[type[GradientEstimator]]:
+    return [
+        each
+        for name in estimators.__all__
+        if inspect.isclass(each := getattr(estimators, name))
+        and issubclass(each, GradientEstimator)
+        and not inspect.isabstract(each)
+    ]
+
+
+def _all_cases() -> list[Case]:
+    cases = [
+        Case(cls(), posterior, bound)
+        for cls in library()
+        for posterior in POSTERIORS
+        for bound in (Average(), LogMeanExp())
+        if _fits(cls(), posterior, bound)
+    ]
+    rloo = ScoreFunction(num_samples=4, baseline=LeaveOneOut())
+    cases += [Case(rloo, posterior, name="RLOO4") for posterior in ("diagonal", "bits", "classes")]
+    cases.append(Case(ScoreFunction(baseline=MovingAverage()), "bits", name="MovingAverage"))
+    cases.append(Case(ScoreFunction(num_samples=3, baseline=LeaveOneOut()), "bits", LogMeanExp(), name="VIMCO3"))
+    cases.append(Case(Pathwise(num_samples=4), "diagonal", LogMeanExp(), name="IWAE4"))
+    cases.append(Case(StickTheLanding(num_samples=4), "full", LogMeanExp(), name="DReG4"))
+    return cases
+
+
+def _fits(estimator: GradientEstimator, posterior: str, bound: Bound) -> bool:
+    try:
+        Case(estimator, posterior, bound).model()
+    except ValueError:
+        return False
+    return True
+
+
+CASES = _all_cases()
