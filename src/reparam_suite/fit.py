@@ -1,8 +1,13 @@
 """`python -m reparam_suite.fit`: trains a VAE with a chosen gradient estimator and records it in MLflow."""
 
 import logging
+import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import final
 
 from rich.console import Console
 from rich.table import Table
@@ -14,22 +19,30 @@ from reparam_suite.tracking import TrackingError
 from reparam_suite.training import NonFiniteLoss
 from reparam_suite.usage import UsageError
 
-_USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
+_USAGE, _FAILED, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
+
+
+@final
+class Terminated(SystemExit):
+    """SIGTERM has come. An exception of its own, since Lightning's has exit code 0."""
 
 
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     args = sys.argv[1:] if args is None else args
     console = Console(highlight=False)
-    _quiet()
+    quiet()
     try:
-        finished = [train(command, console) for command in _commands(args)]
+        with _raising_terminated():
+            finished = [train(command, console) for command in _commands(args)]
     except (UsageError, DataError, TrackingError) as error:
         return _complain(str(error), _USAGE)
     except NonFiniteLoss as error:
         return _complain(str(error), _FAILED)
     except KeyboardInterrupt:
-        return _complain("interrupted; the run is recorded up to here as KILLED", _INTERRUPTED)
+        return _complain("interrupted; a run that had begun is recorded up to here, as KILLED", _INTERRUPTED)
+    except Terminated:
+        return _complain("terminated; a run that had begun is recorded up to here, as FAILED", _TERMINATED)
     console.print(_table(finished))
     console.print(f"run        {', '.join(run.run_id for run in finished)}", soft_wrap=True)
     console.print(f"artifacts  {finished[-1].artifacts}", soft_wrap=True)
@@ -37,13 +50,33 @@ def main(args: list[str] | None = None) -> int:
     return 0
 
 
-def _commands(args: list[str]) -> list[Command]:
-    # All of them are made before the first one trains: what is wrong with one shows at once.
+def _commands(args: list[str]) -> Iterator[Command]:
+    # One after the other, since each seeds the generators that its run goes on with. The first is made to see at once
+    # whether anything is wrong.
     first = Command(args)
     if first.config.seeds is None:
-        return [first]
-    seeds = list(dict.fromkeys(first.config.seeds))
-    return [Command([*args, "--seeds", str(seed), "--seed", str(seed)]) for seed in seeds]
+        yield first
+        return
+    for seed in dict.fromkeys(first.config.seeds):
+        yield Command([*args, "--seeds", str(seed), "--seed", str(seed)])
+
+
+@contextmanager
+def _raising_terminated() -> Iterator[None]:
+    # Without it Python would end at once, and the run would be RUNNING for ever.
+    seen = False
+
+    def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        nonlocal seen
+        if not seen:  # a second signal must not stop the first one's work
+            seen = True
+            raise Terminated(_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 _COLUMNS = {
@@ -61,7 +94,7 @@ def _table(runs: list[Run]) -> Table:
     (bound,) = (name for name in runs[0].journal.curves if name.startswith("test/bound_"))
     columns = {**_COLUMNS, f"test bound, K = {bound.rsplit('_', 1)[-1]}": (bound, ".2f")}
     cells = [
-        [f"{run.num_steps:,}", *[format(run.journal.latest(name) or 0.0, form) for name, form in columns.values()]]
+        [f"{run.num_steps:,}", *[_cell(run.journal.latest(name), form) for name, form in columns.values()]]
         for run in runs
     ]
     labels = ["steps", *columns]
@@ -80,13 +113,17 @@ def _table(runs: list[Run]) -> Table:
     return table
 
 
+def _cell(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
 def _complain(message: str, code: int) -> int:
     print(f"reparam_suite.fit: {message}", file=sys.stderr)
     return code
 
 
-def _quiet() -> None:
-    # What Lightning says at every start is known here: the device is a tag, the data need no workers.
+def quiet() -> None:
+    """Silences what Lightning says at every start and is known here: the device, that the data need no workers."""
     for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*", FutureWarning)

@@ -6,14 +6,16 @@ from typing import Any, final
 import torch
 import yaml
 from lightning.pytorch import Callback
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
+from torch import nn
 
 from reparam_suite.artifacts import model_figures, training_figures
 from reparam_suite.command_line import Command
-from reparam_suite.estimators import GradientEstimator, ScoreFunction
+from reparam_suite.estimators import GradientEstimator
+from reparam_suite.estimators.base import class_name
 from reparam_suite.tracking import RunLogger, Store, TrackingSettings, run_name
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, ProgressBar, StepRecord, Validation
+from reparam_suite.usage import UsageError
 
 
 @final
@@ -44,13 +46,16 @@ def train(command: Command, console: Console) -> Run:
     """Trains, tests and records; the record is complete whatever happens.
 
     Raises:
+        UsageError: if the trainer's options do not fit the data.
         DataError: if the data cannot be had.
         TrackingError: if the run cannot be recorded. Nothing has been created then.
         NonFiniteLoss: if training diverged.
+        KeyboardInterrupt: if Ctrl-C ended it.
     """
     model, data, trainer = command.model, command.datamodule, command.trainer
     data.prepare_data()
     data.setup()
+    _check_validation_interval(command)
     config = command.resolved_config()
     store = Store.open(TrackingSettings(**vars(command.config_init.tracking)))
     name = run_name(type(model).__name__, estimator_name(model.estimator), data.name, command.config.seed)
@@ -64,22 +69,18 @@ def train(command: Command, console: Console) -> Run:
     journal, checkpoints = Journal(), Checkpoints()
     journal.logger = trainer.logger = logger
     checkpoints.directory = store.root / "checkpoints" / logger.run_id
-    trainer.callbacks.extend(_callbacks(command, journal, checkpoints, console))  # type: ignore[attr-defined]
+    trainer.callbacks.extend(callbacks(command, journal, checkpoints, console))  # type: ignore[attr-defined]
     console.print(f"[bold]{name}[/bold]  run {logger.run_id}")
     try:
         trainer.fit(model, datamodule=data)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
         num_steps = trainer.global_step
         _finish(command, logger, journal, checkpoints, num_steps)
-    except KeyboardInterrupt:
-        logger.close("KILLED")
-        raise
     except BaseException as error:
-        interrupted = trainer.interrupted and not isinstance(error, SIGTERMException)
-        logger.close("KILLED" if interrupted else "FAILED")
-        if interrupted:
+        # Lightning makes SystemExit(1) of Ctrl-C; it calls a trainer interrupted whatever has stopped it.
+        if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+            logger.close("KILLED")
             raise KeyboardInterrupt from error
+        logger.close("FAILED")
         raise
     logger.close("FINISHED")
     return Run(name, logger.run_id, journal, store, num_steps, model.objective_name, logger.artifact_uri)
@@ -87,8 +88,19 @@ def train(command: Command, console: Console) -> Run:
 
 def estimator_name(estimator: GradientEstimator) -> str:
     """The estimator, and the baseline where it has one."""
-    name = type(estimator).__name__
-    return f"{name}-{type(estimator.baseline).__name__}" if isinstance(estimator, ScoreFunction) else name
+    parts = [estimator, getattr(estimator, "baseline", None)]
+    return "-".join(class_name(each) for each in parts if isinstance(each, nn.Module))
+
+
+def _check_validation_interval(command: Command) -> None:
+    # Lightning finds out when the run has begun.
+    interval, num_batches = command.trainer.val_check_interval, len(command.datamodule.train_dataloader())
+    each_epoch = command.trainer.check_val_every_n_epoch is not None
+    if each_epoch and isinstance(interval, int) and interval > num_batches:
+        raise UsageError(
+            f"--trainer.val_check_interval: an epoch has {num_batches} batches, expected at most that many, "
+            f"got {interval}"
+        )
 
 
 def _tags(command: Command) -> dict[str, str]:
@@ -111,7 +123,8 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _callbacks(command: Command, journal: Journal, checkpoints: Checkpoints, console: Console) -> list[Callback]:
+def callbacks(command: Command, journal: Journal, checkpoints: Checkpoints, console: Console) -> list[Callback]:
+    """What every run is recorded, kept and shown by."""
     # In this order: values are looked at before a checkpoint is written, and the bar is the last to stop.
     settings: Any = command.config_init.record
     record = StepRecord(every=settings.every, journal=journal, checkpoints=checkpoints)
