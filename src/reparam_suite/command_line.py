@@ -1,5 +1,6 @@
 """The command line of a run: constructor signatures and docstrings are its schema and its --help."""
 
+import re
 import warnings
 from argparse import ArgumentError
 from collections.abc import Iterator
@@ -8,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import seed_everything
+from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from reparam_suite.data import ArrayDataModule
 from reparam_suite.models import VAE
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.usage import explain
+from reparam_suite.usage import UsageError, explain
 
 _DESCRIPTION = "Trains a VAE with a chosen gradient estimator and records the run in MLflow."
 
@@ -74,7 +76,7 @@ class Command(LightningCLI):
                 "enable_model_summary": False,
                 "num_sanity_val_steps": 0,
             },
-            parser_kwargs={"exit_on_error": False, "description": _DESCRIPTION},
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "description": _DESCRIPTION},
             args=args,
             run=False,
             auto_configure_optimizers=False,
@@ -103,6 +105,9 @@ class Command(LightningCLI):
         missing = [f"--{key}={cls}" for key, cls in defaults.items() if key not in _named_classes(args)]
         with self._explained():
             self.config = parser.parse_args(missing + args)
+        _check_given(args)
+        _check_seeds(self.config)
+        _check_trainer(self.config.trainer)
 
     def instantiate_classes(self) -> None:
         """Makes data, model and trainer; whatever does not fit is refused here."""
@@ -110,6 +115,13 @@ class Command(LightningCLI):
             # LightningCLI calls it by its old name.
             warnings.filterwarnings("ignore", "``instantiate_classes`` was deprecated")
             super().instantiate_classes()
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Makes the trainer; what Lightning refuses of its options is refused here."""
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
+            raise UsageError(f"--trainer: {' '.join(str(error).split())}") from error
 
     def resolved_config(self) -> dict[str, Any]:
         """Every option with its value, in plain types: a file of it makes the same run again."""
@@ -124,8 +136,45 @@ class Command(LightningCLI):
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (ArgumentError, ValueError, TypeError, MisconfigurationException) as error:
+        except (ArgumentError, ValueError, TypeError) as error:
             raise explain(error, self.parser, {"model": VAE, "data": ArrayDataModule}) from error
+
+
+_FROM_DATA = re.compile(r"--model\.(?:init_args\.)?(num_features|observation)\b")
+_FROM_SEED = re.compile(r"--data\.(?:init_args\.)?seed\b")
+_LARGEST_SEED = 2**32 - 1
+_PRECISIONS = (None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed")
+
+
+def _check_given(args: list[str]) -> None:
+    for argument in args:
+        if found := _FROM_DATA.match(argument):
+            raise UsageError(f"--model.{found[1]} comes from the data and cannot be given")
+        if _FROM_SEED.match(argument):
+            raise UsageError("--data.seed comes from --seed and cannot be given")
+
+
+def _check_seeds(config: Namespace) -> None:
+    for option, seeds in {"seed": [config.seed], "seeds": config.seeds or []}.items():
+        for seed in seeds:
+            if not 0 <= seed <= _LARGEST_SEED:
+                raise UsageError(f"--{option}: expected 0 to {_LARGEST_SEED}, got {seed}")
+
+
+def _check_trainer(options: Namespace) -> None:
+    """Refuses what Lightning accepts and a run cannot do: no step, no test, weights that are not float32."""
+    for name in ("max_steps", "max_epochs", "limit_train_batches", "limit_test_batches"):
+        if options[name] == 0:
+            raise UsageError(f"--trainer.{name}: a run trains and tests, expected more than 0, got 0")
+    if options.barebones:
+        raise UsageError("--trainer.barebones: a run is recorded, expected false, got true")
+    if options.precision not in _PRECISIONS:
+        accepted = "32-true, 16-mixed or bf16-mixed"
+        raise UsageError(f"--trainer.precision: weights are float32, expected {accepted}, got {options.precision}")
+    if options.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise UsageError(
+            f"--trainer.accelerator: there is no GPU here, expected auto or cpu, got {options.accelerator}"
+        )
 
 
 def _named_classes(args: list[str]) -> set[str]:

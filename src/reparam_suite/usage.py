@@ -4,22 +4,11 @@ import difflib
 import inspect
 import re
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from jsonargparse import ArgumentParser
-
-_KEY = re.compile(r'Parser key "([^"]+)"')
-_BARE_KEY = re.compile(r'Parser key "[^"]+":$')
-_CLASS = re.compile(r"Problem with given class_path '([^']+)'")
-_UNKNOWN = re.compile(r"Option '([^']+)' is not accepted")
-_NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
-_WRONG_TYPE = re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>. Got value: (.*)")
-_LITERAL = re.compile(r"Expected a typing.Literal\[(.*)\]")
-_TYPE = re.compile(r"Expected a <class '(\w+)'>$")
-_GIVEN_VALUE = re.compile(r"(?:val='|Given value: )([^'\n]*)")
-_GIVEN = re.compile(r"Given value: (.*)")
-_FRAME = ("Does not validate against any of the Union subtypes", "Subtypes:", "Errors:", "Given value type:")
 
 
 @final
@@ -35,63 +24,147 @@ def explain(error: Exception, parser: ArgumentParser, roots: dict[str, type]) ->
         parser: whose options are compared with one that is unknown.
         roots: the classes of the top-level options that take one: model, data.
     """
-    text = str(error)
-    if text.startswith("unrecognized arguments"):
-        given = text.split(":", 1)[1].split()
-        unknown = next((each.partition("=")[0] for each in given if each.startswith("-")), given[0])
-        known = [option for action in parser._actions for option in action.option_strings]
-        return UsageError(f"unknown option {unknown}{_nearest(unknown, known)}; --help lists all of them")
-    keys: list[str] = []
-    classes: list[str] = []
-    for line in text.splitlines():
-        if found := _KEY.search(line):
-            keys.append(found[1])
-        if found := _CLASS.search(line):
-            classes.append(found[1])
-        if found := _UNKNOWN.search(line):
-            return _unknown_argument(keys, classes[-1], found[1])
-        if found := _NO_CLASS.search(line):
-            return _unknown_class(keys, classes, found[1], roots)
-        if found := _WRONG_TYPE.search(line):
-            return UsageError(f"{_option(keys)}: expected {found[1].lower()}, got {found[2]}")
-        if found := _LITERAL.search(line):
-            given = _GIVEN_VALUE.findall(text)
-            return UsageError(f"{_option(keys)}: expected one of {found[1]}, got {given[-1] if given else 'another'}")
-    return UsageError(": ".join([*([_option(keys)] if keys else []), _leaves(text)]))
+    return UsageError(_Complaint(str(error), parser, roots).told())
 
 
-def _unknown_argument(keys: list[str], class_path: str, name: str) -> UsageError:
-    cls = _imported(class_path)
-    accepted = list(inspect.signature(cls).parameters) if cls else []
-    listed = f"; it takes {', '.join(accepted)}" if accepted else "; it takes none"
-    return UsageError(f"{_option([*keys, name])}: {class_path.rsplit('.', 1)[-1]} has no such option"
-                      f"{_nearest(name, accepted)}{listed}")  # fmt: skip
+# What jsonargparse writes on its way down to the objection itself.
+_KEY = re.compile(r'Parser key "([^"]+)"')
+_CLASS = re.compile(r"Problem with given class_path '([^']+)'")
+_TYPE = re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>$")
+_LITERAL = re.compile(r"Expected a typing.Literal\[(.*)\]")
+_GIVEN = re.compile(r"Given value: (?:NestedArg\(.*val=)?'?(.*?)'?\)?$")
+_FRAME = re.compile(
+    r"Does not validate against any of|Subtypes:|Errors:|Given value|Problem with given class_path"
+    r'|Parser key "[^"]+":$|Expected a (<class|typing)|Expected a path but'
+)
 
 
-def _unknown_class(keys: list[str], classes: list[str], name: str, roots: dict[str, type]) -> UsageError:
-    base = _annotated(_imported(classes[-1]), keys[-1]) if classes else roots.get(keys[-1])
-    accepted = sorted(_concrete(base)) if base else []
-    listed = f"; accepted are {', '.join(accepted)}, or the dotted path of a class of your own" if accepted else ""
-    return UsageError(f"{_option(keys)}: there is no {name}{_nearest(name, accepted)}{listed}")
+@dataclass
+class _Complaint:
+    text: str
+    parser: ArgumentParser
+    roots: dict[str, type]
+    keys: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+
+    def told(self) -> str:
+        lines = [line.strip().removeprefix("- ") for line in self.text.splitlines()]
+        for line in lines:
+            if (found := _KEY.search(line)) and found[1] not in self.keys:
+                self.keys.append(found[1])
+            if found := _CLASS.search(line):
+                self.classes.append(found[1])
+            for pattern, tell in _RULES:
+                if found := pattern.search(line):
+                    return tell(self, found)
+        given = [found[1] for line in lines if (found := _GIVEN.search(line))]
+        if accepted := [each for line in lines if (found := _LITERAL.search(line)) for each in found[1].split(", ")]:
+            return f"{self.option()}: expected {_either(each.strip(chr(39)) for each in accepted)}, got {given[0]}"
+        objections = [line for line in lines if line and not _FRAME.match(line)]
+        if not objections:
+            types = [found[1] for line in lines if (found := _TYPE.search(line)) and found[1] != "NoneType"]
+            objections = [f"expected {_either(types)}, got {given[0]}"] if given else [" ".join(lines)]
+        told = "; ".join(_KEY.sub("", each).removeprefix(": ") for each in dict.fromkeys(objections))
+        return f"{self.option()}: {told}" if self.keys else told
+
+    def option(self, *more: str) -> str:
+        return "--" + ".".join([*self.keys, *more])
+
+    def unrecognized(self, found: re.Match[str]) -> str:
+        given = found[1].split()
+        name = next((each.partition("=")[0] for each in given if each.startswith("-")), given[0])
+        return self.unknown_argument(name.removeprefix("--")) if self.classes else self.unknown_option(name)
+
+    def not_accepted(self, found: re.Match[str]) -> str:
+        return self.unknown_argument(found[1]) if self.classes else self.unknown_option(f"--{found[1]}")
+
+    def not_in_group(self, found: re.Match[str]) -> str:
+        name = f"{found[1]}.{found[2]}"
+        return self.unknown_argument(name) if self.classes else self.unknown_option(f"--{name}")
+
+    def unknown_option(self, name: str) -> str:
+        known = [option for action in self.parser._actions for option in action.option_strings]
+        near = _nearest(name, known) or _nearest(name.partition(".")[0], known)
+        return f"unknown option {name}{near}; --help lists all of them"
+
+    def unknown_argument(self, name: str) -> str:
+        *parents, last = name.split(".")
+        cls = _imported(self.classes[-1])
+        for each in parents:
+            cls = next(iter(_annotated(cls, each)), None)
+        accepted = list(inspect.signature(cls).parameters) if cls else []
+        listed = f"; it takes {', '.join(accepted)}" if accepted else "; it takes none"
+        owner = cls.__name__ if cls else self.classes[-1]
+        return f"{self.option(name)}: {owner} has no such option{_nearest(last, accepted)}{listed}"
+
+    def no_class(self, found: re.Match[str]) -> str:
+        plain = [each.__name__ for each in self.wanted() if each.__module__ == "builtins"]
+        if plain:
+            return f"{self.option()}: expected {_either(plain)}, {self.listed()}, got {found[1]}"
+        near = _nearest(found[1], self.accepted())
+        return f"{self.option()}: there is no {found[1]}{near}; accepted are {self.listed()}"
+
+    def abstract(self, found: re.Match[str]) -> str:
+        given = re.search(r"Given value: (\w+)", self.text)
+        name = found[1] or (given[1] if given else "it")
+        return f"{self.option()}: {name} is abstract; accepted are {self.listed()}"
+
+    def wrong_class(self, found: re.Match[str]) -> str:
+        return f"{self.option()}: {found[1]} is no {found[2]}; accepted are {self.listed()}"
+
+    def not_importable(self, found: re.Match[str]) -> str:
+        return f"{self.option()}: {self.classes[-1]} cannot be imported: {found[0]}"
+
+    def wrong_type(self, found: re.Match[str]) -> str:
+        return f"{self.option()}: expected {found[1].lower()}, got {found[2]}"
+
+    def required(self, found: re.Match[str]) -> str:
+        owner = self.classes[-1].rpartition(".")[2] if self.classes else "it"
+        return f"{self.option()}: {owner} needs {found[1]}"
+
+    def no_yaml(self, found: re.Match[str]) -> str:  # noqa: ARG002
+        reason = " ".join(self.text.removeprefix("Problems parsing config: ").split())
+        return f"--config: it is no YAML: {reason}"
+
+    def no_mapping(self, found: re.Match[str]) -> str:
+        return f"--config: expected options with their values, got {found[1]}"
+
+    def wanted(self) -> list[type]:
+        """The types that the option may be of."""
+        if self.classes:
+            return _annotated(_imported(self.classes[-1]), self.keys[-1])
+        return [self.roots[self.keys[-1]]] if self.keys[-1] in self.roots else []
+
+    def accepted(self) -> list[str]:
+        """The classes of ours that it may be of."""
+        return sorted({name for each in self.wanted() if each.__module__ != "builtins" for name in _concrete(each)})
+
+    def listed(self) -> str:
+        return _either([*self.accepted(), "the dotted path of a class of your own"])
 
 
-def _leaves(text: str) -> str:
-    # The objections themselves, without the frame that a union of types puts around them.
-    lines = [re.sub(r"^\s*(- )?", "", line) for line in text.splitlines()]
-    given = next((found[1] for line in lines if (found := _GIVEN.match(line))), None)
-    types = [found[1] for line in lines if (found := _TYPE.match(line)) and found[1] != "NoneType"]
-    kept = [
-        _KEY.sub("", line).removeprefix(": ")
-        for line in lines
-        if line and not line.startswith(_FRAME) and not any(p.match(line) for p in (_GIVEN, _TYPE, _CLASS, _BARE_KEY))
-    ]
-    if kept:
-        return "; ".join(dict.fromkeys(kept))
-    return f"expected {' or '.join(types)}, got {given}" if types else " ".join(text.split())
+_Rule = tuple[re.Pattern[str], Callable[[_Complaint, re.Match[str]], str]]
+_RULES: list[_Rule] = [
+    (re.compile(r"unrecognized arguments: (.*)"), _Complaint.unrecognized),
+    (re.compile(r"Option '([^']+)' is not accepted"), _Complaint.not_accepted),
+    (re.compile(r"Group '([^']+)' does not accept option '([^']+)'"), _Complaint.not_in_group),
+    (re.compile(r"Expected a dot import path string: (\S+)"), _Complaint.no_class),
+    (re.compile(r"Expected an instantiatable class, but (?:(\w+) )?is abstract"), _Complaint.abstract),
+    (re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)"), _Complaint.wrong_class),
+    (
+        re.compile(r"(?:No module named|cannot import name|module '[^']*' has no attribute) .*"),
+        _Complaint.not_importable,
+    ),
+    (re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>. Got value: (.*)"), _Complaint.wrong_type),
+    (re.compile(r"the following arguments are required: (.*)"), _Complaint.required),
+    (re.compile(r"Problems parsing config: | codec can't decode "), _Complaint.no_yaml),
+    (re.compile(r"Unexpected config: (.*)"), _Complaint.no_mapping),
+]
 
 
-def _option(keys: Sequence[str]) -> str:
-    return "--" + ".".join(keys)
+def _either(names: Iterable[str]) -> str:
+    *most, last = dict.fromkeys(names)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -104,17 +177,15 @@ def _imported(class_path: str) -> Any:
     return getattr(__import__(module, fromlist=[name]), name, None)
 
 
-def _annotated(cls: Any, argument: str) -> type | None:
+def _annotated(cls: Any, argument: str) -> list[type]:
     hint = typing.get_type_hints(cls.__init__).get(argument)
     candidates: tuple[Any, ...] = typing.get_args(hint) or (hint,)
-    classes: list[type] = [each for each in candidates if isinstance(each, type)]
-    return classes[0] if classes else None
+    return [each for each in candidates if isinstance(each, type) and each is not type(None)]
 
 
 def _concrete(base: type[Any]) -> set[str]:
-    found: set[str] = set()
+    hidden = base.__name__[0] == "_" or getattr(base, "_is_protocol", False) or hasattr(base, "lazy_get_init_args")
+    found = set() if inspect.isabstract(base) or hidden else {base.__name__}
     for each in base.__subclasses__():
         found |= _concrete(each)
-        if not inspect.isabstract(each) and each.__name__[0] != "_" and not hasattr(each, "lazy_get_init_args"):
-            found.add(each.__name__)
     return found
