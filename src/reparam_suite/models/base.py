@@ -1,7 +1,7 @@
 """The one training step, the one evaluation, and all that the two models share."""
 
 import math
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, get_args
 
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torchmetrics import MeanMetric, MetricCollection
 
 from reparam_suite.defaults import fresh
-from reparam_suite.estimators import Average, Bound, GradientEstimator
+from reparam_suite.estimators import Average, Bound, Expectation, GradientEstimator
 from reparam_suite.models.hyperparameters import arguments, class_path
 from reparam_suite.models.likelihoods import LIKELIHOODS, Observation
 from reparam_suite.models.optimizers import OptimizerSettings, PartedOptimizer
@@ -21,7 +21,7 @@ from reparam_suite.models.priors import Prior, PriorKind
 from reparam_suite.networks import Activation, mlp
 from reparam_suite.objectives import KL, evidence, held_out_bounds
 from reparam_suite.randomness import forked_generator
-from reparam_suite.variational import Posterior, parameters
+from reparam_suite.variational import Posterior, kl_divergence, parameters
 
 # Held-out numbers of different runs are drawn with the same noise, so that they compare.
 _EVALUATION_SEED = 1_604_172
@@ -45,6 +45,7 @@ class VAE(LightningModule, ABC):
 
     input_mean: Tensor
 
+    @abstractmethod
     def __init__(
         self,
         *,
@@ -107,6 +108,7 @@ class VAE(LightningModule, ABC):
         self.held_out_metrics = _held_out_metrics()
         self.last_objective: Tensor | None = None
         self.last_kl: Tensor | None = None
+        self.last_kl_weight = kl_weight
         self._materialize()
         self.save_hyperparameters(
             {
@@ -160,16 +162,21 @@ class VAE(LightningModule, ABC):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss, whose gradient is the estimator's; what was reached stays on the device for whoever records it."""
-        weight = self.current_kl_weight()
-        target = evidence(self, batch, self.bound, self.kl, weight)
+        self.last_kl_weight = self.current_kl_weight()
+        target = evidence(self, batch, self.bound, self.kl, self.last_kl_weight)
         estimate = self.estimator(target)
         objective: Tensor = estimate.objective.mean()
         self.last_objective = objective.detach()
-        self.last_kl = None
-        if target.exact is not None and weight > 0.0:
-            self.last_kl = target.exact.detach().mean() / -weight
+        self.last_kl = self._kl_of(target) if isinstance(self.bound, Average) else None
         loss: Tensor = estimate.control_loss - objective
         return loss
+
+    @torch.no_grad()
+    def _kl_of(self, target: Expectation) -> Tensor:
+        # Of the step's data, in closed form, whichever way it enters the objective.
+        if target.exact is not None and self.last_kl_weight > 0.0:
+            return target.exact.mean() / -self.last_kl_weight
+        return kl_divergence(target.q, self.prior_distribution()).mean()
 
     @property
     def objective_name(self) -> str:

@@ -33,7 +33,7 @@ class GradientRecord(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Tensor, batch_idx: int
     ) -> None:
         """Measures, if it is due."""
-        if due(trainer.global_step, self._every):
+        if due(trainer.global_step, self._every) and trainer.global_step > self._measured_at:
             self._measure(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

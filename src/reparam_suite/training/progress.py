@@ -1,5 +1,6 @@
 """One bar for the whole of training."""
 
+import math
 from typing import final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -31,13 +32,17 @@ class ProgressBar(Callback):
             expand=True,
             refresh_per_second=4,
         )
-        self._task = self._progress.add_task("steps", start=False, visible=False, reached="")
+        self._task = self._progress.add_task("steps", start=False, total=None, visible=False, reached="")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Shows the bar."""
         if trainer.is_global_zero:
+            total = trainer.estimated_stepping_batches  # infinite where only a time is given
             self._progress.update(
-                self._task, total=trainer.estimated_stepping_batches, completed=trainer.global_step, visible=True
+                self._task,
+                total=total if math.isfinite(total) else None,
+                completed=trainer.global_step,
+                visible=True,
             )
             self._progress.start_task(self._task)
             self._progress.start()

@@ -16,7 +16,7 @@ from reparam_suite.training.journal import Journal
 
 def due(step: int, every: int) -> bool:
     """Whether something that happens every `every` steps, and after the first, happens after step `step`."""
-    return step == 1 or step % every == 0
+    return step == 1 or (step > 0 and step % every == 0)
 
 
 @final
@@ -24,7 +24,7 @@ class StepRecord(Callback):
     """Records train/elbo (or what the objective is), its parts, speed and memory.
 
     Values are means over the steps since the last record. The steps' own values stay on the device until then; a
-    value that is not finite stops the run, and the step is named.
+    value that is not finite stops the run, and the step is named. So does a parameter, when a checkpoint is due.
 
     Args:
         every: steps between records; the first and the last are recorded in any case.
@@ -38,6 +38,9 @@ class StepRecord(Callback):
         self._checkpoints = checkpoints
         self._objectives: list[Tensor] = []
         self._kls: list[Tensor] = []
+        self._kl_weights: list[float] = []
+        self._steps: list[int] = []
+        self._recorded_at = 0
         self._num_rows = 0
         self._seconds = 0.0
         self._since: float | None = None
@@ -54,24 +57,27 @@ class StepRecord(Callback):
         assert isinstance(pl_module, VAE)
         assert pl_module.last_objective is not None
         self._objectives.append(pl_module.last_objective)
+        self._steps.append(trainer.global_step)
         if pl_module.last_kl is not None:
             self._kls.append(pl_module.last_kl)
+            self._kl_weights.append(pl_module.last_kl_weight)
         self._num_rows += len(batch)
-        if due(trainer.global_step, self._every):
+        if due(trainer.global_step, self._every) and trainer.global_step > self._recorded_at:
             self._record(trainer, pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops the clock: validation is no training step. No checkpoint is written of a state that is not finite."""
         self.pause()
-        self._check_finite(trainer)
+        self._check_finite(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """No checkpoint is written of a state that is not finite."""
-        self._check_finite(trainer)
+        self._check_finite(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Records the last step."""
         assert isinstance(pl_module, VAE)
+        self._check_finite(trainer, pl_module)
         self._record(trainer, pl_module)
 
     def pause(self) -> None:
@@ -83,37 +89,57 @@ class StepRecord(Callback):
     def _record(self, trainer: Trainer, model: VAE) -> None:
         if not self._objectives:
             return
-        self._check_finite(trainer)
+        self._check_objectives()
         self.pause()
         num_steps = len(self._objectives)
-        objective, weight = torch.stack(self._objectives).mean().item(), model.current_kl_weight()
-        metrics = {f"train/{model.objective_name}": objective}
-        if self._kls:
-            kl = torch.stack(self._kls).mean().item()
-            reconstruction = objective + weight * kl
-            metrics |= {"train/reconstruction": reconstruction, "train/kl": kl}
-            metrics[f"train/{model.objective_name}"] = reconstruction - kl  # whatever the weight in training
+        metrics = self._reached(model)
         if model.kl_warmup_steps:
-            metrics["train/kl_weight"] = weight
+            metrics["train/kl_weight"] = model.last_kl_weight
         metrics |= {
             "time/ms_per_step": 1e3 * self._seconds / num_steps,
             "time/samples_per_second": self._num_rows / self._seconds,
             "memory/peak_mib": _peak_memory(model.device),
         }
         self._journal.write(metrics, trainer.global_step)
+        self._recorded_at = trainer.global_step
         self._objectives.clear()
+        self._steps.clear()
         self._kls.clear()
+        self._kl_weights.clear()
         self._num_rows, self._seconds = 0, 0.0
 
-    def _check_finite(self, trainer: Trainer) -> None:
+    def _reached(self, model: VAE) -> dict[str, float]:
+        """The objective and, where it has them, its parts; the weight of the KL in training is taken off again."""
+        objectives = torch.stack(self._objectives)
+        if not self._kls:
+            return {f"train/{model.objective_name}": objectives.mean().item()}
+        kls = torch.stack(self._kls)
+        reconstruction = (objectives + kls.new_tensor(self._kl_weights) * kls).mean().item()
+        kl = kls.mean().item()
+        relaxed = "relaxed_" if model.estimator.relaxed else ""
+        return {
+            f"train/{model.objective_name}": reconstruction - kl,
+            f"train/{relaxed}reconstruction": reconstruction,
+            "train/kl": kl,
+        }
+
+    def _check_objectives(self) -> None:
         if not self._objectives:
             return
         objectives = torch.stack(self._objectives)
         unfinite = (~objectives.isfinite()).nonzero()
         if len(unfinite):
             first = int(unfinite[0])
-            step = trainer.global_step - len(objectives) + 1 + first
-            raise NonFiniteLoss(step=step, value=objectives[first].item(), checkpoint=self._checkpoints.newest())
+            what = f"the training objective is {objectives[first].item()}"
+            raise NonFiniteLoss(what, step=self._steps[first], checkpoint=self._checkpoints.newest())
+
+    def _check_finite(self, trainer: Trainer, model: LightningModule) -> None:
+        self._check_objectives()
+        finite = {name: each.isfinite().all() for name, each in model.named_parameters()}
+        if not torch.stack(list(finite.values())).all():
+            name = next(name for name, each in finite.items() if not each)
+            what = f"{name} has become NaN or infinite"
+            raise NonFiniteLoss(what, step=trainer.global_step, checkpoint=self._checkpoints.newest())
 
 
 @final
