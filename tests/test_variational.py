@@ -1,0 +1,224 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.distributions import Distribution, MultivariateNormal, Poisson, kl_divergence
+from torch.distributions import OneHotCategorical as TorchOneHotCategorical
+
+from reparam_suite import variational
+from reparam_suite.variational import (
+    DiagonalNormal,
+    DiscretePosterior,
+    FactorizedBernoulli,
+    FactorizedCategorical,
+    FullCovarianceNormal,
+    GaussianPosterior,
+    OneHotCategorical,
+    Posterior,
+    bernoulli,
+    categorical,
+    family,
+    frozen,
+    multivariate_normal,
+    normal,
+    parameters,
+    rebuilt,
+    with_parameters,
+)
+
+B, D, C = 4, 3, 5
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def lower(*batch: int, seed: int = 0) -> torch.Tensor:
+    """Cholesky factors `[*batch, D, D]`."""
+    return draw(*batch, D, D, seed=seed).tril(-1) + torch.diag_embed(draw(*batch, D, seed=seed + 1).exp())
+
+
+def every_family(*batch: int) -> list[Distribution]:
+    return [
+        normal(draw(*batch, D), draw(*batch, D, seed=1).exp()),
+        multivariate_normal(draw(*batch, D), lower(*batch)),
+        bernoulli(draw(*batch, D)),
+        categorical(draw(*batch, D, C)),
+    ]
+
+
+POSTERIORS: list[Posterior] = [
+    DiagonalNormal(),
+    FullCovarianceNormal(),
+    FactorizedBernoulli(),
+    FactorizedCategorical(num_classes=C),
+]
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS, ids=lambda each: type(each).__name__)
+def test_a_posterior_has_the_batch_event_and_family_that_it_says(posterior):
+    raw = draw(2, B, posterior.num_parameters(D))
+    q = posterior.distribution(raw, D)
+    assert q.batch_shape == (2, B)
+    assert q.event_shape == posterior.event_shape(D)
+    assert family(q) is posterior.family
+    assert isinstance(posterior, GaussianPosterior) != isinstance(posterior, DiscretePosterior)
+    assert q.log_prob(q.sample((7,))).shape == (7, 2, B)
+    # Every number of the encoder's matters.
+    raw.requires_grad_()
+    q = posterior.distribution(raw, D)
+    z = q.sample()
+    gradient = torch.autograd.grad(q.log_prob(z).sum(), raw)[0]
+    assert (gradient != 0).all()
+
+
+def test_the_diagonal_normal_is_loc_and_softplus_of_the_rest():
+    raw = draw(B, 2 * D)
+    q = DiagonalNormal().distribution(raw, D)
+    assert torch.equal(q.mean, raw[:, :D])
+    assert torch.allclose(q.stddev, torch.log1p(raw[:, D:].exp()))
+
+
+def test_the_full_normal_has_the_covariance_of_its_factor():
+    raw = draw(B, 9)
+    q = FullCovarianceNormal().distribution(raw, D)
+    for row, covariance in zip(raw, q.covariance_matrix, strict=True):
+        a, b, c = F.softplus(row[3:6])
+        factor = torch.tensor([[a, 0, 0], [row[6], b, 0], [row[7], row[8], c]], dtype=torch.float64)
+        assert torch.allclose(covariance, factor @ factor.T)
+    assert torch.equal(q.mean, raw[:, :D])
+
+
+@pytest.mark.parametrize(("posterior", "expected"), list(zip(POSTERIORS, (6, 9, 3, 15), strict=True)))
+def test_another_number_of_parameters_is_refused(posterior, expected):
+    name = type(posterior).__name__
+    with pytest.raises(ValueError, match=f"{name} with 3 latents takes {expected} parameters a datum, got 7"):
+        posterior.distribution(draw(B, 7), D)
+
+
+def test_fewer_than_two_classes_are_refused():
+    with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
+        FactorizedCategorical(num_classes=1)
+
+
+@pytest.mark.parametrize("posterior", [DiagonalNormal(), FullCovarianceNormal()])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_scale_that_underflows_has_a_density_and_a_divergence_all_the_same(posterior, dtype):
+    raw = torch.full((1, posterior.num_parameters(D)), -1e4, dtype=dtype)
+    q = posterior.distribution(raw, D)
+    assert (q.stddev > 0).all()
+    assert q.log_prob(q.mean).isfinite().all()
+    assert variational.kl_divergence(q, normal(torch.zeros(D, dtype=dtype), torch.ones(D, dtype=dtype))).isfinite()
+
+
+# ------------------------------------------------------------------------------------------------- one-hot categorical
+
+
+def test_one_hot_log_prob_is_torchs_at_the_corners():
+    logits = draw(B, D, C)
+    z = TorchOneHotCategorical(logits=logits).sample((6,))
+    ours = OneHotCategorical(logits=logits, validate_args=False)
+    assert torch.allclose(ours.log_prob(z), TorchOneHotCategorical(logits=logits).log_prob(z))
+
+
+def test_one_hot_log_prob_is_linear_between_the_corners():
+    logits = draw(B, C)
+    q = OneHotCategorical(logits=logits, validate_args=False)
+    z = draw(B, C, seed=3).softmax(-1).requires_grad_()
+    (gradient,) = torch.autograd.grad(q.log_prob(z).sum(), z)
+    assert torch.allclose(gradient, logits.log_softmax(-1))
+    assert torch.allclose(q.log_prob(z), (z * logits.log_softmax(-1)).sum(-1))
+
+
+def test_one_hot_expands():
+    q = OneHotCategorical(logits=draw(C), validate_args=False).expand((2, B))
+    assert q.batch_shape == (2, B)
+    assert isinstance(q, OneHotCategorical)
+    assert torch.equal(q.logits[1, 2], draw(C).log_softmax(-1))
+
+
+# ------------------------------------------------------------------------------------------------ parameters in and out
+
+
+@pytest.mark.parametrize("q", every_family(2, B), ids=lambda each: family(each).__name__)
+def test_a_distribution_is_rebuilt_from_its_parameters(q):
+    z = q.sample((3,))
+    again = rebuilt(q, parameters(q))
+    assert torch.allclose(again.log_prob(z), q.log_prob(z), rtol=1e-14)
+    assert again.batch_shape == (2, B)
+    doubled = rebuilt(q, {name: 2 * value for name, value in parameters(q).items()})
+    assert torch.equal(with_parameters(q, lambda each: 2 * each).log_prob(z), doubled.log_prob(z))
+    assert not torch.allclose(doubled.log_prob(z), q.log_prob(z))
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_frozen_cuts_the_parameters_off_and_nothing_else(index):
+    leaf = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    q = with_parameters(every_family(B)[index], lambda each: each + leaf)
+    z = q.sample().requires_grad_()
+    still = frozen(q).log_prob(z)
+    assert torch.equal(still, q.log_prob(z))
+    # z reaches the density as before, the parameters no longer.
+    by_z, by_leaf = torch.autograd.grad(still.sum(), (z, leaf), allow_unused=True)
+    assert (by_z != 0).any()
+    assert by_leaf is None
+    assert torch.autograd.grad(q.log_prob(z).sum(), leaf, allow_unused=True)[0] is not None
+
+
+def test_an_unknown_family_is_refused_by_name():
+    with pytest.raises(
+        TypeError,
+        match="unknown variational family Poisson; known are Bernoulli, MultivariateNormal, Normal, OneHotCategorical",
+    ):
+        parameters(Poisson(torch.ones(2)))
+
+
+def test_the_validation_of_others_is_left_alone():
+    assert Distribution._validate_args is True
+    with pytest.raises(ValueError, match="scale"):
+        torch.distributions.Normal(torch.zeros(1), -torch.ones(1))
+
+
+# ------------------------------------------------------------------------------------------------------------ divergence
+
+
+def test_kl_of_the_normals_is_torchs():
+    q = normal(draw(B, D), draw(B, D, seed=1).exp())
+    p = normal(draw(D, seed=2), draw(D, seed=3).exp())
+    assert torch.allclose(variational.kl_divergence(q, p), kl_divergence(q, p))
+
+
+def test_kl_of_a_full_normal_from_a_factorised_one_is_that_between_full_ones():
+    q = multivariate_normal(draw(B, D), lower(B))
+    scale = draw(D, seed=3).exp()
+    p = MultivariateNormal(draw(D, seed=2), scale_tril=torch.diag(scale))
+    expected = kl_divergence(q, p.expand((B,)))
+    assert torch.allclose(variational.kl_divergence(q, normal(draw(D, seed=2), scale)), expected)
+
+
+@pytest.mark.parametrize("index", [2, 3])
+def test_kl_of_discrete_latents_is_the_sum_over_their_states(index):
+    q, p = every_family(B)[index], with_parameters(every_family()[index], lambda each: each.flip(-1) * 1.7)
+    corners = torch.eye(2, dtype=torch.float64)[:, 1:] if index == 2 else torch.eye(C, dtype=torch.float64)
+    states = torch.cartesian_prod(*[torch.arange(len(corners))] * D)
+    z = corners[states].reshape(len(states), 1, *q.event_shape).expand(-1, B, *q.event_shape)
+    log_q, log_p = q.log_prob(z), p.log_prob(z)
+    assert torch.allclose(log_q.exp().sum(0), torch.ones(B, dtype=torch.float64)), "these are all of the states"
+    assert torch.allclose(variational.kl_divergence(q, p), (log_q.exp() * (log_q - log_p)).sum(0))
+
+
+@pytest.mark.parametrize("logit", [60.0, 800.0])
+def test_kl_of_a_certain_bit_from_a_fair_one_is_log_2(logit):
+    # In probabilities it would be 0 * log 0.
+    q = bernoulli(torch.tensor([[logit], [-logit]]).requires_grad_())
+    kl = variational.kl_divergence(q, bernoulli(torch.zeros(1)))
+    assert torch.allclose(kl, torch.full((2,), math.log(2.0)), rtol=0, atol=1e-7 * logit)
+    (gradient,) = torch.autograd.grad(kl.sum(), parameters(q)["logits"])
+    assert (gradient.abs() < 1e-20).all()
+
+
+def test_kl_of_a_certain_class_from_the_uniform_is_log_c():
+    logits = torch.tensor([[[900.0, 0.0, 0.0, 0.0]]])
+    kl = variational.kl_divergence(categorical(logits), categorical(torch.zeros(1, 4)))
+    assert torch.allclose(kl, torch.tensor(math.log(4.0)))
