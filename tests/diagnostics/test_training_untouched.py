@@ -24,11 +24,11 @@ def train(index: int, *, measured: bool) -> tuple[dict[str, torch.Tensor], torch
     x = torch.rand(8, 12).round()
     for step in range(6):
         if measured:
-            gradient_statistics(model, x[step % 3 :], num_repeats=3)
+            gradient_statistics(model, x[step % 3 :], num_repeats=4)
         optimizer.zero_grad()
         model.training_step(x, step).backward()
         if measured:
-            gradient_statistics(model, x[:5], num_repeats=4, per_element=True)
+            gradient_statistics(model, x[:5], num_repeats=5, per_element=True)
         optimizer.step()
     return model.state_dict(), torch.get_rng_state()
 
@@ -47,18 +47,18 @@ def test_modes_are_restored_module_by_module():
     model = GaussianVAE(num_features=12, latent_size=3, hidden_sizes=(7,))
     model.decoder.eval()
     before = {name: module.training for name, module in model.named_modules()}
-    gradient_statistics(model, torch.rand(4, 12).round(), num_repeats=3)
+    gradient_statistics(model, torch.rand(4, 12).round(), num_repeats=4)
     assert {name: module.training for name, module in model.named_modules()} == before
 
 
 def test_too_few_repeats_are_refused():
     model = GaussianVAE(num_features=12, latent_size=3, hidden_sizes=(7,))
-    with pytest.raises(ValueError, match=r"num_repeats must be at least 3 .* got 2"):
-        gradient_statistics(model, torch.rand(4, 12).round(), num_repeats=2)
+    with pytest.raises(ValueError, match=r"num_repeats must be at least 4 .* got 3"):
+        gradient_statistics(model, torch.rand(4, 12).round(), num_repeats=3)
 
 
 def test_keys_name_the_parts_and_the_variational_parameters():
     x = torch.rand(4, 12).round()
     gaussian, _, learned = models()
-    assert list(gradient_statistics(gaussian, x, num_repeats=3)) == ["encoder", "decoder", "loc", "scale"]
-    assert list(gradient_statistics(learned, x, num_repeats=3)) == ["encoder", "decoder", "prior", "logits"]
+    assert list(gradient_statistics(gaussian, x, num_repeats=4)) == ["encoder", "decoder", "loc", "scale"]
+    assert list(gradient_statistics(learned, x, num_repeats=4)) == ["encoder", "decoder", "prior", "logits"]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from reparam_suite.diagnostics.measuring import free_coordinates, trained_parameters
+from reparam_suite.diagnostics.measuring import free_coordinates, trained_parameters, with_gradient
 from reparam_suite.diagnostics.statistics import GradientSums, add, sums_of_draws, sums_of_own_draws
 from reparam_suite.models import VAE
 from reparam_suite.objectives import evidence
@@ -87,5 +87,5 @@ class _RepeatedModel:
         return self.model.log_likelihood(x, z)
 
     def _repeat(self, value: Tensor) -> Tensor:
-        self.kept.append(value.expand(self.num_repeats, *value.shape))
+        self.kept.append(with_gradient(value).expand(self.num_repeats, *value.shape))
         return self.kept[-1]

@@ -9,15 +9,16 @@ from reparam_suite.diagnostics.datumwise import datumwise_sums, repeated_objecti
 from reparam_suite.diagnostics.layerwise import layerwise_sums
 from reparam_suite.diagnostics.measuring import checked_repeats, measuring, trained_parameters
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, graph_bytes
-from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums, add
+from reparam_suite.diagnostics.parts import GRAM_ELEMENTS
+from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientStatistics, GradientSums, add
 from reparam_suite.models import VAE
 from reparam_suite.randomness import forked_generator
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_REPEATS = 3
-"""The fewest that give a standard error: more data at less repeats is the better use of time, since the standard error
-falls with both and the encoder's share of the work is the same for all repeats."""
+DEFAULT_REPEATS = FEWEST_REPEATS
+"""More data at fewer repeats is the better use of time: the standard error falls with both alike, and the encoder runs
+once for all repeats."""
 
 
 def gradient_statistics(
@@ -39,12 +40,12 @@ def gradient_statistics(
     Args:
         model: with the estimator to measure.
         x: the minibatch, `[B, P]`.
-        num_repeats: R, independent gradients of each datum; at least 3.
+        num_repeats: R, independent gradients of each datum; at least 4.
         per_element: whether the variance of every element is kept.
         memory_budget: bytes; the data are taken in as many portions as it asks for.
 
     Raises:
-        ValueError: if `num_repeats` is below 3, or if `memory_budget` is too small for one datum, naming the smallest
+        ValueError: if `num_repeats` is below 4, or if `memory_budget` is too small for one datum, naming the smallest
             that works.
     """
     sums = gradient_sums(model, x, num_repeats, per_element=per_element, memory_budget=memory_budget)
@@ -83,19 +84,22 @@ def gradient_sums(
 
 
 def _layerwise_portion(model: VAE, x: Tensor, num_repeats: int, memory_budget: int) -> int:
-    # Held at a time, as measured on several models: 2 to 3 times what the graph keeps; gradients, their sums and their
-    # squares by all parameters; R gradients by one of them.
+    # Held at a time, as measured on several models: 2 to 3 times what the graph keeps, and inner products; gradients by
+    # all parameters, their sums and their squares; R gradients by one of them.
     trained = [each for group in trained_parameters(model).values() for each in group]
     largest = max((each.numel() for each in trained), default=0)
-    fixed = (6 * sum(each.numel() for each in trained) + 3 * num_repeats * largest) * x.element_size()
+    fixed = (
+        6 * sum(each.numel() for each in trained) + 4 * num_repeats * largest + 4 * GRAM_ELEMENTS
+    ) * x.element_size()
     widths = [sum(each.weight.shape) for each in model.modules() if isinstance(each, nn.Linear)]
     if 2 * len(widths) + 1 >= len(trained):
         rows = num_repeats * model.estimator.evaluations(model.posterior_of(x[:1]))
         if fixed + len(x) * 8 * rows * sum(widths) * x.element_size() <= memory_budget:
             return len(x)
-    per_datum = 3 * _graph_bytes(model, x, num_repeats)
+    per_datum = 3 * _graph_bytes(model, x, num_repeats) + 4 * num_repeats**2 * x.element_size()
     fit = (memory_budget - fixed) // per_datum
     if fit < 1:
+        layerwise_sums(model, x[:1], num_repeats)  # or else it is another budget that would work
         raise ValueError(_too_small(memory_budget, num_repeats, fixed + per_datum))
     return min(len(x), fit)
 

@@ -105,31 +105,29 @@ def _through_encoder(
     q: Distribution, at_q: list[Tensor], calls: list[Call], encoder: list[nn.Parameter]
 ) -> tuple[list[Tensor], list[Tensor]]:
     # At the output of every call, [R, *output], and by the parameters, summed over data and repeats.
-    carriers = list(parameters(q).values())
+    pairs = zip(parameters(q).values(), at_q, strict=True)
+    carriers, back = zip(*((value, each) for value, each in pairs if value.requires_grad), strict=True)
     totals = torch.autograd.grad(
-        carriers, encoder, [each.sum(0) for each in at_q], retain_graph=True, materialize_grads=True
+        carriers, encoder, [each.sum(0) for each in back], retain_graph=True, materialize_grads=True
     )
     if not calls:
         return [], list(totals)
     outputs = [call.output for call in calls]
-    back = torch.autograd.grad(carriers, outputs, at_q, is_grads_batched=True, allow_unused=True)
-    repeats = len(at_q[0])
+    deltas = torch.autograd.grad(carriers, outputs, back, is_grads_batched=True, allow_unused=True)
     return [
-        output.new_zeros(repeats, *output.shape) if each is None else each
-        for output, each in zip(outputs, back, strict=True)
+        output.new_zeros(len(back[0]), *output.shape) if each is None else each
+        for output, each in zip(outputs, deltas, strict=True)
     ], list(totals)
 
 
 def _through_prior(p: Distribution, at_p: list[Tensor], prior: list[nn.Parameter]) -> dict[Tensor, Tensor]:
     # Every datum and repeat has a cotangent at p's parameters; the way from there to the natural ones is short.
     R, B = at_p[0].shape[:2]
-    back = torch.autograd.grad(
-        list(parameters(p).values()),
-        prior,
-        [each.transpose(0, 1).flatten(0, 1) for each in at_p],
-        is_grads_batched=True,
-        allow_unused=True,
+    pairs = zip(parameters(p).values(), at_p, strict=True)
+    carriers, cotangents = zip(
+        *((value, each.transpose(0, 1).flatten(0, 1)) for value, each in pairs if value.requires_grad), strict=True
     )
+    back = torch.autograd.grad(carriers, prior, cotangents, is_grads_batched=True, allow_unused=True)
     return {
         parameter: parameter.new_zeros(B, R, *parameter.shape) if each is None else each.unflatten(0, (B, R))
         for parameter, each in zip(prior, back, strict=True)

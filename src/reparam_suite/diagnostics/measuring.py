@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from reparam_suite.diagnostics.statistics import FEWEST_REPEATS
 from reparam_suite.models import VAE
 from reparam_suite.randomness import forked_generator
 
@@ -41,13 +42,20 @@ def checked_repeats(num_repeats: int) -> int:
     """`num_repeats`, if a standard error can be had from so many.
 
     Raises:
-        ValueError: if it is below 3.
+        ValueError: if it is below 4.
     """
-    if num_repeats < 3:
-        raise ValueError(f"num_repeats must be at least 3 for a variance with a standard error, got {num_repeats}")
+    if num_repeats < FEWEST_REPEATS:
+        raise ValueError(
+            f"num_repeats must be at least {FEWEST_REPEATS} for a variance with a standard error, got {num_repeats}"
+        )
     return num_repeats
 
 
 def free_coordinates(name: str, gradient: Tensor) -> Tensor:
     """The gradient by the variational parameter `name`; of a Cholesky factor, what lies above the diagonal is none."""
     return gradient.tril() if name == "scale_tril" else gradient
+
+
+def with_gradient(value: Tensor) -> Tensor:
+    """`value` where its gradient can be asked for: itself, or a leaf in the place of what is not trained."""
+    return value if value.requires_grad else value.detach().requires_grad_()

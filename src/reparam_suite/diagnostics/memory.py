@@ -43,7 +43,8 @@ def peak_bytes(computation: Callable[[], object], device: torch.device) -> int:
         computation()
         peak: int = torch.cuda.max_memory_allocated(device)
         return max(0, peak - before)
-    with _LiveTensors() as live:
+    live = _LiveTensors()
+    with live:
         computation()
     return live.peak
 

@@ -4,7 +4,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam_suite.diagnostics.measuring import checked_repeats, free_coordinates, measuring, trained_parameters
+from reparam_suite.diagnostics.measuring import (
+    checked_repeats,
+    free_coordinates,
+    measuring,
+    trained_parameters,
+    with_gradient,
+)
 from reparam_suite.diagnostics.statistics import GradientStatistics, from_draws
 from reparam_suite.models import VAE
 from reparam_suite.objectives import evidence
@@ -17,7 +23,7 @@ def naive_gradient_statistics(
     """What `gradient_statistics` gives, less precisely for its time, and without the data variance.
 
     Raises:
-        ValueError: if `num_repeats` is below 3.
+        ValueError: if `num_repeats` is below 4.
     """
     checked_repeats(num_repeats)
     groups = trained_parameters(model)
@@ -60,7 +66,7 @@ class WatchedModel:
         """q(z|x), made from the tensors in `kept`."""
 
         def keep(value: Tensor) -> Tensor:
-            self.kept.append(value.view_as(value))
+            self.kept.append(with_gradient(value).view_as(value))
             return self.kept[-1]
 
         self.q = with_parameters(self.model.posterior_of(x), keep)

@@ -16,6 +16,9 @@ from reparam_suite.diagnostics.statistics import spread
 # Rounding in a sum of products, as a share of the Cauchy-Schwarz bound on it; a path around a layer misses far more.
 _TOLERANCE = 2e-5
 
+GRAM_ELEMENTS = 2**18
+"""Inner products of rows that are held at a time: they and what comes of them stay in the cache."""
+
 
 class Part(ABC):
     """R gradients of each of B data by a few parameters."""
@@ -83,11 +86,13 @@ class Affine(Part):
 
     def gram(self) -> Tensor:
         """From products of rows or, where a datum has so many that it is cheaper, from the gradients themselves."""
-        _, S, R, num_outputs = self.deltas.shape
+        B, S, R, num_outputs = self.deltas.shape
         num_inputs = self.activations.shape[-1]
-        by_rows = (S * R) ** 2 * (num_inputs + num_outputs)
-        by_gradient = (S + R) * R * num_inputs * num_outputs
-        return self._gram_of_rows() if by_rows <= by_gradient else self._gram_of_gradients()
+        products = (S * R) ** 2
+        if products > GRAM_ELEMENTS or products * (num_inputs + num_outputs) > (S + R) * R * num_inputs * num_outputs:
+            return self._gram_of_gradients()
+        data = max(1, GRAM_ELEMENTS // products)
+        return torch.cat([self._gram_of_rows(slice(b, b + data)) for b in range(0, B, data)])
 
     def element_variances(self) -> tuple[Tensor, ...]:
         """Sums over r of g_r^2 minus R times the squared mean, over R - 1."""
@@ -118,15 +123,15 @@ class Affine(Part):
             checks.append(missed <= _TOLERANCE * size * len(flat) ** 0.5)
         return torch.stack(checks).all()
 
-    def _gram_of_rows(self) -> Tensor:
-        B, S, R, _ = self.deltas.shape
-        deltas = self.deltas.flatten(1, 2)
-        outer = (deltas @ deltas.mT).view(B, S, R, S, R)
+    def _gram_of_rows(self, data: slice) -> Tensor:
+        deltas, activations = self.deltas[data], self.activations[data]
+        (B, S, R, _), repeats = deltas.shape, activations.shape[2]
+        flat = deltas.flatten(1, 2)
+        outer = (flat @ flat.mT).view(B, S, R, S, R)
         inner = torch.full_like(outer[:, :, :1, :, :1], float(self.bias is not None))
         if self.weight is not None:
-            activations = self.activations.flatten(1, 2)
-            repeats = self.activations.shape[2]
-            inner = inner + (activations @ activations.mT).view(B, S, repeats, S, repeats)
+            flat = activations.flatten(1, 2)
+            inner = inner + (flat @ flat.mT).view(B, S, repeats, S, repeats)
         return (inner * outer).sum((1, 3))
 
     def _gram_of_gradients(self) -> Tensor:

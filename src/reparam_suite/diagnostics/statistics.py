@@ -15,7 +15,7 @@ class GradientStatistics:
 
     Attributes:
         variance: `[]`, trace of the covariance of the minibatch gradient over the estimator's noise.
-        standard_error: `[]`, of that variance, by the jackknife.
+        standard_error: `[]`, of that variance.
         squared_norm: `[]`, |E g|^2, estimated without bias: noise can bring it below 0.
         data_variance: `[]`, trace of the covariance of E g over minibatches of this size; None where every datum has
             parameters of its own, or where the gradients of single data were not at hand.
@@ -45,7 +45,8 @@ class GradientSums:
         num_repeats: R, the gradients drawn of each datum.
         num_data: `[]`, B.
         variance: `[]`, sum of the traces of the covariances of the data's gradients.
-        squared_error: `[]`, variance of that sum.
+        squared_error: `[]`, variance of that sum, as `Trace` has it.
+        least_squared_error: `[]`, what it is at least.
         squared_norm: `[]`, sum of |mean of R gradients|^2.
         gradient: sum of the means of R gradients, one tensor a parameter; None where every datum has its own.
         element_variances: sum of the variances by element, one tensor a parameter; None if not asked for.
@@ -55,6 +56,7 @@ class GradientSums:
     num_data: Tensor
     variance: Tensor
     squared_error: Tensor
+    least_squared_error: Tensor
     squared_norm: Tensor
     gradient: tuple[Tensor, ...] | None
     element_variances: tuple[Tensor, ...] | None = None
@@ -74,7 +76,7 @@ class GradientSums:
         elements = self.element_variances
         return GradientStatistics(
             variance=variance,
-            standard_error=self.squared_error.sqrt() / B.square(),
+            standard_error=torch.maximum(self.squared_error, self.least_squared_error).sqrt() / B.square(),
             squared_norm=squared_norm - variance / R,
             data_variance=data_variance,
             element_variances=None if elements is None else tuple(each / B.square() for each in elements),
@@ -102,6 +104,7 @@ def add(shards: Sequence[GradientSums]) -> GradientSums:
         num_data=total("num_data"),
         variance=total("variance"),
         squared_error=total("squared_error"),
+        least_squared_error=total("least_squared_error"),
         squared_norm=total("squared_norm"),
         gradient=None if first.gradient is None else totals("gradient"),
         element_variances=None if first.element_variances is None else totals("element_variances"),
@@ -126,12 +129,13 @@ def sums_of_gram(
     gram: Tensor, gradient: tuple[Tensor, ...] | None, element_variances: tuple[Tensor, ...] | None
 ) -> GradientSums:
     """The sums from the inner products of the R gradients of each of B data, `[B, R, R]`."""
-    traces, squared_errors = jackknife(gram)
+    trace = trace_of(gram)
     return GradientSums(
         num_repeats=gram.shape[-1],
         num_data=gram.new_tensor(float(len(gram))),
-        variance=traces.sum(),
-        squared_error=squared_errors.sum(),
+        variance=trace.value.sum(),
+        squared_error=trace.squared_error.sum(),
+        least_squared_error=trace.least.sum(),
         squared_norm=gram.mean((1, 2)).sum(),
         gradient=gradient,
         element_variances=element_variances,
@@ -144,20 +148,46 @@ def spread(draws: Tensor, dim: int) -> Tensor:
     return centred.square_().sum(dim) / (draws.shape[dim] - 1)
 
 
-def jackknife(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Trace of the covariance, and the variance of that estimate, from inner products `[*, R, R]` of R draws.
+FEWEST_REPEATS = 4
+"""Two pairs of draws that share none: the fewest from which the variance of a variance can be had without bias."""
 
-    trace = mean over pairs of 1/2 |g_r - g_s|^2; each `[*]`. R at least 3. The second is a little too large: the
-    jackknife counts twice what pairs add to single draws.
+
+@final
+@dataclass(frozen=True)
+class Trace:
+    """The trace of a covariance and how well it is known; each `[*]`.
+
+    Attributes:
+        value: without bias.
+        squared_error: the variance of that value, without bias: noise can bring it below 0.
+        least: what the jackknife says times (R-2) / (2R-2). The jackknife is right about what single draws contribute
+            and gives (2R-2) / (R-2) times what pairs add, so that in the mean this is never too much.
     """
-    num_repeats = gram.shape[-1]
+
+    value: Tensor
+    squared_error: Tensor
+    least: Tensor
+
+
+def trace_of(gram: Tensor) -> Trace:
+    """From the inner products `[*, R, R]` of R draws, R at least 4.
+
+    trace = U = mean over pairs of h_rs = 1/2 |g_r - g_s|^2,    var U = E U^2 - E h_rs h_tu with r, s, t, u distinct
+    """
+    R = gram.shape[-1]
     squares = gram.diagonal(dim1=-2, dim2=-1)
-    # Row sums of 1/2 |g_r - g_s|^2 over s; only rounding brings one below 0.
-    rows = 0.5 * (num_repeats * squares + squares.sum(-1, keepdim=True)) - gram.sum(-1)
-    rows = rows.clamp_min(0.0)
-    trace = rows.mean(-1) / (num_repeats - 1)
-    spread = (rows - rows.mean(-1, keepdim=True)).square().sum(-1)
-    return trace, 4.0 * spread / (num_repeats * (num_repeats - 1) * (num_repeats - 2) ** 2)
+    # Only rounding brings a distance below 0.
+    h = (0.5 * (squares.unsqueeze(-1) + squares.unsqueeze(-2)) - gram).clamp_min(0.0)
+    rows = h.sum(-1)
+    value = rows.mean(-1) / (R - 1)
+    # Of all products h_rs h_tu, those that share an index once, 4 (rows^2 - h^2), or twice, 2 h^2, are taken out.
+    apart = rows.sum(-1).square() - 4.0 * rows.square().sum(-1) + 2.0 * h.square().sum((-1, -2))
+    spread_of_rows = (rows - rows.mean(-1, keepdim=True)).square().sum(-1)
+    return Trace(
+        value=value,
+        squared_error=value.square() - apart / (R * (R - 1) * (R - 2) * (R - 3)),
+        least=2.0 * spread_of_rows / (R * (R - 1) ** 2 * (R - 2)),
+    )
 
 
 def from_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> GradientStatistics:
@@ -168,11 +198,11 @@ def from_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> Gradien
     means = [each.mean(0) for each in flat]
     centred = [each - mean for each, mean in zip(flat, means, strict=True)]
     gram = torch.stack([each @ each.T for each in centred]).sum(0)
-    variance, squared_error = jackknife(gram)
-    squared_norm = torch.stack([each.square().sum() for each in means]).sum() - variance / num_repeats
+    trace = trace_of(gram)
+    squared_norm = torch.stack([each.square().sum() for each in means]).sum() - trace.value / num_repeats
     return GradientStatistics(
-        variance=variance,
-        standard_error=squared_error.sqrt(),
+        variance=trace.value,
+        standard_error=torch.maximum(trace.squared_error, trace.least).sqrt(),
         squared_norm=squared_norm,
         element_variances=tuple(spread(each, 0) for each in draws) if per_element else None,
     )

@@ -1,0 +1,140 @@
+"""Variances that are known in closed form, by the code path that runs in training; and honest standard errors."""
+
+import math
+from typing import final
+
+import pytest
+import torch
+from tests.diagnostics.cases import data
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from reparam_suite.diagnostics import GradientStatistics, gradient_statistics, naive_gradient_statistics
+from reparam_suite.diagnostics.statistics import from_draws, trace_of
+from reparam_suite.estimators import Average, GradientEstimator, Pathwise, ScoreFunction
+from reparam_suite.models import DiscreteVAE, GaussianVAE
+from reparam_suite.problems import ToyGaussian
+from reparam_suite.variational import normal
+
+TOY = ToyGaussian()
+
+
+@final
+class ToyModel(nn.Module):
+    """E_{N(phi, 1)}[theta z^2], phi and theta given by layers that see nothing."""
+
+    bound = Average()
+    kl = "analytic"
+
+    def __init__(self, estimator: GradientEstimator) -> None:
+        super().__init__()
+        self.estimator = estimator
+        self.encoder = nn.Linear(1, 1)
+        self.decoder = nn.Linear(1, 1)
+        self.encoder.bias.data = TOY.phi.clone()
+        self.decoder.bias.data = TOY.theta.clone()
+        self.double()
+
+    def current_kl_weight(self) -> float:
+        return 0.0
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        return {"encoder": list(self.encoder.parameters()), "decoder": list(self.decoder.parameters())}
+
+    def posterior_of(self, x: Tensor) -> Distribution:
+        loc = self.encoder(x)
+        return normal(loc, torch.ones_like(loc))
+
+    def prior_distribution(self) -> Distribution:
+        return normal(torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64))
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.decoder(torch.zeros_like(z)).squeeze(-1) * z.squeeze(-1).square()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "exact"),
+    [(ScoreFunction(), TOY.variance_of_score_function()), (Pathwise(), TOY.variance_of_pathwise())],
+    ids=["score function", "pathwise"],
+)
+def test_closed_forms_of_the_toy_problem(estimator: GradientEstimator, exact: float):
+    model, B = ToyModel(estimator), 20_000
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        statistics = gradient_statistics(model, torch.zeros(B, 1, dtype=torch.float64), 20)
+    encoder, loc, decoder = statistics["encoder"], statistics["loc"], statistics["decoder"]
+    assert B * encoder.variance == pytest.approx(exact, rel=0.03)
+    assert B * loc.variance == pytest.approx(exact, rel=0.03)
+    assert abs(B * encoder.variance - exact) < 5.5 * B * encoder.standard_error < 5.5 * 0.02 * exact
+    # |E g| is 2 phi; z^2 has the mean phi^2 + 1 and the variance 4 phi^2 + 2.
+    assert encoder.squared_norm == pytest.approx(16.0, rel=0.03)
+    assert encoder.snr == pytest.approx(16.0 * B / exact, rel=0.03)
+    assert loc.squared_norm == pytest.approx(16.0 / B, rel=0.03)
+    assert decoder.squared_norm == pytest.approx(25.0, rel=0.03)
+    assert B * decoder.variance == pytest.approx(18.0, rel=0.03)
+
+
+def measured_anew(model, x: Tensor, num_repeats: int, seed: int) -> dict[str, GradientStatistics]:
+    # A measurement starts from the random state that it finds, and leaves it as it was.
+    torch.manual_seed(seed)
+    return gradient_statistics(model, x, num_repeats)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_repeats", [4, 8])
+@pytest.mark.parametrize(
+    "model",
+    [
+        GaussianVAE(num_features=6, latent_size=2, hidden_sizes=(5,)),
+        DiscreteVAE(num_features=6, latent_size=3, hidden_sizes=(5,), estimator=ScoreFunction()),
+    ],
+    ids=["gaussian", "discrete"],
+)
+def test_standard_errors_cover_the_truth_as_often_as_they_promise(model, num_repeats: int):
+    model, x = model.double(), data(40)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        truth = gradient_statistics(model, x.repeat(200, 1), 50)
+        measured = [measured_anew(model, x, num_repeats, seed) for seed in range(300)]
+    for name, exact in truth.items():
+        scale = 200.0  # the truth is that of a minibatch with 200 copies of each datum
+        variances = torch.stack([each[name].variance for each in measured])
+        errors = torch.stack([each[name].standard_error for each in measured])
+        z = (variances - scale * exact.variance) / errors
+        # 95 % of a normal. A variance is skewed, and a standard error from few draws is itself noisy.
+        assert 0.87 <= (z.abs() < 1.96).double().mean() <= 0.99, name
+        assert 0.8 < errors.square().mean() / variances.var() < 1.25, name
+        bias = (variances.mean() - scale * exact.variance) / (variances.var() / 300).sqrt()
+        assert bias.abs() < 5.5, name
+
+
+def test_statistics_of_known_draws():
+    torch.manual_seed(0)
+    draws = torch.randn(7, 4, 3, dtype=torch.float64)
+    statistics = from_draws([draws[:, :2], draws[:, 2:]], per_element=True)
+    by_hand = draws.var(0)
+    torch.testing.assert_close(statistics.variance, by_hand.sum())
+    torch.testing.assert_close(torch.cat(statistics.element_variances), by_hand)
+    torch.testing.assert_close(statistics.squared_norm, draws.mean(0).square().sum() - by_hand.sum() / 7)
+
+
+def test_no_noise_is_no_variance():
+    model = GaussianVAE(num_features=6, latent_size=2, hidden_sizes=(5,), kl="analytic").double()
+    model.decoder[0].weight.data.zero_()  # the decoder ignores z: the encoder's gradient is that of the KL alone
+    for statistics in (gradient_statistics(model, data(4)), naive_gradient_statistics(model, data(4), 5)):
+        assert statistics["encoder"].squared_norm > 0.0
+        assert statistics["encoder"].variance < 1e-20
+
+
+def test_the_error_of_a_variance_is_unbiased_and_its_floor_below_it():
+    torch.manual_seed(0)
+    # Skewed draws in two coordinates, and draws of constant length, where single draws say nothing and pairs all.
+    skewed = torch.randn(40_000, 4, 2, dtype=torch.float64).exp() * torch.tensor([1.0, 0.3])
+    angle = 2.0 * math.pi * torch.rand(40_000, 4, dtype=torch.float64)
+    for draws in (skewed, torch.stack([angle.cos(), angle.sin()], -1)):
+        trace = trace_of(draws @ draws.mT)
+        true_variance = trace.value.var()
+        kurtosis = (trace.value - trace.value.mean()).pow(4).mean() / true_variance.square()
+        error = trace.squared_error.var().sqrt() / 200.0 + true_variance * (kurtosis / 40_000).sqrt()
+        assert (trace.squared_error.mean() - true_variance).abs() < 5.5 * error
+        assert 0.3 * true_variance < trace.least.mean() < 1.05 * true_variance
