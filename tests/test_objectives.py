@@ -73,7 +73,7 @@ class LinearGaussian:
         return torch.distributions.MultivariateNormal(torch.zeros(3, dtype=torch.float64), covariance).log_prob(x)
 
 
-# ------------------------------------------------------------------------------------------------------------ evidence
+# ------------------------------------------------------------------------------------------------------------- evidence
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.3])
@@ -108,7 +108,7 @@ def test_the_context_is_the_data_and_the_bound_is_passed_on():
     assert target.bound is bound
 
 
-# ----------------------------------------------------------------------------------------------------- held-out bounds
+# ------------------------------------------------------------------------------------------------------ held-out bounds
 
 
 def test_the_divergence_is_exact_and_the_elbo_is_the_difference():

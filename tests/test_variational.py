@@ -112,7 +112,7 @@ def test_a_scale_that_underflows_has_a_density_and_a_divergence_all_the_same(pos
     assert variational.kl_divergence(q, normal(torch.zeros(D, dtype=dtype), torch.ones(D, dtype=dtype))).isfinite()
 
 
-# ------------------------------------------------------------------------------------------------- one-hot categorical
+# -------------------------------------------------------------------------------------------------- one-hot categorical
 
 
 def test_one_hot_log_prob_is_torchs_at_the_corners():
@@ -138,7 +138,7 @@ def test_one_hot_expands():
     assert torch.equal(q.logits[1, 2], draw(C).log_softmax(-1))
 
 
-# ----------------------------------------------------------------------------------------------- parameters in and out
+# ------------------------------------------------------------------------------------------------ parameters in and out
 
 
 @pytest.mark.parametrize("q", every_family(2, B), ids=lambda each: family(each).__name__)
@@ -180,7 +180,7 @@ def test_the_validation_of_others_is_left_alone():
         torch.distributions.Normal(torch.zeros(1), -torch.ones(1))
 
 
-# ---------------------------------------------------------------------------------------------------------- divergence
+# ----------------------------------------------------------------------------------------------------------- divergence
 
 
 def test_kl_of_the_normals_is_torchs():

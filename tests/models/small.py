@@ -1,0 +1,61 @@
+"""Models small enough for exact arithmetic, and one trainer for all tests of the models."""
+
+from contextlib import contextmanager
+
+import torch
+from lightning.pytorch import Callback, Trainer
+
+from reparam_suite.data import ArrayDataModule
+from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
+from reparam_suite.variational import FactorizedCategorical
+
+SIZES = {"num_features": 12, "latent_size": 3, "hidden_sizes": (7,)}
+
+
+@contextmanager
+def seeded(seed: int = 0):
+    """Inside, the global generator starts from `seed`; outside, it is as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def gaussian(seed: int = 0, **options) -> GaussianVAE:
+    with seeded(seed):
+        return GaussianVAE(**(SIZES | options))
+
+
+def discrete(seed: int = 0, **options) -> DiscreteVAE:
+    with seeded(seed):
+        return DiscreteVAE(**(SIZES | options))
+
+
+def categorical(seed: int = 0, **options) -> DiscreteVAE:
+    return discrete(seed, posterior=FactorizedCategorical(num_classes=4), **options)
+
+
+def bits(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)).round()
+
+
+def trainer(*callbacks: Callback, max_steps: int = 5, **options) -> Trainer:
+    return Trainer(
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        max_steps=max_steps,
+        callbacks=list(callbacks),
+        **options,
+    )
+
+
+def fit(model: VAE, data: ArrayDataModule, *callbacks: Callback, **options) -> Trainer:
+    """The trainer after training, the global generator as before."""
+    with seeded():
+        used = trainer(*callbacks, **options)
+        used.fit(model, datamodule=data)
+    return used
