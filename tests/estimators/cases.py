@@ -47,6 +47,8 @@ from reparam_suite.estimators import (
     StickTheLanding,
     StraightThrough,
     StraightThroughGumbel,
+    SumAndSample,
+    UnorderedSet,
     VarianceNormalized,
 )
 from reparam_suite.estimators.base import class_name
@@ -169,6 +171,10 @@ ROWS = [
     Row(lambda: LocalExpectation(chunk_size=2), BERNOULLI + CATEGORICAL),
     Row(lambda: MeasureValued(num_samples=2, chunk_size=2), NORMAL + BERNOULLI),
     Row(lambda: CoupledMeasureValued(), NORMAL + BERNOULLI),
+    Row(lambda: UnorderedSet(), BERNOULLI + CATEGORICAL),
+    Row(lambda: UnorderedSet(num_samples=2), BERNOULLI + CATEGORICAL),
+    Row(lambda: SumAndSample(), BERNOULLI + CATEGORICAL),
+    Row(lambda: SumAndSample(num_samples=3, num_summed=1), BERNOULLI + CATEGORICAL),
     Row(lambda: Quadrature(num_nodes=14), NORMAL + FULL_NORMAL),
     Row(lambda: StraightThrough(), BERNOULLI + CATEGORICAL, biased_phi=True),
     Row(lambda: DARN(), BERNOULLI + CATEGORICAL[:1], biased_phi=True),

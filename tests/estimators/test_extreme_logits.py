@@ -22,6 +22,9 @@ from reparam_suite.estimators import (
     GradientEstimator,
     LocalExpectation,
     MeasureValued,
+    MuProp,
+    SumAndSample,
+    UnorderedSet,
 )
 from reparam_suite.variational import bernoulli, categorical
 
@@ -61,6 +64,12 @@ STABLE = [
     (CARMS(num_samples=64, copula=GaussianCopula()), CLASSES),
     (CARMS(num_samples=2), CLASSES),
     (LocalExpectation(num_samples=8), CLASSES),
+    (MuProp(num_samples=64), BITS),
+    (MuProp(num_samples=64), CLASSES),
+    (UnorderedSet(num_samples=64), BITS),
+    (UnorderedSet(num_samples=64), CLASSES),
+    (SumAndSample(num_samples=8, num_summed=56), BITS),
+    (SumAndSample(num_samples=8, num_summed=56), CLASSES),
 ]
 
 UNBIASED = [
@@ -77,6 +86,9 @@ UNBIASED = [
     (CARMS(), CLASSES),
     (CARMS(num_samples=2, copula=GaussianCopula()), CLASSES),
     (LocalExpectation(), CLASSES),
+    (UnorderedSet(num_samples=2), CLASSES),
+    (SumAndSample(num_summed=1), BITS),
+    (SumAndSample(num_samples=2, num_summed=2), CLASSES),
 ]
 
 

@@ -29,6 +29,7 @@ from reparam_suite.estimators.relaxation import (
 from reparam_suite.estimators.score_function import MuProp, ScoreFunction
 from reparam_suite.estimators.straight_through import DARN, ReinMax, StraightThrough
 from reparam_suite.estimators.temperature import ExponentialDecay, LinearDecay, TemperatureSchedule
+from reparam_suite.estimators.without_replacement import SumAndSample, UnorderedSet
 
 __all__ = [
     "ARM",
@@ -76,7 +77,9 @@ __all__ = [
     "StickTheLanding",
     "StraightThrough",
     "StraightThroughGumbel",
+    "SumAndSample",
     "TemperatureSchedule",
+    "UnorderedSet",
     "VarianceNormalized",
     "carry",
     "only_through",
