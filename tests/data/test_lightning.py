@@ -9,9 +9,6 @@ from torch import nn
 
 from reparam_suite.data import Digits
 
-# Lightning 2.6 with torch 2.13 warns about its own use of torch.
-pytestmark = pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning")
-
 NUM_EPOCHS = 3
 BATCH_SIZE = 300  # 5 batches an epoch, the last of 85 rows
 

@@ -81,8 +81,8 @@ def test_a_prior_starts_standard_and_learns_if_it_may(of, event_shape, prior_fam
     [
         (
             {"name": "Adamm"},
-            "optimizer name must be one of ASGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Muon, NAdam, RAdam, "
-            "RMSprop, Rprop, SGD, got 'Adamm'",
+            "optimizer name must be one of ASGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Muon, NAdam, "
+            "RAdam, RMSprop, Rprop, SGD, got 'Adamm'",
         ),
         (
             {"name": "SGD", "options": {"betas": (0.9, 0.99), "moment": 0.9}},

@@ -11,17 +11,6 @@ import pytest
 
 from reparam_suite.tracking import Store, TrackingSettings
 
-THIRD_PARTY_WARNINGS = [
-    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning",  # MLflow 3.17 on SQLAlchemy 2.1
-]
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            for warning in THIRD_PARTY_WARNINGS:
-                item.add_marker(pytest.mark.filterwarnings(warning))
-
 
 @pytest.fixture(autouse=True)
 def no_tracking_uri(monkeypatch):

@@ -5,10 +5,7 @@ from torch import nn
 
 from reparam_suite.tracking import RunLogger
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.* is deprecated:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning")
 
 
 class Regression(pl.LightningModule):
