@@ -1,7 +1,6 @@
 """The command line of a run: constructor signatures and docstrings are its schema and its --help."""
 
 import re
-import warnings
 from argparse import ArgumentError
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,10 +110,11 @@ class Command(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Makes data, model and trainer; whatever does not fit is refused here."""
-        with self._explained(), warnings.catch_warnings():
-            # LightningCLI calls it by its old name.
-            warnings.filterwarnings("ignore", "``instantiate_classes`` was deprecated")
-            super().instantiate_classes()
+        with self._explained():
+            # LightningCLI's own method calls what jsonargparse has deprecated.
+            self.config_init = self.parser.instantiate(self.config)
+            self.datamodule, self.model = self.config_init.data, self.config_init.model
+            self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Makes the trainer; what Lightning refuses of its options is refused here."""

@@ -230,6 +230,7 @@ class VAE(LightningModule, ABC):
         """The same numbers as Lightning's validation gives, outside of its loops."""
         training = self.training
         self.eval()
+        self.held_out_metrics.reset()  # Lightning may have left them in inference mode
         for batch_idx, batch in enumerate(batches):
             self.validation_step(batch, batch_idx)
         self.train(training)
