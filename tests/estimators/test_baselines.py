@@ -64,16 +64,17 @@ def last_gradients(baseline, problem, num_steps):
         theta = problem.theta.expand(NUM_REPLICATES, 1, -1)
 
         def step(state, phi, theta):
-            return torch.func.functional_call(estimator, state, (problem.expectation(phi, theta),)).objective
+            estimate = torch.func.functional_call(estimator, state, (problem.expectation(phi, theta),))
+            return estimate.objective, state  # functional_call has put the new buffers there
 
         chains = torch.func.vmap(step, randomness="different")
         with torch.no_grad():
             for _ in range(num_steps - 1):
-                chains(state, phi, theta)
-        before = {name: each.clone() for name, each in state.items()}
-        (gradient,) = torch.autograd.grad(chains(state, phi, theta).sum(), phi)
-        assert all(not torch.equal(before[name], each) for name, each in state.items())
-    return gradient.squeeze(1), before
+                _, state = chains(state, phi, theta)
+        objective, after = chains(state, phi, theta)
+        assert all(not torch.equal(state[name], each) for name, each in after.items())
+        (gradient,) = torch.autograd.grad(objective.sum(), phi)
+    return gradient.squeeze(1), state
 
 
 @functools.cache

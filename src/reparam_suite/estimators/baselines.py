@@ -48,7 +48,9 @@ class NoBaseline(Baseline):
 
 class _RunningMean(nn.Module):
     # The exponential moving average of the numbers that it was given in training mode, its start corrected: 0 before
-    # the first. A call gives the mean of the past and adds to it after, so that no sample meets its own value.
+    # the first. A call gives the mean of the past and adds to it after, so that no sample meets its own value. The
+    # buffers are replaced, never written to: torch.compile may find the mean again in the backward pass, from buffers
+    # that by then would hold the sample.
     average: Tensor
     weight: Tensor
 
@@ -64,8 +66,8 @@ class _RunningMean(nn.Module):
         past = self.average / self.weight.clamp_min(torch.finfo(self.weight.dtype).tiny)
         if self.training:
             with torch.no_grad():
-                self.average.mul_(self.decay).add_(current.to(self.average.dtype), alpha=1.0 - self.decay)
-                self.weight.mul_(self.decay).add_(1.0 - self.decay)
+                self.average = torch.lerp(current.to(self.average), self.average, self.decay)
+                self.weight = torch.lerp(torch.ones_like(self.weight), self.weight, self.decay)
         return past.to(current.dtype)
 
 
