@@ -39,7 +39,7 @@ def bits(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def trainer(*callbacks: Callback, max_steps: int = 5, **options) -> Trainer:
-    return Trainer(
+    made = Trainer(
         accelerator="cpu",
         devices=1,
         logger=False,
@@ -48,9 +48,10 @@ def trainer(*callbacks: Callback, max_steps: int = 5, **options) -> Trainer:
         enable_model_summary=False,
         num_sanity_val_steps=0,
         max_steps=max_steps,
-        callbacks=list(callbacks),
         **options,
     )
+    made.callbacks.extend(callbacks)  # given here they keep their order, and may write checkpoints
+    return made
 
 
 def fit(model: VAE, data: ArrayDataModule, *callbacks: Callback, **options) -> Trainer:

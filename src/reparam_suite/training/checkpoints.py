@@ -58,6 +58,6 @@ class Checkpoints(Checkpoint):
             return
         self.directory.mkdir(parents=True, exist_ok=True)
         unfinished = self.directory / f"{name}.unfinished"
-        trainer.save_checkpoint(unfinished)
+        trainer.save_checkpoint(unfinished, weights_only=False)  # the optimizer too
         if trainer.is_global_zero:
             os.replace(unfinished, self.directory / name)

@@ -1,0 +1,49 @@
+import io
+
+import pytest
+from lightning.pytorch import Callback
+from rich.console import Console
+from tests.models.small import fit, gaussian
+
+from reparam_suite.data import Digits
+from reparam_suite.training import Checkpoints, Journal, ProgressBar, StepRecord, Validation
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), force_terminal=True, color_system=None, width=100)
+
+
+def train(console, *more: Callback, **options) -> ProgressBar:
+    journal = Journal()
+    record = StepRecord(every=1, journal=journal, checkpoints=Checkpoints())
+    bar = ProgressBar(journal=journal, console=console)
+    validation = Validation(journal=journal, record=record, checkpoints=Checkpoints())
+    fit(gaussian(num_features=64), Digits(batch_size=300), record, validation, *more, bar, **options)
+    last = f"train {journal.latest('train/elbo'):.2f}  val {journal.latest('val/elbo'):.2f} nats"
+    assert last in console.file.getvalue()
+    return bar
+
+
+def test_the_bar_ends_with_all_steps_and_the_bounds_reached(console):
+    bar = train(console, max_steps=7)
+    assert "7/7" in console.file.getvalue()
+    assert not bar._progress.live.is_started
+
+
+def test_a_run_without_a_last_step_has_a_bar_without_an_end(console):
+    train(console, max_steps=-1, max_epochs=-1, max_time={"seconds": 0.3})
+    assert "/?" in console.file.getvalue()
+
+
+class Fail(Callback):
+    def on_train_batch_end(self, *_):
+        raise ZeroDivisionError
+
+
+def test_a_failure_gives_the_terminal_back(console):
+    bar = ProgressBar(journal=Journal(), console=console)
+    with pytest.raises(ZeroDivisionError):
+        fit(gaussian(num_features=64), Digits(batch_size=300), Fail(), bar)
+    assert not bar._progress.live.is_started
+    assert console.file.getvalue().endswith("\x1b[?25h"), "the cursor is shown again"
