@@ -13,7 +13,9 @@ from reparam_suite.estimators.baselines import (
     VarianceNormalized,
 )
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
+from reparam_suite.estimators.control_variates import REBAR, RELAX
 from reparam_suite.estimators.copulas import Copula, DirichletCopula, GaussianCopula
+from reparam_suite.estimators.double_cv import RODEO, DoubleCV
 from reparam_suite.estimators.exact import Enumeration, Quadrature
 from reparam_suite.estimators.gaussian_cv import AntitheticPathwise, ControlledPathwise
 from reparam_suite.estimators.local import UGC, BitFlip, LocalExpectation
@@ -38,6 +40,9 @@ __all__ = [
     "CARMS",
     "DARN",
     "OVIS",
+    "REBAR",
+    "RELAX",
+    "RODEO",
     "UGC",
     "AntitheticPathwise",
     "Average",
@@ -50,6 +55,7 @@ __all__ = [
     "DecoupledGumbel",
     "DirichletCopula",
     "DisARM",
+    "DoubleCV",
     "Enumeration",
     "Estimate",
     "Expectation",

@@ -1,0 +1,164 @@
+"""Leave-one-out score functions, controlled twice by what the slope of f at the other samples says: DoubleCV, RODEO.
+
+Both take df/dz at the hard samples and no value of f but theirs. Shapes: K samples, `*B`, D bits.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Distribution
+
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through
+from reparam_suite.estimators.bounds import Average
+from reparam_suite.estimators.control_variates import slopes
+from reparam_suite.variational import parameters
+
+
+class DoublyControlled(GradientEstimator, ABC):
+    """An estimator that adds terms of mean zero to the leave-one-out score function, inside its baseline and beside it.
+
+    Args:
+        num_samples: K, samples a datum, at least 2.
+    """
+
+    families = (Bernoulli,)
+    bounds = (Average,)
+    differentiates_f = True
+    unbiased = True
+
+    def __init__(self, *, num_samples: int) -> None:
+        super().__init__(num_samples=num_samples, fewest_samples=2)
+
+    def draw(self, q: Distribution) -> Tensor:
+        """K hard samples, `[K, *B, D]`."""
+        return q.sample((self.num_samples,))
+
+    @abstractmethod
+    def gradient(self, q: Distribution, z: Tensor, f: Tensor, slope: Tensor) -> Tensor:
+        """The estimate by the logits, `[*B, D]`, from samples, their values and their slopes, all constants."""
+
+    def estimate(self, target: Expectation) -> Estimate:
+        """The bound at hard samples, carrying the controlled gradient."""
+        logits = parameters(target.q)["logits"]
+        with torch.enable_grad():
+            z = self.draw(target.q).detach().requires_grad_()
+            f = target.values(z)
+            slope = slopes(f, z, retain_graph=True)
+        learns = self.training and any(each.requires_grad for each in self.parameters())
+        with torch.set_grad_enabled(learns):
+            gradient = self.gradient(target.q, z.detach(), f.detach(), slope)
+            control_loss = gradient.square().sum(-1).mean()
+        path = (gradient.detach() * logits).sum(-1)
+        return Estimate(
+            objective=target.bound.value(f) + carry(path), control_loss=only_through(control_loss, self.parameters())
+        )
+
+
+def _others(each: Tensor) -> Tensor:
+    # The mean over the other samples, [K, ...].
+    return (each.sum(0) - each) / (len(each) - 1)
+
+
+@final
+class DoubleCV(DoublyControlled):
+    """The leave-one-out score function with f replaced by f minus its tangent, and the tangent's gradient put back.
+
+    mean_k (h_k - mean_{j != k} h_j) (z_k - p) + s G_k p (1 - p),  h_k = f(z_k) - s <G_k, z_k - p>           [*B, D]
+
+    with G_k the mean slope of f at the other samples: the tangent controls the term of z_k, and the baselines of the
+    others. Unbiased, and without noise at strength 1 where f is linear; factorised Bernoulli; f differentiable in z,
+    near the corners. K evaluations of f and their slopes. Learns the strength s by the
+    gradient of its squared gradient; 0 is LeaveOneOut.
+    Titsias & Shi (2022), arXiv 2111.05300.
+
+    Args:
+        num_samples: K, samples a datum, at least 2.
+        strength: s when training begins.
+
+    Raises:
+        ValueError: if `num_samples` is below 2.
+    """
+
+    def __init__(self, *, num_samples: int = 2, strength: float = 0.0) -> None:
+        super().__init__(num_samples=num_samples)
+        self.strength = nn.Parameter(torch.tensor(float(strength)))
+
+    def gradient(self, q: Distribution, z: Tensor, f: Tensor, slope: Tensor) -> Tensor:
+        """The estimate by the logits."""
+        p = q.mean.detach()
+        strength = self.strength.to(f.dtype)
+        h = f - strength * (_others(slope) * (z - p)).sum(-1)
+        credit = (h - _others(h)).unsqueeze(-1)
+        return (credit * (z - p)).mean(0) + strength * slope.mean(0) * p * (1.0 - p)
+
+
+@final
+class RODEO(DoublyControlled):
+    """The leave-one-out score function, controlled by a Stein operator applied to learned surrogates of f.
+
+    mean_k (f_k - mean_{j != k} (f_j + (A h_j)(z_j))) (z_k - p) + (A h'_k (z - p))(z_k)                     [*B, D]
+
+    (A h)(z) = sum_d P(bit d of q is not z_d) (h(z with bit d flipped) - h(z)) has mean zero under q, whatever h. Here
+    h_k and h'_k are means over the samples j other than k of surrogates of f that are made from f's slope at z_j: with
+    t = <slope_j, z - p> / s_j and s_j its standard deviation under q, each is s_j (c_0 + c_1 t + c_2 t^2), the c given
+    by a network of t(z_j) and log s_j. Being quadratic, they are summed over all D neighbours of a sample in closed
+    form; the paper evaluates a network of f_j and <slope_j, z - z_j> at each neighbour.
+    Unbiased, without noise on constants; factorised Bernoulli; f differentiable in z, near the corners. K evaluations
+    of f and their slopes. Learns the network and the strengths of h and h' by the gradient of its squared gradient;
+    strength 0 is LeaveOneOut.
+    Shi, Zhou, Hwang, Titsias & Mackey (2022), arXiv 2202.09497, section 4.
+
+    Args:
+        num_samples: K, samples a datum, at least 2.
+        hidden_sizes: widths of the network's hidden layers.
+        strength: of both controls when training begins.
+
+    Raises:
+        ValueError: if `num_samples` is below 2.
+    """
+
+    def __init__(self, *, num_samples: int = 2, hidden_sizes: Sequence[int] = (100,), strength: float = 0.1) -> None:
+        super().__init__(num_samples=num_samples)
+        self.hidden_sizes = list(hidden_sizes)
+        self.strength = nn.Parameter(torch.full((2,), float(strength)))
+        sizes = [2, *self.hidden_sizes]
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise(sizes):
+            layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU()]
+        self.network = nn.Sequential(*layers, nn.Linear(sizes[-1], 6))
+
+    def gradient(self, q: Distribution, z: Tensor, f: Tensor, slope: Tensor) -> Tensor:
+        """The estimate by the logits.
+
+        With w = P(bit of q is not that of z) a flip of bit d moves z_d - p_d by 1 - 2 z_d and t by that times a_d, the
+        slope over s; since w (1 - 2 z) = p - z, the sums over d need no neighbour. A t = -t, A t^2 = sum w a^2 - 2 t^2.
+        """
+        logits = parameters(q)["logits"].detach()
+        error = z - logits.sigmoid()
+        leaves = ((1.0 - 2.0 * z) * logits).sigmoid()
+        # Only a scale, which may be any: where q is certain, `eps` keeps it from vanishing before the slope does.
+        spread = logits.sigmoid() * (-logits).sigmoid() + torch.finfo(z.dtype).eps
+        scale = (slope.square() * spread).sum(-1).sqrt().clamp_min(torch.finfo(z.dtype).tiny)
+        a = slope / scale.unsqueeze(-1)
+        t = torch.einsum("k...d,j...d->kj...", error, a).unsqueeze(-1)  # [K, K, *B, 1]: sample k, surrogate j
+        stein_square = torch.einsum("k...d,j...d->kj...", leaves, a.square()).unsqueeze(-1) - 2.0 * t.square()
+        features = torch.stack([(error * a).sum(-1), scale.log()], -1)
+        coefficients = self.network(features).unflatten(-1, (3, 2)) * self.strength * scale[..., None, None]
+        constant, linear, square = coefficients.to(f.dtype).unbind(-2)  # [K, *B, 2]: of h and of h'
+
+        off_diagonal = 1.0 - torch.eye(len(z), dtype=z.dtype, device=z.device)
+        others = (off_diagonal / (len(z) - 1)).reshape(*off_diagonal.shape, *(1,) * f.dim())
+        stein = others * (square * stein_square - linear * t)
+        value = others * (constant + linear * t + square * t.square())
+        rise = others * (linear + 2.0 * square * t)
+
+        credit = f - _others(f + stein[..., 0].sum(1))
+        level = (stein - value)[..., 1].sum(1)
+        curvature = _others(square[..., 1:] * a.square())
+        beside = leaves * torch.einsum("kj...,j...d->k...d", rise[..., 1], a) - error * curvature
+        estimate: Tensor = ((credit + level).unsqueeze(-1) * error + beside).mean(0)
+        return estimate
