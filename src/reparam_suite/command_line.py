@@ -125,7 +125,7 @@ class Command(LightningCLI):
 
     def resolved_config(self) -> dict[str, Any]:
         """Every option with its value, in plain types: a file of it makes the same run again."""
-        config: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        config: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))
         return {key: value for key, value in config.items() if key not in ("config", "seeds")}
 
     def _set_seed(self) -> None:

@@ -92,7 +92,7 @@ class _Complaint:
         cls = _imported(self.classes[-1])
         for each in parents:
             cls = next(iter(_annotated(cls, each)), None)
-        accepted = list(inspect.signature(cls).parameters) if cls else []
+        accepted = _arguments(cls) if cls else []
         listed = f"; it takes {', '.join(accepted)}" if accepted else "; it takes none"
         owner = cls.__name__ if cls else self.classes[-1]
         return f"{self.option(name)}: {owner} has no such option{_nearest(last, accepted)}{listed}"
@@ -114,6 +114,9 @@ class _Complaint:
 
     def not_importable(self, found: re.Match[str]) -> str:
         return f"{self.option()}: {self.classes[-1]} cannot be imported: {found[0]}"
+
+    def not_allowed(self, found: re.Match[str]) -> str:
+        return f"{self.option()}: {found[1]}"
 
     def wrong_type(self, found: re.Match[str]) -> str:
         return f"{self.option()}: expected {found[1].lower()}, got {found[2]}"
@@ -177,6 +180,11 @@ def _imported(class_path: str) -> Any:
     return getattr(__import__(module, fromlist=[name]), name, None)
 
 
+def _arguments(cls: Any) -> list[str]:
+    parameters = inspect.signature(cls).parameters.values()
+    return [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+
+
 def _annotated(cls: Any, argument: str) -> list[type]:
     hint = typing.get_type_hints(cls.__init__).get(argument)
     candidates: tuple[Any, ...] = typing.get_args(hint) or (hint,)
@@ -184,8 +192,10 @@ def _annotated(cls: Any, argument: str) -> list[type]:
 
 
 def _concrete(base: type[Any]) -> set[str]:
+    # Of the suite's own: a class from elsewhere is named by its dotted path.
     hidden = base.__name__[0] == "_" or getattr(base, "_is_protocol", False) or hasattr(base, "lazy_get_init_args")
-    found = set() if inspect.isabstract(base) or hidden else {base.__name__}
+    ours = base.__module__.partition(".")[0] == "reparam_suite"
+    found = {base.__name__} if ours and not hidden and not inspect.isabstract(base) else set()
     for each in base.__subclasses__():
         found |= _concrete(each)
     return found

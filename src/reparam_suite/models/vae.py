@@ -9,7 +9,6 @@ from reparam_suite.estimators import (
     Average,
     Bound,
     GradientEstimator,
-    LeaveOneOut,
     Pathwise,
     ScoreFunction,
 )
@@ -135,7 +134,9 @@ class DiscreteVAE(VAE):
         latent_size: int = 200,
         posterior: DiscretePosterior = lazy_instance(FactorizedBernoulli),
         prior: PriorKind = "fixed",
-        estimator: GradientEstimator = lazy_instance(ScoreFunction, num_samples=4, baseline=lazy_instance(LeaveOneOut)),
+        estimator: GradientEstimator = lazy_instance(
+            ScoreFunction, num_samples=4, baseline={"class_path": "reparam_suite.estimators.LeaveOneOut"}
+        ),
         bound: Bound = lazy_instance(Average),
         kl: KL | None = None,
         kl_weight: float = 1.0,
