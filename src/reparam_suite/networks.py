@@ -6,11 +6,12 @@ from typing import Literal, get_args
 
 from torch import nn
 
-Activation = Literal["relu", "leaky_relu", "tanh", "softplus"]
+Activation = Literal["relu", "leaky_relu", "elu", "tanh", "softplus"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
     "tanh": nn.Tanh,
     "softplus": nn.Softplus,
 }

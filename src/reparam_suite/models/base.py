@@ -8,7 +8,7 @@ from typing import Any, ClassVar, get_args
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Bernoulli, Distribution
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, MetricCollection
 
@@ -62,6 +62,7 @@ class VAE(LightningModule, ABC):
         hidden_sizes: Sequence[int],
         activation: Activation,
         centre_input: bool,
+        initialize_bias: bool,
         learning_rate: float,
         optimizer: OptimizerSettings,
         prior_optimizer: OptimizerSettings | None,
@@ -92,6 +93,7 @@ class VAE(LightningModule, ABC):
         self.hidden_sizes = list(hidden_sizes)
         self.activation = activation
         self.centre_input = centre_input
+        self.initialize_bias = initialize_bias
         self.learning_rate = learning_rate
         self.optimizer = optimizer
         self.prior_optimizer = prior_optimizer
@@ -136,7 +138,11 @@ class VAE(LightningModule, ABC):
 
     def decode(self, z: Tensor) -> Tensor:
         """The decoder's output, `[*, P]`, for z of `[*, D]` or `[*, D, C]`."""
-        decoded: Tensor = self.decoder(z.flatten(-2) if self.event_dims == 2 else z)
+        if self.event_dims == 2:
+            z = z.flatten(-2)
+        elif self.centre_input and self.posterior.family is Bernoulli:
+            z = 2.0 * z - 1.0
+        decoded: Tensor = self.decoder(z)
         return decoded
 
     def mean_of(self, z: Tensor) -> Tensor:
@@ -206,9 +212,17 @@ class VAE(LightningModule, ABC):
         return parts["model"] if len(parts) == 1 else PartedOptimizer(parts)
 
     def on_fit_start(self) -> None:
-        """Takes the data's mean for centring, once: a resumed model has it already."""
-        if self.centre_input and not self.input_mean.any():
-            self.input_mean.copy_(self.trainer.datamodule.train_mean)  # type: ignore[attr-defined]
+        """Takes the data's mean, for centring and for the decoder's bias; a resumed model has both already."""
+        if self.trainer.ckpt_path is not None:
+            return
+        mean: Tensor = self.trainer.datamodule.train_mean  # type: ignore[attr-defined]
+        with torch.no_grad():
+            if self.centre_input:
+                self.input_mean.copy_(mean)
+            if self.initialize_bias:
+                output = self.decoder[-1]
+                assert isinstance(output, nn.Linear)
+                output.bias.copy_(self.likelihood.raw_of(mean))
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         """Adds a batch to the held-out bounds."""

@@ -22,6 +22,10 @@ class Likelihood(nn.Module, ABC):
     def mean(self, raw: Tensor) -> Tensor:
         """E[x|z], of the shape of `raw`."""
 
+    @abstractmethod
+    def raw_of(self, mean: Tensor) -> Tensor:
+        """The decoder's output that gives `mean`."""
+
 
 @final
 class BernoulliLikelihood(Likelihood):
@@ -34,6 +38,10 @@ class BernoulliLikelihood(Likelihood):
     def mean(self, raw: Tensor) -> Tensor:
         """The probability of a 1."""
         return raw.sigmoid()
+
+    def raw_of(self, mean: Tensor) -> Tensor:
+        """The logit; a pixel that is never or always 1 in training may still be the other one, at odds of 1000."""
+        return mean.clamp(1e-3, 1.0 - 1e-3).logit()
 
 
 @final
@@ -53,6 +61,10 @@ class NormalLikelihood(Likelihood):
     def mean(self, raw: Tensor) -> Tensor:
         """The decoder's output."""
         return raw
+
+    def raw_of(self, mean: Tensor) -> Tensor:
+        """The mean itself."""
+        return mean
 
 
 LIKELIHOODS: dict[Observation, type[Likelihood]] = {"binary": BernoulliLikelihood, "real": NormalLikelihood}

@@ -44,6 +44,7 @@ class GaussianVAE(VAE):
         hidden_sizes: widths of the encoder's hidden layers, of the decoder's in reverse; none at all is linear.
         activation: between layers.
         centre_input: whether the encoder sees x minus the mean of the training data.
+        initialize_bias: whether the decoder starts from the mean of the training data.
         learning_rate: of every part that names no other.
         optimizer: of the encoder and the decoder.
         prior_optimizer: of a learned prior; by default that of the model.
@@ -71,6 +72,7 @@ class GaussianVAE(VAE):
         hidden_sizes: Sequence[int] = (200, 200),
         activation: Activation = "relu",
         centre_input: bool = False,
+        initialize_bias: bool = False,
         learning_rate: float = 1e-3,
         optimizer: OptimizerSettings = OptimizerSettings(),
         prior_optimizer: OptimizerSettings | None = None,
@@ -90,6 +92,7 @@ class GaussianVAE(VAE):
             hidden_sizes=hidden_sizes,
             activation=activation,
             centre_input=centre_input,
+            initialize_bias=initialize_bias,
             learning_rate=learning_rate,
             optimizer=optimizer,
             prior_optimizer=prior_optimizer,
@@ -114,7 +117,8 @@ class DiscreteVAE(VAE):
         kl_warmup_steps: steps over which the weight rises from 0.
         hidden_sizes: widths of the encoder's hidden layers, of the decoder's in reverse; none at all is linear.
         activation: between layers.
-        centre_input: whether the encoder sees x minus the mean of the training data.
+        centre_input: whether the encoder sees x minus the mean of the training data, and the decoder -1 and 1 for bits.
+        initialize_bias: whether the decoder starts from the mean of the training data.
         learning_rate: of every part that names no other.
         optimizer: of the encoder and the decoder.
         prior_optimizer: of a learned prior; by default that of the model.
@@ -144,6 +148,7 @@ class DiscreteVAE(VAE):
         hidden_sizes: Sequence[int] = (200, 200),
         activation: Activation = "relu",
         centre_input: bool = False,
+        initialize_bias: bool = False,
         learning_rate: float = 1e-3,
         optimizer: OptimizerSettings = OptimizerSettings(),
         prior_optimizer: OptimizerSettings | None = None,
@@ -163,6 +168,7 @@ class DiscreteVAE(VAE):
             hidden_sizes=hidden_sizes,
             activation=activation,
             centre_input=centre_input,
+            initialize_bias=initialize_bias,
             learning_rate=learning_rate,
             optimizer=optimizer,
             prior_optimizer=prior_optimizer,
