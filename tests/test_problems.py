@@ -8,16 +8,20 @@ from reparam_suite.estimators import Average, LogMeanExp
 from reparam_suite.problems import (
     BernoulliCurved,
     BernoulliModel,
+    BetaModel,
     CategoricalCurved,
     CategoricalModel,
+    DirichletModel,
     FullGaussianModel,
     FullGaussianQuadratic,
     FullGaussianWave,
+    GammaModel,
     GaussianModel,
     GaussianQuadratic,
     GaussianWave,
     Problem,
     ToyGaussian,
+    VonMisesModel,
 )
 
 DISCRETE: list[Problem] = [BernoulliCurved(), CategoricalCurved(), BernoulliModel(), CategoricalModel()]
@@ -29,13 +33,15 @@ TWO_NORMALS: list[Problem] = [
     FullGaussianWave(),
     FullGaussianModel(),
 ]
+IMPLICIT: list[Problem] = [GammaModel(), BetaModel(), DirichletModel(), VonMisesModel()]
 IMPORTANCE_WEIGHTED: list[Problem] = [
     BernoulliModel(bound=LogMeanExp(), num_samples=3),
     CategoricalModel(bound=LogMeanExp(), num_samples=2),
     GaussianModel(bound=LogMeanExp(), num_samples=2),
     FullGaussianModel(bound=LogMeanExp(), num_samples=2),
+    VonMisesModel(bound=LogMeanExp(), num_samples=2),
 ]
-ALL = [*DISCRETE, *TWO_NORMALS, ToyGaussian(), *IMPORTANCE_WEIGHTED]
+ALL = [*DISCRETE, *TWO_NORMALS, ToyGaussian(), *IMPLICIT, *IMPORTANCE_WEIGHTED]
 
 
 def with_few_nodes(problem: Problem) -> Problem:
@@ -44,7 +50,7 @@ def with_few_nodes(problem: Problem) -> Problem:
     return problem
 
 
-QUICK = [*DISCRETE, *TWO_NORMALS, ToyGaussian(), *IMPORTANCE_WEIGHTED[:2]]
+QUICK = [*DISCRETE, *TWO_NORMALS, ToyGaussian(), *IMPLICIT, *IMPORTANCE_WEIGHTED[:2]]
 QUICK += [with_few_nodes(each(bound=LogMeanExp(), num_samples=2)) for each in (GaussianModel, FullGaussianModel)]
 
 
@@ -103,6 +109,15 @@ def test_the_gradient_is_that_of_finite_differences(problem):
             moved[i] += sign * step
             ends.append(problem.exact_value(*moved.split([len(problem.phi), len(problem.theta)])))
         assert (ends[0] - ends[1]).item() / (2 * step) == pytest.approx(exact[i].item(), rel=1e-6, abs=1e-8)
+
+
+def test_the_nodes_on_the_circle_are_enough():
+    for as_it_is, denser in (
+        (VonMisesModel(), VonMisesModel()),
+        (VonMisesModel(bound=LogMeanExp(), num_samples=2), VonMisesModel(bound=LogMeanExp(), num_samples=2)),
+    ):
+        denser.num_nodes = as_it_is.num_nodes + 6
+        assert value(as_it_is).item() == pytest.approx(value(denser).item(), abs=1e-11)
 
 
 @pytest.mark.parametrize("problem", [GaussianModel, FullGaussianModel])

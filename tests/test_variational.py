@@ -17,13 +17,17 @@ from reparam_suite.variational import (
     OneHotCategorical,
     Posterior,
     bernoulli,
+    beta,
     categorical,
+    dirichlet,
     family,
     frozen,
+    gamma,
     multivariate_normal,
     normal,
     parameters,
     rebuilt,
+    von_mises,
     with_parameters,
 )
 
@@ -45,6 +49,10 @@ def every_family(*batch: int) -> list[Distribution]:
         multivariate_normal(draw(*batch, D), lower(*batch)),
         bernoulli(draw(*batch, D)),
         categorical(draw(*batch, D, C)),
+        gamma(draw(*batch, D).exp(), draw(*batch, D, seed=1).exp()),
+        beta(draw(*batch, D).exp(), draw(*batch, D, seed=1).exp()),
+        dirichlet(draw(*batch, D, C).exp()),
+        von_mises(draw(*batch, D), draw(*batch, D, seed=1).exp()),
     ]
 
 
@@ -152,7 +160,7 @@ def test_a_distribution_is_rebuilt_from_its_parameters(q):
     assert not torch.allclose(doubled.log_prob(z), q.log_prob(z))
 
 
-@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize("index", range(8))
 def test_frozen_cuts_the_parameters_off_and_nothing_else(index):
     leaf = torch.zeros((), dtype=torch.float64, requires_grad=True)
     q = with_parameters(every_family(B)[index], lambda each: each + leaf)
@@ -169,7 +177,8 @@ def test_frozen_cuts_the_parameters_off_and_nothing_else(index):
 def test_an_unknown_family_is_refused_by_name():
     with pytest.raises(
         TypeError,
-        match="unknown variational family Poisson; known are Bernoulli, MultivariateNormal, Normal, OneHotCategorical",
+        match="unknown variational family Poisson; known are Bernoulli, Beta, Dirichlet, Gamma, MultivariateNormal, "
+        "Normal, OneHotCategorical, VonMises",
     ):
         parameters(Poisson(torch.ones(2)))
 

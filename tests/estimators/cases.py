@@ -59,26 +59,32 @@ from reparam_suite.estimators.base import class_name
 from reparam_suite.problems import (
     BernoulliCurved,
     BernoulliModel,
+    BetaModel,
     CategoricalCurved,
     CategoricalModel,
+    DirichletModel,
     FullGaussianModel,
     FullGaussianQuadratic,
     FullGaussianWave,
+    GammaModel,
     GaussianModel,
     GaussianQuadratic,
     GaussianWave,
     Problem,
     ToyGaussian,
+    VonMisesModel,
 )
 
 NORMAL: list[Problem] = [ToyGaussian(), GaussianQuadratic(), GaussianWave(), GaussianModel()]
 FULL_NORMAL: list[Problem] = [FullGaussianQuadratic(), FullGaussianWave(), FullGaussianModel()]
+IMPLICIT: list[Problem] = [GammaModel(), BetaModel(), DirichletModel(), VonMisesModel()]
 BERNOULLI: list[Problem] = [BernoulliCurved(), BernoulliModel()]
 CATEGORICAL: list[Problem] = [CategoricalCurved(), CategoricalModel()]
 GAUSSIAN_IW: list[Problem] = [
     GaussianModel(bound=LogMeanExp(), num_samples=2),
     FullGaussianModel(bound=LogMeanExp(), num_samples=2),
 ]
+VON_MISES_IW = VonMisesModel(bound=LogMeanExp(), num_samples=2)
 DISCRETE_IW: list[Problem] = [
     BernoulliModel(bound=LogMeanExp(), num_samples=3),
     CategoricalModel(bound=LogMeanExp(), num_samples=2),
@@ -131,12 +137,12 @@ def with_past(baseline: Baseline, num_samples: int, problem: Problem) -> Callabl
 
 
 ROWS = [
-    Row(lambda: Pathwise(), NORMAL + FULL_NORMAL),
+    Row(lambda: Pathwise(), NORMAL + FULL_NORMAL + IMPLICIT),
     Row(lambda: Pathwise(num_samples=3), [GaussianModel(), FullGaussianModel()]),
-    Row(lambda: Pathwise(num_samples=2), GAUSSIAN_IW),
-    Row(lambda: StickTheLanding(), NORMAL + FULL_NORMAL),
+    Row(lambda: Pathwise(num_samples=2), [*GAUSSIAN_IW, VON_MISES_IW]),
+    Row(lambda: StickTheLanding(), NORMAL + FULL_NORMAL + IMPLICIT),
     Row(lambda: StickTheLanding(num_samples=3), [GaussianModel(), FullGaussianModel()]),
-    Row(lambda: StickTheLanding(num_samples=2), GAUSSIAN_IW),
+    Row(lambda: StickTheLanding(num_samples=2), [*GAUSSIAN_IW, VON_MISES_IW]),
     Row(lambda: AntitheticPathwise(), NORMAL + FULL_NORMAL),
     Row(lambda: AntitheticPathwise(num_samples=4), [GaussianModel(), FullGaussianModel()]),
     Row(lambda: ControlledPathwise(), NORMAL),
@@ -144,7 +150,7 @@ ROWS = [
     Row(lambda: ScoreFunction(num_samples=16), NORMAL + FULL_NORMAL),
     Row(lambda: ScoreFunction(num_samples=16), BERNOULLI + CATEGORICAL),
     Row(lambda: ScoreFunction(num_samples=2), GAUSSIAN_IW),
-    Row(lambda: ScoreFunction(num_samples=4, baseline=LeaveOneOut()), NORMAL + FULL_NORMAL),
+    Row(lambda: ScoreFunction(num_samples=4, baseline=LeaveOneOut()), NORMAL + FULL_NORMAL + IMPLICIT),
     Row(lambda: ScoreFunction(num_samples=4, baseline=LeaveOneOut()), BERNOULLI + CATEGORICAL),
     Row(lambda: ScoreFunction(num_samples=2, baseline=LeaveOneOut()), [*GAUSSIAN_IW, DISCRETE_IW[1]]),
     Row(lambda: ScoreFunction(num_samples=3, baseline=LeaveOneOut()), DISCRETE_IW[:1]),

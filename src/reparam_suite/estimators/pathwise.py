@@ -4,21 +4,23 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, MultivariateNormal, Normal
+from torch.distributions import Beta, Dirichlet, Distribution, Gamma, MultivariateNormal, Normal
 
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator
 from reparam_suite.estimators.bounds import Average, LogMeanExp
-from reparam_suite.variational import frozen
+from reparam_suite.variational import VonMises, frozen
 
 
 @final
 class Pathwise(GradientEstimator):
-    """The reparameterization trick: z = loc + scale eps, or loc + L eps, and ordinary backpropagation.
+    """The reparameterization trick: z = T(eps, phi), loc + scale eps say, and ordinary backpropagation.
 
     grad_phi bound(f(T(eps_k, phi), q))                                              [*B]
 
-    Unbiased; f differentiable in z. K evaluations of f.
-    Kingma & Welling (2014), arXiv 1312.6114, eq. 4; Rezende et al. (2014), arXiv 1401.4082.
+    Unbiased; f differentiable in z, of period 2 pi for VonMises. K evaluations of f. Where T has no closed form its
+    derivative is implicit, -(dF/dphi) / q(z): PyTorch's own, good to 5e-4, for Gamma, Beta and Dirichlet.
+    Kingma & Welling (2014), arXiv 1312.6114, eq. 4; Rezende et al. (2014), arXiv 1401.4082; implicit derivatives:
+    Figurnov et al. (2018), arXiv 1805.08498, eq. 5.
 
     Args:
         num_samples: K, samples a datum.
@@ -27,7 +29,7 @@ class Pathwise(GradientEstimator):
         ValueError: if `num_samples` is below 1.
     """
 
-    families = (Normal, MultivariateNormal)
+    families = (Normal, MultivariateNormal, Gamma, Beta, Dirichlet, VonMises)
     bounds = (Average, LogMeanExp)
     differentiates_f = True
     unbiased = True
@@ -36,7 +38,7 @@ class Pathwise(GradientEstimator):
         super().__init__(num_samples=num_samples)
 
     def draw(self, q: Distribution) -> Tensor:
-        """K samples that carry the gradient of q's parameters, `[K, *B, D]`."""
+        """K samples that carry the gradient of q's parameters, `[K, *B, D]` or `[K, *B, D, C]`."""
         return q.rsample((self.num_samples,))
 
     def estimate(self, target: Expectation) -> Estimate:
@@ -52,7 +54,8 @@ class StickTheLanding(GradientEstimator):
 
     sum_k w_k d f(z_k, frozen q) / d z_k  d z_k / d phi,  w_k the path weight of the bound       [*B]
 
-    Unbiased for phi and theta; f differentiable in z; its noise vanishes where q is the exact posterior.
+    Unbiased for phi and theta; f differentiable in z; its noise vanishes where q is the exact posterior. Samples as
+    those of Pathwise.
     K evaluations of f.
     Roeder, Wu & Duvenaud (2017), arXiv 1703.09194, eq. 7; Tucker et al. (2019), arXiv 1810.04152, eq. 8.
 
@@ -63,7 +66,7 @@ class StickTheLanding(GradientEstimator):
         ValueError: if `num_samples` is below 1.
     """
 
-    families = (Normal, MultivariateNormal)
+    families = (Normal, MultivariateNormal, Gamma, Beta, Dirichlet, VonMises)
     bounds = (Average, LogMeanExp)
     admits_exact = False
     differentiates_f = True
@@ -73,7 +76,7 @@ class StickTheLanding(GradientEstimator):
         super().__init__(num_samples=num_samples)
 
     def draw(self, q: Distribution) -> Tensor:
-        """K samples that carry the gradient of q's parameters, `[K, *B, D]`."""
+        """K samples that carry the gradient of q's parameters, `[K, *B, D]` or `[K, *B, D, C]`."""
         return q.rsample((self.num_samples,))
 
     def estimate(self, target: Expectation) -> Estimate:

@@ -5,13 +5,13 @@ from typing import final
 import torch
 from jsonargparse.typing import lazy_instance
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
+from torch.distributions import Bernoulli, Beta, Dirichlet, Distribution, Gamma, MultivariateNormal, Normal
 
 from reparam_suite.defaults import fresh
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, class_name
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
-from reparam_suite.variational import OneHotCategorical
+from reparam_suite.variational import OneHotCategorical, VonMises
 
 
 class _BaselineEstimator(GradientEstimator):
@@ -62,7 +62,7 @@ class ScoreFunction(_BaselineEstimator):
         ValueError: if `num_samples` is below what the baseline needs.
     """
 
-    families = (Normal, MultivariateNormal, Bernoulli, OneHotCategorical)
+    families = (Normal, MultivariateNormal, Bernoulli, OneHotCategorical, Gamma, Beta, Dirichlet, VonMises)
     bounds = (Average, LogMeanExp)
     differentiates_f = False
 
