@@ -1,8 +1,10 @@
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 
-from reparam_suite.networks import mlp
+from reparam_suite.networks import Activation, mlp
 
 
 def test_nothing_hidden_is_one_linear_layer():
@@ -18,6 +20,7 @@ def test_nothing_hidden_is_one_linear_layer():
     [
         ("relu", lambda x: x.clamp_min(0)),
         ("leaky_relu", lambda x: torch.where(x > 0, x, 0.01 * x)),
+        ("elu", lambda x: torch.where(x > 0, x, x.exp() - 1.0)),
         ("tanh", torch.tanh),
         ("softplus", lambda x: torch.log1p(x.exp())),
     ],
@@ -38,5 +41,6 @@ def test_a_size_that_is_not_positive_is_refused(sizes):
 
 
 def test_an_unknown_activation_is_refused():
-    with pytest.raises(ValueError, match="activation must be one of relu, leaky_relu, tanh, softplus, got 'gelu'"):
+    known = ", ".join(get_args(Activation))
+    with pytest.raises(ValueError, match=f"activation must be one of {known}, got 'gelu'"):
         mlp(6, [5], 4, "gelu")

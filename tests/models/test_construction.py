@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from typing import get_args
 
 import pytest
 import torch
@@ -24,7 +25,10 @@ from reparam_suite.estimators import (
     VarianceNormalized,
 )
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, OptimizerSettings
+from reparam_suite.networks import Activation
 from reparam_suite.variational import DiagonalNormal, FactorizedBernoulli, FactorizedCategorical, FullCovarianceNormal
+
+PATHWISE = " or ".join(each.__name__ for each in Pathwise.families)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,11 @@ from reparam_suite.variational import DiagonalNormal, FactorizedBernoulli, Facto
         (gaussian, {"kl_warmup_steps": -1}, "kl_warmup_steps must be at least 0, got -1"),
         (gaussian, {"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
         (gaussian, {"hidden_sizes": (7, 0)}, "hidden_sizes must be positive, got [7, 0]"),
-        (gaussian, {"activation": "gelu"}, "activation must be one of relu, leaky_relu, tanh, softplus, got 'gelu'"),
+        (
+            gaussian,
+            {"activation": "gelu"},
+            f"activation must be one of {', '.join(get_args(Activation))}, got 'gelu'",
+        ),
         (gaussian, {"observation": "counts"}, "observation must be one of binary, real, got 'counts'"),
         (gaussian, {"prior": "vamp"}, "prior must be one of fixed, learned, got 'vamp'"),
         (gaussian, {"kl": "exact"}, "kl must be one of analytic, sampled, got 'exact'"),
@@ -61,7 +69,7 @@ from reparam_suite.variational import DiagonalNormal, FactorizedBernoulli, Facto
             discrete,
             {"estimator": Pathwise()},
             "estimator Pathwise does not fit posterior FactorizedBernoulli, bound Average, kl analytic: "
-            "Pathwise needs q of Normal or MultivariateNormal, got Bernoulli",
+            f"Pathwise needs q of {PATHWISE}, got Bernoulli",
         ),
         (
             discrete,

@@ -1,0 +1,76 @@
+"""`python -m reparam_suite.fit` inside the test's own process."""
+
+import contextlib
+import io
+import os
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from reparam_suite import fit as command
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and the runs that it finished."""
+
+    code: int
+    out: str
+    err: str
+    root: Path
+
+    @property
+    def run_ids(self) -> list[str]:
+        found = re.search(r"^run +(.+)$", self.out, re.MULTILINE)
+        return found[1].split(", ") if found else []
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(f"sqlite:///{self.root}/mlflow.db")
+
+    @property
+    def run(self) -> Run:
+        (run_id,) = self.run_ids
+        return self.client.get_run(run_id)
+
+    def every_run(self) -> list[Run]:
+        """All runs of the store, the newest first."""
+        experiment = self.client.get_experiment_by_name("reparam_suite")
+        return list(self.client.search_runs([experiment.experiment_id]))
+
+    def curve(self, name: str, run_id: str | None = None) -> list[tuple[int, float]]:
+        """Steps and values of a metric."""
+        points = self.client.get_metric_history(run_id or self.run.info.run_id, name)
+        return sorted((point.step, point.value) for point in points)
+
+    def artifacts(self, run_id: str | None = None) -> Path:
+        return self.root / "artifacts" / (run_id or self.run.info.run_id) / "artifacts"
+
+
+@contextlib.contextmanager
+def as_it_was() -> Iterator[None]:
+    """Environment and generators are those of before at the end: a command seeds all of them."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one that is seeded
+    with mock.patch.dict(os.environ), torch.random.fork_rng():
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+
+def fit(*args: str, root: Path) -> Ended:
+    """Runs the command with what it records under `root`."""
+    out, err = io.StringIO(), io.StringIO()
+    with as_it_was(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = command.main(["--tracking.root", str(root), *args])
+    return Ended(code, out.getvalue(), err.getvalue(), root)

@@ -1,0 +1,428 @@
+"""Bad input: exit code 2, one line that names the option, what was given and what is accepted, and nothing created."""
+
+import inspect
+import socket
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+from tests.running import as_it_was
+
+from reparam_suite import estimators, fit
+from reparam_suite.data import MNIST
+from reparam_suite.models import GaussianVAE
+from reparam_suite.networks import Activation
+
+
+def names(base: type) -> str:
+    """The concrete classes of the estimators' package that are a `base`, as a sentence lists them."""
+    classes = (getattr(estimators, name) for name in estimators.__all__)
+    concrete = [each for each in classes if inspect.isclass(each) and issubclass(each, base)]
+    return ", ".join(sorted(each.__name__ for each in concrete if not inspect.isabstract(each)))
+
+
+OWN = "or the dotted path of a class of your own"
+MODEL_OPTIONS = ", ".join(inspect.signature(GaussianVAE).parameters)
+*MOST, LAST = get_args(Activation)
+PATHWISE = " or ".join(each.__name__ for each in estimators.Pathwise.families)
+DATA = "Arrays, BinarizedMNIST, Digits, FashionMNIST, MNIST, Omniglot"
+
+OPTIONS = [
+    # an option that does not exist
+    ("--modle GaussianVAE", "unknown option --modle, did you mean --model?; --help lists all of them"),
+    (
+        "--trainer.max_stepps 3",
+        "unknown option --trainer.max_stepps, did you mean --trainer.max_steps?; --help lists all of them",
+    ),
+    (
+        "--trainer.max_step 3",
+        "unknown option --trainer.max_step, did you mean --trainer.max_steps?; --help lists all of them",
+    ),
+    ("--record.evry 3", "unknown option --record.evry, did you mean --record.every?; --help lists all of them"),
+    ("stray", "unknown option stray; --help lists all of them"),
+    (
+        "--model.latent_sizes 3",
+        f"--model.latent_sizes: GaussianVAE has no such option, did you mean latent_size?; it takes {MODEL_OPTIONS}",
+    ),
+    (
+        "--model.estimator.num_sample 3",
+        "--model.estimator.num_sample: Pathwise has no such option, did you mean num_samples?; it takes num_samples",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator.baseline MovingAverage --model.estimator.baseline.decy 0.5",
+        "--model.estimator.baseline.decy: MovingAverage has no such option, did you mean decay?; it takes decay",
+    ),
+    (
+        "--model.posterior DiagonalNormal --model.posterior.size 3",
+        "--model.posterior.size: DiagonalNormal has no such option; it takes none",
+    ),
+    (
+        "--model.optimizer.zzz 3",
+        "--model.optimizer.zzz: OptimizerSettings has no such option; it takes name, learning_rate, options",
+    ),
+    (
+        "--model.control_optimizer.nam SGD",
+        "--model.control_optimizer.nam: OptimizerSettings has no such option, did you mean name?; "
+        "it takes name, learning_rate, options",
+    ),
+    (
+        "--data.bach_size 3",
+        "--data.bach_size: Digits has no such option, did you mean batch_size?; "
+        "it takes batch_size, binarization, seed",
+    ),
+    ("--model.num_features 3", "--model.num_features comes from the data and cannot be given"),
+    ("--model.init_args.observation=real", "--model.observation comes from the data and cannot be given"),
+    ("--data.seed 3", "--data.seed comes from --seed and cannot be given"),
+    # a value of another type
+    ("--seed abc", "--seed: expected int, got abc"),
+    ("--seed -1", "--seed: expected 0 to 4294967295, got -1"),
+    ("--seeds 0 x", "--seeds: expected int, got x"),
+    ("--seeds 0 4294967296", "--seeds: expected 0 to 4294967295, got 4294967296"),
+    ("--model.latent_size abc", "--model.latent_size: expected int, got abc"),
+    ("--model.learning_rate fast", "--model.learning_rate: expected float, got fast"),
+    ("--model.centre_input 3", "--model.centre_input: expected bool, got 3"),
+    ("--model.hidden_sizes 3", "--model.hidden_sizes: expected sequence, got 3"),
+    ("--model.hidden_sizes [a]", "--model.hidden_sizes: expected int, got a"),
+    ("--model.activation gelu", f"--model.activation: expected {', '.join(MOST)} or {LAST}, got gelu"),
+    ("--model.kl exact", "--model.kl: expected analytic or sampled, got exact"),
+    ("--data.binarization sometimes", "--data.binarization: expected dynamic or fixed, got sometimes"),
+    ("--model.estimator.num_samples 2.5", "--model.estimator.num_samples: expected int, got 2.5"),
+    (
+        "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature cold",
+        f"--model.estimator.temperature: expected float, ExponentialDecay, LinearDecay {OWN}, got cold",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature LinearDecay "
+        "--model.estimator.temperature.start warm",
+        "--model.estimator.temperature.start: expected float, got warm",
+    ),
+    # a class that does not exist, or is another
+    ("--model NoVAE", f"--model: there is no NoVAE; accepted are DiscreteVAE, GaussianVAE {OWN}"),
+    (
+        "--model GausianVAE",
+        f"--model: there is no GausianVAE, did you mean GaussianVAE?; accepted are DiscreteVAE, GaussianVAE {OWN}",
+    ),
+    ("--model VAE", f"--model: VAE is abstract; accepted are DiscreteVAE, GaussianVAE {OWN}"),
+    ("--data Digit", f"--data: there is no Digit, did you mean Digits?; accepted are {DATA} {OWN}"),
+    ("--data ArrayDataModule", f"--data: ArrayDataModule is abstract; accepted are {DATA} {OWN}"),
+    ("--model.bound Bound", f"--model.bound: there is no Bound; accepted are Average, LogMeanExp {OWN}"),
+    (
+        "--model.posterior FactorizedBernoulli",
+        f"--model.posterior: there is no FactorizedBernoulli; accepted are DiagonalNormal, FullCovarianceNormal {OWN}",
+    ),
+    (
+        "--model.estimator Foo",
+        f"--model.estimator: there is no Foo; accepted are {names(estimators.GradientEstimator)} {OWN}",
+    ),
+    (
+        "--model.estimator GradientEstimator",
+        f"--model.estimator: GradientEstimator is abstract; accepted are {names(estimators.GradientEstimator)} {OWN}",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator.baseline Foo",
+        f"--model.estimator.baseline: there is no Foo; accepted are {names(estimators.Baseline)} {OWN}",
+    ),
+    (
+        "--model.estimator reparam_suite.networks.mlp",
+        "--model.estimator: reparam_suite.networks.mlp is no GradientEstimator; "
+        f"accepted are {names(estimators.GradientEstimator)} {OWN}",
+    ),
+    (
+        "--model.estimator nomodule.Mine",
+        "--model.estimator: nomodule.Mine cannot be imported: No module named 'nomodule'",
+    ),
+    (
+        "--model.estimator json.Mine",
+        "--model.estimator: json.Mine cannot be imported: module 'json' has no attribute 'Mine'",
+    ),
+    # a value out of range
+    ("--model.latent_size 0", "latent_size must be at least 1, got 0"),
+    ("--model.learning_rate -1", "learning_rate must be positive, got -1.0"),
+    ("--record.every 0", "record.every must be at least 1, got 0"),
+    ("--record.gradients_every -5", "record.gradients_every must be at least 1, got -5"),
+    ("--data.batch_size 0", "batch_size is 0; accepted is 1 or more"),
+    (
+        "--model DiscreteVAE --model.posterior FactorizedCategorical --model.posterior.num_classes 1",
+        "num_classes must be at least 2, got 1",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature -1",
+        "temperature of GumbelSoftmax must be positive and finite, got -1.0",
+    ),
+    (
+        "--model.optimizer.options {betaz: 1}",
+        "Adam takes the options amsgrad, betas, capturable, decoupled_weight_decay, differentiable, eps, foreach, "
+        "fused, maximize, weight_decay, got betaz",
+    ),
+    # parts that do not fit together
+    (
+        "--model.estimator Enumeration",
+        "estimator Enumeration does not fit posterior DiagonalNormal, bound Average, kl analytic: "
+        "Enumeration needs q of Bernoulli or OneHotCategorical, got Normal",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator Pathwise",
+        "estimator Pathwise does not fit posterior FactorizedBernoulli, bound Average, kl analytic: "
+        f"Pathwise needs q of {PATHWISE}, got Bernoulli",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator ScoreFunction --model.estimator.num_samples 1 "
+        "--model.estimator.baseline LeaveOneOut",
+        "num_samples of ScoreFunction with baseline LeaveOneOut must be at least 2, got 1",
+    ),
+    (
+        "--model.estimator StickTheLanding --model.kl analytic",
+        "estimator StickTheLanding does not fit posterior DiagonalNormal, bound Average, kl analytic: "
+        "StickTheLanding needs all of log q inside f: a sampled KL, got an analytic one",
+    ),
+    (
+        "--model.bound LogMeanExp --model.kl analytic",
+        "estimator Pathwise does not fit posterior DiagonalNormal, bound LogMeanExp, kl analytic: "
+        "LogMeanExp needs all of log q inside f: a sampled KL, got an analytic one",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator Enumeration",
+        "estimator Enumeration does not fit posterior FactorizedBernoulli, bound Average, kl analytic: "
+        "Enumeration of about 10^60 states (latents of shape 200) is too many: max_states is 16,384",
+    ),
+    (
+        "--model DiscreteVAE --model.latent_size 15 --model.estimator Enumeration",
+        "estimator Enumeration does not fit posterior FactorizedBernoulli, bound Average, kl analytic: "
+        "Enumeration of 32,768 states (latents of shape 15) is too many: max_states is 16,384",
+    ),
+    # the trainer
+    ("--trainer.max_steps many", "--trainer.max_steps: expected int, got many"),
+    ("--trainer.max_epochs 1.5", "--trainer.max_epochs: expected int, got 1.5"),
+    ("--trainer.max_steps 0", "--trainer.max_steps: a run trains and tests, expected more than 0, got 0"),
+    ("--trainer.max_epochs 0", "--trainer.max_epochs: a run trains and tests, expected more than 0, got 0"),
+    (
+        "--trainer.limit_train_batches 0",
+        "--trainer.limit_train_batches: a run trains and tests, expected more than 0, got 0",
+    ),
+    (
+        "--trainer.limit_test_batches 0.0",
+        "--trainer.limit_test_batches: a run trains and tests, expected more than 0, got 0",
+    ),
+    ("--trainer.barebones true", "--trainer.barebones: a run is recorded, expected false, got true"),
+    (
+        "--trainer.precision 64-true",
+        "--trainer.precision: weights are float32, expected 32-true, 16-mixed or bf16-mixed, got 64-true",
+    ),
+    (
+        "--trainer.precision 17",
+        "--trainer.precision: expected 64, 32, 16, transformer-engine, transformer-engine-float16, 16-true, 16-mixed, "
+        "bf16-true, bf16-mixed, 32-true, 64-true or bf16, got 17",
+    ),
+    (
+        "--trainer.max_steps -2",
+        "--trainer: `max_steps` must be a non-negative integer or -1 (infinite steps). You passed in -2.",
+    ),
+    (
+        "--trainer.max_time soon",
+        "--trainer: `Timer(duration='soon')` is not a valid duration. Expected a string in the format DD:HH:MM:SS.",
+    ),
+    ("--trainer.devices 0", "--trainer: `Trainer(devices='0')` value is not a valid input using cpu accelerator."),
+    (
+        "--trainer.val_check_interval 99",
+        "--trainer.val_check_interval: an epoch has 13 batches, expected at most that many, got 99",
+    ),
+    (
+        "--trainer.callbacks foo",
+        "--trainer.callbacks: there is no foo; accepted are the dotted path of a class of your own",
+    ),
+    # the data
+    ("--data Arrays", "--data: Arrays needs path"),
+    ("--data Arrays --data.path missing.npz", "missing.npz does not exist; accepted is an .npz file"),
+    # the store
+    (
+        "--tracking.uri file:///somewhere",
+        "--tracking.uri file:///somewhere is MLflow's file store, which MLflow 3.17 gave up; "
+        "accepted are sqlite:///FILE, http(s)://SERVER, postgresql://... and mysql://...",
+    ),
+]
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """The one line that a command is refused with, in an empty directory that stays as it is."""
+    monkeypatch.chdir(tmp_path)
+
+    def refused(*args: str) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        with as_it_was():
+            code = fit.main(list(args))
+        out, err = capsys.readouterr()
+        assert code == 2
+        assert out == ""
+        assert sorted(tmp_path.rglob("*")) == before, "nothing is created"
+        prefix = "reparam_suite.fit: "
+        assert err.startswith(prefix)
+        assert err.endswith("\n")
+        assert err.count("\n") == 1, "one line, and so no traceback"
+        return err.removeprefix(prefix).removesuffix("\n")
+
+    return refused
+
+
+@pytest.mark.parametrize(("args", "message"), OPTIONS, ids=[args for args, _ in OPTIONS])
+def test_a_bad_option_is_named_in_one_line(refused, args, message):
+    options, brace, value = args.partition("{")
+    assert refused(*options.split(), *([brace + value] if brace else [])) == message
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--model", "argument --model: expected one argument"),
+        ("--config", "argument -c/--config: expected one argument"),
+        ("--seeds", "argument --seeds: expected at least one argument"),
+    ],
+)
+def test_an_option_without_its_value_is_named(refused, option, message):
+    assert refused(option) == message
+
+
+# -------------------------------------------------------------------------------------------------- configuration files
+
+FILES = {
+    "an unknown option": (
+        "modle: {class_path: DiscreteVAE}",
+        "unknown option --modle.class_path, did you mean --model?; --help lists all of them",
+    ),
+    "an unknown option of a group": (
+        "trainer: {max_stepps: 4}",
+        "unknown option --trainer.max_stepps, did you mean --trainer.max_steps?; --help lists all of them",
+    ),
+    "an unknown option of a class": (
+        "model: {class_path: DiscreteVAE, init_args: {latent_sizes: 3}}",
+        f"--model.latent_sizes: DiscreteVAE has no such option, did you mean latent_size?; it takes {MODEL_OPTIONS}",
+    ),
+    "an unknown option of a dataclass": (
+        "model: {class_path: DiscreteVAE, init_args: {optimizer: {nam: SGD}}}",
+        "--model.optimizer.nam: OptimizerSettings has no such option, did you mean name?; "
+        "it takes name, learning_rate, options",
+    ),
+    "an unknown class": (
+        "model: {class_path: DiscreteVAE, init_args: {estimator: {class_path: MuProp, init_args: {baseline: Foo}}}}",
+        f"--model.estimator.baseline: there is no Foo; accepted are {names(estimators.Baseline)} {OWN}",
+    ),
+    "another type": (
+        "data: {class_path: Digits, init_args: {batch_size: x}}",
+        "--data.batch_size: expected int, got x",
+    ),
+    "no mapping": ("- 1", "--config: expected options with their values, got - 1"),
+    "no YAML": (
+        "a: b: c",
+        '--config: it is no YAML: mapping values are not allowed in this context in "<unicode string>", '
+        "line 1, column 5",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_bad_configuration_file_is_told_as_the_command_line_is(refused, tmp_path, what):
+    content, message = FILES[what]
+    (tmp_path / "run.yaml").write_text(content)
+    assert refused("--config", "run.yaml") == message
+
+
+def test_a_file_that_is_no_text_is_refused(refused, tmp_path):
+    (tmp_path / "run.yaml").write_bytes(b"\x00\xff\xfe")
+    assert refused("--config=run.yaml") == (
+        "--config: it is no YAML: 'utf-8' codec can't decode byte 0xff in position 1: invalid start byte"
+    )
+
+
+def test_a_missing_configuration_file_is_refused(refused, tmp_path):
+    assert refused("--config", "none.yaml") == f"--config: File does not exist: '{tmp_path}/none.yaml'"
+    assert refused("-c", str(tmp_path)) == f"--config: Path is not a file: '{tmp_path}'"
+
+
+# ----------------------------------------------------------------------------------------------------------------- data
+
+
+def test_a_corrupt_data_file_is_named(refused, tmp_path):
+    (tmp_path / "mine.npz").write_bytes(b"PK no archive")
+    message = refused("--data", "Arrays", "--data.path", "mine.npz")
+    assert message == "mine.npz cannot be read as an .npz file: File is not a zip file"
+
+
+def test_an_array_of_a_wrong_kind_is_named(refused, tmp_path):
+    np.savez(tmp_path / "mine.npz", x_train=np.array(["a", "b"]))
+    assert refused("--data", "Arrays", "--data.path", "mine.npz") == (
+        "mine.npz: x_train is of type <U1; accepted are bool, uint8 and floating point"
+    )
+
+
+def test_a_corrupt_archive_is_named_with_the_way_out(refused, tmp_path):
+    (tmp_path / "mnist.npz").write_bytes(b"cut off")
+    assert refused("--data", "MNIST", "--data.root", str(tmp_path)) == (
+        f"{tmp_path}/mnist.npz cannot be read as an .npz file: File is not a zip file. "
+        f"Delete {tmp_path}/mnist.npz to download it afresh"
+    )
+
+
+def test_a_missing_archive_that_cannot_be_downloaded_is_named(refused, tmp_path, monkeypatch, free_port):
+    nowhere = f"http://127.0.0.1:{free_port}/"
+    remotes = tuple(replace(each, bases=(nowhere,)) for each in MNIST.archive.remotes)
+    monkeypatch.setattr(MNIST, "archive", replace(MNIST.archive, remotes=remotes))
+    monkeypatch.setattr("builtins.print", lambda *_, **__: None)  # that it downloads
+    (tmp_path / "data").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        told = []
+        patch.setattr(fit, "_complain", lambda message, code: told.append((message, code)))
+        with as_it_was():
+            fit.main(["--data", "MNIST", "--data.root", "data"])
+    ((message, code),) = told
+    assert code == 2
+    assert message.startswith("data/mnist.npz is missing, and train-images-idx3-ubyte.gz could not be downloaded. ")
+    assert message.endswith("Try again later, or put mnist.npz there")
+    assert "\n" not in message
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+# ---------------------------------------------------------------------------------------------------------------- store
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_a_root_that_cannot_be_written_is_refused(refused, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert refused("--tracking.root", "file/mlruns") == (
+        "--tracking.root: the directory file/mlruns cannot be written: Not a directory"
+    )
+
+
+def test_a_server_that_does_not_answer_is_refused(refused, free_port):
+    uri = f"http://127.0.0.1:{free_port}"
+    message = refused("--tracking.uri", uri)
+    assert message.startswith(f"--tracking.uri {uri} does not answer as an MLflow server: ")
+    assert "Connection refused" in message
+
+
+def test_a_file_that_is_no_database_is_refused(refused, tmp_path):
+    (tmp_path / "notes.db").write_text("not a database, but longer than a hundred bytes " * 9)
+    message = refused("--tracking.uri", "sqlite:///notes.db")
+    assert message == (
+        "--tracking.uri sqlite:///notes.db is no sqlite database that can be written: file is not a database"
+    )
+
+
+def test_a_gpu_that_is_not_there_is_refused(refused, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert refused("--trainer.accelerator", "gpu") == (
+        "--trainer.accelerator: there is no GPU here, expected auto or cpu, got gpu"
+    )
+    assert refused("--trainer.accelerator", "warp").startswith(
+        "--trainer: You selected an invalid accelerator name: `accelerator='warp'`. Available names are: auto, "
+    )
+
+
+def test_a_bad_seed_among_several_stops_all_of_them(refused):
+    assert refused("--seeds", "0", "1", "-3") == "--seeds: expected 0 to 4294967295, got -3"
