@@ -16,10 +16,12 @@ from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from reparam_suite.data import ArrayDataModule
+from reparam_suite.help import help_text
 from reparam_suite.models import VAE
 from reparam_suite.tracking import TrackingSettings
 from reparam_suite.usage import UsageError, explain
 
+_USAGE = "python -m reparam_suite.fit [options]"
 _DESCRIPTION = "Trains a VAE with a chosen gradient estimator and records the run in MLflow."
 
 
@@ -75,7 +77,7 @@ class Command(LightningCLI):
                 "enable_model_summary": False,
                 "num_sanity_val_steps": 0,
             },
-            parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "description": _DESCRIPTION},
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "description": _DESCRIPTION, "usage": _USAGE},
             args=args,
             run=False,
             auto_configure_optimizers=False,
@@ -100,6 +102,9 @@ class Command(LightningCLI):
 
         Those two are no defaults of the parser: it would carry their arguments over to any other class that is named.
         """
+        if {"-h", "--help"} & set(args):
+            print(help_text(parser))
+            raise SystemExit(0)
         defaults = {"model": "GaussianVAE", "data": "Digits"}
         missing = [f"--{key}={cls}" for key, cls in defaults.items() if key not in _named_classes(args)]
         with self._explained():

@@ -140,7 +140,8 @@ class _Complaint:
 
     def accepted(self) -> list[str]:
         """The classes of ours that it may be of."""
-        return sorted({name for each in self.wanted() if each.__module__ != "builtins" for name in _concrete(each)})
+        wanted = [each for each in self.wanted() if each.__module__ != "builtins"]
+        return sorted({cls.__name__ for each in wanted for cls in concrete_subclasses(each)})
 
     def listed(self) -> str:
         return _either([*self.accepted(), "the dotted path of a class of your own"])
@@ -191,11 +192,9 @@ def _annotated(cls: Any, argument: str) -> list[type]:
     return [each for each in candidates if isinstance(each, type) and each is not type(None)]
 
 
-def _concrete(base: type[Any]) -> set[str]:
-    # Of the suite's own: a class from elsewhere is named by its dotted path.
+def concrete_subclasses(base: type[Any]) -> set[type[Any]]:
+    """The classes of the suite's own that can stand for `base`; one from elsewhere is named by its dotted path."""
     hidden = base.__name__[0] == "_" or getattr(base, "_is_protocol", False) or hasattr(base, "lazy_get_init_args")
     ours = base.__module__.partition(".")[0] == "reparam_suite"
-    found = {base.__name__} if ours and not hidden and not inspect.isabstract(base) else set()
-    for each in base.__subclasses__():
-        found |= _concrete(each)
-    return found
+    found = {base} if ours and not hidden and not inspect.isabstract(base) else set()
+    return found.union(*map(concrete_subclasses, base.__subclasses__()))
