@@ -211,6 +211,15 @@ def test_ovis_is_stable_where_one_weight_is_all():
     torch.testing.assert_close(ovis(f), torch.tensor([[300.0], [0.0], [0.0]]))
 
 
+def test_two_baselines_share_no_state():
+    for make in (MovingAverage, OptimalConstant, VarianceNormalized):
+        first, second = make(), make()
+        ours, theirs = ({id(each) for each in one.modules()} for one in (first, second))
+        stateful = {id(each) for one in (first, second) for each in one.modules() if list(each.buffers())}
+        assert stateful
+        assert not (ours & theirs & stateful)
+
+
 def test_past_is_not_moved_by_measuring():
     baseline = MovingAverage().eval()
     f = torch.full((2, 3), 7.0)

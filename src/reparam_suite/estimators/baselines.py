@@ -226,7 +226,7 @@ class VarianceNormalized(Baseline):
 
     unbiased = False
 
-    def __init__(self, *, baseline: Baseline = lazy_instance(MovingAverage), decay: float = 0.99) -> None:
+    def __init__(self, *, baseline: Baseline = lazy_instance(NoBaseline), decay: float = 0.99) -> None:
         super().__init__()
         self.baseline = baseline
         self.bounds = baseline.bounds
