@@ -12,6 +12,7 @@ from jsonargparse.typing import lazy_instance
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from reparam_suite.defaults import fresh
 from reparam_suite.estimators.base import Expectation, class_name, only_through
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
 from reparam_suite.estimators.shapes import Samples, Scalar, Values
@@ -226,8 +227,9 @@ class VarianceNormalized(Baseline):
 
     unbiased = False
 
-    def __init__(self, *, baseline: Baseline = lazy_instance(NoBaseline), decay: float = 0.99) -> None:
+    def __init__(self, *, baseline: Baseline = lazy_instance(MovingAverage), decay: float = 0.99) -> None:
         super().__init__()
+        baseline = fresh(baseline)
         self.baseline = baseline
         self.bounds = baseline.bounds
         self.fewest_samples = baseline.fewest_samples
