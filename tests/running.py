@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import mlflow
 import numpy as np
 import torch
 from mlflow import MlflowClient
@@ -66,6 +67,18 @@ def as_it_was() -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def mlflow_at(root: Path) -> Iterator[None]:
+    """Inside, MLflow's own functions look into the store under `root`, and load no pickle."""
+    with as_it_was():
+        os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+        mlflow.set_tracking_uri(f"sqlite:///{root}/mlflow.db")
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(None)
 
 
 def fit(*args: str, root: Path) -> Ended:

@@ -79,7 +79,7 @@ def _raising_terminated() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-_COLUMNS = {
+_LINES = {
     "test ELBO": ("test/elbo", ".2f"),
     "KL": ("test/kl", ".2f"),
     "validation ELBO": ("val/elbo", ".2f"),
@@ -90,26 +90,16 @@ _COLUMNS = {
 
 
 def _table(runs: list[Run]) -> Table:
-    """What was reached, in nats: a line a quantity for one run, a line a run for several."""
+    """What was reached, in nats: a line a quantity, a column a run."""
     (bound,) = (name for name in runs[0].journal.curves if name.startswith("test/bound_"))
-    columns = {**_COLUMNS, f"test bound, K = {bound.rsplit('_', 1)[-1]}": (bound, ".2f")}
-    cells = [
-        [f"{run.num_steps:,}", *[_cell(run.journal.latest(name), form) for name, form in columns.values()]]
-        for run in runs
-    ]
-    labels = ["steps", *columns]
+    lines = {**_LINES, f"test bound, K = {bound.rsplit('_', 1)[-1]}": (bound, ".2f")}
     table = Table(title="What was reached, in nats", title_justify="left", title_style="bold")
-    if len(runs) == 1:
-        table.add_column("", no_wrap=True)
-        table.add_column(runs[0].name, justify="right")
-        for label, value in zip(labels, cells[0], strict=True):
-            table.add_row(label, value)
-        return table
-    table.add_column("run", overflow="fold")
-    for label in labels:
-        table.add_column(label, justify="right")
-    for run, row in zip(runs, cells, strict=True):
-        table.add_row(run.name, *row)
+    table.add_column("", no_wrap=True)
+    for run in runs:
+        table.add_column(run.name if len(runs) == 1 else f"seed {run.seed}", justify="right")
+    table.add_row("steps", *[f"{run.num_steps:,}" for run in runs])
+    for label, (name, form) in lines.items():
+        table.add_row(label, *[_cell(run.journal.latest(name), form) for run in runs])
     return table
 
 

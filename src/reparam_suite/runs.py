@@ -25,6 +25,7 @@ class Run:
 
     Args:
         name: of the run.
+        seed: of the weights, the noise and the order of the data.
         run_id: MLflow's.
         journal: all of its metrics.
         store: where it is recorded.
@@ -34,6 +35,7 @@ class Run:
     """
 
     name: str
+    seed: int
     run_id: str
     journal: Journal
     store: Store
@@ -83,7 +85,8 @@ def train(command: Command, console: Console) -> Run:
         logger.close("FAILED")
         raise
     logger.close("FINISHED")
-    return Run(name, logger.run_id, journal, store, num_steps, model.objective_name, logger.artifact_uri)
+    seed = command.config.seed
+    return Run(name, seed, logger.run_id, journal, store, num_steps, model.objective_name, logger.artifact_uri)
 
 
 def estimator_name(estimator: GradientEstimator) -> str:

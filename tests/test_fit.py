@@ -1,0 +1,534 @@
+"""Whole runs, from the command line to what MLflow holds of them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from tests.running import Ended, fit, mlflow_at
+
+from reparam_suite import fit as command
+from reparam_suite.estimators import Pathwise
+from reparam_suite.models import DiscreteVAE, GaussianVAE
+from reparam_suite.training import GradientRecord
+
+SHORT = [
+    "--trainer.max_steps",
+    "15",
+    "--record.every",
+    "4",
+    "--record.gradients_every",
+    "6",
+    "--model.hidden_sizes",
+    "[16]",
+]
+
+GROUPS = ("encoder", "decoder")
+EVERY_RUN_HAS = {
+    *(f"val/{name}" for name in ("elbo", "bound_10", "reconstruction", "kl")),
+    *(f"test/{name}" for name in ("elbo", "bound_100", "reconstruction", "kl")),
+    *(f"grad/{group}/{what}" for group in GROUPS for what in ("variance", "variance_standard_error", "snr")),
+    "time/ms_per_step",
+    "time/samples_per_second",
+    "memory/peak_mib",
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """One store for the runs of this module: making one takes two seconds."""
+    return tmp_path_factory.mktemp("runs") / "mlruns"
+
+
+def finished(ended: Ended) -> Ended:
+    assert ended.code == 0, ended.err
+    assert ended.err == ""
+    return ended
+
+
+@pytest.fixture(scope="module")
+def gaussian(root) -> Ended:
+    return finished(fit(*SHORT, "--seed", "3", root=root))
+
+
+@pytest.fixture(scope="module")
+def discrete(root) -> Ended:
+    return finished(
+        fit("--model", "DiscreteVAE", "--model.latent_size", "8", "--model.prior", "learned", *SHORT, root=root)
+    )
+
+
+@pytest.fixture(scope="module")
+def relaxed(root) -> Ended:
+    model = ["--model", "DiscreteVAE", "--model.latent_size", "4", "--model.posterior", "FactorizedCategorical"]
+    return finished(fit(*model, "--model.estimator", "GumbelSoftmax", *SHORT, root=root))
+
+
+@pytest.fixture(scope="module")
+def importance_weighted(root) -> Ended:
+    model = [
+        "--model.bound",
+        "LogMeanExp",
+        "--model.posterior",
+        "FullCovarianceNormal",
+        "--model.estimator",
+        "StickTheLanding",
+    ]
+    return finished(fit(*model, "--model.estimator.num_samples", "3", *SHORT, root=root))
+
+
+@pytest.fixture(scope="module")
+def one_step(root, real_file) -> Ended:
+    data = ["--data", "Arrays", "--data.path", str(real_file)]
+    return finished(fit(*data, "--trainer.max_steps", "1", "--model.latent_size", "2", root=root))
+
+
+# -------------------------------------------------------------------------------------------------------------- metrics
+
+RUNS = {
+    "gaussian": {"train/elbo", "train/reconstruction", "train/kl"},
+    "discrete": {"train/elbo", "train/reconstruction", "train/kl"},
+    "relaxed": {"train/relaxed_elbo", "train/relaxed_reconstruction", "train/kl"},
+    "importance_weighted": {"train/bound_3"},
+    "one_step": {"train/elbo", "train/reconstruction", "train/kl"},
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_has_all_of_its_metrics_at_the_first_and_the_last_step(name, request):
+    ended = request.getfixturevalue(name)
+    last = 1 if name == "one_step" else 15
+    recorded = set(ended.run.data.metrics)
+    assert recorded >= EVERY_RUN_HAS
+    assert {each for each in recorded if each.startswith("train/")} == RUNS[name]
+    for metric in recorded:
+        steps = {step for step, _ in ended.curve(metric)}
+        first = 0 if metric.startswith("val/") else last if metric.startswith("test/") else 1
+        assert {first, last} <= steps, metric
+        assert all(np.isfinite(value) for _, value in ended.curve(metric)), metric
+
+
+def test_metrics_are_recorded_at_the_intervals_asked_for(gaussian):
+    assert [step for step, _ in gaussian.curve("train/elbo")] == [1, 4, 8, 12, 15]
+    assert [step for step, _ in gaussian.curve("grad/encoder/variance")] == [1, 6, 12, 15]
+    assert [step for step, _ in gaussian.curve("val/elbo")] == [0, 13, 15]
+    assert [step for step, _ in gaussian.curve("test/elbo")] == [15]
+
+
+def test_the_parts_add_up_and_the_bounds_are_ordered(gaussian):
+    values = gaussian.run.data.metrics
+    for stage in ("train", "val", "test"):
+        parts = values[f"{stage}/reconstruction"] - values[f"{stage}/kl"]
+        assert values[f"{stage}/elbo"] == pytest.approx(parts, rel=1e-5)
+    assert values["val/bound_10"] > values["val/elbo"]
+    assert values["test/bound_100"] > values["test/elbo"]
+    assert gaussian.curve("val/elbo")[-1][1] > gaussian.curve("val/elbo")[0][1], "it has learned something"
+
+
+def test_a_learned_prior_has_a_gradient_of_its_own(discrete, gaussian):
+    assert "grad/prior/variance" in discrete.run.data.metrics
+    assert "grad/prior/variance" not in gaussian.run.data.metrics
+
+
+# ----------------------------------------------------------------------------------------------- parameters, tags, data
+
+
+def test_a_run_has_ended_well_under_its_name(gaussian, discrete, importance_weighted):
+    for ended, name in [
+        (gaussian, "GaussianVAE-Pathwise-Digits-3"),
+        (discrete, "DiscreteVAE-ScoreFunction-LeaveOneOut-Digits-0"),
+        (importance_weighted, "GaussianVAE-StickTheLanding-Digits-0"),
+    ]:
+        assert (ended.run.info.status, ended.run.info.run_name) == ("FINISHED", name)
+
+
+def test_the_whole_resolved_configuration_is_among_the_parameters(discrete):
+    parameters = discrete.run.data.params
+    config = yaml.safe_load((discrete.artifacts() / "config.yaml").read_text())
+    assert parameters == {key: str(value) for key, value in flat(config).items()}
+    assert parameters["model.class_path"] == "reparam_suite.models.DiscreteVAE"
+    assert (
+        parameters["model.init_args.estimator.init_args.baseline.class_path"] == "reparam_suite.estimators.LeaveOneOut"
+    )
+    assert parameters["model.init_args.kl_weight"] == "1.0"
+    assert parameters["trainer.max_steps"] == "15"
+    assert parameters["seed"] == "0"
+
+
+def flat(values: dict, prefix: str = "") -> dict:
+    found = {}
+    for key, value in values.items():
+        nested = isinstance(value, dict) and value
+        found |= flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return found
+
+
+def test_tags_tell_what_was_trained_and_with_what(discrete, relaxed):
+    tags = discrete.run.data.tags
+    expected = {
+        "model": "DiscreteVAE",
+        "posterior": "FactorizedBernoulli",
+        "estimator": "ScoreFunction-LeaveOneOut",
+        "estimator.unbiased": "true",
+        "bound": "Average",
+        "kl": "analytic",
+        "dataset": "Digits",
+        "seed": "0",
+        "device": "cpu",
+        "version.torch": torch.__version__,
+        "version.mlflow": mlflow.__version__,
+    }
+    assert {key: tags.get(key) for key in expected} == expected
+    assert int(tags["num_threads"]) == torch.get_num_threads()
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    if head.returncode == 0:
+        assert re.fullmatch("[0-9a-f]{40}", tags["git.commit"])
+    assert relaxed.run.data.tags["estimator.unbiased"] == "false"
+
+
+def test_the_dataset_is_recorded_with_its_digest(gaussian, one_step):
+    (digits,) = gaussian.run.inputs.dataset_inputs
+    assert digits.dataset.name == "Digits"
+    assert re.fullmatch("[0-9a-f]{16}", digits.dataset.digest)
+    assert [tag.value for tag in digits.tags] == ["training"]
+    (arrays,) = one_step.run.inputs.dataset_inputs
+    assert arrays.dataset.name == "Arrays-line"
+    assert arrays.dataset.digest != digits.dataset.digest
+
+
+# ------------------------------------------------------------------------------------------------------------ artifacts
+
+FIGURES = {
+    "gaussian": {"reconstructions", "prior_samples", "latent_traversal", "training_curves", "gradient_variance"},
+    "discrete": {"reconstructions", "prior_samples", "code_use", "training_curves", "gradient_variance"},
+    "relaxed": {"reconstructions", "prior_samples", "code_use", "training_curves", "gradient_variance"},
+    "one_step": {"reconstructions", "training_curves", "gradient_variance"},
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_pictures_with_something_on_them(name, request):
+    ended = request.getfixturevalue(name)
+    files = {path.stem: path for path in (ended.artifacts() / "figures").glob("*")}
+    assert set(files) == FIGURES[name]
+    for path in files.values():
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+            pixels = np.asarray(image.convert("L"))
+        assert min(pixels.shape) >= 100
+        assert len(np.unique(pixels)) > 10, path.name
+
+
+@pytest.mark.parametrize("name", ["gaussian", "discrete", "relaxed", "importance_weighted", "one_step"])
+def test_the_exported_model_is_the_checkpointed_one(name, request):
+    ended = request.getfixturevalue(name)
+    cls = DiscreteVAE if name in ("discrete", "relaxed") else GaussianVAE
+    best = ended.artifacts() / "checkpoints" / "best.ckpt"
+    trained = cls.load_from_checkpoint(best, weights_only=True).eval()
+    with mlflow_at(ended.root):
+        loaded = mlflow.pytorch.load_model(f"runs:/{ended.run.info.run_id}/model")
+    x = torch.rand(7, trained.num_features, generator=torch.Generator().manual_seed(0)).round()
+    with torch.no_grad():
+        expected, found = trained(x), loaded(x)
+    assert list(found) == list(expected)
+    for key, value in expected.items():
+        assert torch.allclose(found[key], value, atol=1e-5), key
+    with torch.no_grad():
+        assert all(torch.equal(loaded(x)[key], value) for key, value in found.items()), "it has no noise"
+
+
+def test_the_exported_model_has_a_signature_and_an_example(gaussian):
+    with mlflow_at(gaussian.root):
+        described = mlflow.models.get_model_info(f"runs:/{gaussian.run.info.run_id}/model")
+    assert [tuple(each.shape) for each in described.signature.inputs] == [(-1, 64)]
+    assert described.signature.outputs.input_names() == ["loc", "scale", "probabilities"]
+    assert described.saved_input_example_info is not None
+
+
+def test_both_checkpoints_are_there_and_complete(gaussian):
+    folder = gaussian.artifacts() / "checkpoints"
+    assert {path.name for path in folder.iterdir()} == {"best.ckpt", "last.ckpt"}
+    saved = {path.stem: torch.load(path, weights_only=True) for path in folder.iterdir()}
+    assert saved["last"]["global_step"] == 15
+    curve = dict(gaussian.curve("val/elbo"))
+    best = saved["best"]["global_step"]
+    assert curve[best] == max(value for step, value in curve.items() if step > 0)
+    assert "optimizer_states" in saved["last"]
+
+
+def test_nothing_else_is_left_behind(gaussian):
+    """The spool is empty, and the run's directory holds its checkpoints for resuming."""
+    assert list((gaussian.root / "spool").iterdir()) == []
+    run_id = gaussian.run.info.run_id
+    assert {path.name for path in (gaussian.root / "checkpoints" / run_id).iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+# --------------------------------------------------------------------------------------------------------- what is told
+
+
+def test_the_end_tells_what_was_reached_and_where(gaussian):
+    lines = gaussian.out
+    for label in ("What was reached, in nats", "test ELBO", "validation ELBO", "KL", "gradient variance, encoder"):
+        assert label in lines
+    assert f"{gaussian.run.data.metrics['test/elbo']:.2f}" in lines
+    assert f"run        {gaussian.run.info.run_id}" in lines
+    assert f"artifacts  {gaussian.run.info.artifact_uri}" in lines
+    told = re.search(r"^to look +(.*)$", lines, re.MULTILINE)[1]
+    assert f"mlflow ui --backend-store-uri sqlite:///{gaussian.root}/mlflow.db" in told
+
+
+# ----------------------------------------------------------------------------------------------------------- repetition
+
+
+def test_its_configuration_file_makes_the_same_run_again_to_the_last_bit(gaussian):
+    again = finished(fit("--config", str(gaussian.artifacts() / "config.yaml"), root=gaussian.root))
+    assert again.run.info.run_id != gaussian.run.info.run_id
+    assert again.run.info.run_name == gaussian.run.info.run_name
+    assert again.run.data.params == gaussian.run.data.params
+    for metric in ("train/elbo", "val/elbo", "val/bound_10", "test/elbo", "test/bound_100", "grad/encoder/variance"):
+        assert again.curve(metric) == gaussian.curve(metric), metric
+
+
+def test_what_is_measured_beside_does_not_change_the_run(gaussian):
+    """Gradients at every step, records at every step: the same weights, the same bounds."""
+    often = ["--record.every", "1", "--record.gradients_every", "1"]
+    again = finished(fit(*SHORT, "--seed", "3", *often, root=gaussian.root))
+    assert len(again.curve("grad/encoder/variance")) == 15
+    for metric in ("val/elbo", "test/elbo", "test/bound_100"):
+        assert again.curve(metric) == gaussian.curve(metric), metric
+
+
+def test_several_seeds_are_several_runs_and_each_is_that_of_its_seed(gaussian):
+    ended = finished(fit(*SHORT, "--seeds", "5", "3", root=gaussian.root))
+    assert len(ended.run_ids) == 2
+    runs = [ended.client.get_run(run_id) for run_id in ended.run_ids]
+    assert [run.info.run_name for run in runs] == ["GaussianVAE-Pathwise-Digits-5", "GaussianVAE-Pathwise-Digits-3"]
+    assert [run.info.status for run in runs] == ["FINISHED"] * 2
+    assert [run.data.params["seed"] for run in runs] == ["5", "3"]
+    five, three = (ended.curve("test/elbo", run_id) for run_id in ended.run_ids)
+    assert three == gaussian.curve("test/elbo"), "as if it had been run alone"
+    assert five != three
+    (line,) = re.findall(r"test ELBO +│ +(\S+) │ +(\S+) │", ended.out)
+    assert line == (f"{five[0][1]:.2f}", f"{three[0][1]:.2f}")
+    assert re.search(r"seed 5 ┃ +seed 3 ┃", ended.out)
+
+
+def test_a_users_own_estimator_is_trained_by_its_dotted_path(gaussian, root, tmp_path, monkeypatch):
+    """It is Pathwise under another name: the run is that of the suite's own, bit for bit."""
+    (tmp_path / "my_estimators.py").write_text(
+        "from reparam_suite.estimators import *\n"
+        "from reparam_suite.estimators.base import Estimate, GradientEstimator\n"
+        "from torch.distributions import Normal\n"
+        "class Mine(GradientEstimator):\n"
+        "    families, bounds, differentiates_f, unbiased = (Normal,), (Average,), True, True\n"
+        "    def __init__(self, *, num_samples: int = 1, note: str = '') -> None:\n"
+        "        super().__init__(num_samples=num_samples)\n"
+        "        self.note = note\n"
+        "    def estimate(self, target):\n"
+        "        objective = target.bound.value(target.f(target.q.rsample((self.num_samples,)), target.q))\n"
+        "        return Estimate(objective=objective, control_loss=objective.new_zeros(()))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    ended = finished(
+        fit(
+            "--model.estimator",
+            "my_estimators.Mine",
+            "--model.estimator.note",
+            "hello",
+            *SHORT,
+            "--seed",
+            "3",
+            root=root,
+        )
+    )
+    assert ended.run.info.run_name == "GaussianVAE-Mine-Digits-3"
+    assert ended.run.data.params["model.init_args.estimator.init_args.note"] == "hello"
+    loaded = GaussianVAE.load_from_checkpoint(ended.artifacts() / "checkpoints" / "last.ckpt", weights_only=True)
+    assert (type(loaded.estimator).__name__, loaded.estimator.note) == ("Mine", "hello")
+    assert ended.curve("test/elbo") == gaussian.curve("test/elbo")
+
+
+# -------------------------------------------------------------------------------------------------------------- failure
+
+
+def test_a_run_that_diverges_stops_with_its_step_and_its_last_finite_checkpoint(root):
+    """The objective breaks in the second epoch, after a checkpoint."""
+    broken = []
+
+    def estimate(self, target):
+        found = original(self, target)
+        if self.training:
+            broken.append(1)
+        return (
+            found
+            if len(broken) < 20
+            else type(found)(objective=found.objective * torch.inf, control_loss=found.control_loss)
+        )
+
+    original = Pathwise.estimate
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pathwise, "estimate", estimate)
+        ended = fit(*SHORT, "--trainer.max_steps", "100", root=root)
+    assert ended.code == 1
+    run = ended.every_run()[0]
+    checkpoints = root / "checkpoints" / run.info.run_id
+    assert ended.err == (
+        "reparam_suite.fit: the training objective is -inf at step 20; "
+        f"the last finite checkpoint is {checkpoints}/last.ckpt\n"
+    )
+    assert run.info.status == "FAILED"
+    assert [step for step, _ in ended.curve("train/elbo", run.info.run_id)] == [1, 4, 8, 12, 16]
+    assert [step for step, _ in ended.curve("val/elbo", run.info.run_id)] == [0, 13]
+    assert_finite(checkpoints)
+
+
+def test_a_learning_rate_out_of_all_reason_is_such_a_run(root):
+    ended = fit(*SHORT, "--model.learning_rate", "1e30", root=root)
+    assert ended.code == 1
+    assert re.fullmatch(
+        r"reparam_suite\.fit: the training objective is (nan|-inf) at step 2; there is no checkpoint before it\n",
+        ended.err,
+    )
+    run = ended.every_run()[0]
+    assert run.info.status == "FAILED"
+    assert [step for step, _ in ended.curve("train/elbo", run.info.run_id)] == [1]
+
+
+def assert_finite(folder: Path) -> None:
+    files = sorted(folder.iterdir())
+    assert {path.name for path in files} == {"best.ckpt", "last.ckpt"}
+    for path in files:
+        state = torch.load(path, weights_only=True)["state_dict"]
+        assert all(each.isfinite().all() for each in state.values()), path.name
+
+
+def test_an_error_in_training_leaves_a_failed_run_with_all_up_to_there(root, monkeypatch):
+    def fail(self, trainer, *_):
+        if trainer.global_step == 9:
+            raise ZeroDivisionError("in the middle")
+
+    monkeypatch.setattr(GradientRecord, "on_train_batch_end", fail)
+    with pytest.raises(ZeroDivisionError, match="in the middle"):
+        fit(*SHORT, root=root)
+    run = Ended(1, "", "", root).every_run()[0]
+    assert run.info.status == "FAILED"
+    assert [step for step, _ in Ended(1, "", "", root).curve("train/elbo", run.info.run_id)] == [1, 4, 8]
+
+
+def test_an_error_after_training_leaves_a_failed_run_too(root, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("in a figure")
+
+    monkeypatch.setattr("reparam_suite.runs.model_figures", fail)
+    with pytest.raises(ZeroDivisionError, match="in a figure"):
+        fit(*SHORT, root=root)
+    run = Ended(1, "", "", root).every_run()[0]
+    assert run.info.status == "FAILED"
+    assert "test/elbo" in run.data.metrics
+
+
+# -------------------------------------------------------------------------------------------------------------- signals
+
+
+class Started:
+    """A run in a process of its own, seen to train."""
+
+    def __init__(self, root: Path) -> None:
+        self.ended = Ended(0, "", "", root)
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "reparam_suite.fit",
+                "--tracking.root",
+                str(root),
+                *SHORT,
+                "--trainer.max_steps",
+                "-1",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        )
+        self.run_id = self._wait_for_metrics()
+
+    def _wait_for_metrics(self) -> str:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.process.communicate()[1]
+            for run in self.ended.every_run():
+                if run.info.status == "RUNNING" and "train/elbo" in run.data.metrics:
+                    return run.info.run_id
+            time.sleep(0.1)
+        raise AssertionError("the run has not begun to train")
+
+    def stop(self, signum: int) -> tuple[int, str]:
+        self.process.send_signal(signum)
+        try:
+            _, err = self.process.communicate(timeout=60)
+        finally:
+            self.process.kill()
+        return self.process.returncode, err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("signum", "code", "status", "message"),
+    [
+        (signal.SIGINT, 130, "KILLED", "interrupted; a run that had begun is recorded up to here, as KILLED"),
+        (signal.SIGTERM, 143, "FAILED", "terminated; a run that had begun is recorded up to here, as FAILED"),
+    ],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_a_signal_ends_the_run_with_its_status_and_all_metrics(gaussian, signum, code, status, message):
+    started = Started(gaussian.root)
+    assert started.stop(signum) == (code, f"reparam_suite.fit: {message}\n")
+    run = started.ended.client.get_run(started.run_id)
+    assert run.info.status == status
+    # Up to the last interval: what is recorded every fourth step is there without a gap.
+    steps = [step for step, _ in started.ended.curve("train/elbo", started.run_id)]
+    assert steps == [1, *range(4, steps[-1] + 1, 4)]
+    last = torch.load(gaussian.root / "checkpoints" / started.run_id / "last.ckpt", weights_only=True)["global_step"]
+    assert last <= steps[-1] + 3
+    assert steps[-1] >= last - 3
+    assert not list((gaussian.root / "spool").glob(f"{started.run_id}*"))
+
+
+@pytest.mark.slow
+def test_the_module_is_the_command(tmp_path):
+    """`python -m reparam_suite.fit`, as a user calls it: exit codes and streams of a real process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{free.getsockname()[1]}"
+    ended = subprocess.run(
+        [sys.executable, "-m", "reparam_suite.fit", "--tracking.uri", uri],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"reparam_suite.fit: --tracking.uri {uri} does not answer as an MLflow server: ")
+    assert ended.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_arguments_are_those_of_the_process(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["fit.py", "--model", "NoVAE"])
+    assert command.main() == 2
+    assert "there is no NoVAE" in capsys.readouterr().err
