@@ -1,0 +1,95 @@
+"""Each configuration under conf/ is a complete run: it is trained here for one batch."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tests.running import as_it_was, fit
+
+from reparam_suite.command_line import Command
+from reparam_suite.data import MNIST
+from reparam_suite.usage import UsageError
+
+CONF = Path(__file__).parents[1] / "conf"
+RUNS = sorted(CONF.glob("*.yaml"))
+TRAINERS = sorted((CONF / "trainer").glob("*.yaml"))
+SMALL = {"x_train": (300, 28, 28), "y_train": (300,), "x_test": (60, 28, 28), "y_test": (60,)}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("runs") / "mlruns"
+
+
+@pytest.fixture
+def small_mnist(tmp_path, monkeypatch) -> Path:
+    """A directory with an mnist.npz of 360 images, which is accepted for the length of the test."""
+    noise = np.random.default_rng(0)
+    arrays = {name: noise.integers(0, 256, size=shape, dtype=np.uint8) for name, shape in SMALL.items()}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    monkeypatch.setattr(MNIST, "archive", replace(MNIST.archive, shapes=SMALL))
+    monkeypatch.setattr("reparam_suite.data.mnist._NUM_TRAIN", 200)
+    return tmp_path
+
+
+def parse(*args: str) -> Command:
+    with as_it_was():
+        return Command(list(args))
+
+
+@pytest.mark.parametrize("file", RUNS, ids=lambda path: path.stem)
+def test_it_trains(file, root, small_mnist):
+    content = yaml.safe_load(file.read_text())
+    data = ["--data.root", str(small_mnist)] if content["data"]["class_path"] == "MNIST" else []
+    ended = fit("--config", str(file), "--trainer.max_steps", "1", *data, root=root)
+    assert ended.code == 0, ended.err
+    assert ended.run.info.status == "FINISHED"
+    parameters = ended.run.data.params
+    for name, value in content["model"]["init_args"].items():
+        if not isinstance(value, dict | str):
+            assert parameters[f"model.init_args.{name}"] == str(value)
+    assert {step for step, _ in ended.curve("val/elbo")} == {0, 1}
+
+
+@pytest.mark.parametrize("file", RUNS, ids=lambda path: path.stem)
+def test_it_says_what_it_is_and_stops_by_itself(file):
+    first, *_ = file.read_text().splitlines()
+    assert first.startswith("# ")
+    trainer = yaml.safe_load(file.read_text())["trainer"]
+    assert max(trainer["max_steps"], trainer["max_epochs"]) > 0
+
+
+def test_there_are_the_runs_that_the_readme_speaks_of():
+    assert {"gaussian_vae", "discrete_vae", "categorical_vae", "mnist_gaussian", "mnist_discrete"} <= {
+        file.stem for file in RUNS
+    }
+
+
+def test_the_gaussian_one_is_what_no_option_at_all_does():
+    assert parse("--config", str(CONF / "gaussian_vae.yaml")).resolved_config() == parse().resolved_config()
+
+
+def test_an_estimator_can_be_put_into_a_file():
+    options = "--model.estimator ScoreFunction --model.estimator.num_samples 6 --model.estimator.baseline MovingAverage"
+    command = parse("--config", str(CONF / "discrete_vae.yaml"), *options.split())
+    assert command.model.estimator.num_samples == 6
+    assert type(command.model.estimator.baseline).__name__ == "MovingAverage"
+    assert command.model.latent_size == 200
+
+
+@pytest.mark.parametrize("file", TRAINERS, ids=lambda path: path.stem)
+def test_a_trainer_file_goes_with_any_run(file):
+    arguments = ["--config", str(CONF / "discrete_vae.yaml"), "--trainer", str(file)]
+    accelerator = yaml.safe_load(file.read_text())["accelerator"]
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        with pytest.raises(
+            UsageError, match=r"^--trainer.accelerator: there is no GPU here, expected auto or cpu, got gpu$"
+        ):
+            parse(*arguments)
+        return
+    trainer = parse(*arguments).trainer
+    assert trainer.strategy.root_device.type == {"gpu": "cuda"}.get(accelerator, accelerator)
+    assert trainer.max_steps == 5_000, "what the file does not name stays"
