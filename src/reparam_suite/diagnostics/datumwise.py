@@ -8,7 +8,13 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from reparam_suite.diagnostics.measuring import free_coordinates, trained_parameters, with_gradient
-from reparam_suite.diagnostics.statistics import GradientSums, add, sums_of_draws, sums_of_own_draws
+from reparam_suite.diagnostics.statistics import (
+    GradientSums,
+    add,
+    moments_of_draws,
+    moments_of_own_draws,
+    sums_of_moments,
+)
 from reparam_suite.models import VAE
 from reparam_suite.objectives import evidence
 from reparam_suite.variational import parameters, with_parameters
@@ -19,8 +25,9 @@ def datumwise_sums(model: VAE, x: Tensor, num_repeats: int, *, per_element: bool
     totals: dict[str, GradientSums] = {}
     for datum in x.split(1):
         drawn = explicit_gradients(model, datum, num_repeats)
-        shard = {name: sums_of_draws(each, per_element=per_element) for name, each in drawn.by_group.items()}
-        shard |= {name: sums_of_own_draws(each, per_element=per_element) for name, each in drawn.by_q.items()}
+        moments = {name: moments_of_draws(each, per_element=per_element) for name, each in drawn.by_group.items()}
+        moments |= {name: moments_of_own_draws(each, per_element=per_element) for name, each in drawn.by_q.items()}
+        shard = sums_of_moments(moments)
         totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
     return totals
 

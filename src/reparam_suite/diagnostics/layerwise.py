@@ -10,9 +10,15 @@ from torch.distributions import Distribution
 
 from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, Recorder
 from reparam_suite.diagnostics.measuring import free_coordinates, trained_parameters
-from reparam_suite.diagnostics.parts import Explicit, Part
+from reparam_suite.diagnostics.parts import ROUNDING, Part
 from reparam_suite.diagnostics.rows import parts_of
-from reparam_suite.diagnostics.statistics import GradientSums, sums_of_gram, sums_of_own_draws
+from reparam_suite.diagnostics.statistics import (
+    GradientSums,
+    Moments,
+    moments_of_draws,
+    moments_of_own_draws,
+    sums_of_moments,
+)
 from reparam_suite.models import VAE
 from reparam_suite.objectives import evidence
 from reparam_suite.variational import parameters, with_parameters
@@ -49,20 +55,21 @@ def layerwise_sums(model: VAE, x: Tensor, num_repeats: int, *, per_element: bool
     at_q, at_p, deltas, by_decoder = _split(
         torch.autograd.grad(objective.sum(), [each for some in wanted for each in some], materialize_grads=True), wanted
     )
-    sums: dict[str, GradientSums] = {}
+    moments: dict[str, Moments] = {}
     if "encoder" in groups:
         at_outputs, by_encoder = _through_encoder(q, at_q, encoder_calls, groups["encoder"])
-        parts = parts_of(encoder_calls, at_outputs)
-        sums["encoder"] = _sums(groups["encoder"], parts, by_encoder, shape, per_element=per_element)
+        moments["encoder"] = _moments(
+            groups["encoder"], parts_of(encoder_calls, at_outputs), by_encoder, shape, per_element=per_element
+        )
     if decoder:
-        sums["decoder"] = _sums(decoder, parts_of(decoder_calls, deltas), by_decoder, shape, per_element=per_element)
+        moments["decoder"] = _moments(
+            decoder, parts_of(decoder_calls, deltas), by_decoder, shape, per_element=per_element
+        )
     if "prior" in groups:
-        prior = Explicit(_through_prior(p, at_p, groups["prior"]))
-        totals = [each.sum((0, 1)) for each in prior.gradients]
-        sums["prior"] = _sums(groups["prior"], [prior], totals, shape, per_element=per_element)
+        moments["prior"] = moments_of_draws(_through_prior(p, at_p, groups["prior"]), per_element=per_element)
     for name, each in zip(parameters(q), at_q, strict=True):
-        sums[name] = sums_of_own_draws(free_coordinates(name, each).transpose(0, 1), per_element=per_element)
-    return sums
+        moments[name] = moments_of_own_draws(free_coordinates(name, each).transpose(0, 1), per_element=per_element)
+    return sums_of_moments(moments)
 
 
 @final
@@ -120,7 +127,7 @@ def _through_encoder(
     ], list(totals)
 
 
-def _through_prior(p: Distribution, at_p: list[Tensor], prior: list[nn.Parameter]) -> dict[Tensor, Tensor]:
+def _through_prior(p: Distribution, at_p: list[Tensor], prior: list[nn.Parameter]) -> list[Tensor]:
     # Every datum and repeat has a cotangent at p's parameters; the way from there to the natural ones is short.
     R, B = at_p[0].shape[:2]
     pairs = zip(parameters(p).values(), at_p, strict=True)
@@ -128,20 +135,20 @@ def _through_prior(p: Distribution, at_p: list[Tensor], prior: list[nn.Parameter
         *((value, each.transpose(0, 1).flatten(0, 1)) for value, each in pairs if value.requires_grad), strict=True
     )
     back = torch.autograd.grad(carriers, prior, cotangents, is_grads_batched=True, allow_unused=True)
-    return {
-        parameter: parameter.new_zeros(B, R, *parameter.shape) if each is None else each.unflatten(0, (B, R))
+    return [
+        parameter.new_zeros(B, R, *parameter.shape) if each is None else each.unflatten(0, (B, R))
         for parameter, each in zip(prior, back, strict=True)
-    }
+    ]
 
 
-def _sums(
+def _moments(
     group: list[nn.Parameter],
     parts: list[Part],
     totals: Sequence[Tensor],
     shape: tuple[int, int],
     *,
     per_element: bool,
-) -> GradientSums:
+) -> Moments:
     # `totals` are the gradients by the group's parameters, summed over data and repeats, as autograd gives them.
     R, B = shape
     by_parameter: dict[Tensor, Tensor] = dict(zip(group, totals, strict=True))
@@ -149,17 +156,18 @@ def _sums(
     unexplained = set(by_parameter) - set(explained)
     if len(explained) + len(unexplained) != len(group):
         raise NotLayerwiseError("a parameter is used by more than one module")
-    checks = [part.explains([by_parameter[parameter] for parameter in part.parameters]) for part in parts]
-    checks += [~by_parameter[each].any() for each in unexplained]
-    if not bool(torch.stack(checks).all()):
+    missed = [part.missed([by_parameter[parameter] for parameter in part.parameters]) for part in parts]
+    missed += [by_parameter[each].abs().amax().sign() for each in unexplained]
+    if not bool(torch.stack(missed).amax() <= ROUNDING):
         raise NotLayerwiseError("the gradient reaches a parameter other than through the calls of its own module")
-    gram = torch.stack([part.gram() for part in parts]).sum(0) if parts else totals[0].new_zeros(B, R, R)
+    gram = parts[0].gram() if parts else totals[0].new_zeros(B, R, R)
+    for part in parts[1:]:
+        gram += part.gram()
     elements = None
     if per_element:
-        variances: dict[Tensor, Tensor] = {
-            parameter: torch.zeros_like(total) for parameter, total in by_parameter.items()
-        }
+        variances = {parameter: torch.zeros_like(total) for parameter, total in by_parameter.items()}
         for part in parts:
             variances |= zip(part.parameters, part.element_variances(), strict=True)
         elements = tuple(variances[parameter] for parameter in group)
-    return sums_of_gram(gram, tuple(each / R for each in totals), elements)
+    gradient = torch.cat([each.reshape(-1) for each in totals]).div_(R)
+    return Moments(gram=gram, gradient=gradient, element_variances=elements)

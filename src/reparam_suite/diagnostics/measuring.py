@@ -17,14 +17,14 @@ MODEL_GROUPS = ("encoder", "decoder", "prior")
 @contextmanager
 def measuring(model: VAE, x: Tensor) -> Iterator[None]:
     """Evaluation mode and a forked generator; modes, random state and the estimator's buffers are restored."""
-    modes = {module: module.training for module in model.modules()}
+    modes = [(module, module.training) for module in model.modules()]
     buffers = [(each, each.clone()) for each in model.estimator.buffers()]
     model.eval()
     try:
         with forked_generator(x.device), torch.enable_grad():
             yield
     finally:
-        for module, mode in modes.items():
+        for module, mode in modes:
             module.training = mode
         with torch.no_grad():
             for buffer, before in buffers:

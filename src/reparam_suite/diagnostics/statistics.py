@@ -1,6 +1,6 @@
 """Variance, its standard error and the signal beside it, of a gradient that can be drawn again and again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -17,8 +17,8 @@ class GradientStatistics:
         variance: `[]`, trace of the covariance of the minibatch gradient over the estimator's noise.
         standard_error: `[]`, of that variance.
         squared_norm: `[]`, |E g|^2, estimated without bias: noise can bring it below 0.
-        data_variance: `[]`, trace of the covariance of E g over minibatches of this size; None where every datum has
-            parameters of its own, or where the gradients of single data were not at hand.
+        data_variance: `[]`, trace of the covariance of E g over minibatches of this size; nan for a single datum, None
+            where every datum has parameters of its own or the gradients of single data were not at hand.
         element_variances: the diagonal of the first covariance, one tensor a parameter; None if it was not asked for.
     """
 
@@ -48,7 +48,7 @@ class GradientSums:
         squared_error: `[]`, variance of that sum, as `Trace` has it.
         least_squared_error: `[]`, what it is at least.
         squared_norm: `[]`, sum of |mean of R gradients|^2.
-        gradient: sum of the means of R gradients, one tensor a parameter; None where every datum has its own.
+        gradient: sum of the means of R gradients, all parameters in one vector; None where every datum has its own.
         element_variances: sum of the variances by element, one tensor a parameter; None if not asked for.
     """
 
@@ -58,7 +58,7 @@ class GradientSums:
     squared_error: Tensor
     least_squared_error: Tensor
     squared_norm: Tensor
-    gradient: tuple[Tensor, ...] | None
+    gradient: Tensor | None
     element_variances: tuple[Tensor, ...] | None = None
 
     def statistics(self) -> GradientStatistics:
@@ -69,10 +69,11 @@ class GradientSums:
         if self.gradient is None:
             squared_norm = self.squared_norm / B.square()
         else:
-            squared_sum = torch.stack([each.square().sum() for each in self.gradient]).sum()
+            squared_sum = self.gradient.square().sum()
             squared_norm = squared_sum / B.square()
             # Spread of the means of R gradients about their mean, without what the estimator's noise adds to it.
             data_variance = (self.squared_norm - squared_sum / B) / (B - 1.0) / B - variance / R
+            data_variance = data_variance.where(B > 1.0, torch.nan)
         elements = self.element_variances
         return GradientStatistics(
             variance=variance,
@@ -93,8 +94,8 @@ def add(shards: Sequence[GradientSums]) -> GradientSums:
     def total(name: str) -> Tensor:
         return torch.stack([getattr(each, name) for each in shards]).sum(0)
 
-    def totals(name: str) -> tuple[Tensor, ...]:
-        columns = zip(*(getattr(each, name) for each in shards), strict=True)
+    def elements() -> tuple[Tensor, ...]:
+        columns = zip(*(each.element_variances or () for each in shards), strict=True)
         if first.gradient is None:
             return tuple(torch.cat(each) for each in columns)
         return tuple(torch.stack(each).sum(0) for each in columns)
@@ -106,40 +107,61 @@ def add(shards: Sequence[GradientSums]) -> GradientSums:
         squared_error=total("squared_error"),
         least_squared_error=total("least_squared_error"),
         squared_norm=total("squared_norm"),
-        gradient=None if first.gradient is None else totals("gradient"),
-        element_variances=None if first.element_variances is None else totals("element_variances"),
+        gradient=None if first.gradient is None else total("gradient"),
+        element_variances=None if first.element_variances is None else elements(),
     )
 
 
-def sums_of_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> GradientSums:
-    """The sums for R gradients of each of B data by the same parameters, `[B, R, ...]` for each parameter."""
-    flat = [each.reshape(*each.shape[:2], -1) for each in draws]
-    gram = torch.stack([each @ each.mT for each in flat]).sum(0)
-    gradient = tuple(each.mean(1).sum(0) for each in draws)
-    return sums_of_gram(gram, gradient, tuple(spread(each, 1).sum(0) for each in draws) if per_element else None)
+@final
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """What R gradients of each of B data come to, before sums over data are taken.
+
+    Attributes:
+        gram: inner products of each datum's gradients, `[B, R, R]`.
+        gradient: as in `GradientSums`.
+        element_variances: as in `GradientSums`.
+    """
+
+    gram: Tensor
+    gradient: Tensor | None = None
+    element_variances: tuple[Tensor, ...] | None = None
 
 
-def sums_of_own_draws(draws: Tensor, *, per_element: bool = False) -> GradientSums:
-    """The sums for R gradients of each of B data by parameters of its own, `[B, R, ...]`."""
+def moments_of_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> Moments:
+    """Of R gradients of each of B data by the same parameters, `[B, R, ...]` for each parameter."""
+    flat = torch.cat([each.reshape(*each.shape[:2], -1) for each in draws], -1)
+    elements = tuple(spread(each, 1).sum(0) for each in draws) if per_element else None
+    return Moments(gram=flat @ flat.mT, gradient=flat.mean(1).sum(0), element_variances=elements)
+
+
+def moments_of_own_draws(draws: Tensor, *, per_element: bool = False) -> Moments:
+    """Of R gradients of each of B data by parameters of its own, `[B, R, ...]`."""
     flat = draws.reshape(*draws.shape[:2], -1)
-    return sums_of_gram(flat @ flat.mT, None, (spread(draws, 1),) if per_element else None)
+    return Moments(gram=flat @ flat.mT, element_variances=(spread(draws, 1),) if per_element else None)
 
 
-def sums_of_gram(
-    gram: Tensor, gradient: tuple[Tensor, ...] | None, element_variances: tuple[Tensor, ...] | None
-) -> GradientSums:
-    """The sums from the inner products of the R gradients of each of B data, `[B, R, R]`."""
+def sums_of_moments(moments: Mapping[str, Moments]) -> dict[str, GradientSums]:
+    """The sums over data, of all groups at once."""
+    gram = torch.stack([each.gram for each in moments.values()])
     trace = trace_of(gram)
-    return GradientSums(
-        num_repeats=gram.shape[-1],
-        num_data=gram.new_tensor(float(len(gram))),
-        variance=trace.value.sum(),
-        squared_error=trace.squared_error.sum(),
-        least_squared_error=trace.least.sum(),
-        squared_norm=gram.mean((1, 2)).sum(),
-        gradient=gradient,
-        element_variances=element_variances,
-    )
+    columns = torch.stack([trace.value, trace.squared_error, trace.least, gram.mean((2, 3))]).sum(-1)
+    num_data = gram.new_tensor(float(gram.shape[1]))
+    return {
+        name: GradientSums(
+            num_repeats=gram.shape[-1],
+            num_data=num_data,
+            variance=variance,
+            squared_error=squared_error,
+            least_squared_error=least,
+            squared_norm=squared_norm,
+            gradient=of_group.gradient,
+            element_variances=of_group.element_variances,
+        )
+        for (name, of_group), variance, squared_error, least, squared_norm in zip(
+            moments.items(), *columns.unbind(), strict=True
+        )
+    }
 
 
 def spread(draws: Tensor, dim: int) -> Tensor:
