@@ -1,7 +1,44 @@
 """What an estimator costs: the variance of its gradient, its bias, its time; and what the latents are used for."""
 
-from reparam_suite.diagnostics.gradients import gradient_statistics
+from reparam_suite.diagnostics.basket import BasketRow, measure, misfit, ranked
+from reparam_suite.diagnostics.bias import GradientBias, gradient_bias
+from reparam_suite.diagnostics.cost import GradientCost, gradient_cost
+from reparam_suite.diagnostics.gradients import gradient_statistics, gradient_sums
+from reparam_suite.diagnostics.latents import DiscreteLatentUse, LatentUse, NormalLatentUse, latent_use
+from reparam_suite.diagnostics.metrics import GradientNoise, gradient_noise
 from reparam_suite.diagnostics.naive import naive_gradient_statistics
-from reparam_suite.diagnostics.statistics import GradientStatistics
+from reparam_suite.diagnostics.path import PathVariance
+from reparam_suite.diagnostics.reference import (
+    ReferenceGradient,
+    exact_reference,
+    reference_gradients,
+    unbiased_reference,
+)
+from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums
 
-__all__ = ["GradientStatistics", "gradient_statistics", "naive_gradient_statistics"]
+__all__ = [
+    "BasketRow",
+    "DiscreteLatentUse",
+    "GradientBias",
+    "GradientCost",
+    "GradientNoise",
+    "GradientStatistics",
+    "GradientSums",
+    "LatentUse",
+    "NormalLatentUse",
+    "PathVariance",
+    "ReferenceGradient",
+    "exact_reference",
+    "gradient_bias",
+    "gradient_cost",
+    "gradient_noise",
+    "gradient_statistics",
+    "gradient_sums",
+    "latent_use",
+    "measure",
+    "misfit",
+    "naive_gradient_statistics",
+    "ranked",
+    "reference_gradients",
+    "unbiased_reference",
+]

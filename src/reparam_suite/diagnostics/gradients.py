@@ -70,17 +70,24 @@ def gradient_sums(
     """
     checked_repeats(num_repeats)
     with measuring(model, x):
-        try:
-            portion = _layerwise_portion(model, x, num_repeats, memory_budget)
-            totals: dict[str, GradientSums] = {}
-            for data in x.split(portion):
-                shard = layerwise_sums(model, data, num_repeats, per_element=per_element)
-                totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
-        except NotLayerwiseError as reason:
-            _log.info("gradients of %s are measured datum by datum: %s", type(model).__name__, reason)
-            _check_datumwise_budget(model, x, num_repeats, memory_budget)
-            return datumwise_sums(model, x, num_repeats, per_element=per_element)
-        return totals
+        return sums_while_measuring(model, x, num_repeats, per_element=per_element, memory_budget=memory_budget)
+
+
+def sums_while_measuring(
+    model: VAE, x: Tensor, num_repeats: int, *, per_element: bool = False, memory_budget: int = DEFAULT_BUDGET
+) -> dict[str, GradientSums]:
+    """As `gradient_sums`, within a `measuring` that goes on: every call draws new noise."""
+    try:
+        portion = _layerwise_portion(model, x, num_repeats, memory_budget)
+        totals: dict[str, GradientSums] = {}
+        for data in x.split(portion):
+            shard = layerwise_sums(model, data, num_repeats, per_element=per_element)
+            totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
+    except NotLayerwiseError as reason:
+        _log.info("gradients of %s are measured datum by datum: %s", type(model).__name__, reason)
+        _check_datumwise_budget(model, x, num_repeats, memory_budget)
+        return datumwise_sums(model, x, num_repeats, per_element=per_element)
+    return totals
 
 
 def _layerwise_portion(model: VAE, x: Tensor, num_repeats: int, memory_budget: int) -> int:

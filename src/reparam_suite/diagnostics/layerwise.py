@@ -170,4 +170,4 @@ def _moments(
             variances |= zip(part.parameters, part.element_variances(), strict=True)
         elements = tuple(variances[parameter] for parameter in group)
     gradient = torch.cat([each.reshape(-1) for each in totals]).div_(R)
-    return Moments(gram=gram, gradient=gradient, element_variances=elements)
+    return Moments(gram=gram, gradient=gradient, shared=True, element_variances=elements)

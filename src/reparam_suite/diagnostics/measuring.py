@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS
+from reparam_suite.estimators import GradientEstimator
 from reparam_suite.models import VAE
+from reparam_suite.objectives import evidence
 from reparam_suite.randomness import forked_generator
 
 MODEL_GROUPS = ("encoder", "decoder", "prior")
@@ -18,7 +20,7 @@ MODEL_GROUPS = ("encoder", "decoder", "prior")
 def measuring(model: VAE, x: Tensor) -> Iterator[None]:
     """Evaluation mode and a forked generator; modes, random state and the estimator's buffers are restored."""
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [(each, each.clone()) for each in model.estimator.buffers()]
+    buffers = [_HeldBuffer(module, *each) for module in model.estimator.modules() for each in _own_buffers(module)]
     model.eval()
     try:
         with forked_generator(x.device), torch.enable_grad():
@@ -26,9 +28,48 @@ def measuring(model: VAE, x: Tensor) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
+        for buffer in buffers:
+            buffer.restore()
+
+
+@contextmanager
+def estimated_by(model: VAE, estimator: GradientEstimator) -> Iterator[VAE]:
+    """The model with another estimator, and a sampled KL where that one needs it; its own is restored.
+
+    Raises:
+        ValueError: naming the estimator and what it does not fit.
+    """
+    own, kl = model.estimator, model.kl
+    like = next(model.parameters())
+    model.estimator = estimator.to(device=like.device, dtype=like.dtype)
+    if not estimator.admits_exact:
+        model.kl = "sampled"
+    try:
+        x = like.new_zeros(1, model.num_features)
+        with measuring(model, x):
+            # One dummy datum: lazy layers get their shapes, and a misfit is found before anything is measured.
+            estimator(evidence(model, x, model.bound, model.kl))
+        yield model
+    finally:
+        model.estimator, model.kl = own, kl
+
+
+class _HeldBuffer:
+    # A buffer and its value. Untouched ones are left alone: writing to one would invalidate a graph that saved it.
+    def __init__(self, module: nn.Module, name: str, buffer: Tensor) -> None:
+        self.module, self.name, self.buffer = module, name, buffer
+        self.before, self.version = buffer.clone(), buffer._version
+
+    def restore(self) -> None:
+        if getattr(self.module, self.name) is not self.buffer:
+            setattr(self.module, self.name, self.buffer)
+        if self.buffer._version != self.version:
+            with torch.no_grad():
+                self.buffer.copy_(self.before)
+
+
+def _own_buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    return module.named_buffers(recurse=False)
 
 
 def trained_parameters(model: VAE) -> dict[str, list[nn.Parameter]]:

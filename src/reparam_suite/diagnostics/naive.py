@@ -1,5 +1,7 @@
 """The slow, obvious road: R backward passes over the minibatch, one after the other."""
 
+from typing import final
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -30,7 +32,7 @@ def naive_gradient_statistics(
     draws: dict[str, list[list[Tensor]]] = {}
     with measuring(model, x):
         for _ in range(num_repeats):
-            for name, gradients in _draw_once(model, x, groups).items():
+            for name, gradients in draw_once(model, x, groups).items():
                 draws.setdefault(name, []).append(gradients)
     return {
         name: from_draws([torch.stack(each) for each in zip(*repeats, strict=True)], per_element=per_element)
@@ -38,8 +40,9 @@ def naive_gradient_statistics(
     }
 
 
-def _draw_once(model: VAE, x: Tensor, groups: dict[str, list[nn.Parameter]]) -> dict[str, list[Tensor]]:
-    watched = WatchedModel(model)
+def draw_once(model: VAE, x: Tensor, groups: dict[str, list[nn.Parameter]]) -> dict[str, list[Tensor]]:
+    """One gradient of the mean objective over x, by group and variational parameter; to be called while `measuring`."""
+    watched = _WatchedModel(model)
     target = evidence(watched, x, model.bound, model.kl, model.current_kl_weight())
     objective = model.estimator(target).objective.mean()
     wanted: dict[str, list[Tensor]] = {name: list(group) for name, group in groups.items()}
@@ -51,8 +54,9 @@ def _draw_once(model: VAE, x: Tensor, groups: dict[str, list[nn.Parameter]]) -> 
     return {name: [free_coordinates(name, next(left)) for _ in group] for name, group in wanted.items()}
 
 
-class WatchedModel:
-    """What `evidence` asks of a model; the variational parameters are kept where their gradient can be asked for."""
+@final
+class _WatchedModel:
+    # What `evidence` asks of a model; the variational parameters are kept where their gradient can be asked for.
 
     q: Distribution
 
@@ -63,8 +67,6 @@ class WatchedModel:
         self.kept: list[Tensor] = []
 
     def posterior_of(self, x: Tensor) -> Distribution:
-        """q(z|x), made from the tensors in `kept`."""
-
         def keep(value: Tensor) -> Tensor:
             self.kept.append(with_gradient(value).view_as(value))
             return self.kept[-1]

@@ -48,7 +48,9 @@ class GradientSums:
         squared_error: `[]`, variance of that sum, as `Trace` has it.
         least_squared_error: `[]`, what it is at least.
         squared_norm: `[]`, sum of |mean of R gradients|^2.
-        gradient: sum of the means of R gradients, all parameters in one vector; None where every datum has its own.
+        gradient: the means of R gradients, in one vector over all parameters: their sum over data where the parameters
+            are shared, one after the other where every datum has its own.
+        shared: whether the data share the parameters.
         element_variances: sum of the variances by element, one tensor a parameter; None if not asked for.
     """
 
@@ -58,7 +60,8 @@ class GradientSums:
     squared_error: Tensor
     least_squared_error: Tensor
     squared_norm: Tensor
-    gradient: Tensor | None
+    gradient: Tensor
+    shared: bool
     element_variances: tuple[Tensor, ...] | None = None
 
     def statistics(self) -> GradientStatistics:
@@ -66,11 +69,9 @@ class GradientSums:
         B, R = self.num_data, self.num_repeats
         variance = self.variance / B.square()
         data_variance = None
-        if self.gradient is None:
-            squared_norm = self.squared_norm / B.square()
-        else:
+        squared_sum = self.squared_norm
+        if self.shared:
             squared_sum = self.gradient.square().sum()
-            squared_norm = squared_sum / B.square()
             # Spread of the means of R gradients about their mean, without what the estimator's noise adds to it.
             data_variance = (self.squared_norm - squared_sum / B) / (B - 1.0) / B - variance / R
             data_variance = data_variance.where(B > 1.0, torch.nan)
@@ -78,7 +79,7 @@ class GradientSums:
         return GradientStatistics(
             variance=variance,
             standard_error=torch.maximum(self.squared_error, self.least_squared_error).sqrt() / B.square(),
-            squared_norm=squared_norm - variance / R,
+            squared_norm=squared_sum / B.square() - variance / R,
             data_variance=data_variance,
             element_variances=None if elements is None else tuple(each / B.square() for each in elements),
         )
@@ -87,19 +88,20 @@ class GradientSums:
 def add(shards: Sequence[GradientSums]) -> GradientSums:
     """The sums over the data of all shards, which have the same number of repeats.
 
-    Where every datum has parameters of its own, the variances by element are laid end to end.
+    Where every datum has parameters of its own, what belongs to an element is laid end to end.
     """
     first = shards[0]
 
     def total(name: str) -> Tensor:
         return torch.stack([getattr(each, name) for each in shards]).sum(0)
 
-    def elements() -> tuple[Tensor, ...]:
-        columns = zip(*(each.element_variances or () for each in shards), strict=True)
-        if first.gradient is None:
-            return tuple(torch.cat(each) for each in columns)
-        return tuple(torch.stack(each).sum(0) for each in columns)
+    def joined(tensors: Sequence[Tensor]) -> Tensor:
+        return torch.stack(list(tensors)).sum(0) if first.shared else torch.cat(list(tensors))
 
+    elements = None
+    if first.element_variances is not None:
+        columns = zip(*(each.element_variances or () for each in shards), strict=True)
+        elements = tuple(joined(each) for each in columns)
     return GradientSums(
         num_repeats=first.num_repeats,
         num_data=total("num_data"),
@@ -107,8 +109,9 @@ def add(shards: Sequence[GradientSums]) -> GradientSums:
         squared_error=total("squared_error"),
         least_squared_error=total("least_squared_error"),
         squared_norm=total("squared_norm"),
-        gradient=None if first.gradient is None else total("gradient"),
-        element_variances=None if first.element_variances is None else elements(),
+        gradient=joined([each.gradient for each in shards]),
+        shared=first.shared,
+        element_variances=elements,
     )
 
 
@@ -120,11 +123,13 @@ class Moments:
     Attributes:
         gram: inner products of each datum's gradients, `[B, R, R]`.
         gradient: as in `GradientSums`.
+        shared: as in `GradientSums`.
         element_variances: as in `GradientSums`.
     """
 
     gram: Tensor
-    gradient: Tensor | None = None
+    gradient: Tensor
+    shared: bool
     element_variances: tuple[Tensor, ...] | None = None
 
 
@@ -132,13 +137,14 @@ def moments_of_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> M
     """Of R gradients of each of B data by the same parameters, `[B, R, ...]` for each parameter."""
     flat = torch.cat([each.reshape(*each.shape[:2], -1) for each in draws], -1)
     elements = tuple(spread(each, 1).sum(0) for each in draws) if per_element else None
-    return Moments(gram=flat @ flat.mT, gradient=flat.mean(1).sum(0), element_variances=elements)
+    return Moments(gram=flat @ flat.mT, gradient=flat.mean(1).sum(0), shared=True, element_variances=elements)
 
 
 def moments_of_own_draws(draws: Tensor, *, per_element: bool = False) -> Moments:
     """Of R gradients of each of B data by parameters of its own, `[B, R, ...]`."""
     flat = draws.reshape(*draws.shape[:2], -1)
-    return Moments(gram=flat @ flat.mT, element_variances=(spread(draws, 1),) if per_element else None)
+    elements = (spread(draws, 1),) if per_element else None
+    return Moments(gram=flat @ flat.mT, gradient=flat.mean(1).flatten(), shared=False, element_variances=elements)
 
 
 def sums_of_moments(moments: Mapping[str, Moments]) -> dict[str, GradientSums]:
@@ -156,6 +162,7 @@ def sums_of_moments(moments: Mapping[str, Moments]) -> dict[str, GradientSums]:
             least_squared_error=least,
             squared_norm=squared_norm,
             gradient=of_group.gradient,
+            shared=of_group.shared,
             element_variances=of_group.element_variances,
         )
         for (name, of_group), variance, squared_error, least, squared_norm in zip(

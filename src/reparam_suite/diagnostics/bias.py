@@ -1,0 +1,123 @@
+"""How far the expected gradient lies from the reference, in length and in direction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from reparam_suite.diagnostics.gradients import sums_while_measuring
+from reparam_suite.diagnostics.measuring import measuring
+from reparam_suite.diagnostics.memory import DEFAULT_BUDGET
+from reparam_suite.diagnostics.reference import ReferenceGradient, reference_gradients
+from reparam_suite.diagnostics.statistics import FEWEST_REPEATS
+from reparam_suite.models import VAE
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GradientBias:
+    """The expected gradient of one group beside its reference; every field is `[]` and stays on the device.
+
+    Attributes:
+        squared_bias: |E g - reference|^2, estimated without bias: noise can bring it below 0.
+        squared_bias_error: its standard error, that of the reference included.
+        cosine: of the angle between E g and the reference.
+        cosine_error: its standard error, that of the reference included.
+        reference_squared_norm: |reference|^2, estimated without bias.
+        reference_error: root of the trace of the covariance of the reference; 0 where it is exact.
+    """
+
+    squared_bias: Tensor
+    squared_bias_error: Tensor
+    cosine: Tensor
+    cosine_error: Tensor
+    reference_squared_norm: Tensor
+    reference_error: Tensor
+
+    @property
+    def relative(self) -> Tensor:
+        """|bias| / |reference|, 0 where noise hides it, `[]`."""
+        return (self.squared_bias.clamp_min(0.0) / self.reference_squared_norm).sqrt()
+
+
+def gradient_bias(
+    model: VAE,
+    x: Tensor,
+    reference: Mapping[str, ReferenceGradient] | None = None,
+    *,
+    num_rounds: int = 8,
+    num_repeats: int = FEWEST_REPEATS,
+    memory_budget: int = DEFAULT_BUDGET,
+) -> dict[str, GradientBias]:
+    """The bias of the model's estimator over x `[B, P]`, by group and by variational parameter.
+
+    Several rounds of independent gradients are averaged; products of different rounds are free of the noise of each,
+    and leaving out one at a time gives the standard errors. Nothing of the training moves.
+
+    Args:
+        model: with the estimator to measure.
+        x: the minibatch, the one that the reference was made on.
+        reference: from `reference_gradients`; made anew if it is not given.
+        num_rounds: M, at least 3.
+        num_repeats: gradients of each datum in a round.
+        memory_budget: bytes.
+
+    Raises:
+        ValueError: if `num_rounds` is below 3.
+    """
+    if num_rounds < 3:
+        raise ValueError(f"num_rounds must be at least 3 for a standard error, got {num_rounds}")
+    reference = reference or reference_gradients(model, x, memory_budget=memory_budget)
+    rounds: dict[str, list[Tensor]] = {}
+    with measuring(model, x):
+        for _ in range(num_rounds):
+            sums = sums_while_measuring(model, x, num_repeats, memory_budget=memory_budget)
+            for name, each in sums.items():
+                rounds.setdefault(name, []).append(each.gradient / each.num_data)
+    return {name: _bias(torch.stack(each), reference[name]) for name, each in rounds.items()}
+
+
+def _bias(rounds: Tensor, reference: ReferenceGradient) -> GradientBias:
+    # rounds is [M, P].
+    M = len(rounds)
+    apart = rounds - reference.gradient
+    length = reference.gradient.square().sum() - reference.variance
+    among = _Pairs(apart @ apart.T)
+    squared_bias, its_jackknife = among.mean - reference.variance, among.without_each
+    # The angle, from |E g|^2 and <E g, reference>.
+    lengths, along = _Pairs(rounds @ rounds.T), rounds @ reference.gradient
+    cosine = _cosine(along.mean(), lengths.mean, length)
+    cosines = _cosine((along.sum() - along) / (M - 1), lengths.without_each, length)
+    # An error e of the reference moves |bias|^2 by 2 <bias, e> and |e|^2, and the angle by at most |e| / |reference|.
+    by_reference = 4.0 * squared_bias.clamp_min(0.0) * reference.variance + 2.0 * reference.variance.square()
+    turned = (1.0 - cosine.square()).clamp_min(0.0) * reference.variance / length
+    return GradientBias(
+        squared_bias=squared_bias,
+        squared_bias_error=(_jackknife(its_jackknife) + by_reference).sqrt(),
+        cosine=cosine,
+        cosine_error=(_jackknife(cosines) + turned).sqrt(),
+        reference_squared_norm=length,
+        reference_error=reference.variance.sqrt(),
+    )
+
+
+@final
+class _Pairs:
+    # The mean of products of different rounds, and the same without each of the rounds.
+    def __init__(self, gram: Tensor) -> None:
+        M = len(gram)
+        rows = gram.sum(-1) - gram.diagonal()
+        self.mean = rows.sum() / (M * (M - 1))
+        self.without_each = (rows.sum() - 2.0 * rows) / ((M - 1) * (M - 2))
+
+
+def _cosine(product: Tensor, squared_norm: Tensor, reference_squared_norm: Tensor) -> Tensor:
+    # nan where noise hides the length of a gradient; beyond 1 by no more than its own error.
+    return product / (squared_norm * reference_squared_norm).sqrt()
+
+
+def _jackknife(without_each: Tensor) -> Tensor:
+    M = len(without_each)
+    return (without_each - without_each.mean()).square().sum() * (M - 1) / M

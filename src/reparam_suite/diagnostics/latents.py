@@ -1,0 +1,176 @@
+"""What the latents are used for: how many of them, how much of each, and whether the prior covers them."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Bernoulli, Distribution, Normal
+from torchmetrics import Metric
+
+from reparam_suite.models import VAE
+from reparam_suite.variational import OneHotCategorical, family, parameters
+
+ACTIVE = 0.01
+"""A latent is active if the variance over data of its posterior mean is above this: Burda, Grosse & Salakhutdinov
+(2016), arXiv 1509.00519, section 5.2."""
+
+
+class LatentUse(Metric, ABC):
+    """Use of D latents over a data set, by sums over batches and ranks.
+
+    active_units     how many latents have a posterior mean whose variance over data is above 0.01, `[]`
+    kl_per_latent    E_x KL(q(z_d|x) || p(z_d)), `[D]` in nats
+    aggregate_kl     KL(q(z_d) || p(z_d)) with q(z_d) = E_x q(z_d|x), `[D]` in nats; the rest of kl_per_latent is what
+                     z_d says about x
+
+    Args:
+        event_shape: of one z, `(D,)` or `(D, C)`.
+    """
+
+    full_state_update = False
+    num_data: Tensor
+    mean: Tensor
+    squared_mean: Tensor
+    kl: Tensor
+    cross_entropy: Tensor
+
+    def __init__(self, *, event_shape: tuple[int, ...], **options: Any) -> None:
+        super().__init__(**options)
+        shapes = {"num_data": (), "mean": event_shape, "squared_mean": event_shape}
+        shapes |= {"kl": event_shape[:1], "cross_entropy": event_shape[:1]}
+        for name, shape in shapes.items():
+            self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+
+    @torch.no_grad()
+    def update(self, q: Distribution, p: Distribution) -> None:
+        """Adds the posterior of a batch, batch_shape `[B]`, beside the prior, batch_shape `[]`."""
+        mean = self.posterior_mean(q).double()
+        self.num_data += len(mean)
+        self.mean += mean.sum(0)
+        self.squared_mean += mean.square().sum(0)
+        self.add(q, p)
+
+    @torch.no_grad()
+    def compute(self) -> dict[str, Tensor]:
+        """The figures over all data so far."""
+        mean = self.mean / self.num_data
+        variance = self.squared_mean / self.num_data - mean.square()
+        if variance.dim() == 2:
+            variance = variance.sum(-1)
+        entropy = self.aggregate_entropy(mean)
+        return {
+            "active_units": (variance > ACTIVE).sum(),
+            "kl_per_latent": self.kl / self.num_data,
+            "aggregate_kl": self.cross_entropy / self.num_data - entropy,
+        } | self.more(entropy)
+
+    @abstractmethod
+    def posterior_mean(self, q: Distribution) -> Tensor:
+        """The mean of each latent, `[B, D]` or `[B, D, C]`."""
+
+    @abstractmethod
+    def add(self, q: Distribution, p: Distribution) -> None:
+        """Adds the sums over the batch of KL(q(z_d|x) || p(z_d)) and of -E_q(z_d|x) log p(z_d)."""
+
+    @abstractmethod
+    def aggregate_entropy(self, mean: Tensor) -> Tensor:
+        """The entropy of q(z_d), `[D]`, from its mean."""
+
+    def more(self, entropy: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """Further figures."""
+        return {}
+
+
+@final
+class DiscreteLatentUse(LatentUse):
+    """Use of D bits or categorical latents; the variances of a categorical latent's class probabilities are added up.
+
+    code_perplexity  exp H(q(z_d)), how many values a latent takes, `[D]`: between 1 and C
+    """
+
+    def posterior_mean(self, q: Distribution) -> Tensor:
+        """The probability of 1, or of each class."""
+        return q.mean
+
+    def add(self, q: Distribution, p: Distribution) -> None:
+        """Sums over classes."""
+        log_q, log_p = _log_probabilities(q), _log_probabilities(p)
+        probabilities = log_q.exp()
+        self.kl += (probabilities * (log_q - log_p)).sum((0, -1))
+        self.cross_entropy -= (probabilities * log_p).sum((0, -1))
+
+    def aggregate_entropy(self, mean: Tensor) -> Tensor:
+        """- sum_c q_c log q_c."""
+        probabilities = mean if mean.dim() == 2 else torch.stack([1.0 - mean, mean], -1)
+        logs: Tensor = torch.special.xlogy(probabilities, probabilities)
+        return -logs.sum(-1)
+
+    def more(self, entropy: Tensor) -> dict[str, Tensor]:
+        """The perplexity of the code."""
+        return {"code_perplexity": entropy.exp()}
+
+
+@final
+class NormalLatentUse(LatentUse):
+    """Use of D normal latents, each by its marginal if the posterior has a full covariance.
+
+    The entropy of q(z_d), a mixture, is taken to be that of a normal with its mean and variance, which is larger: a
+    lower bound on aggregate_kl.
+    """
+
+    variance: Tensor
+
+    def __init__(self, *, event_shape: tuple[int, ...], **options: Any) -> None:
+        super().__init__(event_shape=event_shape, **options)
+        self.add_state("variance", torch.zeros(event_shape, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def posterior_mean(self, q: Distribution) -> Tensor:
+        """Loc."""
+        return q.mean
+
+    def add(self, q: Distribution, p: Distribution) -> None:
+        """In closed form."""
+        variance, loc = q.variance.double(), q.mean.double()
+        scale, centre = p.stddev.double(), p.mean.double()
+        cross = (
+            0.5 * (variance + (loc - centre).square()) / scale.square() + scale.log() + 0.5 * math.log(2.0 * math.pi)
+        )
+        self.variance += variance.sum(0)
+        self.cross_entropy += cross.sum(0)
+        self.kl += (cross - _normal_entropy(variance)).sum(0)
+
+    def aggregate_entropy(self, mean: Tensor) -> Tensor:
+        """Of a normal with the variance of q(z_d)."""
+        second_moment = (self.variance + self.squared_mean) / self.num_data
+        return _normal_entropy(second_moment - mean.square())
+
+
+def latent_use(model: VAE) -> LatentUse:
+    """The metric that fits the model's latents.
+
+    Raises:
+        ValueError: if there is none for its posterior.
+    """
+    event_shape = model.posterior.event_shape(model.latent_size)
+    if issubclass(model.posterior.family, Bernoulli | OneHotCategorical):
+        return DiscreteLatentUse(event_shape=event_shape)
+    if isinstance(model.prior_distribution(), Distribution) and family(model.prior_distribution()) is Normal:
+        return NormalLatentUse(event_shape=event_shape)
+    raise ValueError(
+        f"use of latents is known for bits, categorical and normal ones, got {model.posterior.family.__name__}"
+    )
+
+
+def _log_probabilities(distribution: Distribution) -> Tensor:
+    # [*B, D, C], bits as two classes.
+    logits = parameters(distribution)["logits"].double()
+    if family(distribution) is Bernoulli:
+        return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], -1)
+    return logits.log_softmax(-1)
+
+
+def _normal_entropy(variance: Tensor) -> Tensor:
+    return 0.5 * (2.0 * math.pi * math.e * variance).log()

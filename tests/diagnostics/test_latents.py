@@ -1,0 +1,87 @@
+"""Use of the latents against the definitions, on posteriors whose figures can be computed one by one."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from reparam_suite.diagnostics import latent_use
+from reparam_suite.models import DiscreteVAE, GaussianVAE
+from reparam_suite.variational import (
+    FactorizedCategorical,
+    FullCovarianceNormal,
+    bernoulli,
+    categorical,
+    kl_divergence,
+    multivariate_normal,
+    normal,
+)
+
+SIZES = {"num_features": 6, "hidden_sizes": (5,)}
+
+
+def test_bits():
+    torch.manual_seed(0)
+    metric = latent_use(DiscreteVAE(**SIZES, latent_size=3))
+    # The first latent says which half the datum is in, the second is ignored, the third is always 1 against the prior.
+    logits = torch.tensor([[9.0, 0.0, 12.0], [-9.0, 0.0, 12.0]]).double().repeat(8, 1)
+    prior = bernoulli(torch.zeros(3).double())
+    metric.update(bernoulli(logits[:5]), prior)
+    metric.update(bernoulli(logits[5:]), prior)
+    use = metric.compute()
+    assert use["active_units"] == 1
+    torch.testing.assert_close(use["kl_per_latent"].sum(), kl_divergence(bernoulli(logits), prior).mean())
+    torch.testing.assert_close(use["code_perplexity"], torch.tensor([2.0, 2.0, 1.0]).double(), rtol=1e-3, atol=1e-3)
+    expected = torch.tensor([0.0, 0.0, math.log(2.0)]).double()
+    torch.testing.assert_close(use["aggregate_kl"], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_classes():
+    torch.manual_seed(0)
+    model = DiscreteVAE(**SIZES, latent_size=2, posterior=FactorizedCategorical(num_classes=4))
+    metric = latent_use(model)
+    logits, prior_logits = torch.randn(10, 2, 4).double() * 2.0, torch.randn(2, 4).double()
+    q, p = categorical(logits), categorical(prior_logits)
+    metric.update(q, p)
+    use = metric.compute()
+    probabilities = logits.softmax(-1)
+    aggregate, prior = probabilities.mean(0), prior_logits.softmax(-1)
+    torch.testing.assert_close(use["kl_per_latent"].sum(), kl_divergence(q, p).mean())
+    torch.testing.assert_close(use["aggregate_kl"], (aggregate * (aggregate / prior).log()).sum(-1))
+    torch.testing.assert_close(use["code_perplexity"], (-(aggregate * aggregate.log()).sum(-1)).exp())
+    variance = probabilities.var(0, unbiased=False).sum(-1)
+    assert use["active_units"] == (variance > 0.01).sum()
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_normals(full: bool):
+    torch.manual_seed(0)
+    options = {"posterior": FullCovarianceNormal()} if full else {}
+    metric = latent_use(GaussianVAE(**SIZES, latent_size=3, **options))
+    loc = torch.randn(4_000, 3).double() * torch.tensor([0.8, 0.05, 0.3])
+    scale = torch.tensor([0.6, 1.0, 0.9]).double().expand_as(loc)
+    q = multivariate_normal(loc, torch.diag_embed(scale)) if full else normal(loc, scale)
+    p = normal(torch.full((3,), 0.2).double(), torch.tensor([1.0, 1.5, 0.9]).double())
+    metric.update(q, p)
+    use = metric.compute()
+    assert use["active_units"] == 2
+    torch.testing.assert_close(use["kl_per_latent"].sum(), kl_divergence(q, p).mean())
+    # A normal mixture of normals is normal: the bound is then tight.
+    aggregate = normal(loc.mean(0), (scale[0].square() + loc.var(0, unbiased=False)).sqrt())
+    torch.testing.assert_close(use["aggregate_kl"].sum(), kl_divergence(aggregate, p))
+    assert "code_perplexity" not in use
+
+
+def test_uneven_shards_merge_to_the_whole():
+    torch.manual_seed(0)
+    whole = latent_use(GaussianVAE(**SIZES, latent_size=3))
+    parts = [copy.deepcopy(whole) for _ in range(2)]
+    loc, p = torch.randn(9, 3), normal(torch.zeros(3), torch.ones(3))
+    whole.update(normal(loc, torch.ones(9, 3)), p)
+    for part, shard in zip(parts, loc.split([2, 7]), strict=True):
+        part.update(normal(shard, torch.ones_like(shard)), p)
+    parts[0].merge_state(parts[1])
+    merged = parts[0].compute()
+    for name, value in whole.compute().items():
+        torch.testing.assert_close(merged[name], value)
