@@ -1,5 +1,6 @@
 """Small models, one for every estimator and posterior that fit together."""
 
+import copy
 import inspect
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reparam_suite import estimators
+from reparam_suite.diagnostics.measuring import estimated_by
 from reparam_suite.estimators import (
     Average,
     Bound,
@@ -50,8 +52,8 @@ class Case:
 
     def model(self) -> VAE:
         """A trained-looking model: float64, a learned prior, weights away from their symmetric start."""
-        posterior = POSTERIORS[self.posterior]
-        cls = GaussianVAE if self.posterior in ("diagonal", "full") else DiscreteVAE
+        posterior, normal = POSTERIORS[self.posterior], self.posterior in ("diagonal", "full")
+        cls = GaussianVAE if normal else DiscreteVAE
         with torch.random.fork_rng():
             torch.manual_seed(5)
             model = cls(
@@ -62,9 +64,14 @@ class Case:
                 activation="tanh",
                 posterior=posterior,
                 prior="learned",
-                estimator=self.estimator,
+                estimator=Pathwise() if normal else ScoreFunction(),
                 bound=self.bound,
             ).double()
+            # A copy, since its dtype changes and lazy layers get their shapes.
+            estimator = copy.deepcopy(self.estimator)
+            with estimated_by(model, estimator):
+                kl = model.kl
+            model.estimator, model.kl = estimator, kl
             for each in model.parameters():
                 each.data += 0.3 * torch.randn_like(each)
         return model

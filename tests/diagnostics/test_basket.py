@@ -1,6 +1,7 @@
 """Many estimators on one checkpoint, which is left as it was."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -66,7 +67,7 @@ def test_what_does_not_fit_is_refused_by_name_and_nothing_is_left_behind():
     model, x = DiscreteVAE(**SIZES), torch.rand(4, 6).round()
     own = model.estimator
     assert misfit(model, DisARM()) is None
-    assert "Pathwise needs q of Normal or MultivariateNormal, got Bernoulli" in misfit(model, Pathwise())
+    assert re.fullmatch("Pathwise needs q of Normal .*, got Bernoulli", misfit(model, Pathwise()))
     with pytest.raises(ValueError, match="Pathwise needs q of"):
         list(measure(model, x, {"Pathwise": Pathwise()}))
     assert model.estimator is own

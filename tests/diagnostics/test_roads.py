@@ -12,6 +12,7 @@ from reparam_suite.diagnostics.gradients import gradient_sums
 from reparam_suite.diagnostics.layerwise import layerwise_sums
 from reparam_suite.diagnostics.measuring import measuring
 from reparam_suite.diagnostics.statistics import GradientSums, add
+from reparam_suite.estimators import Enumeration, Quadrature
 
 ROUNDING = 1e-9
 
@@ -94,7 +95,10 @@ def assert_same_variance(a: GradientStatistics, b: GradientStatistics, name: str
     assert (a.squared_norm - b.squared_norm).abs() <= LIMIT * noise + rounding, name
 
 
-@pytest.mark.parametrize("case", CASES[::5], ids=str)
+NOISY = [each for each in CASES if not isinstance(each.estimator, Enumeration | Quadrature)]
+
+
+@pytest.mark.parametrize("case", NOISY[::5], ids=str)
 def test_datum_by_datum_agrees_too(case: Case):
     model, x = case.model(), data(3)
     with torch.random.fork_rng():
