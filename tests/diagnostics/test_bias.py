@@ -66,7 +66,7 @@ def test_the_exact_bias_of_straight_through_is_reproduced():
     assert biases["encoder"].squared_bias == pytest.approx(float(by_hand), rel=0.3)
     cosine = torch.nn.functional.cosine_similarity(mean, exact.gradient, dim=0)
     assert biases["encoder"].cosine == pytest.approx(
-        float(cosine), abs=5.5 * float(biases["encoder"].cosine_error) + 0.01
+        float(cosine), abs=LIMIT * float(biases["encoder"].cosine_error) + 0.01
     )
 
 

@@ -6,6 +6,7 @@ from typing import final
 import pytest
 import torch
 from tests.diagnostics.cases import data
+from tests.statistics import LIMIT
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -65,7 +66,7 @@ def test_closed_forms_of_the_toy_problem(estimator: GradientEstimator, exact: fl
     encoder, loc, decoder = statistics["encoder"], statistics["loc"], statistics["decoder"]
     assert B * encoder.variance == pytest.approx(exact, rel=0.03)
     assert B * loc.variance == pytest.approx(exact, rel=0.03)
-    assert abs(B * encoder.variance - exact) < 5.5 * B * encoder.standard_error < 5.5 * 0.02 * exact
+    assert abs(B * encoder.variance - exact) < LIMIT * B * encoder.standard_error < LIMIT * 0.02 * exact
     # |E g| is 2 phi; z^2 has the mean phi^2 + 1 and the variance 4 phi^2 + 2.
     assert encoder.squared_norm == pytest.approx(16.0, rel=0.03)
     assert encoder.snr == pytest.approx(16.0 * B / exact, rel=0.03)
@@ -102,9 +103,9 @@ def test_standard_errors_cover_the_truth_as_often_as_they_promise(cls, estimator
         assert 0.87 <= (z.abs() < 1.96).double().mean() <= 0.99, name
         squares = (variances - variances.mean()).square()
         noise = ((squares.var() + errors.square().var()) / 300).sqrt()
-        assert (errors.square().mean() - squares.mean()).abs() < 5.5 * noise, name
+        assert (errors.square().mean() - squares.mean()).abs() < LIMIT * noise, name
         bias = (variances.mean() - scale * exact.variance) / (variances.var() / 300).sqrt()
-        assert bias.abs() < 5.5, name
+        assert bias.abs() < LIMIT, name
 
 
 def test_statistics_of_known_draws():
@@ -135,5 +136,5 @@ def test_the_error_of_a_variance_is_unbiased_and_its_floor_below_it():
         true_variance = trace.value.var()
         kurtosis = (trace.value - trace.value.mean()).pow(4).mean() / true_variance.square()
         error = trace.squared_error.var().sqrt() / 200.0 + true_variance * (kurtosis / 40_000).sqrt()
-        assert (trace.squared_error.mean() - true_variance).abs() < 5.5 * error
+        assert (trace.squared_error.mean() - true_variance).abs() < LIMIT * error
         assert 0.3 * true_variance < trace.least.mean() < 1.05 * true_variance

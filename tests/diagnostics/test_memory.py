@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 from tests.diagnostics.test_layers import ThroughTheGradient
+from tests.statistics import LIMIT
 
 from reparam_suite.diagnostics import gradient_statistics
 from reparam_suite.diagnostics.memory import graph_bytes, peak_bytes
@@ -58,7 +59,7 @@ def test_portions_measure_the_same():
     for name, one in whole.items():
         other = portions[name]
         error = (one.standard_error.square() + other.standard_error.square()).sqrt()
-        assert 0.0 < (one.variance - other.variance).abs() < 5.5 * error
+        assert 0.0 < (one.variance - other.variance).abs() < LIMIT * error
 
 
 def test_what_a_forward_pass_keeps_is_counted_once():
