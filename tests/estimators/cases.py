@@ -187,6 +187,8 @@ ROWS = [
     Row(lambda: SumAndSample(num_samples=3, num_summed=1), [BernoulliModel(), CategoricalModel()]),
     Row(lambda: Quadrature(num_nodes=14), [*NORMAL, FullGaussianModel()]),
     Row(lambda: StraightThrough(), BERNOULLI + CATEGORICAL, biased_phi=True),
+    Row(lambda: SumAndSample(num_samples=3, num_summed=1), BERNOULLI + CATEGORICAL),
+    Row(lambda: Quadrature(num_nodes=14), NORMAL + FULL_NORMAL),
     Row(lambda: REBAR(num_samples=4, temperature=0.5), BERNOULLI + CATEGORICAL),
     Row(lambda: REBAR(num_samples=2, strength=0.6), BERNOULLI + CATEGORICAL),
     Row(lambda: RELAX(num_samples=4, temperature=0.5), BERNOULLI + CATEGORICAL),
