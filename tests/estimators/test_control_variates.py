@@ -175,7 +175,7 @@ def test_training_finds_the_best_strength(make):
     for strength in (0.0, 1.0):
         torch.manual_seed(4)
         estimator = make().double().eval()
-        estimator.strength.data.fill_(strength)
+        estimator.learned_strength.data.fill_(strength)
         ends.append(draw_once(estimator, problem, 40_000)[1])
     start, change = ends[0] - ends[0].mean(0), (ends[1] - ends[0]) - (ends[1] - ends[0]).mean(0)
     best = -(start * change).sum().item() / change.square().sum().item()
@@ -183,13 +183,13 @@ def test_training_finds_the_best_strength(make):
     torch.manual_seed(5)
     estimator = make().double()
     phi, theta = (each.expand(1_000, -1) for each in (problem.phi, problem.theta))
-    optimizer = torch.optim.Adam([estimator.strength], lr=0.05)
+    optimizer = torch.optim.Adam([estimator.learned_strength], lr=0.05)
     for _ in range(150):
         optimizer.zero_grad()
         estimator(problem.expectation(phi, theta)).control_loss.backward()
         optimizer.step()
     assert abs(best) > 0.1
-    assert estimator.strength.item() == pytest.approx(best, rel=0.1)
+    assert estimator.learned_strength.item() == pytest.approx(best, rel=0.1)
 
 
 class _Square(torch.autograd.Function):

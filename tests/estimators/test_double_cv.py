@@ -58,7 +58,7 @@ def neighbour_by_neighbour(estimator, phi, z, f, slope):
 
     def surrogate(j, y, output):
         features = torch.stack([tangent(j, z[j]), scales[j].log()])
-        c = estimator.network(features).reshape(3, 2)[:, output] * estimator.strength[output]
+        c = estimator.network(features).reshape(3, 2)[:, output] * estimator.learned_strengths[output]
         return scales[j] * (c[0] + c[1] * tangent(j, y) + c[2] * tangent(j, y) ** 2)
 
     def mean_surrogate(k, y, output):

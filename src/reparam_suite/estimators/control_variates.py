@@ -66,14 +66,10 @@ class ControlledScore(GradientEstimator, ABC):
 
     def __init__(self, *, num_samples: int, temperature: float, strength: float) -> None:
         super().__init__(num_samples=num_samples)
-        checked_temperature(self, "temperature", temperature)
+        self.temperature = checked_temperature(self, "temperature", temperature)
+        self.strength = strength
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
-        self.strength = nn.Parameter(torch.tensor(float(strength)))
-
-    @property
-    def temperature(self) -> Tensor:
-        """The learned temperature, `[]`."""
-        return self.log_temperature.exp()
+        self.learned_strength = nn.Parameter(torch.tensor(float(strength)))
 
     def evaluations(self, q: Distribution) -> int:  # noqa: ARG002
         """K hard samples and K relaxed ones."""
@@ -88,10 +84,10 @@ class ControlledScore(GradientEstimator, ABC):
         """c(z) at perturbed logits, `[K, *B]`."""
 
     def relaxed_values(self, target: Expectation, z: Tensor) -> Values:
-        """f at the relaxed sample of perturbed logits, times the strength."""
+        """f at the relaxed sample of perturbed logits, times the learned strength."""
         logits = parameters(target.q)["logits"]
-        relaxed = softened(target.q, z, self.temperature.to(z.dtype)).to(logits.dtype)
-        return self.strength.to(logits.dtype) * target.values(relaxed)
+        relaxed = softened(target.q, z, self.log_temperature.exp()).to(logits.dtype)
+        return self.learned_strength * target.values(relaxed)
 
     def estimate(self, target: Expectation) -> Estimate:
         """The bound at hard samples, carrying the controlled gradient; the estimators of K samples are averaged."""

@@ -85,12 +85,13 @@ class DoubleCV(DoublyControlled):
 
     def __init__(self, *, num_samples: int = 2, strength: float = 0.0) -> None:
         super().__init__(num_samples=num_samples)
-        self.strength = nn.Parameter(torch.tensor(float(strength)))
+        self.strength = strength
+        self.learned_strength = nn.Parameter(torch.tensor(float(strength)))
 
     def gradient(self, q: Distribution, z: Tensor, f: Tensor, slope: Tensor) -> Tensor:
         """The estimate by the logits."""
         p = q.mean.detach()
-        strength = self.strength.to(f.dtype)
+        strength = self.learned_strength
         h = f - strength * (_others(slope) * (z - p)).sum(-1)
         credit = (h - _others(h)).unsqueeze(-1)
         return (credit * (z - p)).mean(0) + strength * slope.mean(0) * p * (1.0 - p)
@@ -124,7 +125,8 @@ class RODEO(DoublyControlled):
     def __init__(self, *, num_samples: int = 2, hidden_sizes: Sequence[int] = (100,), strength: float = 0.1) -> None:
         super().__init__(num_samples=num_samples)
         self.hidden_sizes = list(hidden_sizes)
-        self.strength = nn.Parameter(torch.full((2,), float(strength)))
+        self.strength = strength
+        self.learned_strengths = nn.Parameter(torch.full((2,), float(strength)))
         sizes = [2, *self.hidden_sizes]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(sizes):
@@ -147,7 +149,7 @@ class RODEO(DoublyControlled):
         t = torch.einsum("k...d,j...d->kj...", error, a).unsqueeze(-1)  # [K, K, *B, 1]: sample k, surrogate j
         stein_square = torch.einsum("k...d,j...d->kj...", leaves, a.square()).unsqueeze(-1) - 2.0 * t.square()
         features = torch.stack([(error * a).sum(-1), scale.log()], -1)
-        coefficients = self.network(features).unflatten(-1, (3, 2)) * self.strength * scale[..., None, None]
+        coefficients = self.network(features).unflatten(-1, (3, 2)) * self.learned_strengths * scale[..., None, None]
         constant, linear, square = coefficients.to(f.dtype).unbind(-2)  # [K, *B, 2]: of h and of h'
 
         off_diagonal = 1.0 - torch.eye(len(z), dtype=z.dtype, device=z.device)
