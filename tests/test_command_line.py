@@ -131,7 +131,8 @@ def test_a_file_need_not_name_the_model(tmp_path):
         "",
         "--model DiscreteVAE",
         "--model DiscreteVAE --model.posterior FactorizedCategorical --model.prior learned "
-        "--model.estimator GumbelSoftmax --model.estimator.temperature ExponentialDecay --model.estimator.temperature.num_steps 50",
+        "--model.estimator GumbelSoftmax --model.estimator.temperature ExponentialDecay "
+        "--model.estimator.temperature.num_steps 50",
         "--model.posterior FullCovarianceNormal --model.estimator StickTheLanding --model.bound LogMeanExp --seed 9",
         "--model DiscreteVAE --model.estimator.baseline VarianceNormalized "
         "--model.estimator.baseline.baseline LeaveOneOut --model.prior_optimizer.name SGD --trainer.max_epochs 3",
