@@ -1,0 +1,273 @@
+"""Time and memory of each gradient estimator over those of the evaluations of f that it declares.
+
+    python -m benchmarks.estimators [--steps 20] [--rounds 5] [--only DisARM ARMS] [--device cpu]
+
+On VAEs of 784 pixels with two hidden layers of 200 on either side, at batch 100: 200 bits, 20 categoricals of 10
+classes, 50 normals. f is log p(x|z), or log p(x, z) - log q(z) where an estimator or a bound wants all of it.
+
+A ratio is the cost of an estimator, from q's parameters to the gradient by them and by the decoder's (encoder,
+closed-form KL and optimizer excluded), divided by `evaluations` times the cost of one forward and backward pass of f
+at one sample of each datum; the backward pass reaches z where the estimator differentiates f. Both sides run in turn
+in this process; the number is the median of the rounds' ratios, each the ratio of two medians. Evaluations that need no
+backward pass cost a third, and many samples at once cost less than one by one: a ratio may be well below 1.
+
+Time on the CPU is the process's CPU time, which other work on the machine disturbs least; on CUDA it is wall time.
+Memory is the peak above what is held anyway. An estimator that refuses so many latents, or would need more than 512
+evaluations, is measured on the most that it takes.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from docs.catalogue import Entry, Latents, entries
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.distributions import Bernoulli, Normal
+
+from reparam_suite.diagnostics.memory import peak_bytes
+from reparam_suite.estimators import Average, Bound, Expectation
+from reparam_suite.figures import COLOURS, WIDTH, styled
+from reparam_suite.models import VAE
+from reparam_suite.objectives import evidence
+from reparam_suite.variational import OneHotCategorical, frozen, parameters, rebuilt
+
+NUM_FEATURES, BATCH_SIZE, SEED = 784, 100, 0
+LATENTS = {
+    "Bernoulli": Latents(Bernoulli, 200),
+    "categorical": Latents(OneHotCategorical, 20, 10),
+    "normal": Latents(Normal, 50),
+}
+TARGET, TARGET_TWICE = 1.3, 2.0
+"""At most: where f is differentiated once or not at all, and where it is differentiated twice."""
+
+Step = Callable[[], object]
+
+
+@final
+@dataclass(frozen=True)
+class Sides:
+    """What is compared: a step of the estimator, and one forward and backward pass of f."""
+
+    estimator: Step
+    f: Step
+    evaluations: int
+    twice: bool
+
+
+@final
+class _Once(torch.autograd.Function):
+    # The identity; says whether its backward pass is itself differentiated.
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, report: list[bool]) -> Tensor:
+        ctx.report = report
+        return z.view_as(z)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        return _Twice.apply(gradient, ctx.report), None
+
+
+@final
+class _Twice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, report: list[bool]) -> Tensor:
+        ctx.report = report
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        ctx.report.append(True)
+        return gradient, None
+
+
+def sides(model: VAE, x: Tensor) -> Sides:
+    """Both steps at the q that the encoder gives for x, its parameters being leaves."""
+    target = replace(evidence(model, x, model.bound, model.kl), exact=None)
+    leaves = {name: each.detach().requires_grad_() for name, each in parameters(target.q).items()}
+    decoder = [*model.decoder.parameters(), *model.likelihood.parameters()]
+    control = list(model.estimator.parameters())
+    differentiated = model.estimator.differentiates_f
+
+    def step(f: Callable[..., Tensor] = target.f) -> object:
+        own = Expectation(q=rebuilt(target.q, leaves), f=f, bound=target.bound, context=target.context)
+        estimate = model.estimator(own)
+        loss = estimate.control_loss - estimate.objective.mean()
+        return torch.autograd.grad(loss, [*leaves.values(), *decoder, *control], allow_unused=True)
+
+    z, q = target.q.sample((1,)).requires_grad_(differentiated), frozen(target.q)
+
+    def of_f() -> object:
+        return torch.autograd.grad(target.f(z, q).mean(), [*decoder, z] if differentiated else decoder)
+
+    report: list[bool] = []
+    step(lambda z, q: target.f(_Once.apply(z, report), q))
+    return Sides(step, of_f, model.estimator.evaluations(target.q), twice=bool(report))
+
+
+def measure(entry: Entry, latents: Latents, bound: type[Bound], x: Tensor, num_steps: int, rounds: int) -> Any:
+    """The row of one estimator on one model."""
+    torch.manual_seed(SEED)
+    options = entry.options(bound)
+    compared = sides(latents.model(entry.make(**options), bound(), NUM_FEATURES).to(x.device), x)
+    evaluations = compared.evaluations
+    steps = max(3, num_steps // evaluations)
+    _round(compared, 3, x.device)
+    pairs = [_round(compared, steps, x.device) for _ in range(rounds)]
+    ratios = [ours / (evaluations * of_f) for ours, of_f in pairs]
+    peaks = [peak_bytes(each, x.device) for each in (compared.estimator, compared.f)]
+    return {
+        "latents": str(latents),
+        "bound": bound.__name__,
+        "evaluations": evaluations,
+        "differentiated_twice": compared.twice,
+        "target": TARGET_TWICE if compared.twice else TARGET,
+        "time_ratio": statistics.median(ratios),
+        "time_ratios": ratios,
+        "ms": [[1e3 * each for each in pair] for pair in pairs],
+        "memory_ratio": peaks[0] / (evaluations * peaks[1]),
+        "peak_bytes": peaks,
+    }
+
+
+def _round(compared: Sides, steps: int, device: torch.device) -> tuple[float, float]:
+    # Median seconds of both sides in turn; f as often as makes the two sides' times alike, 20 times at most.
+    repeats = min(20, compared.evaluations)
+    ours, of_f = [], []
+    for _ in range(steps):
+        ours.append(_seconds(compared.estimator, 1, device))
+        of_f.append(_seconds(compared.f, repeats, device) / repeats)
+    return statistics.median(ours), statistics.median(of_f)
+
+
+def _seconds(step: Step, repeats: int, device: torch.device) -> float:
+    if device.type == "cpu":
+        start = time.process_time()
+        for _ in range(repeats):
+            step()
+        return time.process_time() - start
+    torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def table(results: dict[str, dict[str, Any]], device: torch.device) -> Table:
+    """One row an estimator; an asterisk where the target is missed."""
+    made = Table(title=f"Cost over that of the declared evaluations of f, {device.type}, batch {BATCH_SIZE}")
+    made.add_column("estimator")
+    for family in LATENTS:
+        for column in (f"{family}\nevaluations", "time", "memory"):
+            made.add_column(column, justify="right")
+    made.add_column("at most", justify="right")
+    made.add_column("measured on fewer latents, or another bound")
+    for name, row in results.items():
+        cells = [cell for family in LATENTS for cell in _cells(row.get(family))]
+        notes = [_note(each, LATENTS[family]) for family, each in row.items()]
+        target = max(each["target"] for each in row.values())
+        made.add_row(name, *cells, f"{target:g}", "; ".join(dict.fromkeys(each for each in notes if each)))
+    return made
+
+
+def _cells(row: dict[str, Any] | None) -> list[str]:
+    if row is None:
+        return ["", "", ""]
+    ratios = (row["time_ratio"], row["memory_ratio"])
+    return [f"{row['evaluations']:,}", *(f"{each:.2f}{'*' if each > row['target'] else ' '}" for each in ratios)]
+
+
+def _note(row: dict[str, Any], wanted: Latents) -> str:
+    notes = [row["latents"]] if row["latents"] != str(wanted) else []
+    return ", ".join([*notes, row["bound"]] if row["bound"] != Average.__name__ else notes)
+
+
+@styled
+def figure(results: dict[str, dict[str, Any]]) -> Figure:
+    """Both ratios of every estimator on a logarithmic axis, the range of the rounds pale, the targets in black."""
+    made = Figure(figsize=(WIDTH, 1.4 + 0.19 * len(results)))
+    panels = made.subplots(1, 2, sharey=True)
+    places = {name: i for i, name in enumerate(results)}
+    twice = [
+        places[name] for name, row in results.items() if any(each["differentiated_twice"] for each in row.values())
+    ]
+    for ax, quantity in zip(panels, ("time", "memory"), strict=True):
+        ax.axvline(TARGET, color=COLOURS[-1], linewidth=0.8, label=f"at most {TARGET:g}")
+        ax.plot(
+            [TARGET_TWICE] * len(twice), twice, "k|", markersize=9, label=f"{TARGET_TWICE:g}: f differentiated twice"
+        )
+        for colour, family in zip(COLOURS, LATENTS, strict=False):
+            for name, row in results.items():
+                if quantity == "time" and family in row:
+                    ratios = row[family]["time_ratios"]
+                    ax.hlines(places[name], min(ratios), max(ratios), color=colour, alpha=0.5)
+            shown = [(row[family][f"{quantity}_ratio"], places[name]) for name, row in results.items() if family in row]
+            ax.plot([ratio for ratio, _ in shown], [place for _, place in shown], "o", color=colour, label=family)
+        ax.set(xscale="log", ylim=(len(places) - 0.4, -0.6), title=quantity)
+        ax.set_xlabel("over evaluations x one pass of f")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.xaxis.set_minor_locator(NullLocator())
+    panels[0].set_yticks(range(len(places)), list(places))
+    made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=8)
+    return made
+
+
+def main() -> None:
+    """Prints the table and writes JSON and figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=20, help="steps a round, divided by the evaluations; at least 3")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="estimators to measure; by default all")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", type=torch.device)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/estimators.json"))
+    parser.add_argument("--figure", type=Path, default=Path("benchmarks/estimators.png"))
+    options = parser.parse_args()
+    if options.steps < 1 or options.rounds < 1:
+        parser.error(f"--steps and --rounds must be at least 1, got {options.steps} and {options.rounds}")
+    chosen = [each for each in entries() if not options.only or each.documented[0].__name__ in options.only]
+    unknown = set(options.only or ()) - {each.documented[0].__name__ for each in chosen}
+    if unknown:
+        known = ", ".join(each.documented[0].__name__ for each in entries())
+        parser.error(f"--only {' '.join(sorted(unknown))}: no such estimator; known are {known}")
+
+    generator = torch.Generator().manual_seed(SEED)
+    x = (torch.rand(BATCH_SIZE, NUM_FEATURES, generator=generator) < 0.2).float().to(options.device)
+    console = Console()
+    results: dict[str, dict[str, Any]] = {}
+    with console.status("") as status:
+        for entry in chosen:
+            status.update(entry.name)
+            bound = entry.bounds()[0]
+            fitting = {name: each.largest_for(entry, bound) for name, each in LATENTS.items()}
+            results[entry.name] = {
+                name: measure(entry, latents, bound, x, options.steps, options.rounds)
+                for name, latents in fitting.items()
+                if latents is not None
+            }
+    # A pipe is as wide as the table.
+    Console(width=None if console.is_terminal else 200).print(table(results, options.device))
+    machine = {
+        "machine": platform.machine(),
+        "device": options.device.type,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+    content = {**machine, "batch_size": BATCH_SIZE, "rounds": options.rounds, "estimators": results}
+    options.output.write_text(json.dumps(content, indent=2) + "\n")
+    figure(results).savefig(options.figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The generated pages are what their generators make of the code as it is."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from docs import generate_estimators as page
+from docs.catalogue import Latents, entries
+from torch.distributions import Bernoulli
+
+from reparam_suite import estimators
+from reparam_suite.estimators import Average, Baseline, GradientEstimator
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, Any]:
+    return json.loads(page.MEASURED.read_text())
+
+
+def test_the_table_of_estimators_is_current(measured: dict[str, Any]) -> None:
+    assert page.render(measured) == page.PAGE.read_text(), f"docs/estimators.md is out of date; run: {page.RENDER}"
+
+
+def test_an_estimator_without_a_measurement_is_named_with_the_command(measured: dict[str, Any]) -> None:
+    without = copy.deepcopy(measured)
+    del without["rows"]["bernoulli"]["DisARM"]
+    with pytest.raises(page.StaleMeasurementsError, match=r"no current row for DisARM; run: python -m .* missing$"):
+        page.render(without)
+
+
+def test_a_measurement_at_other_defaults_is_stale(measured: dict[str, Any]) -> None:
+    other = copy.deepcopy(measured)
+    other["rows"]["normal"]["Pathwise"]["num_samples"] += 1
+    assert page.stale(other) == ["Pathwise"]
+
+
+def test_every_public_estimator_and_baseline_is_listed() -> None:
+    public = {value for name in estimators.__all__ if isinstance(value := getattr(estimators, name), type)}
+    described = {each for entry in entries() for each in entry.documented}
+    kinds = (GradientEstimator, Baseline)
+    assert described == {each for each in public if issubclass(each, kinds)} - set(kinds)
+
+
+def test_an_estimator_that_refuses_so_many_latents_is_measured_on_fewer() -> None:
+    enumeration = next(each for each in entries() if each.name == "Enumeration")
+    assert Latents(Bernoulli, 20).largest_for(enumeration, Average) == Latents(Bernoulli, 9)
+
+
+@pytest.mark.parametrize(
+    ("docstring", "citation"),
+    [
+        ("What.\n\n    Unbiased.\n    Wu & Li (2020), arXiv 2006.10680, eq. 4; Roe et al. (2014). There it differs.\n",
+         "Wu & Li (2020), arXiv 2006.10680, eq. 4; Roe et al. (2014)"),
+        ("What.\n\n    Unbiased.\n    Wu et al. (2020), section 3,\n    and 4.\n\n    Args:\n        k: Li (2021).\n",
+         "Wu et al. (2020), section 3, and 4"),
+        ("What: Wu (2020).\n\n    Unbiased.\n", ""),
+    ],
+)  # fmt: skip
+def test_the_citation_of_a_docstring(docstring: str, citation: str) -> None:
+    assert page.source(docstring) == citation
