@@ -246,8 +246,9 @@ def render(measured: Mapping[str, Any]) -> str:
 
 def _introduction(measured: Mapping[str, Any]) -> str:
     return f"""\
-<!-- Made by `{RENDER}` from class attributes, docstrings and docs/estimators.json. Edit those, not this. -->
 # Estimators
+
+<!-- Made from class attributes, docstrings and docs/estimators.json. Edit those, not this page. -->
 
 Every estimator of the gradient of $E_{{q(z)}}[f(z)]$ in `reparam_suite.estimators`, at its defaults. On the command
 line: `--model.estimator DisARM --model.estimator.num_samples 4`, or
@@ -257,10 +258,11 @@ line: `--model.estimator DisARM --model.estimator.num_samples 4`, or
   evidence lower bound) and `LogMeanExp` (the importance-weighted bound).
 - **gradient**: unbiased, or biased; *relaxed*: its value too is that of another model than the one evaluated.
 - **f**: *any* if f may be a black box, *differentiable* if f is differentiated by z.
-- **evaluations**: of f for each datum and step, at the sizes of the checkpoints below ({BITS}, {CLASSES}, {NORMALS}).
+- **evaluations**: of f for each datum and step, on {BITS}, {CLASSES} or {NORMALS}.
 - **learned**: parts that are trained beside the model; *past*: moving averages of past steps.
 
-The page is made by `{RENDER}`; its measurements by `{MEASURE}`, on: {measured["machine"]}.
+The page is made by `{RENDER}`, its measurements by
+`{MEASURE}`. Machine: {measured["machine"]}.
 """
 
 
@@ -279,9 +281,9 @@ the model standing still.
 - **ms**: CPU time from the batch to the gradient by all parameters, encoder included; median of {p.timed_steps}.
 
 A small variance is no merit of its own: a biased estimator may have it and climb another hill, and more evaluations buy
-it. Rows are in order of the encoder's variance. An estimator that refuses so many latents, or would need more than
-{MAX_EVALUATIONS} evaluations, is measured on a checkpoint with fewer of them, which is named.
-"""
+it. VarianceNormalized divides its gradient, and so its variance, by the scale of the signal. Rows are in order of the
+encoder's variance. An estimator that refuses so many latents, or would need more than
+{MAX_EVALUATIONS} evaluations, is measured on a checkpoint with fewer of them, which is named."""
 
 
 def _facts() -> str:
@@ -381,7 +383,11 @@ def _variance(found: Mapping[str, float]) -> str:
     # What rounding alone leaves of no noise at all is not told from 0.
     if found["variance"] <= 1e-9 * abs(found["squared_norm"]):
         return "0"
-    return f"{found['variance']:.3g} ± {found['standard_error']:.1g}"
+    return f"{_rounded(found['variance'], 3)} ± {_rounded(found['standard_error'], 1)}"
+
+
+def _rounded(value: float, digits: int) -> str:
+    return f"{float(f'{value:.{digits}g}'):,.6g}"
 
 
 def _table(header: tuple[str, ...], rows: list[list[str]]) -> str:
