@@ -268,6 +268,26 @@ def test_both_checkpoints_are_there_and_complete(gaussian):
     assert "optimizer_states" in saved["last"]
 
 
+def test_the_weights_that_validated_best_are_tested_and_exported(root, monkeypatch):
+    """The last two steps are spoilt: the end is worse than what stood after the first epoch, at step 13."""
+
+    def spoil(self, trainer, model, *_):
+        if trainer.global_step == 14:
+            model.decoder[-1].weight.data.mul_(-20.0)
+
+    monkeypatch.setattr(GradientRecord, "on_train_batch_end", spoil)
+    ended = finished(fit(*SHORT, root=root))
+    validated = dict(ended.curve("val/elbo"))
+    assert validated[15] < validated[13] - 50.0
+    assert ended.run.data.metrics["test/elbo"] == pytest.approx(validated[13], abs=3.0)
+    best = torch.load(ended.artifacts() / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["global_step"] == 13
+    with mlflow_at(ended.root):
+        loaded = mlflow.pytorch.load_model(f"runs:/{ended.run.info.run_id}/model")
+    exported = {name: value for name, value in loaded.state_dict().items() if name.endswith("decoder.2.weight")}
+    assert [torch.equal(each, best["state_dict"]["decoder.2.weight"]) for each in exported.values()] == [True]
+
+
 def test_nothing_else_is_left_behind(gaussian):
     """The spool is empty, and the run's directory holds its checkpoints for resuming."""
     assert list((gaussian.root / "spool").iterdir()) == []
