@@ -256,3 +256,12 @@ def test_no_hook_stays_behind_after_an_error():
         gradient_statistics(model, data(2).float())
     assert not any(module._forward_hooks for module in model.modules())
     assert model.training
+
+
+def test_what_is_not_a_number_is_reported_as_such(caplog):
+    model = GaussianVAE(**SIZES)
+    model.decoder[0].weight.data[0, 0] = torch.nan
+    with caplog.at_level(logging.INFO):
+        statistics = gradient_statistics(model, data(2).float())
+    assert torch.isnan(statistics["decoder"].variance)
+    assert "datum by datum" not in caplog.text

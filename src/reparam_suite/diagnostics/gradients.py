@@ -41,7 +41,7 @@ def gradient_statistics(
         model: with the estimator to measure.
         x: the minibatch, `[B, P]`.
         num_repeats: R, independent gradients of each datum; at least 4.
-        per_element: whether the variance of every element is kept.
+        per_element: whether the variance of every element is kept; 16 repeats are then a good use of time.
         memory_budget: bytes; the data are taken in as many portions as it asks for.
 
     Raises:

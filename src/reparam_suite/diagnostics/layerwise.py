@@ -158,7 +158,8 @@ def _moments(
         raise NotLayerwiseError("a parameter is used by more than one module")
     missed = [part.missed([by_parameter[parameter] for parameter in part.parameters]) for part in parts]
     missed += [by_parameter[each].abs().amax().sign() for each in unexplained]
-    if not bool(torch.stack(missed).amax() <= ROUNDING):
+    # What is not a number has no other road either: it is reported as such.
+    if bool(torch.stack(missed).amax() > ROUNDING):
         raise NotLayerwiseError("the gradient reaches a parameter other than through the calls of its own module")
     gram = parts[0].gram() if parts else totals[0].new_zeros(B, R, R)
     for part in parts[1:]:
