@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -173,10 +173,21 @@ def trainer_step(model: VAE, x: Tensor, batch_size: int, steps: int) -> float:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(
-        model, DataLoader([batch for batch in x.split(batch_size) if len(batch) == batch_size], batch_size=None)
-    )
+    trainer.fit(model, datamodule=Batches(x, batch_size))
     return clock.seconds / (steps - Clock.warm_up)
+
+
+class Batches(LightningDataModule):
+    """Rows in their order, in batches of one size."""
+
+    def __init__(self, x: Tensor, batch_size: int) -> None:
+        super().__init__()
+        self.train_mean = x.mean(0)
+        self._batches = x[: len(x) // batch_size * batch_size].split(batch_size)
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        """No worker, nothing to collate."""
+        return DataLoader(self._batches, batch_size=None)
 
 
 class Clock(Callback):
