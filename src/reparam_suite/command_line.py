@@ -85,9 +85,15 @@ class Command(LightningCLI):
         )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """--seed and --seeds."""
+        """--seed, --seeds and --num_threads."""
         parser.add_argument("--seed", type=int, default=0, help="of the weights, the noise and the order of the data")
         parser.add_argument("--seeds", type=int, nargs="+", default=None, help="several runs, one for each seed")
+        parser.add_argument(
+            "--num_threads",
+            type=int,
+            default=1,
+            help="CPU threads of a step; models of this size gain little from more, and lose much on a busy machine",
+        )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """--tracking, --record, and what the model learns from the data."""
@@ -111,6 +117,8 @@ class Command(LightningCLI):
             self.config = parser.parse_args(missing + args)
         _check_given(args)
         _check_seeds(self.config)
+        if self.config.num_threads < 1:
+            raise UsageError(f"--num_threads: expected 1 or more, got {self.config.num_threads}")
         _check_trainer(self.config.trainer)
 
     def instantiate_classes(self) -> None:
@@ -136,6 +144,7 @@ class Command(LightningCLI):
     def _set_seed(self) -> None:
         # Before the model is made: its weights depend on it.
         seed_everything(self.config.seed, verbose=False)
+        torch.set_num_threads(self.config.num_threads)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
