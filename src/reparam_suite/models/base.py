@@ -213,7 +213,7 @@ class VAE(LightningModule, ABC):
 
     def on_fit_start(self) -> None:
         """Takes the data's mean, for centring and for the decoder's bias; a resumed model has both already."""
-        if self.trainer.ckpt_path is not None:
+        if self.trainer.ckpt_path is not None or not (self.centre_input or self.initialize_bias):
             return
         mean: Tensor = self.trainer.datamodule.train_mean  # type: ignore[attr-defined]
         with torch.no_grad():
