@@ -13,7 +13,7 @@ fit: .venv/.installed ## set up, then train a Gaussian VAE on the embedded digit
 	$(BIN)/python -m reparam_suite.fit $(ARGS)
 
 test: check ## set up, then the whole suite: format, lint, types, import contracts, tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: .venv/.installed-dev ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .

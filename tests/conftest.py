@@ -1,10 +1,16 @@
-"""Shapes that the estimators' signatures declare are checked in every test."""
+"""Shapes that the estimators' signatures declare are checked in every test; each process keeps to one thread."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from jaxtyping import install_import_hook
+
+# Test processes share the machine's cores: threads that wait for each other would take many times as long.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 install_import_hook("reparam_suite.estimators", "beartype.beartype")
 
