@@ -219,6 +219,38 @@ def test_a_parameter_that_broke_in_the_last_step_of_an_epoch_is_not_saved(tmp_pa
         assert all(each.isfinite().all() for each in state["state_dict"].values())
 
 
+def test_what_was_reached_before_an_error_is_recorded():
+    """Steps 4 to 6 lie after the last record."""
+
+    class Fail(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            if trainer.global_step == 6:
+                raise ZeroDivisionError
+
+    journal, witness = Journal(), Witness()
+    with pytest.raises(ZeroDivisionError):
+        fit(
+            gaussian(num_features=64),
+            Digits(batch_size=300),
+            *callbacks(journal, every=3),
+            witness,
+            Fail(),
+            max_steps=9,
+        )
+    assert [step for step, _ in journal.curves["train/elbo"]] == [1, 3, 6]
+    assert journal.latest("train/elbo") == pytest.approx(mean(witness.objectives[3:6]), rel=1e-5)
+    assert journal.step_of("time/ms_per_step") == 6
+
+
+def test_what_was_reached_before_a_divergence_is_recorded():
+    journal, witness = Journal(), Witness()
+    used = [witness, BreakAt(4, "objective"), *callbacks(journal, every=100)]
+    with pytest.raises(NonFiniteLoss, match="at step 4"):
+        fit(gaussian(num_features=64), Digits(batch_size=300), *used, max_steps=50)
+    assert [step for step, _ in journal.curves["train/elbo"]] == [1, 3]
+    assert journal.latest("train/elbo") == pytest.approx(mean(witness.objectives[1:3]), rel=1e-5)
+
+
 def test_without_a_checkpoint_it_says_so():
     used = [BreakAt(1, "objective"), *callbacks(Journal(), every=100)]
     with pytest.raises(NonFiniteLoss, match="is -inf at step 1; there is no checkpoint before it"):

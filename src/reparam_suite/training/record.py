@@ -2,7 +2,7 @@
 
 import resource
 import time
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -20,6 +20,16 @@ def due(step: int, every: int) -> bool:
 
 
 @final
+class _Step(NamedTuple):
+    # What one batch left; the values stay on the device.
+    number: int
+    objective: Tensor
+    kl: Tensor | None
+    kl_weight: float
+    num_rows: int
+
+
+@final
 class StepRecord(Callback):
     """Records train/elbo (or what the objective is), its parts, speed and memory.
 
@@ -27,7 +37,7 @@ class StepRecord(Callback):
     value that is not finite stops the run, and the step is named. So does a parameter, when a checkpoint is due.
 
     Args:
-        every: steps between records; the first and the last are recorded in any case.
+        every: steps between records; the first and the last are recorded in any case, and the last before an error.
         journal: where to.
         checkpoints: which knows the last finite state.
     """
@@ -36,12 +46,8 @@ class StepRecord(Callback):
         self._every = every
         self._journal = journal
         self._checkpoints = checkpoints
-        self._objectives: list[Tensor] = []
-        self._kls: list[Tensor] = []
-        self._kl_weights: list[float] = []
-        self._steps: list[int] = []
+        self._steps: list[_Step] = []
         self._recorded_at = 0
-        self._num_rows = 0
         self._seconds = 0.0
         self._since: float | None = None
 
@@ -56,14 +62,11 @@ class StepRecord(Callback):
         """Keeps the step's values; now and then records them."""
         assert isinstance(pl_module, VAE)
         assert pl_module.last_objective is not None
-        self._objectives.append(pl_module.last_objective)
-        self._steps.append(trainer.global_step)
-        if pl_module.last_kl is not None:
-            self._kls.append(pl_module.last_kl)
-            self._kl_weights.append(pl_module.last_kl_weight)
-        self._num_rows += len(batch)
+        values = (pl_module.last_objective, pl_module.last_kl, pl_module.last_kl_weight)
+        self._steps.append(_Step(trainer.global_step, *values, len(batch)))
         if due(trainer.global_step, self._every) and trainer.global_step > self._recorded_at:
-            self._record(trainer, pl_module)
+            self._check_objectives()
+            self._record(pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops the clock: validation is no training step. No checkpoint is written of a state that is not finite."""
@@ -78,7 +81,14 @@ class StepRecord(Callback):
         """Records the last step."""
         assert isinstance(pl_module, VAE)
         self._check_finite(trainer, pl_module)
-        self._record(trainer, pl_module)
+        self._record(pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Records the steps since the last record, up to one that was not finite."""
+        assert isinstance(pl_module, VAE)
+        broken = self._first_unfinite()
+        del self._steps[len(self._steps) if broken is None else broken :]
+        self._record(pl_module)
 
     def pause(self) -> None:
         """Stops the clock until the next batch."""
@@ -86,52 +96,48 @@ class StepRecord(Callback):
             self._seconds += time.perf_counter() - self._since
             self._since = None
 
-    def _record(self, trainer: Trainer, model: VAE) -> None:
-        if not self._objectives:
+    def _record(self, model: VAE) -> None:
+        if not self._steps:
             return
-        self._check_objectives()
         self.pause()
-        num_steps = len(self._objectives)
         metrics = self._reached(model)
         if model.kl_warmup_steps:
-            metrics["train/kl_weight"] = model.last_kl_weight
+            metrics["train/kl_weight"] = self._steps[-1].kl_weight
         metrics |= {
-            "time/ms_per_step": 1e3 * self._seconds / num_steps,
-            "time/samples_per_second": self._num_rows / self._seconds,
+            "time/ms_per_step": 1e3 * self._seconds / len(self._steps),
+            "time/samples_per_second": sum(each.num_rows for each in self._steps) / self._seconds,
             "memory/peak_mib": _peak_memory(model.device),
         }
-        self._journal.write(metrics, trainer.global_step)
-        self._recorded_at = trainer.global_step
-        self._objectives.clear()
-        self._steps.clear()
-        self._kls.clear()
-        self._kl_weights.clear()
-        self._num_rows, self._seconds = 0, 0.0
+        self._recorded_at = self._steps[-1].number
+        self._steps, self._seconds = [], 0.0
+        self._journal.write(metrics, self._recorded_at)
 
     def _reached(self, model: VAE) -> dict[str, float]:
         """The objective and, where it has them, its parts; the weight of the KL in training is taken off again."""
-        objectives = torch.stack(self._objectives)
-        if not self._kls:
+        objectives = torch.stack([each.objective for each in self._steps])
+        kls = [each.kl for each in self._steps if each.kl is not None]
+        if len(kls) < len(self._steps):
             return {f"train/{model.objective_name}": objectives.mean().item()}
-        kls = torch.stack(self._kls)
-        reconstruction = (objectives + kls.new_tensor(self._kl_weights) * kls).mean().item()
-        kl = kls.mean().item()
+        kl = torch.stack(kls)
+        reconstruction = objectives + kl.new_tensor([each.kl_weight for each in self._steps]) * kl
         relaxed = "relaxed_" if model.estimator.relaxed else ""
         return {
-            f"train/{model.objective_name}": reconstruction - kl,
-            f"train/{relaxed}reconstruction": reconstruction,
-            "train/kl": kl,
+            f"train/{model.objective_name}": (reconstruction - kl).mean().item(),
+            f"train/{relaxed}reconstruction": reconstruction.mean().item(),
+            "train/kl": kl.mean().item(),
         }
 
+    def _first_unfinite(self) -> int | None:
+        if not self._steps:
+            return None
+        unfinite = (~torch.stack([each.objective for each in self._steps]).isfinite()).nonzero()
+        return int(unfinite[0]) if len(unfinite) else None
+
     def _check_objectives(self) -> None:
-        if not self._objectives:
-            return
-        objectives = torch.stack(self._objectives)
-        unfinite = (~objectives.isfinite()).nonzero()
-        if len(unfinite):
-            first = int(unfinite[0])
-            what = f"the training objective is {objectives[first].item()}"
-            raise NonFiniteLoss(what, step=self._steps[first], checkpoint=self._checkpoints.newest())
+        if (broken := self._first_unfinite()) is not None:
+            step = self._steps[broken]
+            what = f"the training objective is {step.objective.item()}"
+            raise NonFiniteLoss(what, step=step.number, checkpoint=self._checkpoints.newest())
 
     def _check_finite(self, trainer: Trainer, model: LightningModule) -> None:
         self._check_objectives()
