@@ -193,7 +193,14 @@ def test_float32_is_stable_at_large_logits(make, classes):
         (lambda: GumbelRao(temperature=math.nan), "temperature of GumbelRao must be positive and finite, got nan"),
         (lambda: GumbelRao(num_conditional=0), "num_conditional of GumbelRao must be at least 1, got 0"),
         (lambda: GappedStraightThrough(temperature=0.0), "temperature of GappedStraightThrough must be positive"),
-        (lambda: GappedStraightThrough(gap=-0.1), "gap of GappedStraightThrough must be 0 or more, got -0.1"),
+        (
+            lambda: GappedStraightThrough(gap=-0.1),
+            "must be 0 or more and finite, got -0.1",
+        ),
+        (
+            lambda: GappedStraightThrough(gap=math.inf),
+            "must be 0 or more and finite, got inf",
+        ),
         (lambda: DecoupledGumbel(forward_temperature=0.0), "forward_temperature of DecoupledGumbel must be positive"),
         (lambda: DecoupledGumbel(backward_temperature=0.0), "backward_temperature of DecoupledGumbel must be positive"),
         (

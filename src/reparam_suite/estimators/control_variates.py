@@ -128,7 +128,7 @@ class REBAR(ControlledScore):
     The mean of K independent estimates. Unbiased; discrete; f differentiable inside the simplex. 2 K evaluations of f,
     not 3 K: the relaxed sample given b shares its noise with the other, and is then the same point. Learns temperature
     and strength s by the gradient of its squared gradient; strength 0 is ScoreFunction.
-    Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), arXiv 1703.07370, eq. 7 and section 3.3.
+    Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), arXiv 1703.07370, section 3.
 
     Args:
         num_samples: K, samples a datum.
@@ -155,7 +155,7 @@ class RELAX(ControlledScore):
 
     The mean of K independent estimates. Unbiased; discrete; f differentiable inside the simplex. 2 K evaluations of f.
     Learns temperature, strength s and the network r by the gradient of its squared gradient.
-    Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), arXiv 1711.00123, eqs. 7 and 8 and section 3.3.
+    Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), arXiv 1711.00123, section 3.
 
     Args:
         num_samples: K, samples a datum.

@@ -4,6 +4,7 @@ The noise is logistic for bits and Gumbel for one-hot latents; bits are the two-
 two Gumbels for noise and of the two logits for logit.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import final
 
@@ -46,7 +47,7 @@ def perturbed_given(q: Distribution, hard: Tensor, noise: Tensor) -> Tensor:
 
     Bits, s = 2 hard - 1: s log(1 + exp(s noise) (1 + exp(s logit))). One-hot: the noise of the selected class is the
     maximum M, whose law depends on nothing else; the others are Gumbels below it, -log(exp(-logit - noise) + exp(-M)).
-    Maddison, Tarlow & Minka (2014); Tucker et al. (2017), arXiv 1703.07370, appendix C.
+    Maddison, Tarlow & Minka (2014); Tucker et al. (2017), arXiv 1703.07370.
     """
     logits = parameters(q)["logits"]
     if family(q) is Bernoulli:
@@ -192,7 +193,7 @@ class GumbelRao(Relaxation):
     The noise that gave z is the first draw, so that R = 1 is StraightThroughGumbel; more draws leave its bias and lower
     its variance. phi's gradient is biased, the value and theta's gradient are not. f differentiable in z, near the
     corners. K evaluations of f, R softmaxes each.
-    Paulus, Maddison & Krause (2021), arXiv 2010.04838, eq. 11.
+    Paulus, Maddison & Krause (2021), arXiv 2010.04838, section 3.
 
     Args:
         num_samples: K, samples a datum.
@@ -248,8 +249,8 @@ class GappedStraightThrough(Relaxation):
     def __init__(self, *, num_samples: int = 1, temperature: Temperature = 0.5, gap: float = 1.0) -> None:
         super().__init__(num_samples=num_samples)
         self.temperature = checked_temperature(self, "temperature", temperature)
-        if not gap >= 0.0:
-            raise ValueError(f"gap of {class_name(self)} must be 0 or more, got {gap}")
+        if not 0.0 <= gap < math.inf:
+            raise ValueError(f"gap of {class_name(self)} must be 0 or more and finite, got {gap}")
         self.gap = gap
 
     def sample(self, q: Distribution) -> Tensor:
