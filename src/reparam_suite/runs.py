@@ -12,7 +12,6 @@ from torch import nn
 from reparam_suite.artifacts import model_figures, training_figures
 from reparam_suite.command_line import Command
 from reparam_suite.estimators import GradientEstimator
-from reparam_suite.estimators.base import class_name
 from reparam_suite.tracking import RunLogger, Store, TrackingSettings, run_name
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, ProgressBar, StepRecord, Validation
 from reparam_suite.usage import UsageError
@@ -92,7 +91,7 @@ def train(command: Command, console: Console) -> Run:
 def estimator_name(estimator: GradientEstimator) -> str:
     """The estimator, and the baseline where it has one."""
     parts = [estimator, getattr(estimator, "baseline", None)]
-    return "-".join(class_name(each) for each in parts if isinstance(each, nn.Module))
+    return "-".join(type(each).__name__ for each in parts if isinstance(each, nn.Module))
 
 
 def _check_validation_interval(command: Command) -> None:

@@ -55,7 +55,6 @@ from reparam_suite.estimators import (
     UnorderedSet,
     VarianceNormalized,
 )
-from reparam_suite.estimators.base import class_name
 from reparam_suite.problems import (
     BernoulliCurved,
     BernoulliModel,
@@ -116,7 +115,7 @@ class Case:
     def __str__(self) -> str:
         estimator = self.row.make()
         baseline = getattr(estimator, "baseline", None)
-        parts = [type(estimator).__name__, class_name(baseline) if baseline is not None else ""]
+        parts = [type(estimator).__name__, type(baseline).__name__ if baseline is not None else ""]
         return "-".join([part for part in parts if part] + [f"K{estimator.num_samples}", str(self.problem)])
 
 

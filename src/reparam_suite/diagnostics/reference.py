@@ -23,7 +23,6 @@ from reparam_suite.estimators import (
     ScoreFunction,
     StickTheLanding,
 )
-from reparam_suite.estimators.base import class_name
 from reparam_suite.models import VAE
 
 
@@ -90,7 +89,7 @@ def reference_gradients(
     """
     chosen = estimator or _best_reference(model)
     if not chosen.unbiased:
-        raise ValueError(f"a reference must be unbiased, and {class_name(chosen)} is not")
+        raise ValueError(f"a reference must be unbiased, and {type(chosen).__name__} is not")
     with estimated_by(model, chosen):
         if isinstance(chosen, Enumeration | Quadrature):
             return _exact_gradients(model, x, memory_budget)
@@ -122,7 +121,7 @@ def _exact_gradients(model: VAE, x: Tensor, memory_budget: int) -> dict[str, Ref
         name: ReferenceGradient(
             gradient=torch.stack(each).sum(0) if name in groups else torch.cat(each),
             variance=each[0].new_zeros(()),
-            estimator=class_name(model.estimator),
+            estimator=type(model.estimator).__name__,
             exact=True,
         )
         for name, each in shards.items()
@@ -144,7 +143,7 @@ def _drawn_gradients(model: VAE, x: Tensor, num_repeats: int, memory_budget: int
             gradient=torch.stack([each.gradient for each in sums]).mean(0) / sums[0].num_data,
             variance=torch.stack([each.statistics().variance for each in sums]).mean()
             / (num_rounds * _REPEATS_OF_A_ROUND),
-            estimator=class_name(model.estimator),
+            estimator=type(model.estimator).__name__,
             exact=False,
         )
         for name, sums in rounds.items()

@@ -1,5 +1,6 @@
 """Estimators from samples that repel each other: antithetic pairs, coupled K-tuples, swaps."""
 
+from abc import abstractmethod
 from typing import final
 
 import torch
@@ -8,12 +9,12 @@ from jsonargparse.typing import lazy_instance
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
+from reparam_suite.defaults import fresh
 from reparam_suite.estimators.base import (
     Estimate,
     Expectation,
     GradientEstimator,
     carry,
-    class_name,
     require_at_least,
     uniform,
 )
@@ -29,7 +30,7 @@ def require_pairs(estimator: GradientEstimator) -> None:
         ValueError: if `num_samples` is odd.
     """
     if estimator.num_samples % 2:
-        name, given = class_name(estimator), estimator.num_samples
+        name, given = type(estimator).__name__, estimator.num_samples
         raise ValueError(f"num_samples of {name} must be even, for its samples come in pairs, got {given}")
 
 
@@ -44,21 +45,8 @@ def disarm_gradient(f: Tensor, z: Tensor, logits: Tensor) -> Tensor:
     return 0.5 * (f[0] - f[1]).unsqueeze(-1) * (z[0] - z[1]) * logits.abs().sigmoid()
 
 
-@final
-class ARM(GradientEstimator):
-    """Augment-REINFORCE-merge: an antithetic pair of Bernoulli samples, weighed by the noise that made it.
-
-    (f(1[u > 1 - p]) - f(1[u < p])) (u - 1/2), averaged over pairs                   [*B, D]
-
-    Unbiased; factorised Bernoulli; f may be a black box. K evaluations of f, K even.
-    Yin & Zhou (2019), arXiv 1807.11143, theorem 1.
-
-    Args:
-        num_samples: K, samples a datum, two in a pair.
-
-    Raises:
-        ValueError: if `num_samples` is odd or below 2.
-    """
+class _Pairs(GradientEstimator):
+    """K/2 antithetic pairs of Bernoulli samples, each made from one uniform a latent."""
 
     families = (Bernoulli,)
     bounds = (Average,)
@@ -75,20 +63,44 @@ class ARM(GradientEstimator):
         return uniform((self.num_samples // 2, *logits.shape), logits)
 
     def estimate(self, target: Expectation) -> Estimate:
-        """The mean over both samples of all pairs, carrying the merged gradient."""
+        """The mean over both samples of all pairs, carrying the gradient that the pairs give."""
         logits = parameters(target.q)["logits"]
         with torch.no_grad():
             u = self.draw(target.q)
             z = antithetic_pairs(logits, u)
         f = target.values(z.flatten(0, 1))
-        below, above = f.detach().unflatten(0, z.shape[:2])
-        gradient = ((above - below).unsqueeze(-1) * (u - 0.5).to(f.dtype)).mean(0)
+        gradient = self.gradient(f.detach().unflatten(0, z.shape[:2]), z, u, logits.detach()).mean(0)
         objective = target.bound.value(f) + carry((gradient * logits).sum(-1))
         return Estimate(objective=objective, control_loss=objective.new_zeros(()))
 
+    @abstractmethod
+    def gradient(self, f: Tensor, z: Tensor, u: Tensor, logits: Tensor) -> Tensor:
+        """What each pair says of the logits, `[K/2, *B, D]`; f is `[2, K/2, *B]`, z is `[2, K/2, *B, D]`."""
+
 
 @final
-class DisARM(GradientEstimator):
+class ARM(_Pairs):
+    """Augment-REINFORCE-merge: an antithetic pair of Bernoulli samples, weighed by the noise that made it.
+
+    (f(1[u > 1 - p]) - f(1[u < p])) (u - 1/2), averaged over pairs                   [*B, D]
+
+    Unbiased; factorised Bernoulli; f may be a black box. K evaluations of f, K even.
+    Yin & Zhou (2019), arXiv 1807.11143, theorem 1.
+
+    Args:
+        num_samples: K, samples a datum, two in a pair.
+
+    Raises:
+        ValueError: if `num_samples` is odd or below 2.
+    """
+
+    def gradient(self, f: Tensor, z: Tensor, u: Tensor, logits: Tensor) -> Tensor:  # noqa: ARG002
+        """The difference of the pair's values times how far the noise lies from its middle."""
+        return (f[1] - f[0]).unsqueeze(-1) * (u - 0.5).to(f.dtype)
+
+
+@final
+class DisARM(_Pairs):
     """Antithetic pairs of Bernoulli samples with the noise that made them integrated out.
 
     1/2 (f(b) - f(b')) (b - b') sigmoid(|logits|), averaged over pairs               [*B, D]
@@ -104,29 +116,9 @@ class DisARM(GradientEstimator):
         ValueError: if `num_samples` is odd or below 2.
     """
 
-    families = (Bernoulli,)
-    bounds = (Average,)
-    differentiates_f = False
-    unbiased = True
-
-    def __init__(self, *, num_samples: int = 2) -> None:
-        super().__init__(num_samples=num_samples, fewest_samples=2)
-        require_pairs(self)
-
-    def draw(self, q: Distribution) -> Tensor:
-        """One uniform a pair and latent, `[K/2, *B, D]`."""
-        logits = parameters(q)["logits"]
-        return uniform((self.num_samples // 2, *logits.shape), logits)
-
-    def estimate(self, target: Expectation) -> Estimate:
-        """The mean over both samples of all pairs, carrying the averaged gradient."""
-        logits = parameters(target.q)["logits"]
-        with torch.no_grad():
-            z = antithetic_pairs(logits, self.draw(target.q))
-        f = target.values(z.flatten(0, 1))
-        gradient = disarm_gradient(f.detach().unflatten(0, z.shape[:2]), z, logits.detach()).mean(0)
-        objective = target.bound.value(f) + carry((gradient * logits).sum(-1))
-        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
+    def gradient(self, f: Tensor, z: Tensor, u: Tensor, logits: Tensor) -> Tensor:  # noqa: ARG002
+        """The same, averaged over the noise that gives this pair."""
+        return disarm_gradient(f, z, logits)
 
 
 @final
@@ -154,7 +146,7 @@ class ARMS(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 4, copula: Copula = lazy_instance(DirichletCopula)) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
-        self.copula = copula
+        self.copula = fresh(copula)
 
     def draw(self, q: Distribution) -> Tensor:
         """The logarithms of K coupled uniforms a latent, `[K, *B, D]`: one below log m draws the rarer value."""
@@ -271,7 +263,7 @@ class CARMS(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 4, copula: Copula = lazy_instance(DirichletCopula)) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
-        self.copula = copula
+        self.copula = fresh(copula)
 
     def draw(self, q: Distribution) -> Tensor:
         """The logarithms of K coupled uniforms a break, `[K, *B, D, C - 1]`: one below log m takes the class."""

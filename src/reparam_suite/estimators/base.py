@@ -144,7 +144,7 @@ class GradientEstimator(nn.Module, ABC):
         Raises:
             ValueError: naming this estimator, what was given and what is accepted.
         """
-        name = class_name(self)
+        name = type(self).__name__
         if not issubclass(family(target.q), self.families):
             raise ValueError(f"{name} needs q of {_names(self.families)}, got {family(target.q).__name__}")
         if not isinstance(target.bound, self.bounds):
@@ -164,13 +164,7 @@ def require_at_least(module: nn.Module, option: str, value: int, least: int) -> 
         ValueError: naming the class, the option, what was given and what is accepted.
     """
     if value < least:
-        raise ValueError(f"{option} of {class_name(module)} must be at least {least}, got {value}")
-
-
-def class_name(module: nn.Module) -> str:
-    """The class of `module` by the name it was written under, whether or not it was a lazily made default."""
-    lazy = ("LazyInstance_", "_LazyInit")
-    return next(each.__name__ for each in type(module).__mro__ if not each.__name__.startswith(lazy))
+        raise ValueError(f"{option} of {type(module).__name__} must be at least {least}, got {value}")
 
 
 def _names(classes: Iterable[type]) -> str:

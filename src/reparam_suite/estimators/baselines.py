@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam_suite.defaults import fresh
-from reparam_suite.estimators.base import Expectation, class_name, only_through
+from reparam_suite.estimators.base import Expectation, only_through
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
 from reparam_suite.estimators.shapes import Samples, Scalar, Values
 from reparam_suite.variational import parameters, rebuilt
@@ -58,7 +58,7 @@ class _RunningMean(nn.Module):
     def __init__(self, owner: nn.Module, decay: float, size: Sequence[int] = ()) -> None:
         super().__init__()
         if not 0.0 <= decay < 1.0:
-            raise ValueError(f"decay of {class_name(owner)} must lie in [0, 1), got {decay}")
+            raise ValueError(f"decay of {type(owner).__name__} must lie in [0, 1), got {decay}")
         self.decay = decay
         self.register_buffer("average", torch.zeros(size))
         self.register_buffer("weight", torch.zeros(()))

@@ -11,8 +11,24 @@ from reparam_suite.estimators.bounds import Average, LogMeanExp
 from reparam_suite.variational import VonMises, frozen
 
 
+class _Reparameterized(GradientEstimator):
+    """K samples that carry the gradient of q's parameters."""
+
+    families = (Normal, MultivariateNormal, Gamma, Beta, Dirichlet, VonMises)
+    bounds = (Average, LogMeanExp)
+    differentiates_f = True
+    unbiased = True
+
+    def __init__(self, *, num_samples: int = 1) -> None:
+        super().__init__(num_samples=num_samples)
+
+    def draw(self, q: Distribution) -> Tensor:
+        """K samples that carry the gradient of q's parameters, `[K, *B, D]` or `[K, *B, D, C]`."""
+        return q.rsample((self.num_samples,))
+
+
 @final
-class Pathwise(GradientEstimator):
+class Pathwise(_Reparameterized):
     """The reparameterization trick: z = T(eps, phi), loc + scale eps say, and ordinary backpropagation.
 
     grad_phi bound(f(T(eps_k, phi), q))                                              [*B]
@@ -29,18 +45,6 @@ class Pathwise(GradientEstimator):
         ValueError: if `num_samples` is below 1.
     """
 
-    families = (Normal, MultivariateNormal, Gamma, Beta, Dirichlet, VonMises)
-    bounds = (Average, LogMeanExp)
-    differentiates_f = True
-    unbiased = True
-
-    def __init__(self, *, num_samples: int = 1) -> None:
-        super().__init__(num_samples=num_samples)
-
-    def draw(self, q: Distribution) -> Tensor:
-        """K samples that carry the gradient of q's parameters, `[K, *B, D]` or `[K, *B, D, C]`."""
-        return q.rsample((self.num_samples,))
-
     def estimate(self, target: Expectation) -> Estimate:
         """The bound at reparameterized samples; log q inside f is differentiated like the rest."""
         z = self.draw(target.q)
@@ -49,7 +53,7 @@ class Pathwise(GradientEstimator):
 
 
 @final
-class StickTheLanding(GradientEstimator):
+class StickTheLanding(_Reparameterized):
     """The path derivative: log q inside f is differentiated through z alone. On LogMeanExp this is DReG.
 
     sum_k w_k d f(z_k, frozen q) / d z_k  d z_k / d phi,  w_k the path weight of the bound       [*B]
@@ -66,18 +70,7 @@ class StickTheLanding(GradientEstimator):
         ValueError: if `num_samples` is below 1.
     """
 
-    families = (Normal, MultivariateNormal, Gamma, Beta, Dirichlet, VonMises)
-    bounds = (Average, LogMeanExp)
     admits_exact = False
-    differentiates_f = True
-    unbiased = True
-
-    def __init__(self, *, num_samples: int = 1) -> None:
-        super().__init__(num_samples=num_samples)
-
-    def draw(self, q: Distribution) -> Tensor:
-        """K samples that carry the gradient of q's parameters, `[K, *B, D]` or `[K, *B, D, C]`."""
-        return q.rsample((self.num_samples,))
 
     def estimate(self, target: Expectation) -> Estimate:
         """The bound at reparameterized samples and frozen q.

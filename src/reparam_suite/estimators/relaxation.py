@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, class_name, uniform
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, uniform
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.temperature import Temperature, checked_temperature, current
 from reparam_suite.variational import OneHotCategorical, family, parameters
@@ -207,7 +207,7 @@ class GumbelRao(Relaxation):
     def __init__(self, *, num_samples: int = 1, num_conditional: int = 10, temperature: Temperature = 0.5) -> None:
         super().__init__(num_samples=num_samples)
         if num_conditional < 1:
-            raise ValueError(f"num_conditional of {class_name(self)} must be at least 1, got {num_conditional}")
+            raise ValueError(f"num_conditional of {type(self).__name__} must be at least 1, got {num_conditional}")
         self.num_conditional = num_conditional
         self.temperature = checked_temperature(self, "temperature", temperature)
 
@@ -250,7 +250,7 @@ class GappedStraightThrough(Relaxation):
         super().__init__(num_samples=num_samples)
         self.temperature = checked_temperature(self, "temperature", temperature)
         if not 0.0 <= gap < math.inf:
-            raise ValueError(f"gap of {class_name(self)} must be 0 or more and finite, got {gap}")
+            raise ValueError(f"gap of {type(self).__name__} must be 0 or more and finite, got {gap}")
         self.gap = gap
 
     def sample(self, q: Distribution) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Beta, Dirichlet, Distribution, Gamma, MultivariateNormal, Normal
 
 from reparam_suite.defaults import fresh
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, class_name
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
 from reparam_suite.variational import OneHotCategorical, VonMises
@@ -21,7 +21,7 @@ class _BaselineEstimator(GradientEstimator):
         baseline = fresh(baseline)
         if num_samples < baseline.fewest_samples:
             raise ValueError(
-                f"num_samples of {class_name(self)} with baseline {class_name(baseline)} must be at least "
+                f"num_samples of {type(self).__name__} with baseline {type(baseline).__name__} must be at least "
                 f"{baseline.fewest_samples}, got {num_samples}"
             )
         self.baseline = baseline
@@ -37,7 +37,8 @@ class _BaselineEstimator(GradientEstimator):
         if not isinstance(target.bound, self.baseline.bounds):
             accepted = " or ".join(each.__name__ for each in self.baseline.bounds)
             raise ValueError(
-                f"baseline {class_name(self.baseline)} supports the bound {accepted}, got {type(target.bound).__name__}"
+                f"baseline {type(self.baseline).__name__} supports the bound {accepted}, "
+                f"got {type(target.bound).__name__}"
             )
 
     def draw(self, q: Distribution) -> Tensor:

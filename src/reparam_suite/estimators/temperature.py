@@ -7,8 +7,6 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from reparam_suite.estimators.base import class_name
-
 
 class TemperatureSchedule(nn.Module, ABC):
     """A temperature that moves one step with each forward in training mode, and stands still in eval mode."""
@@ -39,9 +37,9 @@ class _Decay(TemperatureSchedule):
         checked_temperature(self, "start", start)
         checked_temperature(self, "end", end)
         if end > start:
-            raise ValueError(f"end of {class_name(self)} must be at most start = {start}, got {end}")
+            raise ValueError(f"end of {type(self).__name__} must be at most start = {start}, got {end}")
         if num_steps < 1:
-            raise ValueError(f"num_steps of {class_name(self)} must be at least 1, got {num_steps}")
+            raise ValueError(f"num_steps of {type(self).__name__} must be at least 1, got {num_steps}")
         self.start = start
         self.end = end
         self.num_steps = num_steps
@@ -104,7 +102,7 @@ def checked_temperature(owner: nn.Module, option: str, temperature: Temperature)
         ValueError: if it is not positive and finite, naming the class of `owner` and the option.
     """
     if not isinstance(temperature, TemperatureSchedule) and not 0.0 < temperature < math.inf:
-        raise ValueError(f"{option} of {class_name(owner)} must be positive and finite, got {temperature}")
+        raise ValueError(f"{option} of {type(owner).__name__} must be positive and finite, got {temperature}")
     return temperature
 
 

@@ -13,7 +13,6 @@ from reparam_suite.estimators.base import (
     Expectation,
     GradientEstimator,
     carry,
-    class_name,
     require_at_least,
     uniform,
 )
@@ -172,7 +171,7 @@ def _require_states(estimator: GradientEstimator, option: str, wanted: int, q: D
     if wanted > num_states:
         shape = "x".join(map(str, q.event_shape))
         raise ValueError(
-            f"{option} of {class_name(estimator)} must be at most the number of states, {num_states} for latents of "
+            f"{option} of {type(estimator).__name__} must be at most the number of states, {num_states} for latents of "
             f"shape {shape}, got {wanted}"
         )
 

@@ -1,0 +1,63 @@
+"""Variational families: parameter tensors in, a `torch.distributions` object out.
+
+Every distribution made here has batch_shape `[*B]` and event_shape `[D]`, or `[D, C]` for latents of C classes.
+Shapes are checked here, once; the distributions themselves are made with `validate_args=False`.
+"""
+
+from reparam_suite.variational.families import (
+    OneHotCategorical,
+    bernoulli,
+    beta,
+    categorical,
+    dirichlet,
+    family,
+    frozen,
+    gamma,
+    kl_divergence,
+    multivariate_normal,
+    normal,
+    parameters,
+    rebuilt,
+    reparameterized,
+    von_mises,
+    with_parameters,
+)
+from reparam_suite.variational.posteriors import (
+    DiagonalNormal,
+    DiscretePosterior,
+    FactorizedBernoulli,
+    FactorizedCategorical,
+    FullCovarianceNormal,
+    GaussianPosterior,
+    Posterior,
+)
+from reparam_suite.variational.von_mises import (
+    VonMises,
+)
+
+__all__ = [
+    "DiagonalNormal",
+    "DiscretePosterior",
+    "FactorizedBernoulli",
+    "FactorizedCategorical",
+    "FullCovarianceNormal",
+    "GaussianPosterior",
+    "OneHotCategorical",
+    "Posterior",
+    "VonMises",
+    "bernoulli",
+    "beta",
+    "categorical",
+    "dirichlet",
+    "family",
+    "frozen",
+    "gamma",
+    "kl_divergence",
+    "multivariate_normal",
+    "normal",
+    "parameters",
+    "rebuilt",
+    "reparameterized",
+    "von_mises",
+    "with_parameters",
+]

@@ -1,0 +1,164 @@
+"""The families: their parameters by name, copies with other parameters, divergences, constructors."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import (
+    Bernoulli,
+    Beta,
+    Categorical,
+    Dirichlet,
+    Distribution,
+    Gamma,
+    Independent,
+    MultivariateNormal,
+    Normal,
+)
+from torch.distributions import OneHotCategorical as TorchOneHotCategorical
+from torch.distributions.kl import kl_divergence as torch_kl_divergence
+
+from reparam_suite.variational.von_mises import VonMises
+
+
+@final
+class OneHotCategorical(TorchOneHotCategorical):
+    """One-hot categorical whose log-density is defined, and differentiable, off the corners of the simplex.
+
+    log q(z) = sum_c z_c log pi_c                                                     [*B] for z of [*B, C]
+
+    PyTorch's own takes the argmax of z, which loses the gradient of a relaxed sample, and validates the parameters of
+    the categorical inside it whatever it is told.
+    """
+
+    def __init__(self, *, logits: Tensor, validate_args: bool | None = None) -> None:
+        self._categorical = Categorical(logits=logits, validate_args=validate_args)
+        batch_shape, event_shape = logits.shape[:-1], logits.shape[-1:]
+        Distribution.__init__(self, batch_shape, event_shape, validate_args=validate_args)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The log-probability of `value`, linear in it."""
+        return (value * self.logits).sum(-1)
+
+    def expand(self, batch_shape: Any, _instance: Distribution | None = None) -> "OneHotCategorical":
+        """The same distribution with a larger batch shape."""
+        shape = torch.Size(batch_shape) + self.event_shape
+        return OneHotCategorical(logits=self.logits.expand(shape), validate_args=False)
+
+
+# What each family is made from: the parameters that carry its gradient.
+_PARAMETERS: Mapping[type[Distribution], tuple[str, ...]] = {
+    Normal: ("loc", "scale"),
+    MultivariateNormal: ("loc", "scale_tril"),
+    Bernoulli: ("logits",),
+    OneHotCategorical: ("logits",),
+    Gamma: ("concentration", "rate"),
+    Beta: ("concentration1", "concentration0"),
+    Dirichlet: ("concentration",),
+    VonMises: ("loc", "concentration"),
+}
+
+
+def family(q: Distribution) -> type[Distribution]:
+    """The family of `q`: the class of its factors, `Independent` taken off."""
+    return type(q.base_dist) if isinstance(q, Independent) else type(q)
+
+
+def parameters(q: Distribution) -> dict[str, Tensor]:
+    """The variational parameters of `q` by name, each `[*B, ...]`: loc and scale, say, or logits.
+
+    Raises:
+        TypeError: if the family is not one that the suite knows.
+    """
+    base = q.base_dist if isinstance(q, Independent) else q
+    if type(base) not in _PARAMETERS:
+        known = ", ".join(sorted(each.__name__ for each in _PARAMETERS))
+        raise TypeError(f"unknown variational family {type(base).__name__}; known are {known}")
+    return {name: getattr(base, name) for name in _PARAMETERS[type(base)]}
+
+
+def rebuilt(q: Distribution, values: Mapping[str, Tensor]) -> Distribution:
+    """A distribution of the family of `q` with the parameters `values`, named as `parameters` names them."""
+    make: Callable[..., Distribution] = family(q)
+    base = make(**values, validate_args=False)
+    if isinstance(q, Independent):
+        return Independent(base, q.reinterpreted_batch_ndims, validate_args=False)
+    return base
+
+
+def with_parameters(q: Distribution, change: Callable[[Tensor], Tensor]) -> Distribution:
+    """The distribution `q` with `change` applied to each of its parameters."""
+    return rebuilt(q, {name: change(value) for name, value in parameters(q).items()})
+
+
+def frozen(q: Distribution) -> Distribution:
+    """The distribution `q` with its parameters cut off from the graph."""
+    return with_parameters(q, Tensor.detach)
+
+
+def reparameterized(q: Distribution, eps: Tensor) -> Tensor:
+    """Standard normal `eps` `[K, *B, D]` moved to a normal q: loc + scale eps, or loc + L eps, with q's gradient."""
+    loc, scale = parameters(q).values()
+    eps = eps.to(loc.dtype)
+    return loc + (scale * eps if family(q) is Normal else (scale @ eps.unsqueeze(-1)).squeeze(-1))
+
+
+def kl_divergence(q: Distribution, p: Distribution) -> Tensor:
+    """KL(q || p) in nats, `[*B]`, in closed form and in logits; q may be full-covariance where p is factorised."""
+    pair = (family(q), family(p))
+    ours, theirs = parameters(q), parameters(p)
+    if pair == (Bernoulli, Bernoulli):
+        a, b = ours["logits"], theirs["logits"]
+        return (a.sigmoid() * (a - b) + F.softplus(b) - F.softplus(a)).sum(-1)
+    if pair == (OneHotCategorical, OneHotCategorical):
+        a, b = ours["logits"].log_softmax(-1), theirs["logits"].log_softmax(-1)
+        return (a.exp() * (a - b)).sum((-2, -1))
+    if pair == (MultivariateNormal, Normal):
+        precision = theirs["scale"].square().reciprocal()
+        second_moment = ours["scale_tril"].square().sum(-1) + (ours["loc"] - theirs["loc"]).square()
+        log_determinant = ours["scale_tril"].diagonal(dim1=-2, dim2=-1).log()
+        terms = 0.5 * (second_moment * precision - 1.0) + theirs["scale"].log() - log_determinant
+        return terms.sum(-1)
+    return torch_kl_divergence(q, p)
+
+
+def normal(loc: Tensor, scale: Tensor) -> Distribution:
+    """D independent normals, from loc and scale of `[*B, D]`."""
+    return Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
+
+
+def multivariate_normal(loc: Tensor, scale_tril: Tensor) -> Distribution:
+    """A normal with covariance L L^T, from loc `[*B, D]` and its Cholesky factor L `[*B, D, D]`."""
+    return MultivariateNormal(loc, scale_tril=scale_tril, validate_args=False)
+
+
+def bernoulli(logits: Tensor) -> Distribution:
+    """D independent bits, from logits `[*B, D]`."""
+    return Independent(Bernoulli(logits=logits, validate_args=False), 1, validate_args=False)
+
+
+def categorical(logits: Tensor) -> Distribution:
+    """D independent one-hot categoricals of C classes, from logits `[*B, D, C]`."""
+    return Independent(OneHotCategorical(logits=logits, validate_args=False), 1, validate_args=False)
+
+
+def gamma(concentration: Tensor, rate: Tensor) -> Distribution:
+    """D independent gamma variables, from concentration and rate of `[*B, D]`."""
+    return Independent(Gamma(concentration, rate, validate_args=False), 1, validate_args=False)
+
+
+def beta(concentration1: Tensor, concentration0: Tensor) -> Distribution:
+    """D independent beta variables, from the concentrations at 1 and at 0, `[*B, D]` each."""
+    return Independent(Beta(concentration1, concentration0, validate_args=False), 1, validate_args=False)
+
+
+def dirichlet(concentration: Tensor) -> Distribution:
+    """D independent points of the simplex of C classes, from concentrations `[*B, D, C]`."""
+    return Independent(Dirichlet(concentration, validate_args=False), 1, validate_args=False)
+
+
+def von_mises(loc: Tensor, concentration: Tensor) -> Distribution:
+    """D independent angles, from loc and concentration of `[*B, D]`."""
+    return Independent(VonMises(loc, concentration, validate_args=False), 1, validate_args=False)
