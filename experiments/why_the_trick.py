@@ -19,9 +19,13 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
+from reparam_suite.estimators import GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.figures import COLOURS, WIDTH, styled
+from reparam_suite.problems import ToyGaussian
+from reparam_suite.randomness import forked_generator
 
-THETA = 2.0
+PROBLEM = ToyGaussian()
+THETA = PROBLEM.phi.item()
 NUM_DRAWS = 1_000_000
 SEED = 0
 PATHWISE, SCORE = COLOURS[0], COLOURS[1]
@@ -55,14 +59,19 @@ class Estimator:
 
 def estimators() -> tuple[Estimator, Estimator]:
     """Both estimators at the same draws of z."""
-    eps = torch.randn(NUM_DRAWS, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64)
-    z = THETA + eps
-    score = z**2 * (z - THETA)  # f(z) times d log N(z; theta, 1) / d theta
-    pathwise = 2 * z  # f'(z) times dz / d theta = 1
+    score, pathwise = draws(ScoreFunction()), draws(Pathwise())
     return (
-        Estimator("score function", r"$z^2\,(z-\theta)$", SCORE, score, THETA**4 + 14 * THETA**2 + 15),
-        Estimator("pathwise", r"$2\,(\theta+\varepsilon)$", PATHWISE, pathwise, 4.0),
+        Estimator("score function", r"$z^2\,(z-\theta)$", SCORE, score, PROBLEM.variance_of_score_function()),
+        Estimator("pathwise", r"$2\,(\theta+\varepsilon)$", PATHWISE, pathwise, PROBLEM.variance_of_pathwise()),
     )
+
+
+def draws(estimator: GradientEstimator) -> Tensor:
+    """Independent one-sample gradients by theta, [NUM_DRAWS]."""
+    mean = PROBLEM.phi.expand(NUM_DRAWS, -1).clone().requires_grad_()
+    with forked_generator(mean.device, SEED):
+        objective = estimator(PROBLEM.expectation(mean, PROBLEM.theta)).objective
+    return torch.autograd.grad(objective.sum(), mean)[0].squeeze(-1)
 
 
 @styled

@@ -5,8 +5,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+from torch.distributions import Bernoulli, Normal
 
 from reparam_suite.command_line import Command
+from reparam_suite.estimators import GradientEstimator
+from reparam_suite.usage import concrete_subclasses
+from reparam_suite.variational import OneHotCategorical
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,3 +41,22 @@ def test_links_lead_to_files():
     links = re.findall(r"\]\(([^)#]+)\)", README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
     assert links
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+LATENTS = {
+    "normal": {Normal},
+    "bits": {Bernoulli},
+    "categorical": {OneHotCategorical},
+    "bits and categorical, biased": {Bernoulli, OneHotCategorical},
+}
+
+
+@pytest.mark.parametrize("row", LATENTS)
+def test_the_table_of_estimators_is_that_of_the_library(row):
+    (listed,) = re.findall(rf"^\| {row} \| (.*) \|$", README, re.MULTILINE)
+    expected = {
+        cls.__name__
+        for cls in concrete_subclasses(GradientEstimator)
+        if LATENTS[row] <= set(cls.families) and cls().unbiased == ("biased" not in row)
+    }
+    assert set(re.findall(r"`(\w+)`", listed)) == expected
