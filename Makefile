@@ -4,13 +4,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help fit test check format clean
+.PHONY: help fit experiments test check format clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 fit: .venv/.installed ## set up, then train a Gaussian VAE on the embedded digits
 	$(BIN)/python -m reparam_suite.fit $(ARGS)
+
+experiments: .venv/.installed ## set up, then every experiment at its short setting; fills docs/experiments
+	OMP_NUM_THREADS=1 $(BIN)/python -m experiments $(ARGS)
 
 test: check ## set up, then the whole suite: format, lint, types, import contracts, tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)

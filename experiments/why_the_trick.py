@@ -1,6 +1,6 @@
-"""Why the reparameterization trick: two gradients of E[z^2] under N(theta, 1), and how much each one varies.
+"""Why is a sample a wall to backpropagation, and what does the trick buy over the score function?
 
-    python experiments/why_the_trick.py --output docs/figures/why_the_trick.png
+    python -m experiments.why_the_trick
 
 Both have the mean 2 theta. One draw of the score function z^2 (z - theta) has the variance theta^4 + 14 theta^2 + 15;
 one draw of the pathwise derivative 2 (theta + eps) has the variance 4, whatever theta is.
@@ -8,19 +8,19 @@ one draw of the pathwise derivative 2 (theta + eps) has the variance 4, whatever
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
+from experiments.drawn_graphs import INK, PATHWISE, SCORE, draw_graphs
+from experiments.presenting import Experiment, Findings, Length, rounded
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from reparam_suite.estimators import GradientEstimator, Pathwise, ScoreFunction
-from reparam_suite.figures import COLOURS, WIDTH, styled
+from reparam_suite.figures import WIDTH, styled
 from reparam_suite.problems import ToyGaussian
 from reparam_suite.randomness import forked_generator
 
@@ -28,10 +28,6 @@ PROBLEM = ToyGaussian()
 THETA = PROBLEM.phi.item()
 NUM_DRAWS = 1_000_000
 SEED = 0
-PATHWISE, SCORE = COLOURS[0], COLOURS[1]
-INK, QUIET = "#333333", "#8c8c8c"
-NODE = 30
-"""Points across a node of the diagram."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +43,6 @@ class Estimator:
     def wrong_sign(self) -> float:
         """The share of draws that point away from the exact gradient 2 theta."""
         return (self.gradients * THETA < 0).double().mean().item()
-
-    def describe(self) -> str:
-        """Measured moments beside the exact ones."""
-        return (
-            f"{self.name:<15} mean {self.gradients.mean():7.3f} (exact {2 * THETA:g})   "
-            f"variance {self.gradients.var():7.3f} (exact {self.exact_variance:g})   "
-            f"wrong sign {self.wrong_sign():6.2%}"
-        )
 
 
 def estimators() -> tuple[Estimator, Estimator]:
@@ -82,80 +70,6 @@ def figure(shown: tuple[Estimator, ...]) -> Figure:
     draw_graphs(graph)
     draw_densities(density, shown)
     return whole
-
-
-def draw_graphs(ax: Axes) -> None:
-    """The random node, which stops the gradient, above the reparameterized one, which lets it pass."""
-    ax.set(xlim=(0, 10), ylim=(0, 10))
-    ax.axis("off")
-    ax.set_title("Where the gradient stops, and how it passes")
-    left, middle, right = 1.0, 5.0, 9.0
-    here, there = (left + middle) / 2, (middle + right) / 2
-
-    row = 7.9
-    ax.text(0.25, 9.7, "z is drawn at random", color=SCORE, weight="bold", va="center")
-    ax.text(middle, row + 0.95, r"$z\sim\mathcal{N}(\theta,1)$", ha="center")
-    ax.text(right, row + 0.95, "$f(z)$", ha="center")
-    arrow(ax, (left, row), (middle, row), INK)
-    arrow(ax, (middle, row), (right, row), INK)
-    arrow(ax, (right, row), (middle, row), SCORE, bend=-0.35)
-    arrow(ax, (middle, row), (left, row), QUIET, bend=-0.35, dashed=True)
-    ax.plot(here, row - 0.66, "X", color=SCORE, markersize=10, markeredgecolor="white", zorder=5)
-    ax.text(here, row - 1.1, r"no $\partial z/\partial\theta$", ha="center", va="top")
-    ax.text(there, row - 1.1, r"$\partial f/\partial z=2z$", ha="center", va="top")
-    node(ax, (left, row), r"$\theta$")
-    node(ax, (middle, row), "$z$", fill=SCORE)
-    node(ax, (right, row), "$z^2$")
-
-    row, noise = 2.35, 4.45
-    ax.text(0.25, 5.3, "z is computed\nfrom noise", color=PATHWISE, weight="bold", va="top", linespacing=1.3)
-    ax.text(middle + 0.85, noise, r"$\varepsilon\sim\mathcal{N}(0,1)$", va="center")
-    ax.text(middle + 0.25, (row + noise) / 2 + 0.1, r"$z=\theta+\varepsilon$", va="center")
-    ax.text(right, row + 0.95, "$f(z)$", ha="center")
-    arrow(ax, (left, row), (middle, row), INK)
-    arrow(ax, (middle, row), (right, row), INK)
-    arrow(ax, (middle, noise), (middle, row), INK)
-    arrow(ax, (right, row), (middle, row), PATHWISE, bend=-0.35)
-    arrow(ax, (middle, row), (left, row), PATHWISE, bend=-0.35)
-    ax.text(here, row - 1.1, r"$\partial z/\partial\theta=1$", ha="center", va="top")
-    ax.text(there, row - 1.1, r"$\partial f/\partial z=2z$", ha="center", va="top")
-    node(ax, (left, row), r"$\theta$")
-    node(ax, (middle, row), "$z$")
-    node(ax, (right, row), "$z^2$")
-    node(ax, (middle, noise), r"$\varepsilon$", fill=SCORE)
-
-    key = "straight: values    curved: gradients    filled: random"
-    ax.text(middle, 0.1, key, ha="center", va="center", fontsize=8, color="#595959")
-
-
-def node(ax: Axes, at: tuple[float, float], text: str, fill: str | None = None) -> None:
-    """A circle; filled where its value is random."""
-    ax.plot(
-        *at, "o", markersize=NODE, markerfacecolor=fill or "white", markeredgecolor=fill or INK, markeredgewidth=1.2
-    )
-    ax.text(*at, text, ha="center", va="center_baseline", color="white" if fill else INK, fontsize=12, zorder=4)
-
-
-def arrow(
-    ax: Axes,
-    start: tuple[float, float],
-    end: tuple[float, float],
-    colour: str,
-    *,
-    bend: float = 0.0,
-    dashed: bool = False,
-) -> None:
-    """From the rim of one node to the rim of another."""
-    style = {
-        "arrowstyle": "-|>,head_length=0.5,head_width=0.22",
-        "connectionstyle": f"arc3,rad={bend}",
-        "linestyle": (0, (3, 2)) if dashed else "-",
-        "color": colour,
-        "linewidth": 1.4 if bend else 1.1,
-        "shrinkA": NODE / 2 + 2,
-        "shrinkB": NODE / 2 + 2,
-    }
-    ax.annotate("", xy=end, xytext=start, arrowprops=style)
 
 
 def draw_densities(ax: Axes, shown: tuple[Estimator, ...]) -> None:
@@ -193,18 +107,32 @@ def draw_densities(ax: Axes, shown: tuple[Estimator, ...]) -> None:
     ax.set_title(rf"Both estimate the gradient of $\mathbb{{E}}[z^2]$ at $\theta$ = {THETA:g}")
 
 
-def main() -> None:
-    """Print both estimators' moments and write the figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("docs/figures/why_the_trick.png"), help="the PNG to write")
-    output: Path = parser.parse_args().output
+def answer(length: Length) -> Findings:  # noqa: ARG001 - there is one length
+    """Both estimators' moments beside the exact ones, and how often they point the wrong way."""
     shown = estimators()
-    for estimator in shown:
-        print(estimator.describe())
-    output.parent.mkdir(parents=True, exist_ok=True)
-    figure(shown).savefig(output)
-    print(f"wrote {output}")
+    numbers = {"theta": THETA, "exact_gradient": 2 * THETA, "draws": NUM_DRAWS}
+    rows = []
+    for each in shown:
+        mean, variance = each.gradients.mean().item(), each.gradients.var().item()
+        numbers[each.name.replace(" ", "_")] = {
+            "mean": rounded(mean),
+            "variance": rounded(variance),
+            "exact_variance": each.exact_variance,
+            "share_of_wrong_sign": rounded(each.wrong_sign(), 3),
+        }
+        rows.append(
+            [each.name, f"{mean:.3f}", f"{variance:.2f}", f"{each.exact_variance:g}", f"{each.wrong_sign():.1%}"]
+        )
+    columns = ("one draw", "mean", "variance", "exact", "wrong sign")
+    return Findings(numbers, columns, rows, figure(shown))
 
+
+EXPERIMENT = Experiment(
+    name="why_the_trick",
+    question="Why is a sample a wall to backpropagation, and what does the trick buy over the score function?",
+    answer=answer,
+    short=f"{NUM_DRAWS:,} draws",
+)
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(EXPERIMENT.main())
