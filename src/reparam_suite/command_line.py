@@ -19,6 +19,7 @@ from reparam_suite.data import ArrayDataModule
 from reparam_suite.help import help_text
 from reparam_suite.models import VAE
 from reparam_suite.tracking import TrackingSettings
+from reparam_suite.training import shorten_loop
 from reparam_suite.usage import UsageError, explain
 
 _USAGE = "python -m reparam_suite.fit [options]"
@@ -132,9 +133,11 @@ class Command(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Makes the trainer; what Lightning refuses of its options is refused here."""
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
             raise UsageError(f"--trainer: {' '.join(str(error).split())}") from error
+        shorten_loop(trainer)
+        return trainer
 
     def resolved_config(self) -> dict[str, Any]:
         """Every option with its value, in plain types: a file of it makes the same run again."""

@@ -5,7 +5,7 @@ Shapes: K samples, `*B` any batch shape, D latents, C classes. z is `[K, *B, D]`
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -132,7 +132,7 @@ class GradientEstimator(nn.Module, ABC):
         estimate = self.estimate(target)
         if target.exact is None:
             return estimate
-        return replace(estimate, objective=estimate.objective + target.exact)
+        return Estimate(objective=estimate.objective + target.exact, control_loss=estimate.control_loss)
 
     @abstractmethod
     def estimate(self, target: Expectation) -> Estimate:

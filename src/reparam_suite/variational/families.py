@@ -115,6 +115,10 @@ def kl_divergence(q: Distribution, p: Distribution) -> Tensor:
     if pair == (OneHotCategorical, OneHotCategorical):
         a, b = ours["logits"].log_softmax(-1), theirs["logits"].log_softmax(-1)
         return (a.exp() * (a - b)).sum((-2, -1))
+    if pair == (Normal, Normal):
+        ratio, shift = ours["scale"] / theirs["scale"], (ours["loc"] - theirs["loc"]) / theirs["scale"]
+        terms = torch.addcmul(ratio.square(), shift, shift).sub(ratio.log(), alpha=2.0)
+        return 0.5 * (terms.sum(-1) - terms.shape[-1])
     if pair == (MultivariateNormal, Normal):
         precision = theirs["scale"].square().reciprocal()
         second_moment = ours["scale_tril"].square().sum(-1) + (ours["loc"] - theirs["loc"]).square()
