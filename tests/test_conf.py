@@ -1,5 +1,6 @@
 """Each configuration under conf/ is a complete run: it is trained here for one batch."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from reparam_suite.data import MNIST
 from reparam_suite.usage import UsageError
 
 CONF = Path(__file__).parents[1] / "conf"
+README = CONF.parent / "README.md"
 RUNS = sorted(CONF.glob("*.yaml"))
 TRAINERS = sorted((CONF / "trainer").glob("*.yaml"))
 SMALL = {"x_train": (300, 28, 28), "y_train": (300,), "x_test": (60, 28, 28), "y_test": (60,)}
@@ -63,9 +65,22 @@ def test_it_says_what_it_is_and_stops_by_itself(file):
 
 
 def test_there_are_the_runs_that_the_readme_speaks_of():
+    spoken_of = set(re.findall(r"conf/(\w+)\.yaml", README.read_text(encoding="utf-8")))
     assert {"gaussian_vae", "discrete_vae", "categorical_vae", "mnist_gaussian", "mnist_discrete"} <= {
         file.stem for file in RUNS
     }
+    assert spoken_of <= {file.stem for file in RUNS}
+
+
+def test_two_layers_learn_and_are_recorded_as_such(root):
+    file = str(CONF / "discrete_two_layers.yaml")
+    ended = fit("--config", file, "--trainer.max_steps", "60", "--record.gradients_every", "60", root=root)
+    assert ended.code == 0, ended.err
+    (_, first), *_, (_, last) = ended.curve("val/elbo")
+    assert last > first + 15.0
+    for name in ("train/elbo", "train/kl", "grad/encoder/variance", "grad/decoder/variance", "test/bound_100"):
+        assert ended.curve(name), name
+    assert {path.stem for path in (ended.artifacts() / "figures").glob("code_use*")} == {"code_use", "code_use_2"}
 
 
 def test_the_gaussian_one_is_what_no_option_at_all_does():

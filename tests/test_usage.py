@@ -11,7 +11,7 @@ from tests.running import as_it_was
 
 from reparam_suite import estimators, fit
 from reparam_suite.data import MNIST
-from reparam_suite.models import GaussianVAE
+from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.networks import Activation
 
 
@@ -24,6 +24,7 @@ def names(base: type) -> str:
 
 OWN = "or the dotted path of a class of your own"
 MODEL_OPTIONS = ", ".join(inspect.signature(GaussianVAE).parameters)
+DISCRETE_OPTIONS = ", ".join(inspect.signature(DiscreteVAE).parameters)
 *MOST, LAST = get_args(Activation)
 PATHWISE = " or ".join(each.__name__ for each in estimators.Pathwise.families)
 DATA = "Arrays, BinarizedMNIST, Digits, FashionMNIST, MNIST, Omniglot"
@@ -192,6 +193,15 @@ OPTIONS = [
         "estimator Enumeration does not fit posterior FactorizedBernoulli, bound Average, kl analytic: "
         "Enumeration of 32,768 states (latents of shape 15) is too many: max_states is 16,384",
     ),
+    ("--model DiscreteVAE --model.num_layers 0", "num_layers must be at least 1, got 0"),
+    (
+        "--model DiscreteVAE --model.num_layers 2 --model.kl analytic",
+        "num_layers 2 accepts kl sampled, there is no closed form; got analytic",
+    ),
+    (
+        "--model DiscreteVAE --model.num_layers 2 --model.bound LogMeanExp",
+        "num_layers 2 accepts bound Average, an estimate within the logarithm is no bound; got LogMeanExp",
+    ),
     # the trainer
     ("--trainer.max_steps many", "--trainer.max_steps: expected int, got many"),
     ("--trainer.max_epochs 1.5", "--trainer.max_epochs: expected int, got 1.5"),
@@ -297,7 +307,7 @@ FILES = {
     ),
     "an unknown option of a class": (
         "model: {class_path: DiscreteVAE, init_args: {latent_sizes: 3}}",
-        f"--model.latent_sizes: DiscreteVAE has no such option, did you mean latent_size?; it takes {MODEL_OPTIONS}",
+        f"--model.latent_sizes: DiscreteVAE has no such option, did you mean latent_size?; it takes {DISCRETE_OPTIONS}",
     ),
     "an unknown option of a dataclass": (
         "model: {class_path: DiscreteVAE, init_args: {optimizer: {nam: SGD}}}",

@@ -42,7 +42,10 @@ def model_figures(model: VAE, data: ArrayDataModule) -> Iterator[tuple[str, "Fig
             z = model.prior_distribution().sample((_NUM_PRIOR_SAMPLES,))
         yield "figures/prior_samples", prior_samples(model.mean_of(z).cpu(), image_shape=data.image_shape)
     if not isinstance(model, GaussianVAE):
-        yield "figures/code_use", code_use(q.mean.cpu())
+        with forked_generator(x.device, _SEED):
+            codes = model.posteriors_of(x)
+        for layer, code in enumerate(codes, 1):
+            yield "figures/code_use" if layer == 1 else f"figures/code_use_{layer}", code_use(code.mean.cpu())
     elif data.image_shape is not None:
         yield "figures/latent_traversal", _traversal(model, data)
 
@@ -72,7 +75,7 @@ def _traversal(model: VAE, data: ArrayDataModule) -> "Figure":
     x = data.sample_batch("valid")
     order = model.posterior_of(x).mean.std(0).argsort(descending=True)[:_MOST_TRAVERSED]
     values = torch.linspace(-2.5, 2.5, 11, device=x.device)
-    z = model.prior_distribution().mean.expand(len(order), len(values), -1).clone()
+    z = model.top_prior().mean.expand(len(order), len(values), -1).clone()
     for row, latent in enumerate(order):
         z[row, :, latent] = values
     assert data.image_shape is not None

@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,10 +45,12 @@ class Case:
     posterior: str
     bound: Bound = AVERAGE
     name: str = ""
+    num_layers: int = 1
 
     def __str__(self) -> str:
         name = self.name or type(self.estimator).__name__
-        return f"{name}-{type(self.bound).__name__}-{self.posterior}"
+        layers = f"-{self.num_layers}_layers" if self.num_layers > 1 else ""
+        return f"{name}-{type(self.bound).__name__}-{self.posterior}{layers}"
 
     def model(self) -> VAE:
         """A trained-looking model: float64, a learned prior, weights away from their symmetric start."""
@@ -66,12 +68,15 @@ class Case:
                 prior="learned",
                 estimator=Pathwise() if normal else ScoreFunction(),
                 bound=self.bound,
+                **({} if normal else {"num_layers": self.num_layers}),
             ).double()
             # A copy, since its dtype changes and lazy layers get their shapes.
             estimator = copy.deepcopy(self.estimator)
             with estimated_by(model, estimator):
-                kl = model.kl
-            model.estimator, model.kl = estimator, kl
+                kl, own = model.kl, [layer.estimator for layer in model.layers()]
+            model.kl = kl
+            for layer, each in zip(model.layers(), own, strict=True):
+                layer.estimator = each
             for each in model.parameters():
                 each.data += 0.3 * torch.randn_like(each)
         return model
@@ -106,7 +111,12 @@ def _all_cases() -> list[Case]:
     cases.append(Case(ScoreFunction(num_samples=3, baseline=LeaveOneOut()), "bits", LogMeanExp(), name="VIMCO3"))
     cases.append(Case(Pathwise(num_samples=4), "diagonal", LogMeanExp(), name="IWAE4"))
     cases.append(Case(StickTheLanding(num_samples=4), "full", LogMeanExp(), name="DReG4"))
-    return cases
+    layered = [replace(each, num_layers=2) for each in cases if _takes_layers(each)]
+    return [*cases, *layered, Case(rloo, "bits", name="RLOO4", num_layers=3)]
+
+
+def _takes_layers(case: Case) -> bool:
+    return case.posterior in ("bits", "classes") and isinstance(case.bound, Average)
 
 
 def _fits(estimator: GradientEstimator, posterior: str, bound: Bound) -> bool:

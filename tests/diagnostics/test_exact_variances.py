@@ -46,6 +46,12 @@ class ToyModel(nn.Module):
         loc = self.encoder(x)
         return normal(loc, torch.ones_like(loc))
 
+    def layers(self) -> "list[ToyModel]":
+        return [self]
+
+    def top_prior(self) -> Distribution:
+        return self.prior_distribution()
+
     def prior_distribution(self) -> Distribution:
         return normal(torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64))
 

@@ -65,7 +65,7 @@ def test_explicit_gradients_are_those_of_one_backward_pass_each(case: Case):
         drawn = explicit_gradients(model, x, 3)
         torch.manual_seed(2)
         objective, _ = repeated_objective(model, x, 3)
-        wanted = list(model.encoder.parameters())
+        wanted = model.parameter_groups()["encoder"]
         for r in range(3):
             for b in range(2):
                 one = torch.autograd.grad(objective[r, b], wanted, retain_graph=True, materialize_grads=True)
@@ -74,7 +74,7 @@ def test_explicit_gradients_are_those_of_one_backward_pass_each(case: Case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [each for each in CASES if each.num_layers == 1 or each.name], ids=str)
 def test_the_two_roads_agree_within_standard_errors(case: Case):
     model, x = case.model(), data(3)
     with torch.random.fork_rng():

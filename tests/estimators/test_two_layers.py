@@ -10,6 +10,7 @@ from tests.statistics import LIMIT, Draws, measure
 
 from reparam_suite.estimators import (
     ARMS,
+    REBAR,
     UGC,
     BitFlip,
     DisARM,
@@ -27,6 +28,7 @@ ESTIMATORS = {
     "LeaveOneOut": lambda: ScoreFunction(num_samples=2, baseline=LeaveOneOut()),
     "DisARM": lambda: DisARM(),
     "ARMS": lambda: ARMS(num_samples=3),
+    "REBAR": lambda: REBAR(num_samples=2, temperature=0.5).double(),
     "Enumeration": lambda: Enumeration(),
 }
 # These evaluate f without a gradient as well, or train parameters of their own.

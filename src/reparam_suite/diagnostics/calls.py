@@ -22,7 +22,7 @@ class Call:
         module: what was called.
         inputs: its positional arguments.
         output: what it returned, with its place in the graph.
-        lead: how its rows are laid out: `(B,)` in the encoder, `(K, R, B)` in the decoder.
+        lead: how its rows are laid out: `(B,)` in the encoder, `(K, R, B)` in the decoder and in the layers above.
     """
 
     module: nn.Module
@@ -58,7 +58,7 @@ class Recorder:
 
     @contextmanager
     def laid_out(self, *lead: int) -> Iterator[None]:
-        """Says how the rows of the calls within are laid out."""
+        """Says how the rows of the calls within are laid out; `(R, B)` may have any axes before them."""
         before, self._lead = self._lead, lead
         try:
             yield
@@ -78,7 +78,16 @@ class Recorder:
             raise NotLayerwiseError(
                 f"{type(module).__name__} is not a function from rows of tensors to rows of a tensor"
             )
-        self.calls.append(Call(module, tuple(each.detach() for each in inputs), output, self._lead))
+        self.calls.append(Call(module, tuple(each.detach() for each in inputs), output, _whole(self._lead, output)))
+
+
+def _whole(lead: tuple[int, ...], output: Tensor) -> tuple[int, ...]:
+    # (R, B) with the samples of all layers, which may stand on several axes, before them.
+    if len(lead) != 2:
+        return lead
+    if output.shape[-3:-1] != lead:
+        raise NotLayerwiseError(f"a tensor of shape {list(output.shape)} has no rows of {list(lead)}")
+    return math.prod(output.shape[:-3]), *lead
 
 
 def rows(tensor: Tensor, lead: Sequence[int]) -> Tensor:

@@ -15,7 +15,7 @@ from reparam_suite.diagnostics.statistics import (
     moments_of_own_draws,
     sums_of_moments,
 )
-from reparam_suite.models import VAE
+from reparam_suite.models import VAE, LayeredPrior
 from reparam_suite.objectives import evidence
 from reparam_suite.variational import parameters, with_parameters
 
@@ -87,7 +87,7 @@ class _RepeatedModel:
     def posterior_of(self, x: Tensor) -> Distribution:
         return with_parameters(self.model.posterior_of(x[0]), self._repeat)
 
-    def prior_distribution(self) -> Distribution:
+    def prior_distribution(self) -> Distribution | LayeredPrior:
         return self.model.prior_distribution()
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:

@@ -99,9 +99,9 @@ def _layerwise_portion(model: VAE, x: Tensor, num_repeats: int, memory_budget: i
         6 * sum(each.numel() for each in trained) + 4 * num_repeats * largest + 4 * GRAM_ELEMENTS
     ) * x.element_size()
     widths = [sum(each.weight.shape) for each in model.modules() if isinstance(each, nn.Linear)]
-    if 2 * len(widths) + 1 >= len(trained):
+    if len(model.layers()) == 1 and 2 * len(widths) + 1 >= len(trained):
         # The prior has the event shape of q, on which alone evaluations depend, and costs no encoder pass.
-        rows = num_repeats * model.estimator.evaluations(model.prior_distribution())
+        rows = num_repeats * model.estimator.evaluations(model.top_prior())
         if fixed + len(x) * 8 * rows * sum(widths) * x.element_size() <= memory_budget:
             return len(x)
     per_datum = 3 * _graph_bytes(model, x, num_repeats) + 4 * num_repeats**2 * x.element_size()

@@ -46,7 +46,16 @@ class LatentUse(Metric, ABC):
 
     @torch.no_grad()
     def update(self, q: Distribution, p: Distribution) -> None:
-        """Adds the posterior of a batch, batch_shape `[B]`, beside the prior, batch_shape `[]`."""
+        """Adds the posterior of a batch, batch_shape `[B]`, beside the prior, batch_shape `[]`.
+
+        Raises:
+            TypeError: if p is made by layers above, and so is no distribution in closed form.
+        """
+        if not isinstance(p, Distribution):
+            raise TypeError(
+                f"use of latents needs p as a Distribution, got {type(p).__name__}; of a model of several layers the "
+                "top one can be measured: model.posteriors_of(x)[-1] beside model.top_prior()"
+            )
         mean = self.posterior_mean(q).double()
         self.num_data += len(mean)
         self.mean += mean.sum(0)
@@ -157,7 +166,7 @@ def latent_use(model: VAE) -> LatentUse:
     event_shape = model.posterior.event_shape(model.latent_size)
     if issubclass(model.posterior.family, Bernoulli | OneHotCategorical):
         return DiscreteLatentUse(event_shape=event_shape)
-    if isinstance(model.prior_distribution(), Distribution) and family(model.prior_distribution()) is Normal:
+    if family(model.top_prior()) is Normal:
         return NormalLatentUse(event_shape=event_shape)
     raise ValueError(
         f"use of latents is known for bits, categorical and normal ones, got {model.posterior.family.__name__}"

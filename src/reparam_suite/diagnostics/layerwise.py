@@ -1,6 +1,7 @@
 """The fast road: R gradients of every datum from one pass over repeated data, layer by layer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
@@ -19,7 +20,7 @@ from reparam_suite.diagnostics.statistics import (
     moments_of_own_draws,
     sums_of_moments,
 )
-from reparam_suite.models import VAE
+from reparam_suite.models import VAE, LayeredPrior
 from reparam_suite.objectives import evidence
 from reparam_suite.variational import parameters, with_parameters
 
@@ -28,8 +29,8 @@ def layerwise_sums(model: VAE, x: Tensor, num_repeats: int, *, per_element: bool
     """Sums over the data x `[B, P]` for each group; to be called while `measuring`.
 
     The encoder runs once, since the noise enters after it; q's parameters are repeated R times and the decoder sees z
-    of `[K, R, B, D]`. One backward pass gives what comes back at q's parameters and at the output of every layer of
-    the decoder; the encoder's layers then get R cotangents at once.
+    of `[K, R, B, D]`, and so do networks of latents above z. One backward pass gives what comes back at q's parameters
+    and at the output of every layer of theirs; the encoder's layers then get R cotangents at once.
 
     Raises:
         NotLayerwiseError: if the gradient reaches a parameter other than through the calls of its own module.
@@ -40,31 +41,31 @@ def layerwise_sums(model: VAE, x: Tensor, num_repeats: int, *, per_element: bool
         with recorder.laid_out(len(x)):
             q = model.posterior_of(x)
         encoder_calls = recorder.take()
-        p = model.prior_distribution()
+        p = model.top_prior()
         shape = (num_repeats, len(x))
         repeated_q, back_to_q = _repeated(q, shape[:1])
         repeated_p, back_to_p = _repeated(p, shape) if "prior" in groups else (p, [])
         view = _RepeatedModel(model, repeated_q, repeated_p, recorder)
-        target = evidence(view, x.expand(*shape, *x.shape[1:]), model.bound, model.kl, model.current_kl_weight())
-        objective = model.estimator(target).objective
-        decoder_calls = recorder.take()
+        with recorder.laid_out(*shape), _top_prior_is(repeated_p, model.layers()[1:]):
+            target = evidence(view, x.expand(*shape, *x.shape[1:]), model.bound, model.kl, model.current_kl_weight())
+            objective = model.estimator(target).objective
+        later_calls = recorder.take()
 
-    decoder = groups.get("decoder", [])
-    outputs = [call.output for call in decoder_calls]
-    wanted: list[list[Tensor]] = [back_to_q, back_to_p, outputs, list(decoder)]
-    at_q, at_p, deltas, by_decoder = _split(
+    encoder, decoder = groups.get("encoder", []), groups.get("decoder", [])
+    outputs = [call.output for call in later_calls]
+    wanted: list[list[Tensor]] = [back_to_q, back_to_p, outputs, list(encoder), list(decoder)]
+    at_q, at_p, deltas, by_encoder, by_decoder = _split(
         torch.autograd.grad(objective.sum(), [each for some in wanted for each in some], materialize_grads=True), wanted
     )
     moments: dict[str, Moments] = {}
-    if "encoder" in groups:
-        at_outputs, by_encoder = _through_encoder(q, at_q, encoder_calls, groups["encoder"])
-        moments["encoder"] = _moments(
-            groups["encoder"], parts_of(encoder_calls, at_outputs), by_encoder, shape, per_element=per_element
-        )
+    if encoder:
+        at_outputs, through_q = _through_encoder(q, at_q, encoder_calls, encoder)
+        parts = parts_of(encoder_calls, at_outputs) + parts_of(*_of(encoder, later_calls, deltas))
+        totals = [one + other for one, other in zip(by_encoder, through_q, strict=True)]
+        moments["encoder"] = _moments(encoder, parts, totals, shape, per_element=per_element)
     if decoder:
-        moments["decoder"] = _moments(
-            decoder, parts_of(decoder_calls, deltas), by_decoder, shape, per_element=per_element
-        )
+        parts = parts_of(*_of(decoder, later_calls, deltas))
+        moments["decoder"] = _moments(decoder, parts, by_decoder, shape, per_element=per_element)
     if "prior" in groups:
         moments["prior"] = moments_of_draws(_through_prior(p, at_p, groups["prior"]), per_element=per_element)
     for name, each in zip(parameters(q), at_q, strict=True):
@@ -84,12 +85,32 @@ class _RepeatedModel:
     def posterior_of(self, x: Tensor) -> Distribution:  # noqa: ARG002
         return self.q
 
-    def prior_distribution(self) -> Distribution:
-        return self.prior
+    def prior_distribution(self) -> Distribution | LayeredPrior:
+        return self.prior if len(self.model.layers()) == 1 else self.model.prior_distribution()
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         with self.recorder.laid_out(z.shape[0], *x.shape[:-1]):
             return self.model.log_likelihood(x, z)
+
+
+@contextmanager
+def _top_prior_is(prior: Distribution, layers_above: list[VAE | LayeredPrior]) -> Iterator[None]:
+    # The layers above z ask the module itself.
+    hooks = [each.prior_network.register_forward_hook(lambda *_: prior) for each in layers_above[-1:]]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _of(group: list[nn.Parameter], calls: Sequence[Call], deltas: Sequence[Tensor]) -> tuple[list[Call], list[Tensor]]:
+    # The calls of modules that own one of the group, and what comes back to them.
+    mine, wanted = [], set(group)
+    for call, delta in zip(calls, deltas, strict=True):
+        if wanted & set(call.module.parameters(recurse=False)):
+            mine.append((call, delta))
+    return [call for call, _ in mine], [delta for _, delta in mine]
 
 
 def _repeated(distribution: Distribution, shape: tuple[int, ...]) -> tuple[Distribution, list[Tensor]]:

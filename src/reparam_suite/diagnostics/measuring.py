@@ -1,5 +1,6 @@
 """What every measurement has in common: the model as it is evaluated, with nothing of the training moved."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,7 +21,8 @@ MODEL_GROUPS = ("encoder", "decoder", "prior")
 def measuring(model: VAE, x: Tensor) -> Iterator[None]:
     """Evaluation mode and a forked generator; modes, random state and the estimator's buffers are restored."""
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [_HeldBuffer(module, *each) for module in model.estimator.modules() for each in _own_buffers(module)]
+    estimators = [module for layer in model.layers() for module in layer.estimator.modules()]
+    buffers = [_HeldBuffer(module, *each) for module in estimators for each in _own_buffers(module)]
     model.eval()
     try:
         with forked_generator(x.device), torch.enable_grad():
@@ -34,14 +36,17 @@ def measuring(model: VAE, x: Tensor) -> Iterator[None]:
 
 @contextmanager
 def estimated_by(model: VAE, estimator: GradientEstimator) -> Iterator[VAE]:
-    """The model with another estimator, and a sampled KL where that one needs it; its own is restored.
+    """The model with another estimator in every layer, and a sampled KL where that one needs it; its own is restored.
 
     Raises:
         ValueError: naming the estimator and what it does not fit.
     """
-    own, kl = model.estimator, model.kl
+    layers, kl = model.layers(), model.kl
+    own = [layer.estimator for layer in layers]
     like = next(model.parameters())
     model.estimator = estimator.to(device=like.device, dtype=like.dtype)
+    for above in layers[1:]:
+        above.estimator = copy.deepcopy(estimator)
     if not estimator.admits_exact:
         model.kl = "sampled"
     try:
@@ -51,7 +56,9 @@ def estimated_by(model: VAE, estimator: GradientEstimator) -> Iterator[VAE]:
             estimator(evidence(model, x, model.bound, model.kl))
         yield model
     finally:
-        model.estimator, model.kl = own, kl
+        model.kl = kl
+        for layer, each in zip(layers, own, strict=True):
+            layer.estimator = each
 
 
 class _HeldBuffer:

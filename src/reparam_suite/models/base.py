@@ -1,6 +1,5 @@
 """The one training step, the one evaluation, and all that the two models share."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, get_args
@@ -8,20 +7,21 @@ from typing import Any, ClassVar, get_args
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution
+from torch.distributions import Distribution
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, MetricCollection
 
 from reparam_suite.defaults import fresh
 from reparam_suite.estimators import Average, Bound, Expectation, GradientEstimator
 from reparam_suite.models.hyperparameters import arguments, class_path
+from reparam_suite.models.layers import Latents, LayeredPrior, prior_of
 from reparam_suite.models.likelihoods import LIKELIHOODS, Observation
 from reparam_suite.models.optimizers import OptimizerSettings, PartedOptimizer
-from reparam_suite.models.priors import Prior, PriorKind
+from reparam_suite.models.priors import PriorKind
 from reparam_suite.networks import Activation, mlp
-from reparam_suite.objectives import KL, evidence, held_out_bounds
+from reparam_suite.objectives import KL, divergence, evidence, held_out_bounds
 from reparam_suite.randomness import forked_generator
-from reparam_suite.variational import Posterior, kl_divergence, parameters
+from reparam_suite.variational import Posterior, parameters
 
 # Held-out numbers of different runs are drawn with the same noise, so that they compare.
 _EVALUATION_SEED = 1_604_172
@@ -52,6 +52,7 @@ class VAE(LightningModule, ABC):
         num_features: int,
         observation: Observation,
         latent_size: int,
+        num_layers: int,
         posterior: Posterior,
         prior: PriorKind,
         estimator: GradientEstimator,
@@ -71,6 +72,7 @@ class VAE(LightningModule, ABC):
         super().__init__()
         _at_least("num_features", num_features, 1)
         _at_least("latent_size", latent_size, 1)
+        _at_least("num_layers", num_layers, 1)
         _at_least("kl_weight", kl_weight, 0.0)
         _at_least("kl_warmup_steps", kl_warmup_steps, 0)
         _one_of("observation", observation, get_args(Observation))
@@ -84,10 +86,11 @@ class VAE(LightningModule, ABC):
         self.num_features = num_features
         self.observation = observation
         self.latent_size = latent_size
+        self.num_layers = num_layers
         self.posterior = posterior
         self.estimator = estimator
         self.bound = bound
-        self.kl: KL = _chosen_kl(kl, estimator, bound)
+        self.kl: KL = _chosen_kl(kl, estimator, bound, num_layers)
         self.kl_weight = kl_weight
         self.kl_warmup_steps = kl_warmup_steps
         self.hidden_sizes = list(hidden_sizes)
@@ -99,13 +102,21 @@ class VAE(LightningModule, ABC):
         self.prior_optimizer = prior_optimizer
         self.control_optimizer = control_optimizer
         self._check_kl_weight()
+        self._check_layers()
 
-        event_shape = posterior.event_shape(latent_size)
-        self.encoder = mlp(num_features, hidden_sizes, posterior.num_parameters(latent_size), activation)
-        self.decoder = mlp(math.prod(event_shape), list(hidden_sizes)[::-1], num_features, activation)
+        self.latents = Latents(posterior, latent_size, signed=centre_input)
+        self.encoder = mlp(num_features, hidden_sizes, self.latents.num_parameters, activation)
+        self.decoder = mlp(self.latents.num_features, list(hidden_sizes)[::-1], num_features, activation)
         self.likelihood = LIKELIHOODS[observation]()
         self.prior: PriorKind = prior
-        self.prior_network = Prior(family=posterior.family, event_shape=event_shape, kind=prior)
+        self.prior_network = prior_of(
+            latents=self.latents,
+            num_layers=num_layers,
+            kind=prior,
+            hidden_sizes=hidden_sizes,
+            activation=activation,
+            estimator=estimator,
+        )
         self.register_buffer("input_mean", torch.zeros(num_features))
         self.held_out_metrics = _held_out_metrics()
         self.last_objective: Tensor | None = None
@@ -123,12 +134,11 @@ class VAE(LightningModule, ABC):
 
     def posterior_of(self, x: Tensor) -> Distribution:
         """q(z|x) for x of `[*B, P]`."""
-        raw = self.encoder(x - self.input_mean if self.centre_input else x)
-        return self.posterior.distribution(raw, self.latent_size)
+        return self.latents.distribution(self.encoder(x - self.input_mean if self.centre_input else x))
 
-    def prior_distribution(self) -> Distribution:
-        """p(z), batch_shape `[]`."""
-        prior: Distribution = self.prior_network()
+    def prior_distribution(self) -> Distribution | LayeredPrior:
+        """p(z), batch_shape `[]`; the layers above z if there are several."""
+        prior: Distribution | LayeredPrior = self.prior_network()
         return prior
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
@@ -138,11 +148,7 @@ class VAE(LightningModule, ABC):
 
     def decode(self, z: Tensor) -> Tensor:
         """The decoder's output, `[*, P]`, for z of `[*, D]` or `[*, D, C]`."""
-        if self.event_dims == 2:
-            z = z.flatten(-2)
-        elif self.centre_input and self.posterior.family is Bernoulli:
-            z = 2.0 * z - 1.0
-        decoded: Tensor = self.decoder(z)
+        decoded: Tensor = self.decoder(self.latents.features(z))
         return decoded
 
     def mean_of(self, z: Tensor) -> Tensor:
@@ -150,13 +156,30 @@ class VAE(LightningModule, ABC):
         mean: Tensor = self.likelihood.mean(self.decode(z))
         return mean
 
-    @property
-    def event_dims(self) -> int:
-        """How many axes one z has: 1, or 2 if it is one-hot."""
-        return len(self.posterior.event_shape(self.latent_size))
+    def layers(self) -> "list[VAE | LayeredPrior]":
+        """This model and the layers of latents above its own, from the data up: each a model of what is below it."""
+        found: list[VAE | LayeredPrior] = [self]
+        while isinstance(above := found[-1].prior_network, LayeredPrior):
+            found.append(above)
+        return found
+
+    def top_prior(self) -> Distribution:
+        """p(z_top), batch_shape `[]`."""
+        prior = self.layers()[-1].prior_distribution()
+        assert isinstance(prior, Distribution)
+        return prior
+
+    @torch.no_grad()
+    def posteriors_of(self, x: Tensor) -> list[Distribution]:
+        """q(z1|x), q(z2|z1) and so on, batch_shape `[*B]`, each given a hard sample of the layer below it."""
+        below, found = x, []
+        for layer in self.layers():
+            found.append(layer.posterior_of(below))
+            below = found[-1].sample()
+        return found
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """The parameters of q(z|x) by name, and E[x|z] at q's mean as `probabilities`; no noise."""
+        """The parameters of q(z|x) by name, and E[x|z] at q's mean as `probabilities`; no noise, and no layer above."""
         q = self.posterior_of(x)
         return {**parameters(q), "probabilities": self.mean_of(q.mean)}
 
@@ -179,10 +202,11 @@ class VAE(LightningModule, ABC):
 
     @torch.no_grad()
     def _kl_of(self, target: Expectation) -> Tensor:
-        # Of the step's data, in closed form, whichever way it enters the objective.
+        # Of the step's data, in closed form where there is one, whichever way it enters the objective.
         if target.exact is not None and self.last_kl_weight > 0.0:
             return target.exact.mean() / -self.last_kl_weight
-        return kl_divergence(target.q, self.prior_distribution()).mean()
+        with forked_generator(self.device):
+            return divergence(target.q, self.prior_distribution()).mean()
 
     @property
     def objective_name(self) -> str:
@@ -193,11 +217,15 @@ class VAE(LightningModule, ABC):
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """The trainable parameters by part: encoder, decoder, prior, control; parts without any are left out."""
+        layers = self.layers()
         groups = {
-            "encoder": list(self.encoder.parameters()),
-            "decoder": [*self.decoder.parameters(), *self.likelihood.parameters()],
-            "prior": [each for each in self.prior_network.parameters() if each.requires_grad],
-            "control": list(self.estimator.parameters()),
+            "encoder": [each for layer in layers for each in layer.encoder.parameters()],
+            "decoder": [
+                *(each for layer in layers for each in layer.decoder.parameters()),
+                *self.likelihood.parameters(),
+            ],
+            "prior": [each for each in layers[-1].prior_network.parameters() if each.requires_grad],
+            "control": [each for layer in layers for each in layer.estimator.parameters()],
         }
         return {name: group for name, group in groups.items() if group}
 
@@ -271,10 +299,24 @@ class VAE(LightningModule, ABC):
                 f"got kl_weight {self.kl_weight:g} and kl_warmup_steps {self.kl_warmup_steps}"
             )
 
+    def _check_layers(self) -> None:
+        if self.num_layers == 1:
+            return
+        accepted = f"num_layers {self.num_layers} accepts"
+        if self.kl == "analytic":
+            raise ValueError(f"{accepted} kl sampled, there is no closed form; got analytic")
+        if not isinstance(self.bound, Average):
+            raise ValueError(
+                f"{accepted} bound Average, an estimate within the logarithm is no bound; "
+                f"got {type(self.bound).__name__}"
+            )
+
     def _materialize(self) -> None:
         # One dummy datum: lazy layers of the estimator get their shapes, and a misfit is found before any run exists.
+        estimators = [layer.estimator for layer in self.layers()]
         training = self.estimator.training
-        self.estimator.eval()
+        for each in estimators:
+            each.eval()
         x = self.input_mean.new_zeros(1, self.num_features)
         try:
             self.estimator(evidence(self, x, self.bound, self.kl))
@@ -283,12 +325,13 @@ class VAE(LightningModule, ABC):
                 f"estimator {type(self.estimator).__name__} does not fit posterior {type(self.posterior).__name__}, "
                 f"bound {type(self.bound).__name__}, kl {self.kl}: {error}"
             ) from None
-        self.estimator.train(training)
+        for each in estimators:
+            each.train(training)
 
 
-def _chosen_kl(kl: KL | None, estimator: GradientEstimator, bound: Bound) -> KL:
+def _chosen_kl(kl: KL | None, estimator: GradientEstimator, bound: Bound, num_layers: int) -> KL:
     if kl is None:
-        return "analytic" if estimator.admits_exact and bound.admits_exact else "sampled"
+        return "analytic" if estimator.admits_exact and bound.admits_exact and num_layers == 1 else "sampled"
     _one_of("kl", kl, get_args(KL))
     return kl
 

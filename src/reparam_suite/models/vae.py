@@ -82,6 +82,7 @@ class GaussianVAE(VAE):
             num_features=num_features,
             observation=observation,
             latent_size=latent_size,
+            num_layers=1,
             posterior=posterior,
             prior=prior,
             estimator=estimator,
@@ -102,12 +103,14 @@ class GaussianVAE(VAE):
 
 @final
 class DiscreteVAE(VAE):
-    """A VAE with discrete latents: bits, or one-hot categoricals.
+    """A VAE with discrete latents, bits or one-hot categoricals, in one stochastic layer or several.
 
     Args:
         num_features: P, numbers in a datum; on the command line it comes from the data.
         observation: what a datum is made of, bits or real numbers; on the command line it comes from the data.
-        latent_size: D, number of latents.
+        latent_size: D, number of latents in a layer.
+        num_layers: stochastic layers, q(z1|x) q(z2|z1) .. below p(z1|z2) .. p(z_top); each has a copy of the estimator,
+            which a layer calls once for each sample of the one below.
         posterior: q(z|x), FactorizedBernoulli or FactorizedCategorical.
         prior: uniform, or factorised and learned.
         estimator: of the gradient.
@@ -136,6 +139,7 @@ class DiscreteVAE(VAE):
         num_features: int = 784,
         observation: Observation = "binary",
         latent_size: int = 200,
+        num_layers: int = 1,
         posterior: DiscretePosterior = lazy_instance(FactorizedBernoulli),
         prior: PriorKind = "fixed",
         estimator: GradientEstimator = lazy_instance(
@@ -158,6 +162,7 @@ class DiscreteVAE(VAE):
             num_features=num_features,
             observation=observation,
             latent_size=latent_size,
+            num_layers=num_layers,
             posterior=posterior,
             prior=prior,
             estimator=estimator,
