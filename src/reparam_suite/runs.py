@@ -59,6 +59,9 @@ def train(command: Command, console: Console) -> Run:
     _check_validation_interval(command)
     config = command.resolved_config()
     store = Store.open(TrackingSettings(**vars(command.config_init.tracking)))
+    for recovered in store.recover():
+        if recovered.kind != "left alone":
+            console.print(f"earlier run {recovered.run_id}  {recovered.outcome}", soft_wrap=True, markup=False)
     name = run_name(type(model).__name__, estimator_name(model.estimator), data.name, command.config.seed)
     logger = store.start_run(
         name=name, parameters=config, tags=_tags(command), config_file=yaml.safe_dump(config, sort_keys=False)

@@ -1,6 +1,6 @@
 """Stores that go away: what was logged is kept, and the run goes on."""
 
-import json
+import math
 import random
 import shutil
 import sys
@@ -15,17 +15,25 @@ from mlflow.exceptions import MlflowException
 from torch import nn
 
 from reparam_suite.tracking import RunLogger, Store, TrackingSettings, outbox, run_logger
-from reparam_suite.tracking.records import Destination
+from reparam_suite.tracking.records import Artifact, Destination, Point, Tags, from_line
+from reparam_suite.tracking.spool import Spool
+
+URI = "http://ada:secret@server"
 
 
 def logger(client, root: Path) -> RunLogger:
+    spool = Spool(root / "spool" / ("0" * 32), about={})
     return RunLogger(
-        destination=Destination(client, "0" * 32, "1", "mlflow-artifacts:/1/run/artifacts"),
+        destination=Destination(client, "0" * 32, "1", "mlflow-artifacts:/1/run/artifacts", spool.directory),
         run=SimpleNamespace(info=SimpleNamespace(run_name="run"), data=SimpleNamespace(params={})),
-        experiment="tests",
-        store="http://ada:secret@server",
-        root=root,
+        spool=spool,
+        settings=TrackingSettings(uri=URI, root=root),
+        store=URI,
     )
+
+
+def entries(file: Path):
+    return [from_line(line) for line in file.read_bytes().splitlines()]
 
 
 class Away:
@@ -46,19 +54,25 @@ def test_what_could_not_be_sent_is_in_the_spool_and_a_warning_says_so(tmp_path, 
     run.log_text("text", "directory/note.txt")
     run.finalize("success")
     run.log_metrics({"a": 2.0}, step=4)
-    spool = tmp_path / "spool" / f"{run.run_id}.jsonl"
-    message = rf"the tracking store http://\*\*\*@server did not take all .*: 6 records are kept in {spool}"
+    spool = tmp_path / "spool" / run.run_id
+    message = (
+        rf"the tracking store http://\*\*\*@server did not take all of run {run.run_id}: 6 records are kept in {spool};"
+        r" to send them .*: python -m reparam_suite.sync --tracking.uri 'http://\*\*\*@server' "
+        rf"--tracking.root {tmp_path}"
+    )
     with pytest.warns(UserWarning, match=message):
         run.close("FINISHED")
-    lines = [json.loads(line) for line in spool.read_text().splitlines()]
-    assert [line["kind"] for line in lines] == ["Point", "Point", "Tags", "Artifact", "Point", "End"]
-    assert {line["run_id"] for line in lines} == {run.run_id}
-    assert (lines[0]["key"], lines[0]["value"], lines[0]["step"]) == ("a", 1.0, 3)
-    assert lines[0]["timestamp"] > 0
-    assert lines[-1]["status"] == "FINISHED"
-    assert Path(lines[3]["path"]).read_text() == "text"
-    assert lines[3]["directory"] == "directory"
-    assert "secret" not in caplog.text + spool.read_text()
+    first, second, tags, artifact, last, end = entries(spool / "unsent.jsonl")
+    assert (first.key, first.value, first.step) == ("a", 1.0, 3)
+    assert math.isnan(second.value)
+    assert first.timestamp > 0
+    assert tags == Tags({"tag": "value"})
+    assert (spool / artifact.path).read_text() == "text"
+    assert artifact.directory == "directory"
+    assert (last.value, last.step) == (2.0, 4)
+    assert end.status == "FINISHED"
+    everything = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert "secret" not in caplog.text + everything
     run.close("FINISHED")  # nothing is left to say
 
 
@@ -68,11 +82,11 @@ def test_a_second_process_adds_to_the_spool(tmp_path, monkeypatch):
         run = logger(Away(), tmp_path)
         run.log_metrics({"a": 1.0}, step=step)
         run.log_text("text", "note.txt")
-        with pytest.warns(UserWarning, match="3 records are kept"):
+        with pytest.warns(UserWarning, match=f"{3 * step + 3} records are kept"):
             run.close("FAILED")
-    lines = [json.loads(line) for line in (tmp_path / "spool" / f"{run.run_id}.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if line["kind"] == "Point"] == [0, 1]
-    assert len({line["path"] for line in lines if line["kind"] == "Artifact"}) == 2
+    told = entries(tmp_path / "spool" / run.run_id / "unsent.jsonl")
+    assert [entry.step for entry in told if isinstance(entry, Point)] == [0, 1]
+    assert len({entry.path for entry in told if isinstance(entry, Artifact)}) == 2
 
 
 def test_a_point_whose_answer_was_lost_is_stored_once(store, monkeypatch):
@@ -95,12 +109,13 @@ def test_a_point_whose_answer_was_lost_is_stored_once(store, monkeypatch):
     assert len(store.history(run.run_id, "b")) == 10
 
 
-def test_a_refused_tag_keeps_the_rest_from_nothing(store, monkeypatch):
+def test_a_refused_tag_keeps_the_rest_from_nothing(store):
     run = store.start_run(name="run", parameters={}, tags={})
     run.set_tags({"/not allowed": "x"})
     run.log_metrics({"a": 1.0}, step=0)
-    with pytest.warns(UserWarning, match="1 records are kept"):
+    with pytest.warns(UserWarning, match=r"refused 1 records of run .*; they are kept in .*refused\.jsonl"):
         run.close("FINISHED")
+    assert entries(store.root / "spool" / run.run_id / "refused.jsonl") == [Tags({"/not allowed": "x"})]
     assert store.history(run.run_id, "a") == [(0, 1.0)]
     assert store.run(run.run_id).info.status == "FINISHED"
 
@@ -166,5 +181,5 @@ def test_a_real_server_takes_everything_dies_and_comes_back(server, tmp_path, mo
     server.kill()
     gone.log_metrics({"x": 1.0}, step=0)
     monkeypatch.setattr(run_logger, "PATIENCE", 1.0)
-    with pytest.warns(UserWarning, match=rf"2 records are kept in .*{gone.run_id}\.jsonl"):
+    with pytest.warns(UserWarning, match=rf"2 records are kept in .*{gone.run_id}"):
         gone.close("FINISHED")

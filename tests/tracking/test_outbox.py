@@ -4,8 +4,10 @@ import threading
 import pytest
 
 from reparam_suite.tracking import outbox as module
-from reparam_suite.tracking.outbox import Outbox, Rejected
-from reparam_suite.tracking.records import Point, Tags
+from reparam_suite.tracking import spool as spool_module
+from reparam_suite.tracking.outbox import Outbox
+from reparam_suite.tracking.records import Point, Rejected, Tags
+from reparam_suite.tracking.spool import Rest, Spool
 
 
 class FakeStore:
@@ -33,9 +35,14 @@ def fake():
 
 
 @pytest.fixture
-def outbox(fake, monkeypatch):
+def spool(tmp_path):
+    return Spool(tmp_path / "spool/run", about={})
+
+
+@pytest.fixture
+def outbox(fake, spool, monkeypatch):
     monkeypatch.setattr(module, "_FIRST_PAUSE", 0.01)
-    box = Outbox(deliver=fake.deliver, name="store")
+    box = Outbox(spool=spool, deliver=fake.deliver, name="store")
     yield box
     fake.answers.set()
     box.stop(5)
@@ -55,7 +62,7 @@ def test_put_returns_while_the_store_blocks(fake, outbox):
     fake.answers.set()
     assert outbox.flush(10)
     assert [point.step for batch in fake.batches for point in batch] == list(range(3000))
-    assert max(map(len, fake.batches)) == module.MOST
+    assert max(map(len, fake.batches)) == spool_module.MOST
 
 
 def test_enough_points_are_sent_without_being_asked_for(fake, outbox, monkeypatch):
@@ -64,12 +71,12 @@ def test_enough_points_are_sent_without_being_asked_for(fake, outbox, monkeypatc
     assert fake.called.wait(5)
 
 
-def test_few_points_are_sent_after_a_while(fake, monkeypatch):
+def test_few_points_are_sent_after_a_while(fake, spool, monkeypatch):
     monkeypatch.setattr(module, "PERIOD", 0.01)
-    outbox = Outbox(deliver=fake.deliver, name="store")
+    outbox = Outbox(spool=spool, deliver=fake.deliver, name="store")
     outbox.put(points(0))
     assert fake.called.wait(5)
-    assert outbox.stop(5) == []
+    assert outbox.stop(5) == Rest()
 
 
 def test_records_keep_their_place_among_points(fake, outbox):
@@ -106,10 +113,10 @@ def test_what_is_rejected_is_set_aside_and_the_rest_goes_on(outbox, fake, monkey
     outbox.put([*points(0), tags, *points(1)])
     assert outbox.flush(5)
     assert fake.batches == [points(0), points(1)]
-    assert outbox.stop(5) == [tags]
+    assert outbox.stop(5) == Rest(refused=1)
 
 
-def test_stop_returns_what_is_unsent_with_the_batch_under_way(fake, outbox):
+def test_stop_leaves_in_the_spool_what_is_unsent_with_the_batch_under_way(fake, outbox, spool):
     outbox.put(points(0))
     assert outbox.flush(5)
     fake.answers.clear()
@@ -117,16 +124,18 @@ def test_stop_returns_what_is_unsent_with_the_batch_under_way(fake, outbox):
     outbox.put(points(1), urgent=True)
     assert fake.called.wait(5)
     outbox.put(points(2))
-    assert outbox.stop(0.1) == points(1, 2)
+    assert outbox.stop(0.1) == Rest(unsent=2)
+    fake.answers.set()
+    assert Spool(spool.directory, about={}).take().entries == points(1, 2)
 
 
 def test_it_starts_again_after_a_stop(fake, outbox):
     outbox.put(points(0))
-    assert outbox.stop(5) == []
+    assert outbox.stop(5) == Rest()
     outbox.put(points(1))
-    assert outbox.stop(5) == []
+    assert outbox.stop(5) == Rest()
     assert fake.batches == [points(0), points(1)]
-    assert outbox.stop(5) == []
+    assert outbox.stop(5) == Rest()
 
 
 def test_flush_gives_up_in_time(fake, outbox):
@@ -136,7 +145,7 @@ def test_flush_gives_up_in_time(fake, outbox):
 
 
 def test_stop_is_patient_with_a_store_that_is_slow(fake, outbox, monkeypatch):
-    monkeypatch.setattr(module, "MOST", 1)
+    monkeypatch.setattr(spool_module, "MOST", 1)
 
     def slowly(entries):
         threading.Event().wait(0.7)
@@ -144,5 +153,5 @@ def test_stop_is_patient_with_a_store_that_is_slow(fake, outbox, monkeypatch):
 
     monkeypatch.setattr(outbox, "_deliver", slowly)
     outbox.put(points(0, 1, 2, 3))
-    assert outbox.stop(2) == []
+    assert outbox.stop(2) == Rest()
     assert fake.batches == [points(0), points(1), points(2), points(3)]

@@ -4,12 +4,14 @@ Importing this package does not import MLflow; opening a `Store` does.
 """
 
 from reparam_suite.tracking.environment import environment_tags, run_name
+from reparam_suite.tracking.recovery import Recovered
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.run_logger import RunLogger
 from reparam_suite.tracking.settings import TrackingError, TrackingSettings
 from reparam_suite.tracking.store import Store
 
 __all__ = [
+    "Recovered",
     "RunLogger",
     "Store",
     "TrackingError",

@@ -3,14 +3,12 @@
 import getpass
 import os
 import platform
-import socket
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import psutil
-
+from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.redaction import redact
 
 _PACKAGES = ("reparam_suite", "torch", "lightning", "mlflow")
@@ -26,12 +24,10 @@ def run_name(model: str, estimator: str, dataset: str, seed: int) -> str:
 
 
 def environment_tags() -> dict[str, str]:
-    """Tags of this process: git commit, versions, and host, pid and start time, by which a dead run is known."""
+    """Tags of this process: git commit, versions, and the process by which a dead run is known."""
     tags = {
         "version.python": platform.python_version(),
-        "process.host": socket.gethostname(),
-        "process.pid": str(os.getpid()),
-        "process.started": f"{psutil.Process().create_time():.2f}",
+        **Process.this().tags(),
         # Names which the MLflow UI shows in columns of its own.
         "mlflow.user": _user(),
         "mlflow.source.name": Path(sys.argv[0]).name or "python",

@@ -1,21 +1,19 @@
-"""A queue whose contents a thread of its own delivers, in order, however long that takes."""
+"""A spool whose contents a thread delivers, in order, however long that takes."""
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import final
 
-from reparam_suite.tracking.records import Point, Record
+from reparam_suite.tracking.reasons import reason
+from reparam_suite.tracking.records import Entry, Rejected
 from reparam_suite.tracking.redaction import redact
+from reparam_suite.tracking.spool import Batch, Rest, Spool
 
-Entry = Point | Record
-
-# A call costs sqlite some 10 ms and 0.1 ms a point: with 500 points the call itself hardly counts, and MLflow takes
-# 1,000 at most. Who watches a run waits for a new point 3 s at most.
+# A call costs sqlite some 10 ms and 0.1 ms a point: with 500 points the call itself hardly counts. Who watches a run
+# waits for a new point 3 s at most.
 ENOUGH = 500
-MOST = 1000
 PERIOD = 3.0
 
 # Pauses after a failure double from the first to the second of these, in seconds.
@@ -25,28 +23,23 @@ _log = logging.getLogger(__name__)
 
 
 @final
-class Rejected(Exception):  # noqa: N818 - it says what happened to the entries
-    """The store answers and does not want these entries: to send them again is no use."""
-
-
-@final
 class Outbox:
     """Takes entries at once and delivers them later.
 
     Args:
+        spool: keeps them until then.
         deliver: sends some points, or one record. Where it raises it is called again with the same entries; where it
-            raises `Rejected` they are set aside, for `stop` to return, and the rest goes on.
+            raises `Rejected` they are set aside and the rest goes on.
         name: of the store, for the message that it is away.
     """
 
-    def __init__(self, *, deliver: Callable[[Sequence[Entry]], None], name: str) -> None:
+    def __init__(self, *, spool: Spool, deliver: Callable[[Sequence[Entry]], None], name: str) -> None:
+        self._spool = spool
         self._deliver = deliver
         self._name = redact(name)
-        self._queue: deque[Entry] = deque()
-        self._rejected: list[Entry] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._num_put = 0
+        self._num_put = spool.num_unsent
         self._num_done = 0
         self._wanted = 0  # deliver up to this one without waiting for more
         self._hurry = False  # ends the pause after a failure
@@ -59,16 +52,17 @@ class Outbox:
         return self._failing
 
     def put(self, entries: Iterable[Entry], *, urgent: bool = False) -> None:
-        """Takes entries. Never waits for the store. Urgent ones are sent without waiting for more."""
+        """Takes entries: they are in the spool on return. Never waits for the store.
+
+        Urgent ones are sent without waiting for more.
+        """
         with self._changed:
-            before = len(self._queue)
-            self._queue.extend(entries)
-            self._num_put += len(self._queue) - before
+            self._num_put += self._spool.append(entries)
             if urgent:
                 self._wanted = self._num_put
             if self._thread is None:
                 self._start()
-            if urgent or len(self._queue) >= ENOUGH:
+            if urgent or self._spool.num_unsent >= ENOUGH:
                 self._changed.notify_all()
 
     def flush(self, timeout: float) -> bool:
@@ -88,72 +82,67 @@ class Outbox:
                 return True
         return False
 
-    def stop(self, patience: float) -> list[Entry]:
-        """Drains and returns the rest. A later `put` starts it again."""
+    def stop(self, patience: float) -> Rest:
+        """Drains, gives the spool up and tells what stays in it. A later `put` starts it again."""
         self.drain(patience)
         with self._changed:
-            rest = [*self._rejected, *self._queue]
-            self._rejected.clear()
-            self._queue.clear()
-            self._num_done = self._num_put
             self._thread = None
             self._failing = False
+            self._num_done = self._num_put
             self._changed.notify_all()
-        return rest
+            return self._spool.close()
 
     def _start(self) -> None:
+        self._num_done = self._num_put - self._spool.num_unsent
         self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE
-        while (batch := self._next()) is not None:
+        while self._is_time():
             try:
-                self._deliver(batch)
-            except Rejected as error:
-                self._report("rejects", error)
-                self._remove(batch, rejected=True)
-            except Exception as error:  # noqa: BLE001 - a thread that died would lose all that comes later
+                self._send_next()
+            except Exception as error:  # noqa: BLE001 - a thread that died would deliver nothing that comes later
                 self._wait_after(error, pause)
                 pause = min(2 * pause, _LAST_PAUSE)
             else:
-                self._remove(batch, rejected=False)
                 pause = _FIRST_PAUSE
 
-    def _next(self) -> list[Entry] | None:
-        """The next batch, when it is time for it; None when stopped. It stays in the queue until it is sent."""
+    def _is_time(self) -> bool:
+        """Waits until there is something to send and it is time to; False when stopped."""
         with self._changed:
             deadline = monotonic() + PERIOD
             while not self._stopped():
                 remaining = deadline - monotonic()
-                ready = remaining <= 0 or len(self._queue) >= ENOUGH or self._wanted > self._num_done
-                if self._queue and (ready or self._failing):
-                    return self._head()
+                unsent = self._spool.num_unsent
+                ready = remaining <= 0 or unsent >= ENOUGH or self._wanted > self._num_done
+                if unsent and (ready or self._failing):
+                    return True
                 self._changed.wait(remaining if remaining > 0 else PERIOD)
-            return None
+            return False
 
-    def _head(self) -> list[Entry]:
-        batch: list[Entry] = []
-        for entry in self._queue:
-            if isinstance(entry, Record):
-                return batch or [entry]
-            batch.append(entry)
-            if len(batch) == MOST:
-                break
-        return batch
-
-    def _remove(self, batch: Sequence[Entry], *, rejected: bool) -> None:
+    def _send_next(self) -> None:
         with self._changed:
-            if self._stopped():  # the batch went to whoever called stop
+            batch = None if self._stopped() else self._spool.take()
+        if batch is None:
+            return
+        try:
+            self._deliver(batch.entries)
+        except Rejected as error:
+            self._report("rejects", error)
+            self._done(batch, refused=True)
+        else:
+            self._done(batch, refused=False)
+
+    def _done(self, batch: Batch, *, refused: bool) -> None:
+        with self._changed:
+            if self._stopped():  # unmarked, it is sent once more by whoever has the spool now: no harm
                 return
+            self._spool.done(batch, refused=refused)
             if self._failing:
                 _log.warning("%s answers again; what was kept is being sent", self._name)
             self._failing = self._hurry = False
-            for _ in batch:
-                self._queue.popleft()
-            if rejected:
-                self._rejected.extend(batch)
-            self._num_done += len(batch)
+            self._num_done += len(batch.lines)
             self._changed.notify_all()
 
     def _wait_after(self, error: Exception, pause: float) -> None:
@@ -163,12 +152,13 @@ class Outbox:
             if not self._failing:
                 self._report("does not take what is sent; it is kept and sent again later", error)
             self._failing = True
+        self._spool.to_disk()
+        with self._changed:
             self._changed.wait_for(lambda: self._hurry or self._stopped(), pause)
             self._hurry = False
 
     def _report(self, what: str, error: Exception) -> None:
-        reason = redact(str(error)).splitlines()[0][:300] if str(error) else type(error).__name__
-        _log.warning("%s %s: %s", self._name, what, reason)
+        _log.warning("%s %s: %s", self._name, what, reason(error))
 
     def _stopped(self) -> bool:
         # After a stop, a later put has made another thread the one that delivers.

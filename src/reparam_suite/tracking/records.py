@@ -1,4 +1,4 @@
-"""What a run sends to its store. Each record can be sent again without harm, and written to a spool file."""
+"""What a run sends to its store. Each entry can be sent again without harm, and is written to a spool as one line."""
 
 import json
 import os
@@ -16,11 +16,15 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel as Model
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 # MLflow's limit on the parameters and on the tags of one call.
 _BATCH = 100
+
+# The tag by which a model is known again.
+_TOKEN = "reparam_suite.token"
 
 
 @final
@@ -32,11 +36,12 @@ class Destination:
     run_id: str
     experiment_id: str
     artifact_uri: str
+    staging: Path  # the directory in which records' paths lie
 
 
 @final
 class Point(NamedTuple):
-    """One value of one metric; `timestamp` in milliseconds. A store keeps equal points once.
+    """One value of one metric; `timestamp` in milliseconds. MLflow keeps equal points once.
 
     A tuple and no `Record`: there are thousands, and a thousand go into one call.
     """
@@ -46,16 +51,10 @@ class Point(NamedTuple):
     timestamp: int
     step: int
 
-    def to_json(self) -> dict[str, Any]:
-        """A line of a spool file."""
-        return {"kind": "Point", **self._asdict()}
 
-
-def send_points(to: Destination, points: Sequence[Point]) -> None:
-    """Sends at most 1,000 points in one call."""
-    from mlflow.entities import Metric
-
-    to.client.log_batch(to.run_id, metrics=[Metric(*point) for point in points], synchronous=True)
+@final
+class Rejected(Exception):  # noqa: N818 - it says what happened to the entries
+    """The store answers and does not want these entries: to send them again is no use."""
 
 
 class Record(ABC):
@@ -65,9 +64,8 @@ class Record(ABC):
     def send(self, to: Destination) -> None:
         """Delivers it; raises if that failed."""
 
-    def to_json(self) -> dict[str, Any]:
-        """A line of a spool file."""
-        return {"kind": type(self).__name__, **vars(self)}
+
+Entry = Point | Record
 
 
 @final
@@ -132,59 +130,58 @@ class Dataset(Record):
 @final
 @dataclass(frozen=True)
 class Artifact(Record):
-    """A file, staged under `path`, that is to become `directory`/name among the run's artifacts."""
+    """A file that is staged under `path` and is to become `directory`/name among the run's artifacts."""
 
-    path: Path
+    path: str
     directory: str | None
 
     @override
     def send(self, to: Destination) -> None:
         local = local_directory(to.artifact_uri)
-        if not self.path.exists():  # it went there before, and only the answer was lost
+        staged = to.staging / self.path
+        if not staged.exists():  # it went there before, and only the answer was lost
             return
         if local is None:
-            to.client.log_artifact(to.run_id, str(self.path), self.directory)
+            to.client.log_artifact(to.run_id, str(staged), self.directory)
         else:
-            _place(self.path, local / (self.directory or "") / self.path.name)
-        _discard(self.path)
+            _place(staged, local / (self.directory or "") / staged.name)
+        _discard(staged)
 
 
 @final
-@dataclass
+@dataclass(frozen=True)
 class LoggedModel(Record):
-    """A model in MLflow's format, staged in the directory `path`."""
+    """A model in MLflow's format, staged in the directory `path`; `token` is its own and no other's."""
 
-    path: Path
+    path: str
     name: str
-    model_id: str | None = None
+    token: str
 
     @override
     def send(self, to: Destination) -> None:
         from mlflow.entities import LoggedModelOutput
 
-        if self.model_id is None:
-            model = to.client.create_logged_model(to.experiment_id, name=self.name, source_run_id=to.run_id)
-            self.model_id = model.model_id
-        else:
-            model = to.client.get_logged_model(self.model_id)
-        if self.path.exists():
-            self._sign(model.artifact_location, to.run_id)
+        staged = to.staging / self.path
+        model = self._created(to)
+        if staged.exists():
+            _sign(staged, model, to.run_id)
             local = local_directory(model.artifact_location)
             if local is None:
-                to.client.log_model_artifacts(model.model_id, str(self.path))
+                to.client.log_model_artifacts(model.model_id, str(staged))
             else:
-                _place(self.path, local)
+                _place(staged, local)
         to.client.finalize_logged_model(model.model_id, "READY")
         to.client.log_outputs(to.run_id, [LoggedModelOutput(model.model_id, step=0)])
-        _discard(self.path)
+        _discard(staged)
 
-    def _sign(self, location: str, run_id: str) -> None:
-        from mlflow.models import Model
-
-        description = Model.load(str(self.path))
-        description.run_id, description.model_id, description.model_uuid = run_id, self.model_id, self.model_id
-        description.artifact_path = location
-        description.save(str(self.path / "MLmodel"))
+    def _created(self, to: Destination) -> "Model":
+        # MLflow makes a new model at each call: one that was made before, and only the answer was lost, is looked for.
+        models = to.client.search_logged_models([to.experiment_id], filter_string=f"source_run_id='{to.run_id}'")
+        for model in models:
+            if model.tags.get(_TOKEN) == self.token:
+                return model
+        tags = {_TOKEN: self.token}
+        return to.client.create_logged_model(to.experiment_id, name=self.name, source_run_id=to.run_id, tags=tags)
 
 
 @final
@@ -198,6 +195,54 @@ class End(Record):
     @override
     def send(self, to: Destination) -> None:
         to.client.set_terminated(to.run_id, self.status, self.time)
+
+
+_KINDS: dict[str, type[Record]] = {cls.__name__: cls for cls in (Parameters, Tags, Dataset, Artifact, LoggedModel, End)}
+
+
+def to_line(entry: Entry) -> bytes:
+    r"""A line of a spool file: a point is a list, a record a mapping with its kind.
+
+    >>> to_line(Point("train/elbo", -104.2, 1700000000000, 50))
+    b'["train/elbo", -104.2, 1700000000000, 50]\n'
+    """
+    told = entry if isinstance(entry, Point) else {"kind": type(entry).__name__, **vars(entry)}
+    return json.dumps(told).encode() + b"\n"
+
+
+def from_line(line: bytes) -> Entry:
+    """What `to_line` wrote.
+
+    Raises:
+        ValueError: if the line is something else.
+    """
+    told = json.loads(line)
+    try:
+        return Point(*told) if isinstance(told, list) else _KINDS[told.pop("kind")](**told)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no line of a spool: {line[:80]!r}") from error
+
+
+def send(to: Destination, entries: Sequence[Entry]) -> None:
+    """Sends points, at most 1,000, or one record.
+
+    Raises:
+        Rejected: if the store answers that it does not want them.
+    """
+    from mlflow.entities import Metric
+    from mlflow.exceptions import MlflowException
+
+    points = [Metric(*entry) for entry in entries if isinstance(entry, Point)]
+    try:
+        if points:
+            to.client.log_batch(to.run_id, metrics=points, synchronous=True)
+        for entry in entries:
+            if isinstance(entry, Record):
+                entry.send(to)
+    except MlflowException as error:
+        if error.error_code == "INVALID_PARAMETER_VALUE":
+            raise Rejected(str(error)) from error
+        raise
 
 
 def local_directory(uri: str) -> Path | None:
@@ -231,6 +276,15 @@ def _place(source: Path, target: Path) -> None:
         else:
             shutil.copy2(source, partial)
         os.replace(partial, target)
+
+
+def _sign(staged: Path, model: "Model", run_id: str) -> None:
+    from mlflow.models import Model as Description
+
+    description = Description.load(str(staged))
+    description.run_id, description.model_id, description.model_uuid = run_id, model.model_id, model.model_id
+    description.artifact_path = model.artifact_location
+    description.save(str(staged / "MLmodel"))
 
 
 def _discard(staged: Path) -> None:

@@ -7,6 +7,9 @@ import re
 # password with an unescaped slash in it is caught too; what is hidden too much is harmless.
 _USERINFO = re.compile(r"://(?:[^\s\"'/@:]*:[^\s\"']*|[^\s\"'/]*)@")
 
+# As in postgresql://db/runs?user=ada&password=secret.
+_QUERY = re.compile(r"([?&]\w*(?:password|token|secret)=)[^\s\"'&]*", re.IGNORECASE)
+
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 
@@ -16,7 +19,7 @@ def redact(text: str) -> str:
     >>> redact("postgresql://ada:secret@db/runs does not answer")
     'postgresql://***@db/runs does not answer'
     """
-    text = _USERINFO.sub("://***@", text)
+    text = _QUERY.sub(r"\1***", _USERINFO.sub("://***@", text))
     for variable in _SECRET_VARIABLES:
         if secret := os.environ.get(variable):
             text = text.replace(secret, "***")

@@ -9,17 +9,16 @@ import sys
 import time
 import warnings
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from itertools import count
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, final
+from uuid import uuid4
 
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from reparam_suite.tracking import exported_model
-from reparam_suite.tracking.outbox import Entry, Outbox, Rejected
+from reparam_suite.tracking.outbox import Outbox
 from reparam_suite.tracking.records import (
     Artifact,
     Dataset,
@@ -28,14 +27,15 @@ from reparam_suite.tracking.records import (
     LoggedModel,
     Parameters,
     Point,
-    Record,
     Status,
     Tags,
     flattened,
     local_directory,
-    send_points,
+    send,
 )
 from reparam_suite.tracking.redaction import redact
+from reparam_suite.tracking.settings import TrackingSettings
+from reparam_suite.tracking.spool import Spool
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,26 +53,30 @@ _NAME = re.compile(r"[\w./ :-]+")
 class RunLogger(Logger):
     """An MLflow run. Nothing here waits for the store, save `flush` and the ends of training and of the run.
 
-    Metrics, tags and files go to an `Outbox`. Files are copied first, to `root`/spool/`run_id`. What could not be
-    delivered when the run ends is written to `root`/spool/`run_id`.jsonl.
+    Metrics, tags and copies of files go to a `Spool` under `root`/spool/`run_id`, from where an `Outbox` delivers them.
+    What the store has not taken when the process ends, or is killed, stays there.
 
     Made by `Store.start_run` and `Store.resume_run`. `close` ends the run; a process that exits without it leaves
     the run FAILED, or KILLED after Ctrl-C.
     """
 
-    def __init__(self, *, destination: Destination, run: "Run", experiment: str, store: str, root: Path) -> None:
+    def __init__(
+        self, *, destination: Destination, run: "Run", spool: Spool, settings: TrackingSettings, store: str
+    ) -> None:
         self._to = destination
         self._run_name = run.info.run_name or destination.run_id
-        self._experiment = experiment
+        self._settings = settings
         self._store = redact(store)
-        self._root = root.absolute()  # the working directory may change
+        self._root = settings.root.absolute()  # the working directory may change
         self._parameters: dict[str, str] = dict(run.data.params)
         self._names: set[str] = set()
-        self._numbers = count()
+        self._spool = spool
         self._failed = False
         self._ended = False
         self._pid = os.getpid()
-        self._outbox = Outbox(deliver=self._deliver, name=f"tracking store {self._store}")
+        self._outbox = Outbox(
+            spool=spool, deliver=lambda entries: send(destination, entries), name=f"tracking store {self._store}"
+        )
         atexit.register(self._at_exit)
 
     @property
@@ -88,7 +92,7 @@ class RunLogger(Logger):
     @property
     def name(self) -> str:
         """The experiment: what Lightning calls a logger's name."""
-        return self._experiment
+        return self._settings.experiment
 
     @property
     def version(self) -> str:
@@ -160,11 +164,11 @@ class RunLogger(Logger):
         name = f"{directory}/{source.name}" if directory else source.name
         if not source.is_file():
             raise FileNotFoundError(f"there is no file {source} to record as an artifact")
-        self._stage(name, lambda staged: shutil.copyfile(source, staged))
+        self._put_file(name, lambda staged: shutil.copyfile(source, staged))
 
     def log_text(self, text: str, name: str) -> None:
         """Records a text file called `name`, which may have directories."""
-        self._stage(name, lambda staged: staged.write_text(redact(text), encoding="utf-8"))
+        self._put_file(name, lambda staged: staged.write_text(redact(text), encoding="utf-8"))
 
     def log_dict(self, values: Mapping[str, Any], name: str) -> None:
         """Records a mapping as JSON."""
@@ -174,7 +178,7 @@ class RunLogger(Logger):
         """Records a matplotlib figure as PNG and closes it."""
         from matplotlib import pyplot as plt
 
-        self._stage(_with_suffix(name, ".png"), lambda staged: figure.savefig(staged, format="png"))
+        self._put_file(_with_suffix(name, ".png"), lambda staged: figure.savefig(staged, format="png"))
         plt.close(figure)
 
     def log_dataset(self, name: str, digest: str, source: str, sizes: Mapping[str, int], context: str) -> None:
@@ -197,13 +201,8 @@ class RunLogger(Logger):
             example: [B, P], float32.
             name: of the model.
         """
-        staged = self._staging_directory() / name
-        try:
-            exported_model.save(module, example, staged)
-        except BaseException:
-            shutil.rmtree(staged.parent)
-            raise
-        self._outbox.put([LoggedModel(staged, name)], urgent=True)
+        path = self._stage(name, lambda staged: exported_model.save(module, example, staged))
+        self._outbox.put([LoggedModel(path, name, token=uuid4().hex)], urgent=True)
 
     def save(self) -> None:
         """Lightning calls it now and then; the thread that sends needs no reminder."""
@@ -221,70 +220,47 @@ class RunLogger(Logger):
     def close(self, status: Status) -> None:
         """Sends everything and ends the run. The first status counts, but a failure seen before is no success.
 
-        Waits `PATIENCE` seconds at most for a store that takes nothing; what is unsent then goes to the spool, and a
-        warning says so.
+        Waits `PATIENCE` seconds at most for a store that takes nothing; what is unsent then stays in the spool, and a
+        warning says so and names the command that sends it.
         """
         if not self._ended:
             self._ended = True
             actual: Status = "FAILED" if self._failed and status == "FINISHED" else status
             self._outbox.put([End(actual, int(time.time() * 1000))], urgent=True)
-        if unsent := self._outbox.stop(PATIENCE):
-            self._spool(unsent)
-        with suppress(OSError):  # it holds what could not be sent, or never was
-            (self._root / "spool" / self.run_id).rmdir()
+        rest = self._outbox.stop(PATIENCE)
+        if rest.unsent or rest.unwritten:
+            lost = f", and {rest.unwritten} are lost, which the disk did not take" if rest.unwritten else ""
+            self._warn(
+                f"did not take all of run {self.run_id}: {rest.unsent} records are kept in {self._spool.directory}"
+                f"{lost}; to send them when it is back: {self._settings.sync_command()}"
+            )
+        if rest.refused:
+            self._warn(f"refused {rest.refused} records of run {self.run_id}; they are kept in {self._spool.refused}")
 
     def _at_exit(self) -> None:
         if os.getpid() == self._pid:  # a forked child has the run, but not the thread
             interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
             self.close("KILLED" if interrupted else "FAILED")
 
-    def _deliver(self, entries: Sequence[Entry]) -> None:
-        from mlflow.exceptions import MlflowException
-
-        points = [entry for entry in entries if isinstance(entry, Point)]
-        try:
-            if points:
-                send_points(self._to, points)
-            for entry in entries:
-                if isinstance(entry, Record):
-                    entry.send(self._to)
-        except MlflowException as error:
-            if error.error_code == "INVALID_PARAMETER_VALUE":
-                raise Rejected(str(error)) from error
-            raise
-
-    def _stage(self, name: str, write: Callable[[Path], object]) -> None:
+    def _put_file(self, name: str, write: Callable[[Path], object]) -> None:
         target = PurePosixPath(name)
         if target.is_absolute() or ".." in target.parts or target.name == "":
             raise ValueError(f"an artifact is named by a relative path without '..', not {name!r}")
         directory = None if target.parent == PurePosixPath() else str(target.parent)
-        staged = self._staging_directory() / target.name
-        write(staged)
-        self._outbox.put([Artifact(staged, directory)], urgent=True)
+        self._outbox.put([Artifact(self._stage(target.name, write), directory)], urgent=True)
 
-    def _staging_directory(self) -> Path:
-        parent = self._root / "spool" / self.run_id
-        while True:
-            directory = parent / str(next(self._numbers))
-            try:
-                directory.mkdir(parents=True)
-            except FileExistsError:  # what an earlier process could not deliver
-                continue
-            return directory
+    def _stage(self, name: str, write: Callable[[Path], object]) -> str:
+        """Has `write` make a file or directory in the spool, and returns its path there."""
+        staged = self._spool.staging_directory() / name
+        try:
+            write(staged)
+        except BaseException:
+            shutil.rmtree(staged.parent)
+            raise
+        return str(staged.relative_to(self._spool.directory))
 
-    def _spool(self, unsent: Sequence[Entry]) -> None:
-        file = self._root / "spool" / f"{self.run_id}.jsonl"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as lines:
-            for entry in unsent:
-                lines.write(json.dumps({"run_id": self.run_id, **entry.to_json()}, default=str) + "\n")
-            lines.flush()
-            os.fsync(lines.fileno())
-        warnings.warn(
-            f"the tracking store {self._store} did not take all of run {self.run_id}: "
-            f"{len(unsent)} records are kept in {file}",
-            stacklevel=3,
-        )
+    def _warn(self, message: str) -> None:
+        warnings.warn(f"the tracking store {self._store} {message}", stacklevel=3)
 
 
 def parameter_texts(values: Mapping[str, Any]) -> dict[str, str]:

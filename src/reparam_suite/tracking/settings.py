@@ -1,7 +1,8 @@
 """Where runs are recorded, and the one error of this package."""
 
 import os
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import final
 
@@ -35,3 +36,13 @@ class TrackingSettings:
     def resolved_uri(self) -> str:
         """The URI that is meant, a relative path in it still relative."""
         return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root}/mlflow.db"
+
+    def sync_command(self) -> str:
+        """The command that delivers what these settings' store has not taken; without the password of a URI."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        options = [
+            f" --tracking.{field.name} {shlex.quote(redact(str(given[field.name])))}"
+            for field in fields(self)
+            if given[field.name] != field.default
+        ]
+        return "python -m reparam_suite.sync" + "".join(options)

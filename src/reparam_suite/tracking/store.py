@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -16,11 +16,15 @@ from urllib.parse import urlsplit
 
 from reparam_suite.tracking import database
 from reparam_suite.tracking.environment import environment_tags
+from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.quiet import OPENING_TIMEOUT, load_mlflow, opening_timeout
-from reparam_suite.tracking.records import Destination, Parameters
+from reparam_suite.tracking.reasons import reason
+from reparam_suite.tracking.records import Destination, Parameters, Tags
+from reparam_suite.tracking.recovery import Recovered, Recovery, deliver
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.run_logger import RunLogger, parameter_texts
 from reparam_suite.tracking.settings import TrackingError, TrackingSettings
+from reparam_suite.tracking.spool import Occupied, Spool
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,6 +46,7 @@ class Store:
         self.experiment_id = experiment_id
         self.experiment = settings.experiment
         self.root = settings.root
+        self._spools = settings.root.absolute() / "spool"  # the working directory may change
 
     @classmethod
     def open(cls, settings: TrackingSettings) -> "Store":
@@ -161,27 +166,47 @@ class Store:
             try:
                 Parameters(parameter_texts(parameters)).send(self._destination(run))
                 run = self._client.get_run(run.info.run_id)
+                logger = self._logger(run, self._spool(run.info.run_id))
             except BaseException:
                 with contextlib.suppress(_mlflow_error()):
                     self._client.delete_run(run.info.run_id)
                 raise
-        logger = self._logger(run)
         if config_file is not None:
             logger.log_text(config_file, "config.yaml")
         return logger
 
     def resume_run(self, run_id: str) -> RunLogger:
-        """An existing run, RUNNING again and marked as this process's.
+        """An existing run, RUNNING again and marked as this process's; what it had not sent is delivered first.
 
         Raises:
-            TrackingError: if there is none.
+            TrackingError: if there is none, it is running, or the store does not take what is sent.
         """
         run = self.run(run_id)
         with _as_tracking_error(f"run {run_id} could not be resumed in {self.uri}"):
-            self._client.update_run(run_id, status="RUNNING")
-        logger = self._logger(run)
-        logger.set_tags(environment_tags())
-        return logger
+            spool = self._spool(run_id)
+            try:
+                deliver(spool, self._destination(run))
+                Tags(environment_tags()).send(self._destination(run))
+                self._client.update_run(run_id, status="RUNNING")
+                run = self._client.get_run(run_id)
+            except BaseException:
+                spool.close()
+                raise
+        return self._logger(run, spool)
+
+    def recover(self, gone: Collection[str] = ()) -> Iterator[Recovered]:
+        """Ends the runs whose process is gone, and delivers what they had not sent: see `Recovery`.
+
+        Every command calls it at its start. One query if there is nothing to do.
+
+        Args:
+            gone: hosts that will not come back, whose runs nobody else will recover.
+
+        Raises:
+            TrackingError: if the store does not answer.
+        """
+        with _as_tracking_error(f"{self.uri} cannot be searched"):
+            yield from Recovery(self._client, self.experiment_id, self._spools, self._destination, gone).recover()
 
     def find_run(self, run_id: str) -> "Run | None":
         """The run as MLflow tells it, or None if there is none."""
@@ -190,7 +215,7 @@ class Store:
         except _mlflow_error() as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
-            raise TrackingError(f"{self.uri} does not answer: {error}") from error
+            raise TrackingError(f"{self.uri} does not answer: {reason(error)}") from error
 
     def run(self, run_id: str) -> "Run":
         """The run as MLflow tells it.
@@ -208,17 +233,21 @@ class Store:
             points = self._client.get_metric_history(run_id, key)
         return [(point.step, point.value) for point in sorted(points, key=lambda p: (p.step, p.timestamp))]
 
-    def _logger(self, run: "Run") -> RunLogger:
+    def _logger(self, run: "Run", spool: Spool) -> RunLogger:
         return RunLogger(
-            destination=self._destination(run),
-            run=run,
-            experiment=self.experiment,
-            store=self.uri,
-            root=self.root,
+            destination=self._destination(run), run=run, spool=spool, settings=self._settings, store=self.uri
         )
 
     def _destination(self, run: "Run") -> Destination:
-        return Destination(self._client, run.info.run_id, run.info.experiment_id, run.info.artifact_uri)
+        info = run.info
+        return Destination(self._client, info.run_id, info.experiment_id, info.artifact_uri, self._spools / info.run_id)
+
+    def _spool(self, run_id: str) -> Spool:
+        about = {"run_id": run_id, "store": self.uri, "experiment": self.experiment}
+        try:
+            return Spool(self._spools / run_id, about=about | Process.this().tags())
+        except Occupied as error:
+            raise TrackingError(f"run {run_id} is being recorded by another process") from error
 
 
 def _experiment(client: "MlflowClient", name: str, artifact_location: str | None) -> str:
@@ -248,8 +277,8 @@ def _check_writable(directories: Mapping[str, Path]) -> None:
             for path in reversed(made):
                 with contextlib.suppress(OSError):
                     path.rmdir()
-            reason = error.strerror or str(error)
-            raise TrackingError(f"{option}: the directory {directory} cannot be written: {reason}") from error
+            why = error.strerror or str(error)
+            raise TrackingError(f"{option}: the directory {directory} cannot be written: {why}") from error
 
 
 def _mlflow_error() -> "type[MlflowException]":
@@ -260,12 +289,11 @@ def _mlflow_error() -> "type[MlflowException]":
 
 @contextmanager
 def _as_tracking_error(message: str) -> Iterator[None]:
-    """Failures of a store, of whichever library, as one line: the message and the first line of the reason."""
+    """Failures of a store, of whichever library, as one line: the message and the reason."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TrackingError(f"{message}: {reason[:400]}") from error
+        raise TrackingError(f"{message}: {reason(error)}") from error

@@ -1,0 +1,25 @@
+"""Why a store failed, in a few words for people."""
+
+import re
+
+from reparam_suite.tracking.redaction import redact
+
+# The system's own words, which libraries bury: HTTPConnectionPool(...): Max retries exceeded ... [Errno 111] ...
+_ERRNO = re.compile(r"\[Errno -?\d+\] ([^'\")\]\n]+)")
+_TIMEOUT = re.compile(r"[Rr]ead timed out|[Cc]onnection to \S+ timed out")
+_LONGEST = 300
+
+
+def reason(error: BaseException) -> str:
+    """One line without secrets.
+
+    >>> reason(OSError("Max retries exceeded (Caused by Error('[Errno 111] Connection refused'))"))
+    'Connection refused'
+    """
+    text = redact(str(error))
+    if found := _ERRNO.search(text):
+        return found[1].strip()
+    if _TIMEOUT.search(text):
+        return "no answer in time"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:_LONGEST] if lines else type(error).__name__

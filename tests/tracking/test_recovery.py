@@ -1,0 +1,259 @@
+"""Runs whose process is gone, and the command that delivers what they left."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from reparam_suite import sync
+from reparam_suite.tracking import Store, TrackingError
+from reparam_suite.tracking.process import Process
+from reparam_suite.tracking.records import End, Point
+from reparam_suite.tracking.spool import Spool
+
+
+@pytest.fixture
+def gone() -> Process:
+    """A process of this machine that has ended."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = replace(Process.this(), pid=child.pid, started=psutil.Process(child.pid).create_time())
+    child.communicate(b"\n", timeout=60)
+    return process
+
+
+@pytest.fixture
+def client(store) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{store.root.resolve()}/mlflow.db")
+
+
+@pytest.fixture
+def left(store, client):
+    """Makes a run that is RUNNING and recorded by `process`, with points in its spool if `num` is not 0."""
+
+    def left(process: Process, num: int = 0, *more) -> str:
+        run_id = client.create_run(store.experiment_id, tags=process.tags(), run_name="left").info.run_id
+        if num:
+            spool = spool_of(store, run_id)
+            spool.append([Point("a", float(step), 10**12 + step, step) for step in range(num)])
+            spool.append(more)
+            spool.close()
+        return run_id
+
+    return left
+
+
+def spool_of(store, run_id) -> Spool:
+    return Spool(store.root / "spool" / run_id, about={})
+
+
+def told(store, **options) -> list[tuple[str, str]]:
+    return [(each.kind, each.outcome) for each in store.recover(**options)]
+
+
+def status(store, run_id) -> str:
+    return store.run(run_id).info.status
+
+
+def test_a_process_is_known_by_number_and_start(gone):
+    assert not Process.this().is_gone()
+    assert gone.is_gone()
+    assert replace(Process.this(), started=Process.this().started - 3600).is_gone()  # the number was used again
+    assert not replace(Process.this(), started=Process.this().started + 5).is_gone()  # the clock was set
+    assert Process.of(Process.this().tags()).pid == os.getpid()
+    assert Process.of({"process.pid": "1"}) is None
+
+
+def test_a_process_that_nobody_has_waited_for_is_gone():
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    process = replace(Process.this(), pid=child.pid, started=psutil.Process(child.pid).create_time())
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert process.is_gone()
+    child.wait()
+
+
+def test_a_run_whose_process_is_gone_is_killed_and_its_records_are_delivered(store, left, gone):
+    run_id = left(gone, 2500)
+    assert told(store) == [("recovered", "left: 2500 records delivered, KILLED, since its process is gone")]
+    assert store.history(run_id, "a") == [(step, float(step)) for step in range(2500)]
+    run = store.run(run_id)
+    assert (run.info.status, run.info.end_time) == ("KILLED", 10**12 + 2499)
+    assert run.data.tags["process.end"] == f"process {gone.pid} on {gone.host} was gone without a word"
+    assert list((store.root / "spool").iterdir()) == []
+    assert told(store) == []
+
+
+def test_a_run_that_recorded_nothing_ends_when_it_began(store, left, gone):
+    run_id = left(gone)
+    assert told(store) == [("recovered", "left: KILLED, since its process is gone")]
+    assert store.run(run_id).info.end_time == store.run(run_id).info.start_time
+
+
+def test_the_end_that_a_run_has_spooled_is_its_end(store, left, gone):
+    run_id = left(gone, 1, End("FINISHED", 17))
+    assert told(store) == [("recovered", "left: 2 records delivered, FINISHED")]
+    assert store.run(run_id).info.end_time == 17
+    assert "process.end" not in store.run(run_id).data.tags
+
+
+def test_what_an_ended_run_of_a_living_process_left_is_delivered(store, left):
+    run_id = left(Process.this(), 1, End("FAILED", 17))
+    assert told(store) == [("recovered", "left: 2 records delivered, FAILED")]
+    assert status(store, run_id) == "FAILED"
+
+
+def test_runs_that_live_are_left_alone(store, left):
+    run = store.start_run(name="mine", parameters={}, tags={})
+    run.log_metrics({"a": 1.0}, step=0)
+    elsewhere = left(Process.this())  # under another root
+    assert sorted(told(store)) == [
+        ("left alone", f"left is running as process {os.getpid()}"),
+        ("left alone", f"mine is running as process {os.getpid()}"),
+    ]
+    assert status(store, elsewhere) == status(store, run.run_id) == "RUNNING"
+    run.close("FINISHED")
+    assert store.history(run.run_id, "a") == [(0, 1.0)]
+
+
+def test_whoever_holds_the_spool_lives_whatever_the_tags_say(store, left, gone):
+    run_id = left(gone, 1)
+    spool = spool_of(store, run_id)
+    assert told(store) == [("left alone", f"left is running as process {gone.pid}")]
+    spool.close()
+    assert [kind for kind, _ in told(store)] == ["recovered"]
+
+
+@pytest.mark.parametrize("other", [{"host": "elsewhere"}, {"namespace": "pid:[1]"}])
+def test_runs_of_another_machine_are_left_alone_and_named(store, left, gone, other):
+    process = replace(gone, **other)
+    run_id = left(process, 1)
+    message = f"left belongs to process {gone.pid} on {process.host}, which cannot be seen from here"
+    assert told(store) == [("left alone", message)]
+    assert status(store, run_id) == "RUNNING"
+    assert spool_of(store, run_id).num_unsent == 1
+
+
+def test_a_machine_that_will_not_come_back_is_named_by_the_user(store, left, gone, capsys):
+    run_id = left(replace(gone, host="elsewhere"), 1)
+    root = str(store.root)
+    assert sync.main(["--tracking.root", root]) == 0
+    assert status(store, run_id) == "RUNNING"
+    assert sync.main(["--tracking.root", root, "--gone", "elsewhere"]) == 0
+    assert status(store, run_id) == "KILLED"
+    assert store.history(run_id, "a") == [(0, 0.0)]
+
+
+def test_runs_recorded_by_something_else_are_not_ours(store, client):
+    run_id = client.create_run(store.experiment_id).info.run_id
+    assert told(store) == []
+    assert status(store, run_id) == "RUNNING"
+
+
+def test_a_run_that_the_store_does_not_have_keeps_its_spool(store, left, gone, client):
+    deleted = left(gone, 1)
+    client.delete_run(deleted)
+    spool = Spool(store.root / "spool" / ("0" * 32), about={})
+    spool.append([Point("a", 0.0, 0, 0)])
+    spool.close()
+    assert sorted(told(store)) == sorted(
+        [
+            ("left alone", f"is not in this store; its records stay in {store.root / 'spool' / ('0' * 32)}"),
+            ("left alone", f"was deleted in MLflow; its records stay in {store.root / 'spool' / deleted}"),
+        ]
+    )
+    client.restore_run(deleted)
+    assert ("recovered", "left: 1 records delivered, KILLED, since its process is gone") in told(store)
+
+
+def test_a_store_that_fails_in_the_middle_keeps_the_rest_for_the_next_time(store, left, gone, monkeypatch, capsys):
+    run_id = left(gone, 2500)
+    real, calls = MlflowClient.log_batch, []
+
+    def log_batch(self, *arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise MlflowException("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT]")
+        real(self, *arguments, **options)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", log_batch)
+    root = ["--tracking.root", str(store.root)]
+    assert sync.main(root) == 1
+    assert (
+        f"{run_id}  left: 1500 of 2500 records are unsent, in {store.root}/spool/{run_id}: "
+        "(sqlite3.OperationalError) database or disk is full\n"
+    ) in capsys.readouterr().out
+    assert status(store, run_id) == "RUNNING"
+    assert sync.main(root) == 0
+    assert store.history(run_id, "a") == [(step, float(step)) for step in range(2500)]
+    assert status(store, run_id) == "KILLED"
+    capsys.readouterr()
+    assert sync.main(root) == 0
+    assert capsys.readouterr().out == "nothing to send\n"
+
+
+def test_a_resumed_run_first_delivers_what_it_had_left(store, left, gone):
+    run_id = left(gone, 3, End("KILLED", 17))
+    run = store.resume_run(run_id)
+    assert status(store, run_id) == "RUNNING"
+    assert store.history(run_id, "a") == [(0, 0.0), (1, 1.0), (2, 2.0)]
+    assert Process.of(store.run(run_id).data.tags).pid == os.getpid()
+    with pytest.raises(TrackingError, match=f"run {run_id} is being recorded by another process"):
+        store.resume_run(run_id)
+    run.close("FINISHED")
+    assert status(store, run_id) == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--tracking.roof", "x"], "unknown option --tracking.roof, did you mean --tracking.root?"),
+        (["--tracking.uri", "ftp://server"], "--tracking.uri ftp://server is not known"),
+    ],
+)
+def test_sync_refuses_what_it_does_not_know(options, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert sync.main(options) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("reparam_suite.sync: ")
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_next_command_ends_a_run_that_was_killed(tmp_path, settings):
+    script = """
+import os, signal, sys
+from pathlib import Path
+from reparam_suite.tracking import Store, TrackingSettings
+run = Store.open(TrackingSettings(root=Path(sys.argv[1]))).start_run(name="killed", parameters={}, tags={})
+for step in range(200):
+    run.log_metrics({"a": step, "b": -step}, step=step)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", script, str(settings.root)], check=False, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    store = Store.open(settings)
+    (run,) = MlflowClient(f"sqlite:///{settings.root}/mlflow.db").search_runs([store.experiment_id])
+    assert run.info.status == "RUNNING"
+
+    command = [sys.executable, "-m", "reparam_suite.sync", "--tracking.root", str(settings.root)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert [err for _, err in printed] == ["", ""]
+    assert sum("KILLED, since its process is gone" in out for out, _ in printed) == 1
+    for name, sign in (("a", 1), ("b", -1)):
+        assert store.history(run.info.run_id, name) == [(step, float(sign * step)) for step in range(200)]
+    run = store.run(run.info.run_id)
+    assert run.info.status == "KILLED"
+    assert time.time() - run.info.end_time / 1000 < 600
+    assert socket.gethostname() in run.data.tags["process.end"]
+    assert list((settings.root / "spool").iterdir()) == []
