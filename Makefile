@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help fit experiments test check format clean
+.PHONY: help fit experiments docs test check format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,6 +14,10 @@ fit: .venv/.installed ## set up, then train a Gaussian VAE on the embedded digit
 
 experiments: .venv/.installed ## set up, then every experiment at its short setting; fills docs/experiments
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments $(ARGS)
+
+docs: .venv/.installed-dev ## set up, then the documentation's site, into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open build/site/index.html"
 
 test: check ## set up, then the whole suite: format, lint, types, import contracts, tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
