@@ -29,7 +29,7 @@ from reparam_suite import fit, runs
 from reparam_suite.command_line import Command
 from reparam_suite.models import VAE
 from reparam_suite.tracking import Store, TrackingSettings
-from reparam_suite.training import Checkpoints, Journal
+from reparam_suite.training import Checkpoints, Journal, StopSignals
 
 WARM_UP = 50
 
@@ -92,7 +92,7 @@ def ours(args: list[str], steps: int, root: Path) -> float:
     journal.logger = command.trainer.logger = logger
     console = Console(file=open("/dev/null", "w"))  # noqa: SIM115
     command.trainer.callbacks.extend(  # type: ignore[attr-defined]
-        [*runs.callbacks(command, journal, checkpoints, console), clock]
+        [*runs.callbacks(command, journal, checkpoints, console, StopSignals()), clock]
     )
     command.trainer.fit(command.model, datamodule=command.datamodule)
     logger.close("FINISHED")

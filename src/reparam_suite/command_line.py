@@ -19,7 +19,7 @@ from reparam_suite.data import ArrayDataModule
 from reparam_suite.help import help_text
 from reparam_suite.models import VAE
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.training import shorten_loop
+from reparam_suite.training import CheckpointSettings, shorten_loop
 from reparam_suite.usage import UsageError, explain
 
 _USAGE = "python -m reparam_suite.fit [options]"
@@ -86,7 +86,7 @@ class Command(LightningCLI):
         )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """--seed, --seeds and --num_threads."""
+        """--seed, --seeds and --num_threads; --resume, and what goes with it."""
         parser.add_argument("--seed", type=int, default=0, help="of the weights, the noise and the order of the data")
         parser.add_argument("--seeds", type=int, nargs="+", default=None, help="several runs, one for each seed")
         parser.add_argument(
@@ -95,11 +95,22 @@ class Command(LightningCLI):
             default=1,
             help="CPU threads of a step; models of this size gain little from more, and lose much on a busy machine",
         )
+        parser.add_argument(
+            "--resume",
+            type=str,
+            default=None,
+            metavar="RUN_ID",
+            help="goes on with a run, by its id or a checkpoint, under the run's own configuration",
+        )
+        parser.add_argument(
+            "--allow_changes", type=bool, default=False, help="goes on with it although other options are given"
+        )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """--tracking, --record, and what the model learns from the data."""
+        """--tracking, --record, --checkpoint, and what the model learns from the data."""
         parser.add_class_arguments(TrackingSettings, "tracking")
         parser.add_class_arguments(RecordSettings, "record")
+        parser.add_class_arguments(CheckpointSettings, "checkpoint")
         parser.link_arguments("data.num_features", "model.init_args.num_features", apply_on="instantiate")
         parser.link_arguments("data.observation", "model.init_args.observation", apply_on="instantiate")
         parser.link_arguments("seed", "data.init_args.seed")
@@ -142,7 +153,7 @@ class Command(LightningCLI):
     def resolved_config(self) -> dict[str, Any]:
         """Every option with its value, in plain types: a file of it makes the same run again."""
         config: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))
-        return {key: value for key, value in config.items() if key not in ("config", "seeds")}
+        return {key: value for key, value in config.items() if key not in _OF_THIS_COMMAND}
 
     def _set_seed(self) -> None:
         # Before the model is made: its weights depend on it.
@@ -157,6 +168,8 @@ class Command(LightningCLI):
             raise explain(error, self.parser, {"model": VAE, "data": ArrayDataModule}) from error
 
 
+# What is no property of the run.
+_OF_THIS_COMMAND = ("config", "seeds", "resume", "allow_changes")
 _FROM_DATA = re.compile(r"--model\.(?:init_args\.)?(num_features|observation)\b")
 _FROM_SEED = re.compile(r"--data\.(?:init_args\.)?seed\b")
 _LARGEST_SEED = 2**32 - 1
@@ -194,18 +207,22 @@ def _check_trainer(options: Namespace) -> None:
         )
 
 
+def option_values(option: str, args: list[str]) -> list[str]:
+    """The values that an option is given among arguments that have not been parsed."""
+    return [
+        given or (args[position + 1] if position + 1 < len(args) else "")
+        for position, argument in enumerate(args)
+        for name, _, given in [argument.partition("=")]
+        if name == option
+    ]
+
+
 def _named_classes(args: list[str]) -> set[str]:
     # The top-level keys that the arguments, or a configuration file among them, give a class.
-    named = set()
-    for position, argument in enumerate(args):
-        option, _, value = argument.partition("=")
-        option = option.removeprefix("--").removesuffix(".class_path")
-        if option in ("config", "-c"):
-            value = value or (args[position + 1] if position + 1 < len(args) else "")
-            named |= _keys_of(Path(value))
-        elif argument.startswith("--"):
-            named.add(option)
-    return named
+    options = {argument.partition("=")[0] for argument in args if argument.startswith("--")}
+    named = {option.removeprefix("--").removesuffix(".class_path") for option in options}
+    files = [*option_values("--config", args), *option_values("-c", args)]
+    return named.union(*[_keys_of(Path(file)) for file in files])
 
 
 def _keys_of(file: Path) -> set[str]:

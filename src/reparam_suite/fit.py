@@ -1,30 +1,22 @@
 """`python -m reparam_suite.fit`: trains a VAE with a chosen gradient estimator and records it in MLflow."""
 
 import logging
-import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import final
 
 from rich.console import Console
 from rich.table import Table
 
-from reparam_suite.command_line import Command
+from reparam_suite.command_line import Command, option_values
 from reparam_suite.data import DataError
-from reparam_suite.runs import Run, train
+from reparam_suite.resumption import Resumption, resumed
+from reparam_suite.runs import Run, RunStopped, train
 from reparam_suite.tracking import TrackingError
-from reparam_suite.training import NonFiniteLoss
+from reparam_suite.training import CheckpointError, NonFiniteLoss, Stopped, StopSignals
 from reparam_suite.usage import UsageError
 
-_USAGE, _FAILED, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
-
-
-@final
-class Terminated(SystemExit):
-    """SIGTERM has come. An exception of its own, since Lightning's has exit code 0."""
+_USAGE, _FAILED = 2, 1
 
 
 def main(args: list[str] | None = None) -> int:
@@ -32,51 +24,41 @@ def main(args: list[str] | None = None) -> int:
     args = sys.argv[1:] if args is None else args
     console = Console(highlight=False)
     quiet()
-    try:
-        with _raising_terminated():
-            finished = [train(command, console) for command in _commands(args)]
-    except (UsageError, DataError, TrackingError) as error:
-        return _complain(str(error), _USAGE)
-    except NonFiniteLoss as error:
-        return _complain(str(error), _FAILED)
-    except KeyboardInterrupt:
-        return _complain("interrupted; a run that had begun is recorded up to here, as KILLED", _INTERRUPTED)
-    except Terminated:
-        return _complain("terminated; a run that had begun is recorded up to here, as FAILED", _TERMINATED)
-    console.print(_table(finished))
-    console.print(f"run        {', '.join(run.run_id for run in finished)}", soft_wrap=True)
-    console.print(f"artifacts  {finished[-1].artifacts}", soft_wrap=True)
-    console.print(f"to look    {finished[-1].store.ui_command}", soft_wrap=True)
+    with StopSignals() as signals:
+        try:
+            finished = [train(command, console, signals, going_on) for command, going_on in _commands(args)]
+        except (UsageError, DataError, TrackingError, CheckpointError) as error:
+            return _complain(str(error), _USAGE)
+        except NonFiniteLoss as error:
+            return _complain(str(error), _FAILED)
+        except RunStopped as error:
+            return _complain(str(error), error.exit_code)
+        except Stopped as error:
+            return _complain(f"{error.what}; no run had begun", error.exit_code)
+        console.print(_table(finished))
+        console.print(f"run        {', '.join(run.run_id for run in finished)}", soft_wrap=True)
+        console.print(f"artifacts  {finished[-1].artifacts}", soft_wrap=True)
+        console.print(f"to look    {finished[-1].store.ui_command}", soft_wrap=True)
     return 0
 
 
-def _commands(args: list[str]) -> Iterator[Command]:
+def _commands(args: list[str]) -> Iterator[tuple[Command, Resumption | None]]:
     # One after the other, since each seeds the generators that its run goes on with. The first is made to see at once
     # whether anything is wrong.
+    if targets := option_values("--resume", args):
+        command, going_on = resumed(args, targets[-1])
+        if command.config.seeds is not None:
+            raise UsageError("--seeds: a resumed run has the seed that it had")
+        for note in (*going_on.notes, *going_on.changes):
+            _complain(note, 0)
+        yield command, going_on
+        return
     first = Command(args)
     if first.config.seeds is None:
-        yield first
+        yield first, None
         return
     for seed in dict.fromkeys(first.config.seeds):
-        yield Command([*args, "--seeds", str(seed), "--seed", str(seed)])
-
-
-@contextmanager
-def _raising_terminated() -> Iterator[None]:
-    # Without it Python would end at once, and the run would be RUNNING for ever.
-    seen = False
-
-    def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        nonlocal seen
-        if not seen:  # a second signal must not stop the first one's work
-            seen = True
-            raise Terminated(_TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        yield Command([*args, "--seeds", str(seed), "--seed", str(seed)]), None
 
 
 _LINES = {

@@ -1,6 +1,8 @@
 """One run: from a parsed command line to a finished record."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -12,8 +14,25 @@ from torch import nn
 from reparam_suite.artifacts import model_figures, training_figures
 from reparam_suite.command_line import Command
 from reparam_suite.estimators import GradientEstimator
+from reparam_suite.resumption import CONFIG, Resumption, checkpoint_directory
 from reparam_suite.tracking import RunLogger, Store, TrackingSettings, run_name
-from reparam_suite.training import Checkpoints, GradientRecord, Journal, ProgressBar, StepRecord, Validation
+from reparam_suite.training import (
+    BEST,
+    LAST,
+    BetweenSteps,
+    CheckpointFiles,
+    Checkpoints,
+    CheckpointSettings,
+    GradientRecord,
+    Journal,
+    ProgressBar,
+    StepRecord,
+    Stopped,
+    StopSignals,
+    Validation,
+    end_training,
+    write_durably,
+)
 from reparam_suite.usage import UsageError
 
 
@@ -43,7 +62,20 @@ class Run:
     artifacts: str
 
 
-def train(command: Command, console: Console) -> Run:
+@final
+class RunStopped(Exception):  # noqa: N818 - it says what happened
+    """A signal has ended a run; the message says how far it has come and how it goes on.
+
+    Attributes:
+        exit_code: of the command.
+    """
+
+    def __init__(self, stopped: Stopped, step: int, command: str) -> None:
+        super().__init__(f"{stopped.what} after step {step}; the run is recorded as KILLED. To go on: {command}")
+        self.exit_code = stopped.exit_code
+
+
+def train(command: Command, console: Console, signals: StopSignals, going_on: Resumption | None = None) -> Run:
     """Trains, tests and records; the record is complete whatever happens.
 
     Raises:
@@ -51,44 +83,68 @@ def train(command: Command, console: Console) -> Run:
         DataError: if the data cannot be had.
         TrackingError: if the run cannot be recorded. Nothing has been created then.
         NonFiniteLoss: if training diverged.
-        KeyboardInterrupt: if Ctrl-C ended it.
+        RunStopped: if a signal ended it.
     """
     model, data, trainer = command.model, command.datamodule, command.trainer
     data.prepare_data()
     data.setup()
     _check_validation_interval(command)
-    config = command.resolved_config()
-    store = Store.open(TrackingSettings(**vars(command.config_init.tracking)))
+    settings = TrackingSettings(**vars(command.config_init.tracking))
+    store = Store.open(settings)
     for recovered in store.recover():
         if recovered.kind != "left alone":
             console.print(f"earlier run {recovered.run_id}  {recovered.outcome}", soft_wrap=True, markup=False)
     name = run_name(type(model).__name__, estimator_name(model.estimator), data.name, command.config.seed)
-    logger = store.start_run(
-        name=name, parameters=config, tags=_tags(command), config_file=yaml.safe_dump(config, sort_keys=False)
-    )
+    logger = _recorded(command, store, name, going_on)
     logger.log_dataset(
         data.name, data.digest, data.source, {str(split): rows for split, rows in data.sizes.items()}, "training"
     )
 
     journal, checkpoints = Journal(), Checkpoints()
     journal.logger = trainer.logger = logger
-    checkpoints.directory = store.root / "checkpoints" / logger.run_id
-    trainer.callbacks.extend(callbacks(command, journal, checkpoints, console))  # type: ignore[attr-defined]
-    console.print(f"[bold]{name}[/bold]  run {logger.run_id}")
+    checkpoints.directory = checkpoint_directory(store.root, logger.run_id)
+    checkpoints.identity = {"run_id": logger.run_id}
+    trainer.strategy.checkpoint_io = CheckpointFiles()
+    trainer.callbacks.extend(callbacks(command, journal, checkpoints, console, signals))  # type: ignore[attr-defined]
+    began = f", from step {going_on.step}" if going_on else ""
+    console.print(f"[bold]{name}[/bold]  run {logger.run_id}{began}", soft_wrap=True)
     try:
-        trainer.fit(model, datamodule=data)
+        _keep_config(command, checkpoints.directory)
+        trainer.fit(model, datamodule=data, ckpt_path=going_on.checkpoint if going_on else None, weights_only=True)
+        if going_on and going_on.ended:
+            end_training(trainer, model)
         num_steps = trainer.global_step
         _finish(command, logger, journal, checkpoints, num_steps)
-    except BaseException as error:
-        # Lightning makes SystemExit(1) of Ctrl-C; it calls a trainer interrupted whatever has stopped it.
-        if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
-            logger.close("KILLED")
-            raise KeyboardInterrupt from error
+    except Stopped as error:
+        logger.close("KILLED")
+        raise RunStopped(error, trainer.global_step, settings.resume_command(logger.run_id)) from error
+    except BaseException:
         logger.close("FAILED")
         raise
     logger.close("FINISHED")
     seed = command.config.seed
     return Run(name, seed, logger.run_id, journal, store, num_steps, model.objective_name, logger.artifact_uri)
+
+
+def _recorded(command: Command, store: Store, name: str, going_on: Resumption | None) -> RunLogger:
+    """The run's record: a new one, or that of a run which goes on."""
+    config = command.resolved_config()
+    text = yaml.safe_dump(config, sort_keys=False)
+    if going_on is None:
+        return store.start_run(name=name, parameters=config, tags=_tags(command), config_file=text)
+    logger = store.resume_run(going_on.run_id)
+    logger.log_hyperparams(config)
+    logger.log_text(text, CONFIG)
+    return logger
+
+
+def _keep_config(command: Command, directory: Path) -> None:
+    # Beside the checkpoints, since a run may be killed before the store has its artifacts.
+    config = {key: value for key, value in command.resolved_config().items() if key != "tracking"}
+    directory.mkdir(parents=True, exist_ok=True)
+    unfinished = directory / f"{CONFIG}.unfinished"
+    write_durably(unfinished, yaml.safe_dump(config, sort_keys=False).encode())
+    os.replace(unfinished, directory / CONFIG)
 
 
 def estimator_name(estimator: GradientEstimator) -> str:
@@ -128,12 +184,16 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def callbacks(command: Command, journal: Journal, checkpoints: Checkpoints, console: Console) -> list[Callback]:
+def callbacks(
+    command: Command, journal: Journal, checkpoints: Checkpoints, console: Console, signals: StopSignals
+) -> list[Callback]:
     """What every run is recorded, kept and shown by."""
     # In this order: values are looked at before a checkpoint is written, and the bar is the last to stop.
     settings: Any = command.config_init.record
     record = StepRecord(every=settings.every, journal=journal, checkpoints=checkpoints)
+    kept = CheckpointSettings(**vars(command.config_init.checkpoint))
     return [
+        BetweenSteps(settings=kept, checkpoints=checkpoints, record=record, signals=signals),
         record,
         Validation(journal=journal, record=record, checkpoints=checkpoints),
         GradientRecord(every=settings.gradients_every, journal=journal, record=record),
@@ -146,7 +206,7 @@ def _finish(command: Command, logger: RunLogger, journal: Journal, checkpoints: 
     # The weights that validated best are tested, drawn and exported; last.ckpt holds the others.
     model, data = command.model, command.datamodule
     assert checkpoints.directory is not None
-    best = checkpoints.directory / "best.ckpt"
+    best = checkpoints.directory / BEST
     if best.exists():
         model.load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])
     command.trainer.test(model, datamodule=data, verbose=False)
@@ -155,6 +215,7 @@ def _finish(command: Command, logger: RunLogger, journal: Journal, checkpoints: 
     model.eval()
     for name, figure in (*model_figures(model, data), *training_figures(journal, model.objective_name)):
         logger.log_figure(figure, name)
-    for checkpoint in sorted(checkpoints.directory.glob("*.ckpt")):
-        logger.log_artifact(checkpoint, "checkpoints")
+    for checkpoint in (best, checkpoints.directory / LAST):
+        if checkpoint.exists():
+            logger.log_artifact(checkpoint, "checkpoints")
     logger.log_model(model, data.sample_batch("valid"))

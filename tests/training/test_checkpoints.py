@@ -1,3 +1,6 @@
+"""When checkpoints are written, what they are called, and what a full disk does to them."""
+
+import errno
 from types import SimpleNamespace
 
 import pytest
@@ -6,24 +9,29 @@ from lightning.pytorch import Callback
 from tests.models.small import fit, gaussian
 
 from reparam_suite.data import Digits
-from reparam_suite.training import Checkpoints, Journal, StepRecord, Validation
+from reparam_suite.training import (
+    CheckpointFiles,
+    Checkpoints,
+    CheckpointSettings,
+    Journal,
+    StepRecord,
+    Validation,
+)
+from reparam_suite.training import checkpoints as checkpoints_module
 
 
 class FakeTrainer(SimpleNamespace):
-    """Writes its step into a file, in two pieces; may fail between them."""
+    """Writes its step into a file; may find the disk full."""
 
     is_global_zero = True
     fails = False
 
     def save_checkpoint(self, path, *, weights_only):
         assert not weights_only
-        with path.open("w") as file:
-            file.write("step ")
-            file.flush()
-            assert not [each for each in path.parent.glob("*.ckpt") if each.read_text() == "step "]
-            if self.fails:
-                raise OSError("No space left on device")
-            file.write(str(self.global_step))
+        if self.fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"step {self.global_step}")
 
 
 @pytest.fixture
@@ -56,23 +64,36 @@ def test_a_restored_mark_is_not_lowered(checkpoints):
     checkpoints.consider(FakeTrainer(global_step=1), -5.0)
     resumed = Checkpoints()
     resumed.directory = checkpoints.directory
-    resumed.load_state_dict(checkpoints.state_dict())
+    with torch.random.fork_rng():
+        resumed.load_state_dict(checkpoints.state_dict())
     resumed.consider(FakeTrainer(global_step=2), -6.0)
     assert read(resumed) == {"best.ckpt": "step 1"}
 
 
-def test_a_checkpoint_has_its_name_only_when_it_is_complete(checkpoints):
-    trainer = FakeTrainer(global_step=1)
-    checkpoints.on_train_epoch_end(trainer, None)
-    assert read(checkpoints) == {"last.ckpt": "step 1"}
-    trainer.global_step, trainer.fails = 2, True
-    with pytest.raises(OSError, match="No space left"):
-        checkpoints.on_train_epoch_end(trainer, None)
-    assert (checkpoints.directory / "last.ckpt").read_text() == "step 1"
-    assert checkpoints.newest() == checkpoints.directory / "last.ckpt", "an unfinished one does not count"
-    trainer.fails = False
-    checkpoints.on_train_end(trainer, None)
-    assert read(checkpoints) == {"last.ckpt": "step 2"}
+def test_the_last_two_are_kept(checkpoints):
+    for step in (1, 2, 2, 3):
+        checkpoints.on_train_epoch_end(FakeTrainer(global_step=step), None)
+    assert read(checkpoints) == {"previous.ckpt": "step 2", "last.ckpt": "step 3"}
+    assert checkpoints.newest() == checkpoints.directory / "last.ckpt"
+
+
+def test_a_full_disk_leaves_the_last_good_ones_and_does_not_stop_training(checkpoints, caplog):
+    for step in (1, 2):
+        checkpoints.write(FakeTrainer(global_step=step))
+    checkpoints.consider(FakeTrainer(global_step=2), -5.0)
+    before = read(checkpoints)
+    checkpoints.write(FakeTrainer(global_step=3, fails=True))
+    checkpoints.consider(FakeTrainer(global_step=3, fails=True), -4.0)
+    assert read(checkpoints) == before
+    assert caplog.messages[0] == (
+        "no checkpoint of step 3 could be written (No space left on device); "
+        f"the last one is {checkpoints.newest()}; training goes on"
+    )
+    checkpoints.write(FakeTrainer(global_step=3))
+    checkpoints.consider(FakeTrainer(global_step=4), -4.5)
+    assert read(checkpoints) == {"best.ckpt": "step 4", "last.ckpt": "step 3", "previous.ckpt": "step 2"}, (
+        "what failed is written when there is room, and a best value that was not kept is no mark"
+    )
 
 
 def test_the_newest_is_the_one_written_last(checkpoints):
@@ -86,8 +107,33 @@ def test_the_newest_is_the_one_written_last(checkpoints):
 
 def test_without_a_directory_nothing_is_written():
     nowhere = Checkpoints()
-    nowhere.on_train_end(FakeTrainer(global_step=1), None)
+    nowhere.on_train_epoch_end(FakeTrainer(global_step=1), None)
     assert nowhere.newest() is None
+
+
+def test_one_is_due_by_steps_or_by_minutes(checkpoints, monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(checkpoints_module, "time", clock)
+    now = 1_000.0
+    checkpoints.write(FakeTrainer(global_step=10))
+    by_steps, by_minutes = CheckpointSettings(every_steps=5), CheckpointSettings(every_minutes=2.0)
+    assert [checkpoints.due(FakeTrainer(global_step=step), by_steps) for step in (10, 14, 15)] == [False, False, True]
+    assert not checkpoints.due(FakeTrainer(global_step=1_000), by_minutes)
+    now += 120.0
+    assert checkpoints.due(FakeTrainer(global_step=11), by_minutes)
+    assert not checkpoints.due(FakeTrainer(global_step=10), by_minutes), "there is nothing new to keep"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"every_minutes": 0.0}, "checkpoint.every_minutes must be positive, got 0.0"),
+        ({"every_steps": 0}, "checkpoint.every_steps must be at least 1, got 0"),
+    ],
+)
+def test_intervals_are_positive(options, message):
+    with pytest.raises(ValueError, match=message):
+        CheckpointSettings(**options)
 
 
 class Spoil(Callback):
@@ -110,6 +156,48 @@ def test_in_a_run_the_best_is_what_validated_best_and_the_last_is_the_end(checkp
     saved = {name: torch.load(checkpoints.directory / f"{name}.ckpt", weights_only=True) for name in ("best", "last")}
     assert saved["best"]["global_step"] == best_step
     assert saved["last"]["global_step"] == 24
-    assert saved["last"]["callbacks"]["Checkpoints"] == {"best": best_value}
+    assert saved["last"]["callbacks"]["Checkpoints"]["best"] == best_value
     model.load_state_dict(saved["best"]["state_dict"])
     assert model.validate_on(data.val_dataloader())["val/elbo"] == pytest.approx(best_value, rel=1e-5)
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_file_leaves_no_half_of_it(tmp_path, monkeypatch):
+    """The error comes after some bytes, where a real one does: in write, flush or fsync."""
+    files, path = CheckpointFiles(), tmp_path / "run" / "last.ckpt"
+    files.save_checkpoint({"step": 1}, path)
+    for failing in ("write", "flush", "fileno"):
+        with monkeypatch.context() as patch:
+            patch.setattr("pathlib.Path.open", lambda self, mode, failing=failing: FullDisk(self, mode, failing))
+            with pytest.raises(OSError, match="No space left"):
+                files.save_checkpoint({"step": 2}, path)
+        assert [each.name for each in path.parent.iterdir()] == ["last.ckpt"]
+        assert files.load_checkpoint(path) == {"step": 1}
+
+
+class FullDisk:
+    """A file whose disk is full at one of its calls."""
+
+    def __init__(self, path, mode, failing):
+        self.file, self.failing = open(path, mode), failing  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def _do(self, name, *args):
+        if name == self.failing:
+            if name == "write":
+                self.file.write(args[0][: len(args[0]) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return getattr(self.file, name)(*args)
+
+    def write(self, content):
+        return self._do("write", content)
+
+    def flush(self):
+        return self._do("flush")
+
+    def fileno(self):
+        return self._do("fileno")

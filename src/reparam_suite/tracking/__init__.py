@@ -4,6 +4,7 @@ Importing this package does not import MLflow; opening a `Store` does.
 """
 
 from reparam_suite.tracking.environment import environment_tags, run_name
+from reparam_suite.tracking.records import flattened
 from reparam_suite.tracking.recovery import Recovered
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.run_logger import RunLogger
@@ -17,6 +18,7 @@ __all__ = [
     "TrackingError",
     "TrackingSettings",
     "environment_tags",
+    "flattened",
     "redact",
     "run_name",
 ]

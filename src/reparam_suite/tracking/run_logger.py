@@ -61,7 +61,14 @@ class RunLogger(Logger):
     """
 
     def __init__(
-        self, *, destination: Destination, run: "Run", spool: Spool, settings: TrackingSettings, store: str
+        self,
+        *,
+        destination: Destination,
+        run: "Run",
+        spool: Spool,
+        settings: TrackingSettings,
+        store: str,
+        recorded: frozenset[tuple[str, int]] = frozenset(),
     ) -> None:
         self._to = destination
         self._run_name = run.info.run_name or destination.run_id
@@ -70,6 +77,7 @@ class RunLogger(Logger):
         self._root = settings.root.absolute()  # the working directory may change
         self._parameters: dict[str, str] = dict(run.data.params)
         self._names: set[str] = set()
+        self._recorded = recorded  # names and steps that a resumed run will come by again
         self._spool = spool
         self._failed = False
         self._ended = False
@@ -122,6 +130,8 @@ class RunLogger(Logger):
     def log_metrics(self, metrics: Mapping[str, float | Tensor], step: int | None = None) -> None:
         """Records numbers at a step. NaN stays NaN; MLflow stores an infinity as +-1.797e308.
 
+        What an earlier process of the same run has recorded at a step is not recorded again.
+
         Raises:
             ValueError: if MLflow does not allow a name.
         """
@@ -131,7 +141,9 @@ class RunLogger(Logger):
             self._names.update(metrics)
         now = int(time.time() * 1000)
         at = 0 if step is None else step
-        self._outbox.put([Point(name, float(value), now, at) for name, value in metrics.items()])
+        self._outbox.put(
+            Point(name, float(value), now, at) for name, value in metrics.items() if (name, at) not in self._recorded
+        )
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *_: Any, **__: Any) -> None:
         """Records parameters, nested ones with dots. One that changed keeps its value; a tag tells the new one."""

@@ -39,10 +39,16 @@ class TrackingSettings:
 
     def sync_command(self) -> str:
         """The command that delivers what these settings' store has not taken; without the password of a URI."""
+        return f"python -m reparam_suite.sync{self._options()}"
+
+    def resume_command(self, run_id: str) -> str:
+        """The command that goes on with a run, to be typed in this directory; without the password of a URI."""
+        return f"python -m reparam_suite.fit --resume {run_id}{self._options()}"
+
+    def _options(self) -> str:
         given = {field.name: getattr(self, field.name) for field in fields(self)}
-        options = [
+        return "".join(
             f" --tracking.{field.name} {shlex.quote(redact(str(given[field.name])))}"
             for field in fields(self)
             if given[field.name] != field.default
-        ]
-        return "python -m reparam_suite.sync" + "".join(options)
+        )

@@ -189,10 +189,11 @@ class Store:
                 Tags(environment_tags()).send(self._destination(run))
                 self._client.update_run(run_id, status="RUNNING")
                 run = self._client.get_run(run_id)
+                recorded = self._recorded_points(run)
             except BaseException:
                 spool.close()
                 raise
-        return self._logger(run, spool)
+        return self._logger(run, spool, recorded)
 
     def recover(self, gone: Collection[str] = ()) -> Iterator[Recovered]:
         """Ends the runs whose process is gone, and delivers what they had not sent: see `Recovery`.
@@ -207,6 +208,34 @@ class Store:
         """
         with _as_tracking_error(f"{self.uri} cannot be searched"):
             yield from Recovery(self._client, self.experiment_id, self._spools, self._destination, gone).recover()
+
+    def check_stopped(self, run_id: str) -> None:
+        """Refuses a run that cannot go on.
+
+        Raises:
+            TrackingError: if there is none, it was deleted, or it is running.
+        """
+        run = self.run(run_id)
+        if run.info.lifecycle_stage != "active":
+            raise TrackingError(f"run {run_id} was deleted in MLflow; restore it first")
+        if run.info.status == "RUNNING":
+            process = Process.of(run.data.tags)
+            if process is None or process.is_of_this_machine():
+                raise TrackingError(f"run {run_id} is running{f' as process {process.pid}' if process else ''}")
+            raise TrackingError(
+                f"run {run_id} is RUNNING as process {process.pid} on {process.host}, which cannot be seen from here; "
+                f"if that machine is gone, end it with {self._settings.sync_command()} --gone {process.host}"
+            )
+
+    def fetch_artifact(self, run_id: str, name: str, directory: Path) -> None:
+        """Copies an artifact of a run into a directory.
+
+        Raises:
+            TrackingError: if the run has none of this name.
+        """
+        with _as_tracking_error(f"run {run_id} has no {name} on record"):
+            directory.mkdir(parents=True, exist_ok=True)
+            self._client.download_artifacts(run_id, name, str(directory))
 
     def find_run(self, run_id: str) -> "Run | None":
         """The run as MLflow tells it, or None if there is none."""
@@ -233,9 +262,18 @@ class Store:
             points = self._client.get_metric_history(run_id, key)
         return [(point.step, point.value) for point in sorted(points, key=lambda p: (p.step, p.timestamp))]
 
-    def _logger(self, run: "Run", spool: Spool) -> RunLogger:
+    def _recorded_points(self, run: "Run") -> frozenset[tuple[str, int]]:
+        run_id = run.info.run_id
+        return frozenset((key, step) for key in run.data.metrics for step, _ in self.history(run_id, key))
+
+    def _logger(self, run: "Run", spool: Spool, recorded: frozenset[tuple[str, int]] = frozenset()) -> RunLogger:
         return RunLogger(
-            destination=self._destination(run), run=run, spool=spool, settings=self._settings, store=self.uri
+            destination=self._destination(run),
+            run=run,
+            spool=spool,
+            settings=self._settings,
+            store=self.uri,
+            recorded=recorded,
         )
 
     def _destination(self, run: "Run") -> Destination:

@@ -1,20 +1,39 @@
 """Callbacks: what is recorded, kept and shown while a model trains."""
 
-from reparam_suite.training.checkpoints import Checkpoints
-from reparam_suite.training.errors import NonFiniteLoss
+from reparam_suite.training.between_steps import BetweenSteps
+from reparam_suite.training.checkpoint_files import HEADER, CheckpointFiles, read_checkpoint, write_durably
+from reparam_suite.training.checkpoints import BEST, LAST, PREVIOUS, Checkpoints, CheckpointSettings
+from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint, NonFiniteLoss, Stopped
 from reparam_suite.training.gradients import GradientRecord
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.loop import shorten_loop
+from reparam_suite.training.position import end_training, nothing_left
 from reparam_suite.training.progress import ProgressBar
 from reparam_suite.training.record import StepRecord, Validation
+from reparam_suite.training.stopping import StopSignals
 
 __all__ = [
+    "BEST",
+    "HEADER",
+    "LAST",
+    "PREVIOUS",
+    "BetweenSteps",
+    "CheckpointError",
+    "CheckpointFiles",
+    "CheckpointSettings",
     "Checkpoints",
+    "DamagedCheckpoint",
     "GradientRecord",
     "Journal",
     "NonFiniteLoss",
     "ProgressBar",
     "StepRecord",
+    "StopSignals",
+    "Stopped",
     "Validation",
+    "end_training",
+    "nothing_left",
+    "read_checkpoint",
     "shorten_loop",
+    "write_durably",
 ]

@@ -1,5 +1,6 @@
 """What can stop a training run."""
 
+import signal
 from pathlib import Path
 from typing import final
 
@@ -13,3 +14,27 @@ class NonFiniteLoss(RuntimeError):  # noqa: N818 - it says what happened
         super().__init__(f"{what} at step {step}; {kept}")
         self.step = step
         self.checkpoint = checkpoint
+
+
+@final
+class Stopped(SystemExit):
+    """A signal has ended the run.
+
+    Attributes:
+        exit_code: 128 and the signal's number, as a shell has it.
+        what: what it has done, in a word.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(128 + signum)
+        self.exit_code = 128 + signum
+        self.what = "interrupted" if signum == signal.SIGINT else "terminated"
+
+
+class CheckpointError(Exception):
+    """A file cannot be resumed from; the message is one line and names it."""
+
+
+@final
+class DamagedCheckpoint(CheckpointError):  # noqa: N818 - it says what happened
+    """It is not what was written: cut off, or changed on the disk. The one before it may do."""

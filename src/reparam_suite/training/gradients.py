@@ -29,6 +29,14 @@ class GradientRecord(Callback):
         self._record = record
         self._measured_at = -1
 
+    def state_dict(self) -> dict[str, int]:
+        """The step of the last measurement."""
+        return {"measured_at": self._measured_at}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Goes on from there."""
+        self._measured_at = state_dict["measured_at"]
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Tensor, batch_idx: int
     ) -> None:

@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import final
 
+import torch
 from lightning.pytorch.loggers import Logger
+from torch import Tensor
 
 
 @final
@@ -26,6 +28,22 @@ class Journal:
             self.curves[name].append((step, value))
         if self.logger is not None:
             self.logger.log_metrics(dict(metrics), step=step)
+
+    def state_dict(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Steps and values of each metric."""
+        return {
+            name: (
+                torch.tensor([step for step, _ in curve], dtype=torch.int64),
+                torch.tensor([value for _, value in curve], dtype=torch.float64),
+            )
+            for name, curve in self.curves.items()
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        """Takes the place of what is here; the logger has it already."""
+        self.curves.clear()
+        for name, (steps, values) in state_dict.items():
+            self.curves[name] = list(zip(steps.tolist(), values.tolist(), strict=True))
 
     def latest(self, name: str) -> float | None:
         """The newest value of a metric."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reparam_suite.models import VAE
 from reparam_suite.training.checkpoints import Checkpoints
-from reparam_suite.training.errors import NonFiniteLoss
+from reparam_suite.training.errors import NonFiniteLoss, Stopped
 from reparam_suite.training.journal import Journal
 
 
@@ -71,24 +71,58 @@ class StepRecord(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops the clock: validation is no training step. No checkpoint is written of a state that is not finite."""
         self.pause()
-        self._check_finite(trainer, pl_module)
+        self.check_finite(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """No checkpoint is written of a state that is not finite."""
-        self._check_finite(trainer, pl_module)
+        """Stops the clock. No checkpoint is written of a state that is not finite."""
+        self.pause()
+        self.check_finite(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Records the last step."""
         assert isinstance(pl_module, VAE)
-        self._check_finite(trainer, pl_module)
+        self.check_finite(trainer, pl_module)
         self._record(pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Records the steps since the last record, up to one that was not finite."""
+        """Records the steps since the last record, up to one that was not finite; not if a checkpoint has them."""
         assert isinstance(pl_module, VAE)
+        if isinstance(exception, Stopped):
+            return
         broken = self._first_unfinite()
         del self._steps[len(self._steps) if broken is None else broken :]
         self._record(pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that was recorded, and the steps since."""
+        kls = [each.kl for each in self._steps if each.kl is not None]
+        return {
+            "journal": self._journal.state_dict(),
+            "recorded_at": self._recorded_at,
+            "seconds": self._seconds,
+            "number": [each.number for each in self._steps],
+            "objective": torch.stack([each.objective for each in self._steps]) if self._steps else None,
+            "kl": torch.stack(kls) if kls else None,
+            "kl_weight": [each.kl_weight for each in self._steps],
+            "num_rows": [each.num_rows for each in self._steps],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self._journal.load_state_dict(state_dict["journal"])
+        self._recorded_at, self._seconds = state_dict["recorded_at"], state_dict["seconds"]
+        numbers, kls = state_dict["number"], state_dict["kl"]
+        self._steps = [
+            _Step(*values)
+            for values in zip(
+                numbers,
+                state_dict["objective"] if numbers else [],
+                [None] * len(numbers) if kls is None else kls,
+                state_dict["kl_weight"],
+                state_dict["num_rows"],
+                strict=True,
+            )
+        ]
 
     def pause(self) -> None:
         """Stops the clock until the next batch."""
@@ -139,7 +173,12 @@ class StepRecord(Callback):
             what = f"the training objective is {step.objective.item()}"
             raise NonFiniteLoss(what, step=step.number, checkpoint=self._checkpoints.newest())
 
-    def _check_finite(self, trainer: Trainer, model: LightningModule) -> None:
+    def check_finite(self, trainer: Trainer, model: LightningModule) -> None:
+        """Refuses a state that is not finite.
+
+        Raises:
+            NonFiniteLoss: naming the step.
+        """
         self._check_objectives()
         finite = {name: each.isfinite().all() for name, each in model.named_parameters()}
         if not torch.stack(list(finite.values())).all():

@@ -1,0 +1,57 @@
+"""What happens between two steps: a checkpoint when it is time for one, and the end when a signal has come."""
+
+from typing import Any, final
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from reparam_suite.training.checkpoints import Checkpoints, CheckpointSettings
+from reparam_suite.training.record import StepRecord
+from reparam_suite.training.stopping import StopSignals
+
+
+@final
+class BetweenSteps(Callback):
+    """Writes the checkpoints within an epoch; after SIGTERM or Ctrl-C writes one and raises `Stopped`.
+
+    A step that has begun is finished, with the validation and the epoch's end that follow it. It has to be the first of
+    the callbacks: what the others do at the start of a step belongs to the step.
+
+    Args:
+        settings: when a checkpoint is due.
+        checkpoints: which are written.
+        record: whose clock stands still meanwhile, and which lets no broken state be written.
+        signals: which are kept until here.
+    """
+
+    def __init__(
+        self, *, settings: CheckpointSettings, checkpoints: Checkpoints, record: StepRecord, signals: StopSignals
+    ) -> None:
+        self._settings = settings
+        self._checkpoints = checkpoints
+        self._record = record
+        self._signals = signals
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From now on signals are kept."""
+        self._signals.wait()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Between two steps; within an accumulation of gradients there is no such moment."""
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        stops = self._signals.received is not None
+        due = stops or self._checkpoints.due(trainer, self._settings)
+        if trainer.strategy.reduce_boolean_decision(due, all=False):
+            self._record.pause()
+            self._record.check_finite(trainer, pl_module)
+            self._checkpoints.write(trainer)
+            if trainer.strategy.reduce_boolean_decision(stops, all=False):
+                self._signals.stop()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """All steps are done and the last checkpoint is written: signals need wait no longer."""
+        self._signals.wait_no_longer()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Nothing trains any more."""
+        self._signals.waits = False

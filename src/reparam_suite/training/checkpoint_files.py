@@ -1,0 +1,104 @@
+"""Checkpoints as files: whole or not there, checked when they are read, and never run."""
+
+import io
+import os
+import pickle
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from typing_extensions import override
+
+from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint
+
+FORMAT = 1
+"""Of what `Checkpoints` puts beside Lightning's own content; another one is refused by name."""
+
+HEADER = "reparam_suite"
+"""The key of that content."""
+
+
+@final
+class CheckpointFiles(CheckpointIO):
+    """Writes a file under another name, and gives it its own when it is on the disk; reads it as data only."""
+
+    @override
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        content = io.BytesIO()  # torch's own writer turns a full disk into an error without its reason
+        torch.save(checkpoint, content)
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f"{target.name}.unfinished")
+        try:
+            write_durably(unfinished, content.getbuffer())
+            os.replace(unfinished, target)
+        except OSError:
+            unfinished.unlink(missing_ok=True)  # it would keep a full disk full
+            raise
+        _synchronize(target.parent)
+
+    @override
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
+        content: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+        return content
+
+    @override
+    def remove_checkpoint(self, path: Any) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def write_durably(path: Path, content: bytes | memoryview) -> None:
+    """Writes a file and waits until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _synchronize(directory: Path) -> None:
+    # A new name is on the disk when its directory is.
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of ours.
+
+    Raises:
+        DamagedCheckpoint: if it is not what was written.
+        CheckpointError: if it is none of ours, would run code, or is of another format.
+    """
+    _check_sums(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path} is refused: it holds more than data, and would run code") from error
+    except (RuntimeError, ValueError, KeyError, EOFError) as error:
+        raise DamagedCheckpoint(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+    header = content.get(HEADER) if isinstance(content, dict) else None
+    if not isinstance(header, dict) or "format" not in header:
+        raise CheckpointError(f"{path} is no checkpoint of a run of reparam_suite")
+    if header["format"] != FORMAT:
+        raise CheckpointError(
+            f"{path} is of format {header['format']}, written by reparam_suite {header.get('version')}; "
+            f"accepted is format {FORMAT}"
+        )
+    loaded: dict[str, Any] = content
+    return loaded
+
+
+def _check_sums(path: Path) -> None:
+    # torch writes the checksum of every tensor, and reads without looking at them.
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as error:
+        raise DamagedCheckpoint(f"{path} is damaged: {error}") from error
+    if broken is not None:
+        raise DamagedCheckpoint(f"{path} is damaged: the checksum of {broken} is not that of its content")

@@ -1,0 +1,63 @@
+"""SIGTERM and Ctrl-C: at once where nothing can be lost, between two steps while a model trains."""
+
+import signal
+from types import FrameType, TracebackType
+from typing import Any, NoReturn, final
+
+from reparam_suite.training.errors import Stopped
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@final
+class StopSignals:
+    """Within this context the first signal raises `Stopped`, and a later one does not disturb what the first began.
+
+    Attributes:
+        waits: while it is true, a signal is kept in `received` for whoever trains, and nothing is raised.
+        received: the first signal.
+    """
+
+    def __init__(self) -> None:
+        self.waits = False
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        self._before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+        self._install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+        self._before.clear()
+
+    def _install(self) -> None:
+        for signum in _SIGNALS:
+            signal.signal(signum, self._receive)
+
+    def wait(self) -> None:
+        """From now on signals are kept."""
+        if self._before:  # Lightning has put a handler that would end training before a checkpoint is written
+            self._install()
+        self.waits = True
+
+    def wait_no_longer(self) -> None:
+        """From now on a signal raises `Stopped`; so does this, if one was kept."""
+        self.waits = False
+        if self.received is not None:
+            self.stop()
+
+    def stop(self) -> NoReturn:
+        """Raises `Stopped` for the signal that was kept, or that another process of this training has kept."""
+        self.waits = False
+        raise Stopped(signal.SIGTERM if self.received is None else self.received)
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        if self.received is None:
+            self.received = signum
+            if not self.waits:
+                raise Stopped(signum)
