@@ -1,12 +1,14 @@
 """Shapes that the estimators' signatures declare are checked in every test; each process keeps to one thread."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from jaxtyping import install_import_hook
+from tests import postgresql as postgresql_server
 
 # Test processes share the machine's cores: threads that wait for each other would take many times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -24,3 +26,12 @@ def real_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("arrays") / "line.npz"
     np.savez(path, x_train=x.astype(np.float32))
     return path
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgresql_server.Cluster]:
+    """A PostgreSQL cluster; a test makes the database it needs."""
+    if postgresql_server.programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with postgresql_server.cluster() as running:
+        yield running

@@ -1,13 +1,9 @@
-import os
 import shutil
 import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
+from tests.tracking.servers import Server
 
 from reparam_suite.tracking import Store, TrackingSettings
 
@@ -52,46 +48,13 @@ def free_port():
         return free.getsockname()[1]
 
 
-class Server:
-    """A real `mlflow server` on loopback."""
-
-    def __init__(self, command: str, port: int) -> None:
-        self.uri = f"http://127.0.0.1:{port}"
-        self._command = f"{command} --host 127.0.0.1 --port {port}"
-        self._process = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            self._command,
-            shell=True,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                time.sleep(0.2)
-            else:
-                return
-        raise AssertionError("mlflow server did not start")
-
-    def kill(self) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, 9)
-            self._process.wait()
-            self._process = None
-
-
 @pytest.fixture
 def serve(free_port):
     """Starts the server whose command line is given, on a free port."""
     started = []
 
     def serve(command: str) -> Server:
-        started.append(Server(command, free_port))
+        started.append(Server(f"{command} --host 127.0.0.1 --port {free_port}", free_port))
         started[-1].start()
         return started[-1]
 
