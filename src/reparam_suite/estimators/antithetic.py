@@ -5,11 +5,10 @@ from typing import final
 
 import torch
 import torch.nn.functional as F
-from jsonargparse.typing import lazy_instance
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.defaults import fresh
+from reparam_suite.defaults import fresh, lazily
 from reparam_suite.estimators.base import (
     Estimate,
     Expectation,
@@ -144,7 +143,7 @@ class ARMS(GradientEstimator):
     differentiates_f = False
     unbiased = True
 
-    def __init__(self, *, num_samples: int = 4, copula: Copula = lazy_instance(DirichletCopula)) -> None:
+    def __init__(self, *, num_samples: int = 4, copula: Copula = lazily(DirichletCopula)) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
         self.copula = fresh(copula)
 
@@ -261,7 +260,7 @@ class CARMS(GradientEstimator):
     differentiates_f = False
     unbiased = True
 
-    def __init__(self, *, num_samples: int = 4, copula: Copula = lazy_instance(DirichletCopula)) -> None:
+    def __init__(self, *, num_samples: int = 4, copula: Copula = lazily(DirichletCopula)) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
         self.copula = fresh(copula)
 

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import final
 
 import torch
-from jsonargparse.typing import lazy_instance
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam_suite.defaults import fresh
+from reparam_suite.defaults import fresh, lazily
 from reparam_suite.estimators.base import Expectation, only_through
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
 from reparam_suite.estimators.shapes import Samples, Scalar, Values
@@ -227,7 +226,7 @@ class VarianceNormalized(Baseline):
 
     unbiased = False
 
-    def __init__(self, *, baseline: Baseline = lazy_instance(MovingAverage), decay: float = 0.99) -> None:
+    def __init__(self, *, baseline: Baseline = lazily(MovingAverage), decay: float = 0.99) -> None:
         super().__init__()
         baseline = fresh(baseline)
         self.baseline = baseline

@@ -3,11 +3,10 @@
 from typing import final
 
 import torch
-from jsonargparse.typing import lazy_instance
 from torch import Tensor
 from torch.distributions import Bernoulli, Beta, Dirichlet, Distribution, Gamma, MultivariateNormal, Normal
 
-from reparam_suite.defaults import fresh
+from reparam_suite.defaults import fresh, lazily
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
@@ -16,7 +15,7 @@ from reparam_suite.variational import OneHotCategorical, VonMises
 
 class _BaselineEstimator(GradientEstimator):
     # What the estimators share whose signal a baseline makes smaller.
-    def __init__(self, *, num_samples: int = 1, baseline: Baseline = lazy_instance(NoBaseline)) -> None:
+    def __init__(self, *, num_samples: int = 1, baseline: Baseline = lazily(NoBaseline)) -> None:
         super().__init__(num_samples=num_samples)
         baseline = fresh(baseline)
         if num_samples < baseline.fewest_samples:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import final
 
-from jsonargparse.typing import lazy_instance
-
+from reparam_suite.defaults import lazily
 from reparam_suite.estimators import (
     Average,
     Bound,
@@ -62,10 +61,10 @@ class GaussianVAE(VAE):
         num_features: int = 784,
         observation: Observation = "binary",
         latent_size: int = 10,
-        posterior: GaussianPosterior = lazy_instance(DiagonalNormal),
+        posterior: GaussianPosterior = lazily(DiagonalNormal),
         prior: PriorKind = "fixed",
-        estimator: GradientEstimator = lazy_instance(Pathwise),
-        bound: Bound = lazy_instance(Average),
+        estimator: GradientEstimator = lazily(Pathwise),
+        bound: Bound = lazily(Average),
         kl: KL | None = None,
         kl_weight: float = 1.0,
         kl_warmup_steps: int = 0,
@@ -140,12 +139,12 @@ class DiscreteVAE(VAE):
         observation: Observation = "binary",
         latent_size: int = 200,
         num_layers: int = 1,
-        posterior: DiscretePosterior = lazy_instance(FactorizedBernoulli),
+        posterior: DiscretePosterior = lazily(FactorizedBernoulli),
         prior: PriorKind = "fixed",
-        estimator: GradientEstimator = lazy_instance(
+        estimator: GradientEstimator = lazily(
             ScoreFunction, num_samples=4, baseline={"class_path": "reparam_suite.estimators.LeaveOneOut"}
         ),
-        bound: Bound = lazy_instance(Average),
+        bound: Bound = lazily(Average),
         kl: KL | None = None,
         kl_weight: float = 1.0,
         kl_warmup_steps: int = 0,

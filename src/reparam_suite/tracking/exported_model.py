@@ -28,7 +28,7 @@ def save(module: nn.Module, example: Tensor, path: Path) -> None:
     # A batch of one would be taken for a constant by torch.export.
     example = torch.cat([example, example] if len(example) == 1 else [example]).detach().cpu()
     description = Model()
-    with _on_cpu_in_eval_mode(module), torch.no_grad(), warnings.catch_warnings():
+    with _on_cpu_in_eval_mode(module), _unlisted_packages(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         outputs = module(example)
         mlflow.pytorch.save_model(
@@ -44,6 +44,21 @@ def save(module: nn.Module, example: Tensor, path: Path) -> None:
         # MLflow's generic flavour serves models with a single output; to promise it for others would be wrong.
         description.flavors.pop("python_function", None)
         description.save(str(path / "MLmodel"))
+
+
+@contextmanager
+def _unlisted_packages() -> Iterator[None]:
+    # MLflow compares the requirements with what is installed, and lists all files of all packages to learn which
+    # modules each has: a second or more, for packages whose modules are called as they are.
+    from mlflow.utils import requirements_utils
+
+    before: Any = requirements_utils._MODULES_TO_PACKAGES
+    nothing: Any = {}
+    requirements_utils._MODULES_TO_PACKAGES = nothing
+    try:
+        yield
+    finally:
+        requirements_utils._MODULES_TO_PACKAGES = before
 
 
 def _requirements() -> list[str]:
