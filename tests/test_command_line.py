@@ -2,6 +2,7 @@
 
 import math
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from reparam_suite.data import Arrays, Digits
 from reparam_suite.estimators import (
     Average,
     Enumeration,
+    GradientEstimator,
     Learned,
     LeaveOneOut,
     LogMeanExp,
@@ -24,6 +26,8 @@ from reparam_suite.estimators import (
 from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
 from reparam_suite.models.hyperparameters import arguments
 from reparam_suite.variational import DiagonalNormal, FactorizedCategorical, FullCovarianceNormal
+
+CONF = Path(__file__).parents[1] / "conf"
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +97,53 @@ def test_a_model_named_anew_keeps_nothing_of_the_default_one():
     assert type(parse("--model DiscreteVAE").model.estimator) is ScoreFunction
     assert type(parse("--model=DiscreteVAE").model.estimator.baseline) is LeaveOneOut
     assert type(parse("--model.class_path DiscreteVAE").model) is DiscreteVAE
+
+
+def defaults_of(estimator: GradientEstimator) -> dict:
+    return arguments(type(estimator)())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--model.estimator AntitheticPathwise",
+        "--model DiscreteVAE --model.estimator ScoreFunction",
+        "--model.estimator=ScoreFunction --model=DiscreteVAE",
+        "--model DiscreteVAE --model.estimator.class_path DisARM",
+        "--model DiscreteVAE --model.estimator MuProp",
+        "--config conf/discrete_vae.yaml --model.estimator ScoreFunction",
+        '--model {"class_path":"DiscreteVAE","init_args":{"estimator":"GumbelSoftmax"}}',
+    ],
+)
+def test_an_estimator_that_is_named_has_its_own_defaults_not_those_of_the_model(text, monkeypatch):
+    monkeypatch.chdir(CONF.parent)
+    estimator = parse(text).model.estimator
+    assert arguments(estimator) == defaults_of(estimator)
+
+
+def test_an_estimator_in_a_file_has_its_own_defaults_too(tmp_path):
+    (tmp_path / "run.yaml").write_text(
+        "model: {class_path: DiscreteVAE, init_args: {estimator: {class_path: ScoreFunction, init_args: "
+        "{num_samples: 6}}}}"
+    )
+    estimator = parse(f"--config {tmp_path}/run.yaml").model.estimator
+    assert arguments(estimator) == defaults_of(estimator) | {"num_samples": 6}
+
+
+def test_what_a_file_says_of_the_estimator_stays_as_far_as_another_one_takes_it():
+    text = f"--config {CONF}/mnist_discrete.yaml --model.estimator"
+    assert parse(f"{text} DisARM").model.estimator.num_samples == 4
+    assert type(parse(f"{text} ScoreFunction").model.estimator.baseline) is LeaveOneOut
+
+
+@pytest.mark.parametrize(("model", "K"), [("GaussianVAE", 1), ("DiscreteVAE", 4)])
+def test_options_without_the_name_of_an_estimator_are_those_of_the_models_own(model, K):
+    options = f"--model {model} --record.every 3"
+    default = parse(options).model
+    assert arguments(default.estimator) == arguments(default.default_estimator())
+    assert default.estimator.num_samples == K
+    changed = parse(f"{options} --model.estimator.num_samples 7").model.estimator
+    assert arguments(changed) == arguments(default.estimator) | {"num_samples": 7}
 
 
 def test_the_weights_depend_on_the_seed_alone():

@@ -74,6 +74,10 @@ OPTIONS = [
     ),
     ("--model.num_features 3", "--model.num_features comes from the data and cannot be given"),
     ("--model.init_args.observation=real", "--model.observation comes from the data and cannot be given"),
+    (
+        '--model {"class_path":"DiscreteVAE","init_args":{"num_features":3}}',
+        "--model.num_features comes from the data and cannot be given",
+    ),
     ("--data.seed 3", "--data.seed comes from --seed and cannot be given"),
     # a value of another type
     ("--seed abc", "--seed: expected int, got abc"),
@@ -119,6 +123,10 @@ OPTIONS = [
     ),
     (
         "--model.estimator GradientEstimator",
+        f"--model.estimator: GradientEstimator is abstract; accepted are {names(estimators.GradientEstimator)} {OWN}",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator.temperature 0.3 --model.estimator GumbelSoftmax",
         f"--model.estimator: GradientEstimator is abstract; accepted are {names(estimators.GradientEstimator)} {OWN}",
     ),
     (
@@ -201,6 +209,19 @@ OPTIONS = [
     (
         "--model DiscreteVAE --model.num_layers 2 --model.bound LogMeanExp",
         "num_layers 2 accepts bound Average, an estimate within the logarithm is no bound; got LogMeanExp",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator DisARM --model.estimator.num_samples 3",
+        "num_samples of DisARM must be even, for its samples come in pairs, got 3",
+    ),
+    (
+        "--model.estimator DisARM",
+        "estimator DisARM does not fit posterior DiagonalNormal, bound Average, kl analytic: "
+        "DisARM needs q of Bernoulli, got Normal",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature 0",
+        "temperature of GumbelSoftmax must be positive and finite, got 0.0",
     ),
     # the trainer
     ("--trainer.max_steps many", "--trainer.max_steps: expected int, got many"),
@@ -321,6 +342,18 @@ FILES = {
     "another type": (
         "data: {class_path: Digits, init_args: {batch_size: x}}",
         "--data.batch_size: expected int, got x",
+    ),
+    "what comes from the data": (
+        "model: {class_path: DiscreteVAE, init_args: {num_features: 3}}",
+        "--model.num_features comes from the data and cannot be given",
+    ),
+    "what comes from the data, on a model without a name": (
+        "model: {init_args: {observation: real}}",
+        "--model.observation comes from the data and cannot be given",
+    ),
+    "what comes from the seed": (
+        "data: {class_path: Digits, init_args: {seed: 3}}",
+        "--data.seed comes from --seed and cannot be given",
     ),
     "no mapping": ("- 1", "--config: expected options with their values, got - 1"),
     "no YAML": (

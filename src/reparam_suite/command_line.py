@@ -1,6 +1,5 @@
 """The command line of a run: constructor signatures and docstrings are its schema and its --help."""
 
-import re
 from argparse import ArgumentError
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +13,11 @@ from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from torch import nn
 
 from reparam_suite.data import ArrayDataModule
 from reparam_suite.help import help_text
-from reparam_suite.models import VAE
+from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, arguments
 from reparam_suite.tracking import TrackingSettings
 from reparam_suite.training import CheckpointSettings, shorten_loop
 from reparam_suite.usage import UsageError, explain
@@ -118,16 +118,16 @@ class Command(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses `args` and nothing else; where they name no model or no data, GaussianVAE and Digits are meant.
 
-        Those two are no defaults of the parser: it would carry their arguments over to any other class that is named.
+        Those two, and a model's estimator, are no defaults of the parser: it would carry their arguments over to any
+        other class that is named. What a file or an earlier option says is carried over, as far as the class takes it.
         """
         if {"-h", "--help"} & set(args):
             print(help_text(parser))
             raise SystemExit(0)
-        defaults = {"model": "GaussianVAE", "data": "Digits"}
-        missing = [f"--{key}={cls}" for key, cls in defaults.items() if key not in _named_classes(args)]
+        given = _given(args)
         with self._explained():
-            self.config = parser.parse_args(missing + args)
-        _check_given(args)
+            self.config = parser.parse_args(_defaults(given) + args)
+        _check_given(given)
         _check_seeds(self.config)
         if self.config.num_threads < 1:
             raise UsageError(f"--num_threads: expected 1 or more, got {self.config.num_threads}")
@@ -170,18 +170,35 @@ class Command(LightningCLI):
 
 # What is no property of the run.
 _OF_THIS_COMMAND = ("config", "seeds", "resume", "allow_changes")
-_FROM_DATA = re.compile(r"--model\.(?:init_args\.)?(num_features|observation)\b")
-_FROM_SEED = re.compile(r"--data\.(?:init_args\.)?seed\b")
+_MODELS: dict[str, type[GaussianVAE | DiscreteVAE]] = {"GaussianVAE": GaussianVAE, "DiscreteVAE": DiscreteVAE}
+_LINKED = {"model.num_features": "the data", "model.observation": "the data", "data.seed": "--seed"}
 _LARGEST_SEED = 2**32 - 1
 _PRECISIONS = (None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed")
 
 
-def _check_given(args: list[str]) -> None:
-    for argument in args:
-        if found := _FROM_DATA.match(argument):
-            raise UsageError(f"--model.{found[1]} comes from the data and cannot be given")
-        if _FROM_SEED.match(argument):
-            raise UsageError("--data.seed comes from --seed and cannot be given")
+def _defaults(given: dict[str, Any]) -> list[str]:
+    # Options that name what `given` does not.
+    named = {"model": "GaussianVAE", "data": "Digits"} | {key: each for key, each in given.items() if each}
+    defaults = [f"--{key}={named[key]}" for key in ("model", "data")]
+    model = _MODELS.get(str(named["model"]).rpartition(".")[2])
+    if model and "model.estimator" not in named:
+        defaults += _options_of("model.estimator", model.default_estimator())
+    return defaults
+
+
+def _options_of(key: str, value: object) -> list[str]:
+    if not isinstance(value, nn.Module):
+        return [f"--{key}={value}"]
+    options = [f"--{key}={type(value).__name__}"]
+    for name in arguments(value):
+        options += _options_of(f"{key}.{name}", getattr(value, name))
+    return options
+
+
+def _check_given(given: dict[str, Any]) -> None:
+    for key, source in _LINKED.items():
+        if key in given:
+            raise UsageError(f"--{key} comes from {source} and cannot be given")
 
 
 def _check_seeds(config: Namespace) -> None:
@@ -217,18 +234,41 @@ def option_values(option: str, args: list[str]) -> list[str]:
     ]
 
 
-def _named_classes(args: list[str]) -> set[str]:
-    # The top-level keys that the arguments, or a configuration file among them, give a class.
-    options = {argument.partition("=")[0] for argument in args if argument.startswith("--")}
-    named = {option.removeprefix("--").removesuffix(".class_path") for option in options}
-    files = [*option_values("--config", args), *option_values("-c", args)]
-    return named.union(*[_keys_of(Path(file)) for file in files])
+def _given(args: list[str]) -> dict[str, Any]:
+    # What configuration files and options say, by dotted key; a class stands at the key of the option that takes it.
+    given: dict[str, Any] = {}
+    for position, argument in enumerate(args):
+        option, _, value = argument.partition("=")
+        value = value or (args[position + 1] if position + 1 < len(args) else "")
+        if option in ("--config", "-c"):
+            given.update(_flattened("", _content_of(Path(value))))
+        elif option.startswith("--"):
+            key = ".".join(each for each in option[2:].split(".") if each not in _OF_A_CLASS)
+            given.update(_flattened(key, _loaded(value) if value.startswith("{") else value))
+    return given
 
 
-def _keys_of(file: Path) -> set[str]:
-    # A file that cannot be read is the parser's to complain about.
+_OF_A_CLASS = ("class_path", "init_args")
+
+
+def _flattened(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield key, value
+        return
+    for name, each in value.items():
+        yield from _flattened(key if name in _OF_A_CLASS else f"{key}.{name}".removeprefix("."), each)
+
+
+def _content_of(file: Path) -> Any:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        return set()
-    return set(content) if isinstance(content, dict) else set()
+        return _loaded(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return {}
+
+
+def _loaded(text: str) -> Any:
+    # What cannot be read is the parser's to complain about.
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}

@@ -105,12 +105,16 @@ class _Complaint:
         return f"{self.option()}: there is no {found[1]}{near}; accepted are {self.listed()}"
 
     def abstract(self, found: re.Match[str]) -> str:
-        given = re.search(r"Given value: (\w+)", self.text)
-        name = found[1] or (given[1] if given else "it")
+        name = (found[1] or self.given()).rpartition(".")[2]
         return f"{self.option()}: {name} is abstract; accepted are {self.listed()}"
 
     def wrong_class(self, found: re.Match[str]) -> str:
-        return f"{self.option()}: {found[1]} is no {found[2]}; accepted are {self.listed()}"
+        return f"{self.option()}: {found[1] or self.given()} is no {found[2]}; accepted are {self.listed()}"
+
+    def given(self) -> str:
+        """The value of the option, where the objection does not name it."""
+        given = re.search(r"Given value: ([\w.]+)", self.text)
+        return given[1] if given else "it"
 
     def not_importable(self, found: re.Match[str]) -> str:
         return f"{self.option()}: {self.classes[-1]} cannot be imported: {found[0]}"
@@ -153,8 +157,8 @@ _RULES: list[_Rule] = [
     (re.compile(r"Option '([^']+)' is not accepted"), _Complaint.not_accepted),
     (re.compile(r"Group '([^']+)' does not accept option '([^']+)'"), _Complaint.not_in_group),
     (re.compile(r"Expected a dot import path string: (\S+)"), _Complaint.no_class),
-    (re.compile(r"Expected an instantiatable class, but (?:(\w+) )?is abstract"), _Complaint.abstract),
-    (re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)"), _Complaint.wrong_class),
+    (re.compile(r"Expected an instantiatable class, but (?:([\w.]+) )?is abstract"), _Complaint.abstract),
+    (re.compile(r"Import path (?:(\S+) )?does not correspond to a subclass of (\w+)"), _Complaint.wrong_class),
     (
         re.compile(r"(?:No module named|cannot import name|module '[^']*' has no attribute) .*"),
         _Complaint.not_importable,

@@ -86,6 +86,20 @@ def test_dtype_is_that_of_the_parameters(case):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: str(Case(row, row.problems[0])))
+def test_an_f_that_does_not_look_at_z_is_as_good_as_any(row):
+    estimator, problem = row.make().double(), row.problems[0]
+    target = problem.expectation(problem.phi.expand(6, -1).clone().requires_grad_(), problem.theta.expand(6, -1))
+    level = torch.arange(6.0, dtype=torch.float64).requires_grad_()
+
+    def f(z, q):
+        return level.expand(z.shape[: z.dim() - len(q.event_shape)])
+
+    objective = estimator(Expectation(q=target.q, f=f, bound=target.bound, context=target.context)).objective
+    torch.testing.assert_close(objective, level)
+    torch.testing.assert_close(torch.autograd.grad(objective.sum(), level)[0], torch.ones_like(level))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(Case(row, row.problems[0])))
 def test_control_loss_reaches_its_own_parameters_only(row):
     estimator, problem = row.make(), row.problems[0]
     phi = problem.phi.expand(6, -1).clone().requires_grad_()

@@ -78,6 +78,16 @@ def only_through(loss: Scalar, parameters: Iterable[Tensor]) -> Scalar:
     return torch.stack(terms).sum() if terms else torch.zeros_like(loss)
 
 
+def slopes(values: Tensor, z: Tensor, *, create_graph: bool = False, retain_graph: bool | None = None) -> Tensor:
+    """The derivative of each value by its own z, shaped as z; 0 where the value does not look at z."""
+    if not values.requires_grad:
+        return torch.zeros_like(z)
+    (slope,) = torch.autograd.grad(
+        values.sum(), z, create_graph=create_graph, retain_graph=retain_graph, materialize_grads=True
+    )
+    return slope
+
+
 def uniform(shape: Iterable[int], like: Tensor) -> Tensor:
     """Uniform noise, never 0 and never 1, in float32 or wider, on the device of `like`."""
     dtype = torch.promote_types(like.dtype, torch.float32)

@@ -19,22 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through, slopes
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.relaxation import hardened, relaxation_noise, softened
 from reparam_suite.estimators.shapes import Values
 from reparam_suite.estimators.temperature import checked_temperature
 from reparam_suite.variational import OneHotCategorical, family, parameters
-
-
-def slopes(values: Values, z: Tensor, *, create_graph: bool = False, retain_graph: bool | None = None) -> Tensor:
-    """The derivative of each value `[K, *B]` by its own z, shaped as z; 0 where the value does not look at z."""
-    if not values.requires_grad:
-        return torch.zeros_like(z)
-    (slope,) = torch.autograd.grad(
-        values.sum(), z, create_graph=create_graph, retain_graph=retain_graph, materialize_grads=True
-    )
-    return slope
 
 
 def conditional_weight(q: Distribution, perturbed: Tensor, noise: Tensor) -> Tensor:

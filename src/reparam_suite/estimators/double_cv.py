@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through, slopes
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.estimators.control_variates import slopes
 from reparam_suite.variational import parameters
 
 
@@ -107,7 +106,8 @@ class RODEO(DoublyControlled):
     h_k and h'_k are means over the samples j other than k of surrogates of f that are made from f's slope at z_j: with
     t = <slope_j, z - p> / s_j and s_j its standard deviation under q, each is s_j (c_0 + c_1 t + c_2 t^2), the c given
     by a network of t(z_j) and log s_j. Being quadratic, they are summed over all D neighbours of a sample in closed
-    form; the paper evaluates a network of f_j and <slope_j, z - z_j> at each neighbour.
+    form, in memory that grows as K D + K^2 a datum: no number of latents is too large. The paper evaluates a network of
+    f_j and <slope_j, z - z_j> at each neighbour.
     Unbiased, without noise on constants; factorised Bernoulli; f differentiable in z, near the corners. K evaluations
     of f and their slopes. Learns the network and the strengths of h and h' by the gradient of its squared gradient;
     strength 0 is LeaveOneOut.

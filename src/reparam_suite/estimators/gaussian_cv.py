@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, MultivariateNormal, Normal
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through, slopes
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.variational import parameters, reparameterized
 
@@ -102,7 +102,7 @@ class ControlledPathwise(GradientEstimator):
         with torch.enable_grad():
             z = (loc + scale * eps).detach().requires_grad_()
             objective = target.bound.value(target.values(z))
-            (slope,) = torch.autograd.grad(objective.sum(), z, retain_graph=True)
+            slope = slopes(objective, z, retain_graph=True)
         gradient, curved, probed = self._expansion(target, loc.detach(), scale.detach() * eps, scale.detach() * signs)
         strength = self.strength.to(loc.dtype)
         by_loc = slope.sum(0) - strength[0] * curved.mean(0)
@@ -116,8 +116,8 @@ class ControlledPathwise(GradientEstimator):
         with torch.enable_grad():
             point = loc.clone().requires_grad_()
             value = target.values(point.unsqueeze(0))
-            (gradient,) = torch.autograd.grad(value.sum(), point, create_graph=True)
-            # Where f is linear its gradient does not know the point: the 0 ties the two.
+            gradient = slopes(value, point, create_graph=True)
+            # Where f is linear or constant its gradient does not know the point: the 0 ties the two.
             tied = gradient + 0.0 * point
             (products,) = torch.autograd.grad(tied, point, torch.cat(directions), is_grads_batched=True)
         return gradient.detach(), *products.chunk(len(directions))

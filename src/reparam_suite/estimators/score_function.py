@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Beta, Dirichlet, Distribution, Gamma, MultivariateNormal, Normal
 
 from reparam_suite.defaults import fresh, lazily
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, slopes
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
 from reparam_suite.variational import OneHotCategorical, VonMises
@@ -119,5 +119,5 @@ class MuProp(_BaselineEstimator):
         with torch.enable_grad():
             point = mean.clone().requires_grad_()
             value = target.values(point.unsqueeze(0)).squeeze(0)
-            (slope,) = torch.autograd.grad(value.sum(), point)
+            slope = slopes(value, point)
         return value.detach(), slope

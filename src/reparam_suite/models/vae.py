@@ -8,6 +8,7 @@ from reparam_suite.estimators import (
     Average,
     Bound,
     GradientEstimator,
+    LeaveOneOut,
     Pathwise,
     ScoreFunction,
 )
@@ -35,7 +36,7 @@ class GaussianVAE(VAE):
         latent_size: D, number of latents.
         posterior: q(z|x), DiagonalNormal or FullCovarianceNormal.
         prior: N(0, I), or a factorised normal that is learned.
-        estimator: of the gradient.
+        estimator: of the gradient, by default Pathwise.
         bound: the objective: Average (the ELBO) or LogMeanExp (importance-weighted).
         kl: how the divergence from the prior enters; by default analytic where estimator and bound admit it.
         kl_weight: of the divergence; other than 1 the objective is no bound.
@@ -55,6 +56,11 @@ class GaussianVAE(VAE):
 
     accepts = (GaussianPosterior,)
 
+    @classmethod
+    def default_estimator(cls) -> GradientEstimator:
+        """The reparameterization trick."""
+        return Pathwise()
+
     def __init__(
         self,
         *,
@@ -63,7 +69,7 @@ class GaussianVAE(VAE):
         latent_size: int = 10,
         posterior: GaussianPosterior = lazily(DiagonalNormal),
         prior: PriorKind = "fixed",
-        estimator: GradientEstimator = lazily(Pathwise),
+        estimator: GradientEstimator | None = None,
         bound: Bound = lazily(Average),
         kl: KL | None = None,
         kl_weight: float = 1.0,
@@ -84,7 +90,7 @@ class GaussianVAE(VAE):
             num_layers=1,
             posterior=posterior,
             prior=prior,
-            estimator=estimator,
+            estimator=self.default_estimator() if estimator is None else estimator,
             bound=bound,
             kl=kl,
             kl_weight=kl_weight,
@@ -112,7 +118,7 @@ class DiscreteVAE(VAE):
             which a layer calls once for each sample of the one below.
         posterior: q(z|x), FactorizedBernoulli or FactorizedCategorical.
         prior: uniform, or factorised and learned.
-        estimator: of the gradient.
+        estimator: of the gradient, by default ScoreFunction with four samples and LeaveOneOut.
         bound: the objective: Average (the ELBO) or LogMeanExp (importance-weighted).
         kl: how the divergence from the prior enters; by default analytic where estimator and bound admit it.
         kl_weight: of the divergence; other than 1 the objective is no bound.
@@ -132,6 +138,11 @@ class DiscreteVAE(VAE):
 
     accepts = (DiscretePosterior,)
 
+    @classmethod
+    def default_estimator(cls) -> GradientEstimator:
+        """The leave-one-out score function, which fits every discrete posterior and both bounds."""
+        return ScoreFunction(num_samples=4, baseline=LeaveOneOut())
+
     def __init__(
         self,
         *,
@@ -141,9 +152,7 @@ class DiscreteVAE(VAE):
         num_layers: int = 1,
         posterior: DiscretePosterior = lazily(FactorizedBernoulli),
         prior: PriorKind = "fixed",
-        estimator: GradientEstimator = lazily(
-            ScoreFunction, num_samples=4, baseline={"class_path": "reparam_suite.estimators.LeaveOneOut"}
-        ),
+        estimator: GradientEstimator | None = None,
         bound: Bound = lazily(Average),
         kl: KL | None = None,
         kl_weight: float = 1.0,
@@ -164,7 +173,7 @@ class DiscreteVAE(VAE):
             num_layers=num_layers,
             posterior=posterior,
             prior=prior,
-            estimator=estimator,
+            estimator=self.default_estimator() if estimator is None else estimator,
             bound=bound,
             kl=kl,
             kl_weight=kl_weight,
