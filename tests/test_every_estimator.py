@@ -82,9 +82,9 @@ def weights_before(monkeypatch) -> dict[str, torch.Tensor]:
     """
     weights: dict[str, torch.Tensor] = {}
 
-    def watched(command, console):
+    def watched(command, *others):
         weights.update({name: value.clone() for name, value in command.model.state_dict().items()})
-        return runs.train(command, console)
+        return runs.train(command, *others)
 
     monkeypatch.setattr(command_module, "train", watched)
     monkeypatch.setattr(runs, "model_figures", lambda *_: ())
