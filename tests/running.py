@@ -5,7 +5,7 @@ import io
 import os
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -16,6 +16,7 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from reparam_suite import compare as compare_command
 from reparam_suite import fit as command
 
 
@@ -83,7 +84,16 @@ def mlflow_at(root: Path) -> Iterator[None]:
 
 def fit(*args: str, root: Path) -> Ended:
     """Runs the command with what it records under `root`."""
+    return _ended(command.main, ["--tracking.root", str(root), *args], root)
+
+
+def compare(subcommand: str, *args: str, root: Path) -> Ended:
+    """Runs a comparison with what it records, and what it is about, under `root`."""
+    return _ended(compare_command.main, [subcommand, "--tracking.root", str(root), *args], root)
+
+
+def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     with as_it_was(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = command.main(["--tracking.root", str(root), *args])
+        code = main(args)
     return Ended(code, out.getvalue(), err.getvalue(), root)

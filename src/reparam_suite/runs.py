@@ -103,7 +103,7 @@ def train(command: Command, console: Console, signals: StopSignals, going_on: Re
     journal, checkpoints = Journal(), Checkpoints()
     journal.logger = trainer.logger = logger
     checkpoints.directory = checkpoint_directory(store.root, logger.run_id)
-    checkpoints.identity = {"run_id": logger.run_id}
+    checkpoints.identity = {"run_id": logger.run_id, "data": command.resolved_config()["data"]}
     trainer.strategy.checkpoint_io = CheckpointFiles()
     trainer.callbacks.extend(callbacks(command, journal, checkpoints, console, signals))  # type: ignore[attr-defined]
     began = f", from step {going_on.step}" if going_on else ""

@@ -1,5 +1,8 @@
 """Cost of a gradient, and the moving variance along the training path."""
 
+import itertools
+import time
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +10,16 @@ from torch import nn
 from reparam_suite.diagnostics import PathVariance, gradient_cost
 from reparam_suite.estimators import Enumeration, Learned, LeaveOneOut, ScoreFunction
 from reparam_suite.models import DiscreteVAE
+
+
+@pytest.mark.parametrize(("num_threads", "milliseconds"), [(1, 3.0), (2, 5.0)])
+def test_one_thread_is_timed_by_its_own_clock(num_threads: int, milliseconds: float, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "thread_time", lambda: 0.003 * next(ticks))
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.005 * next(ticks))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: num_threads)
+    model = DiscreteVAE(num_features=4, latent_size=2, hidden_sizes=(3,))
+    assert gradient_cost(model, torch.rand(2, 4).round()).milliseconds == pytest.approx(milliseconds)
 
 
 def test_cost_counts_evaluations_time_and_memory():

@@ -1,10 +1,11 @@
 """What an estimator costs: the variance of its gradient, its bias, its time; and what the latents are used for."""
 
-from reparam_suite.diagnostics.basket import BasketRow, measure, misfit, ranked
+from reparam_suite.diagnostics.basket import NUM_ROUNDS, BasketRow, measure, misfit, ranked
 from reparam_suite.diagnostics.bias import GradientBias, gradient_bias
 from reparam_suite.diagnostics.cost import GradientCost, gradient_cost
 from reparam_suite.diagnostics.gradients import gradient_statistics, gradient_sums
 from reparam_suite.diagnostics.latents import DiscreteLatentUse, LatentUse, NormalLatentUse, latent_use
+from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, MemoryBudgetError
 from reparam_suite.diagnostics.metrics import GradientNoise, gradient_noise
 from reparam_suite.diagnostics.naive import naive_gradient_statistics
 from reparam_suite.diagnostics.path import PathVariance
@@ -14,9 +15,12 @@ from reparam_suite.diagnostics.reference import (
     reference_gradients,
     unbiased_reference,
 )
-from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums
+from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientStatistics, GradientSums
 
 __all__ = [
+    "DEFAULT_BUDGET",
+    "FEWEST_REPEATS",
+    "NUM_ROUNDS",
     "BasketRow",
     "DiscreteLatentUse",
     "GradientBias",
@@ -25,6 +29,7 @@ __all__ = [
     "GradientStatistics",
     "GradientSums",
     "LatentUse",
+    "MemoryBudgetError",
     "NormalLatentUse",
     "PathVariance",
     "ReferenceGradient",

@@ -1,21 +1,24 @@
-"""A basket of estimators on one checkpoint: the same parameters and the same minibatch for each."""
+"""A basket of estimators on one checkpoint: the same parameters and the same minibatches for each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
 from torch import Tensor
 
-from reparam_suite.diagnostics.bias import GradientBias, gradient_bias
+from reparam_suite.diagnostics.bias import GradientBias, add_biases, bias_sums
 from reparam_suite.diagnostics.cost import GradientCost, gradient_cost
-from reparam_suite.diagnostics.gradients import gradient_statistics
-from reparam_suite.diagnostics.measuring import estimated_by
+from reparam_suite.diagnostics.gradients import sums_while_measuring
+from reparam_suite.diagnostics.measuring import estimated_by, measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET
 from reparam_suite.diagnostics.reference import ReferenceGradient
-from reparam_suite.diagnostics.statistics import GradientStatistics
+from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums, averaged
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.models import VAE
 from reparam_suite.objectives import KL
+
+NUM_ROUNDS = 8
+"""Independent measurements of a minibatch: products of different ones give the bias, leaving one out its error."""
 
 
 @final
@@ -69,14 +72,18 @@ class BasketRow:
 
 def measure(
     model: VAE,
-    x: Tensor,
+    batches: Sequence[Tensor],
     estimators: Mapping[str, GradientEstimator],
     *,
-    num_repeats: int = 16,
-    reference: Mapping[str, ReferenceGradient] | None = None,
+    references: Sequence[Mapping[str, ReferenceGradient]] = (),
+    num_repeats: int = 8,
     memory_budget: int = DEFAULT_BUDGET,
+    after_batch: Callable[[str], object] = lambda _: None,
 ) -> Iterator[BasketRow]:
     """A row for each estimator, as it is done, in the order given.
+
+    Variances and squared biases are means over the minibatches; milliseconds are those of the least disturbed one, and
+    memory is the most. Eight rounds are drawn of each minibatch, and serve variance and bias alike.
 
     The model has its own estimator back with every row. An estimator with parameters of its own is measured with those
     that it has: a fresh one is untrained. Of a multi-sample bound, estimators with another number of samples have
@@ -84,26 +91,48 @@ def measure(
 
     Args:
         model: whose parameters are frozen.
-        x: the minibatch, `[B, P]`.
+        batches: the minibatches, `[B, P]` each, of one size.
         estimators: by the name that the row shall have.
-        num_repeats: R, gradients of each datum.
-        reference: from `reference_gradients` of the same model and x; without it no bias is measured.
+        references: of each minibatch, from `reference_gradients` of the same model; without them no bias is measured.
+        num_repeats: R, gradients of each datum in a round.
         memory_budget: bytes.
+        after_batch: called with the estimator's name when a minibatch is done.
 
     Raises:
         ValueError: when an estimator is reached that does not fit the model, naming both; `misfit` tells in advance.
     """
     for name, estimator in estimators.items():
         with estimated_by(model, estimator):
+            costs: list[GradientCost] = []
+            rounds: list[list[dict[str, GradientSums]]] = []
+            with measuring(model, batches[0]):  # one for all: the noise of the minibatches is independent
+                for x in batches:
+                    costs.append(gradient_cost(model, x))
+                    rounds.append(_rounds(model, x, num_repeats, memory_budget))
+                    after_batch(name)
+            drawn = [sums for of_batch in rounds for sums in of_batch]
+            biases = [bias_sums(*each) for each in zip(rounds, references, strict=True)] if references else []
             row = BasketRow(
                 name=name,
                 unbiased=estimator.unbiased,
                 kl=model.kl,
-                cost=gradient_cost(model, x),
-                statistics=gradient_statistics(model, x, num_repeats, memory_budget=memory_budget),
-                bias={} if reference is None else gradient_bias(model, x, reference, memory_budget=memory_budget),
+                cost=_typical(costs),
+                statistics={group: averaged([each[group].statistics() for each in drawn]) for group in drawn[0]},
+                bias={group: each.bias(len(biases)) for group, each in add_biases(biases).items()} if biases else {},
             )
         yield row
+
+
+def _rounds(model: VAE, x: Tensor, num_repeats: int, memory_budget: int) -> list[dict[str, GradientSums]]:
+    return [sums_while_measuring(model, x, num_repeats, memory_budget=memory_budget) for _ in range(NUM_ROUNDS)]
+
+
+def _typical(costs: Sequence[GradientCost]) -> GradientCost:
+    return GradientCost(
+        evaluations=costs[0].evaluations,
+        milliseconds=min(each.milliseconds for each in costs),  # where the machine was disturbed least
+        peak_bytes=max(each.peak_bytes for each in costs),
+    )
 
 
 def misfit(model: VAE, estimator: GradientEstimator) -> str | None:

@@ -1,7 +1,7 @@
 """How far the expected gradient lies from the reference, in length and in direction."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import final
 
 import torch
@@ -11,7 +11,7 @@ from reparam_suite.diagnostics.gradients import sums_while_measuring
 from reparam_suite.diagnostics.measuring import measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET
 from reparam_suite.diagnostics.reference import ReferenceGradient, reference_gradients
-from reparam_suite.diagnostics.statistics import FEWEST_REPEATS
+from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientSums
 from reparam_suite.models import VAE
 
 
@@ -70,37 +70,79 @@ def gradient_bias(
     if num_rounds < 3:
         raise ValueError(f"num_rounds must be at least 3 for a standard error, got {num_rounds}")
     reference = reference or reference_gradients(model, x, memory_budget=memory_budget)
-    rounds: dict[str, list[Tensor]] = {}
     with measuring(model, x):
-        for _ in range(num_rounds):
-            sums = sums_while_measuring(model, x, num_repeats, memory_budget=memory_budget)
-            for name, each in sums.items():
-                rounds.setdefault(name, []).append(each.gradient / each.num_data)
-    return {name: _bias(torch.stack(each), reference[name]) for name, each in rounds.items()}
+        rounds = [sums_while_measuring(model, x, num_repeats, memory_budget=memory_budget) for _ in range(num_rounds)]
+    return {name: each.bias() for name, each in bias_sums(rounds, reference).items()}
 
 
-def _bias(rounds: Tensor, reference: ReferenceGradient) -> GradientBias:
-    # rounds is [M, P].
-    M = len(rounds)
-    apart = rounds - reference.gradient
-    length = reference.gradient.square().sum() - reference.variance
-    among = _Pairs(apart @ apart.T)
-    squared_bias, its_jackknife = among.mean - reference.variance, among.without_each
-    # The angle, from |E g|^2 and <E g, reference>.
-    lengths, along = _Pairs(rounds @ rounds.T), rounds @ reference.gradient
-    cosine = _cosine(along.mean(), lengths.mean, length)
-    cosines = _cosine((along.sum() - along) / (M - 1), lengths.without_each, length)
-    # An error e of the reference moves |bias|^2 by 2 <bias, e> and |e|^2, and the angle by at most |e| / |reference|.
-    by_reference = 4.0 * squared_bias.clamp_min(0.0) * reference.variance + 2.0 * reference.variance.square()
-    turned = (1.0 - cosine.square()).clamp_min(0.0) * reference.variance / length
-    return GradientBias(
-        squared_bias=squared_bias,
-        squared_bias_error=(_jackknife(its_jackknife) + by_reference).sqrt(),
-        cosine=cosine,
-        cosine_error=(_jackknife(cosines) + turned).sqrt(),
-        reference_squared_norm=length,
-        reference_error=reference.variance.sqrt(),
+@final
+@dataclass(frozen=True, kw_only=True)
+class BiasSums:
+    """M independent gradients of one minibatch beside their reference; those of several minibatches add up.
+
+    Attributes:
+        gradients: their inner products with each other, `[M, M]`.
+        apart: the inner products of what they are off the reference, `[M, M]`.
+        along: their inner products with the reference, `[M]`.
+        reference_squared_norm: |reference|^2, estimated without bias, `[]`.
+        reference_variance: trace of the covariance of the reference, `[]`.
+    """
+
+    gradients: Tensor
+    apart: Tensor
+    along: Tensor
+    reference_squared_norm: Tensor
+    reference_variance: Tensor
+
+    def bias(self, num_batches: int = 1) -> GradientBias:
+        """Squares are means over the minibatches; the angle is that between all of their gradients, end to end."""
+        M, variance, length = len(self.along), self.reference_variance, self.reference_squared_norm
+        apart, lengths = _Pairs(self.apart), _Pairs(self.gradients)
+        squared_bias = apart.mean - variance
+        # The angle, from |E g|^2 and <E g, reference>.
+        cosine = _cosine(self.along.mean(), lengths.mean, length)
+        cosines = _cosine((self.along.sum() - self.along) / (M - 1), lengths.without_each, length)
+        # An error e of the reference moves |bias|^2 by 2 <bias, e> and |e|^2, the angle by at most |e| / |reference|.
+        by_reference = 4.0 * squared_bias.clamp_min(0.0) * variance + 2.0 * variance.square()
+        turned = (1.0 - cosine.square()).clamp_min(0.0) * variance / length
+        return GradientBias(
+            squared_bias=squared_bias / num_batches,
+            squared_bias_error=(_jackknife(apart.without_each) + by_reference).sqrt() / num_batches,
+            cosine=cosine,
+            cosine_error=(_jackknife(cosines) + turned).sqrt(),
+            reference_squared_norm=length / num_batches,
+            reference_error=(variance / num_batches).sqrt(),
+        )
+
+
+def bias_sums(
+    rounds: Sequence[Mapping[str, GradientSums]], reference: Mapping[str, ReferenceGradient]
+) -> dict[str, BiasSums]:
+    """Of independent measurements of one minibatch, by group and by variational parameter."""
+    stacked = {name: torch.stack([sums[name].gradient / sums[name].num_data for sums in rounds]) for name in rounds[0]}
+    return {name: _sums(gradients, reference[name]) for name, gradients in stacked.items()}
+
+
+def add_biases(batches: Sequence[Mapping[str, BiasSums]]) -> dict[str, BiasSums]:
+    """The sums over minibatches, each measured in the same number of rounds."""
+    return {name: _total([each[name] for each in batches]) for name in batches[0]}
+
+
+def _sums(gradients: Tensor, reference: ReferenceGradient) -> BiasSums:
+    # gradients is [M, P].
+    apart = gradients - reference.gradient
+    return BiasSums(
+        gradients=gradients @ gradients.T,
+        apart=apart @ apart.T,
+        along=gradients @ reference.gradient,
+        reference_squared_norm=reference.gradient.square().sum() - reference.variance,
+        reference_variance=reference.variance,
     )
+
+
+def _total(batches: Sequence[BiasSums]) -> BiasSums:
+    names = [each.name for each in fields(BiasSums)]
+    return BiasSums(**{name: torch.stack([getattr(each, name) for each in batches]).sum(0) for name in names})
 
 
 @final

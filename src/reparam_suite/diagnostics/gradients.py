@@ -8,7 +8,7 @@ from reparam_suite.diagnostics.calls import NotLayerwiseError
 from reparam_suite.diagnostics.datumwise import datumwise_sums, repeated_objective
 from reparam_suite.diagnostics.layerwise import layerwise_sums
 from reparam_suite.diagnostics.measuring import checked_repeats, measuring, trained_parameters
-from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, graph_bytes
+from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, MemoryBudgetError, graph_bytes
 from reparam_suite.diagnostics.parts import GRAM_ELEMENTS
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientStatistics, GradientSums, add
 from reparam_suite.models import VAE
@@ -45,8 +45,8 @@ def gradient_statistics(
         memory_budget: bytes; the data are taken in as many portions as it asks for.
 
     Raises:
-        ValueError: if `num_repeats` is below 4, or if `memory_budget` is too small for one datum, naming the smallest
-            that works.
+        ValueError: if `num_repeats` is below 4; a MemoryBudgetError if `memory_budget` is too small for one datum,
+            naming the smallest that works.
     """
     sums = gradient_sums(model, x, num_repeats, per_element=per_element, memory_budget=memory_budget)
     return {name: each.statistics() for name, each in sums.items()}
@@ -108,7 +108,7 @@ def _layerwise_portion(model: VAE, x: Tensor, num_repeats: int, memory_budget: i
     fit = (memory_budget - fixed) // per_datum
     if fit < 1:
         layerwise_sums(model, x[:1], num_repeats)  # or else it is another budget that would work
-        raise ValueError(_too_small(memory_budget, num_repeats, fixed + per_datum))
+        raise MemoryBudgetError(memory_budget, num_repeats, fixed + per_datum)
     return min(len(x), fit)
 
 
@@ -118,7 +118,7 @@ def _check_datumwise_budget(model: VAE, x: Tensor, num_repeats: int, memory_budg
     needed = (3 * num_repeats + 6) * num_trained * x.element_size()
     needed += 3 * num_repeats * _graph_bytes(model, x, num_repeats)
     if memory_budget < needed:
-        raise ValueError(_too_small(memory_budget, num_repeats, needed))
+        raise MemoryBudgetError(memory_budget, num_repeats, needed)
 
 
 def _graph_bytes(model: VAE, x: Tensor, num_repeats: int) -> int:
@@ -126,10 +126,3 @@ def _graph_bytes(model: VAE, x: Tensor, num_repeats: int) -> int:
         return graph_bytes(
             lambda: repeated_objective(model, x[:1], num_repeats), [x, *model.parameters(), *model.buffers()]
         )
-
-
-def _too_small(memory_budget: int, num_repeats: int, needed: int) -> str:
-    return (
-        f"memory_budget of {memory_budget:,} bytes is too small for {num_repeats} gradients of one datum: "
-        f"the smallest that works is {needed:,}"
-    )

@@ -38,6 +38,8 @@ def measuring(model: VAE, x: Tensor) -> Iterator[None]:
 def estimated_by(model: VAE, estimator: GradientEstimator) -> Iterator[VAE]:
     """The model with another estimator in every layer, and a sampled KL where that one needs it; its own is restored.
 
+    Layers above have copies of a new estimator, and their own where it is the model's own.
+
     Raises:
         ValueError: naming the estimator and what it does not fit.
     """
@@ -45,8 +47,9 @@ def estimated_by(model: VAE, estimator: GradientEstimator) -> Iterator[VAE]:
     own = [layer.estimator for layer in layers]
     like = next(model.parameters())
     model.estimator = estimator.to(device=like.device, dtype=like.dtype)
-    for above in layers[1:]:
-        above.estimator = copy.deepcopy(estimator)
+    if estimator is not own[0]:
+        for above in layers[1:]:
+            above.estimator = copy.deepcopy(estimator)
     if not estimator.admits_exact:
         model.kl = "sampled"
     try:

@@ -14,6 +14,22 @@ DEFAULT_BUDGET = 2**30
 """1 GiB of tensors that a measurement may hold at a time."""
 
 
+@final
+class MemoryBudgetError(ValueError):
+    """A budget in which not even one datum can be measured.
+
+    Attributes:
+        needed: the smallest that works, in bytes.
+    """
+
+    def __init__(self, memory_budget: int, num_repeats: int, needed: int) -> None:
+        super().__init__(
+            f"memory_budget of {memory_budget:,} bytes is too small for {num_repeats} gradients of one datum: "
+            f"the smallest that works is {needed:,}"
+        )
+        self.needed = needed
+
+
 def graph_bytes(forward: Callable[[], object], besides: Iterable[Tensor]) -> int:
     """Bytes that `forward` keeps for its backward pass; memory shared with the tensors `besides` is not counted."""
     known = {each.untyped_storage().data_ptr() for each in besides}

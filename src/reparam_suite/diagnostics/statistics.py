@@ -85,6 +85,20 @@ class GradientSums:
         )
 
 
+def averaged(measurements: Sequence[GradientStatistics]) -> GradientStatistics:
+    """The mean of independent measurements, of one minibatch or of several; without the variances by element."""
+
+    def column(name: str) -> Tensor:
+        return torch.stack([getattr(each, name) for each in measurements])
+
+    return GradientStatistics(
+        variance=column("variance").mean(0),
+        standard_error=column("standard_error").square().sum(0).sqrt() / len(measurements),
+        squared_norm=column("squared_norm").mean(0),
+        data_variance=None if measurements[0].data_variance is None else column("data_variance").mean(0),
+    )
+
+
 def add(shards: Sequence[GradientSums]) -> GradientSums:
     """The sums over the data of all shards, which have the same number of repeats.
 

@@ -1,6 +1,7 @@
 """Figures of data, latents and training, each a matplotlib Figure made from plain arrays."""
 
 from reparam_suite.figures.codes import code_use
+from reparam_suite.figures.costs import gradient_cost
 from reparam_suite.figures.curves import gradient_variance, training_curves
 from reparam_suite.figures.images import latent_traversal, prior_samples, reconstructions
 from reparam_suite.figures.style import COLOURS, STYLE, WIDTH, styled
@@ -10,6 +11,7 @@ __all__ = [
     "STYLE",
     "WIDTH",
     "code_use",
+    "gradient_cost",
     "gradient_variance",
     "latent_traversal",
     "prior_samples",

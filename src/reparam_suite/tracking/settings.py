@@ -52,3 +52,9 @@ class TrackingSettings:
             for field in fields(self)
             if given[field.name] != field.default
         )
+
+    def missing_file(self) -> Path | None:
+        """The file of a SQLite store that does not exist yet; None if the store is there, or on a server."""
+        uri = self.resolved_uri()
+        file = Path(uri.removeprefix("sqlite:///"))
+        return file if uri.startswith("sqlite:///") and not file.exists() else None

@@ -227,15 +227,15 @@ class Store:
                 f"if that machine is gone, end it with {self._settings.sync_command()} --gone {process.host}"
             )
 
-    def fetch_artifact(self, run_id: str, name: str, directory: Path) -> None:
-        """Copies an artifact of a run into a directory.
+    def fetch_artifact(self, run_id: str, name: str, directory: Path) -> Path:
+        """Copies an artifact of a run into a directory, and says where it is.
 
         Raises:
             TrackingError: if the run has none of this name.
         """
         with _as_tracking_error(f"run {run_id} has no {name} on record"):
             directory.mkdir(parents=True, exist_ok=True)
-            self._client.download_artifacts(run_id, name, str(directory))
+            return Path(self._client.download_artifacts(run_id, name, str(directory)))
 
     def find_run(self, run_id: str) -> "Run | None":
         """The run as MLflow tells it, or None if there is none."""
@@ -255,6 +255,15 @@ class Store:
         if (run := self.find_run(run_id)) is None:
             raise TrackingError(f"there is no run {run_id} in {self.uri}")
         return run
+
+    def runs_named(self, name: str) -> "list[Run]":
+        """The runs of the experiment that are called `name`, the newest first."""
+        if "'" in name and '"' in name:  # MLflow's filters cannot say it
+            return []
+        quote = "'" if '"' in name else '"'
+        wanted, order = f"attributes.run_name = {quote}{name}{quote}", ["attributes.start_time DESC"]
+        with _as_tracking_error(f"runs could not be looked for in {self.uri}"):
+            return list(self._client.search_runs([self.experiment_id], wanted, order_by=order))
 
     def history(self, run_id: str, key: str) -> list[tuple[int, float]]:
         """All steps and values of a metric, by step."""

@@ -1,0 +1,50 @@
+"""`python -m reparam_suite.compare`: what estimators cost, side by side."""
+
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+from reparam_suite.comparison import gradients
+from reparam_suite.data import DataError
+from reparam_suite.tracking import TrackingError
+from reparam_suite.training import Stopped, StopSignals
+from reparam_suite.usage import UsageError
+
+_USAGE = 2
+
+_COMMANDS: dict[str, Callable[[list[str], Console], None]] = {"gradients": gradients.compare_gradients}
+
+_HELP = """usage: python -m reparam_suite.compare COMMAND [options]
+
+commands:
+  gradients  many gradient estimators on the parameters and minibatches of one checkpoint
+
+python -m reparam_suite.compare COMMAND --help lists the options of each."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
+    name, *options = (sys.argv[1:] if args is None else args) or ["--help"]
+    if name in ("-h", "--help"):
+        print(_HELP)
+        return 0
+    if name not in _COMMANDS:
+        return _complain(f"there is no command {name}; accepted are {', '.join(_COMMANDS)}", _USAGE)
+    with StopSignals():
+        try:
+            _COMMANDS[name](options, Console(highlight=False))
+        except (UsageError, DataError, TrackingError) as error:
+            return _complain(str(error), _USAGE)
+        except Stopped as error:
+            return _complain(f"{error.what}; what had been measured is recorded", error.exit_code)
+    return 0
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"reparam_suite.compare: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

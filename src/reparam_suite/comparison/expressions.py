@@ -1,0 +1,134 @@
+"""Estimators as a user writes them: `DisARM`, `ScoreFunction(num_samples=4, baseline=LeaveOneOut())`."""
+
+import ast
+import inspect
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reparam_suite.defaults import fresh
+from reparam_suite.models.hyperparameters import configuration
+from reparam_suite.usage import UsageError
+
+ALL = "all"
+
+Configuration = dict[str, Any]
+"""A class and its arguments, as in a configuration file: {"class_path": ..., "init_args": {...}}."""
+
+
+def parse(texts: Iterable[str], option: str) -> list[Configuration | str]:
+    """What the arguments of an option ask for: configurations, and the word "all" as it is. No code is run.
+
+    Each is an expression, several of them with commas between, a list in brackets, or a YAML file with a list.
+
+    Raises:
+        UsageError: naming the option, if one is none of these or there is no estimator at all.
+    """
+    found = [each for text in texts for each in _parsed(text.strip(), option)]
+    if not found:
+        raise UsageError(f"{option}: expected one estimator or more, got an empty list")
+    return found
+
+
+def written(value: object) -> str:
+    """An object as an expression: its class, and the arguments that are not at their defaults.
+
+    >>> from reparam_suite.estimators import LeaveOneOut, ScoreFunction
+    >>> written(ScoreFunction(num_samples=4, baseline=LeaveOneOut()))
+    'ScoreFunction(num_samples=4, baseline=LeaveOneOut())'
+    """
+    return type(value).__name__ + (f"({given})" if (given := _given(value)) else "")
+
+
+def _given(value: object) -> str:
+    given = []
+    for name, parameter in inspect.signature(type(value)).parameters.items():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        own, default = getattr(value, name), fresh(parameter.default)
+        if default is parameter.empty or configuration(own) != configuration(default):
+            given.append(f"{name}={_shown(own)}")
+    return ", ".join(given)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(configuration(value), Mapping) and not isinstance(value, Mapping):
+        return f"{type(value).__name__}({_given(value)})"
+    return repr(value)
+
+
+def _parsed(text: str, option: str) -> list[Configuration | str]:
+    if text.endswith((".yaml", ".yml")):
+        return _of_file(Path(text), option)
+    try:
+        body = ast.parse(text, mode="eval").body if text else ast.List([])
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _no_expression(text, option) from error
+    items = body.elts if isinstance(body, ast.List | ast.Tuple) else [body]
+    return [_item(each, text, option) for each in items]
+
+
+def _item(node: ast.expr, text: str, option: str) -> Configuration | str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):  # a list may quote its members
+        (item,) = _parsed(node.value, option) or [""]
+        return item
+    if isinstance(node, ast.Name) and node.id == ALL:
+        return ALL
+    if isinstance(node, ast.Name | ast.Attribute | ast.Call):
+        return _configuration(node, text, option)
+    raise _no_expression(text, option)
+
+
+def _configuration(node: ast.expr, text: str, option: str) -> Configuration:
+    if not isinstance(node, ast.Call):
+        return {"class_path": _dotted(node, text, option), "init_args": {}}
+    name = _dotted(node.func, text, option)
+    if node.args or any(each.arg is None for each in node.keywords):
+        raise UsageError(f"{option}: the arguments of {name} are given by name, {name}(name=value), got {text}")
+    arguments = {str(each.arg): _value(each.value, text, option) for each in node.keywords}
+    return {"class_path": name, "init_args": arguments}
+
+
+def _value(node: ast.expr, text: str, option: str) -> Any:
+    if isinstance(node, ast.Name | ast.Attribute | ast.Call):
+        return _configuration(node, text, option)
+    try:
+        return ast.literal_eval(node)
+    except ValueError as error:
+        raise UsageError(f"{option}: {ast.unparse(node)} is no number, text, list or class, in {text}") from error
+
+
+def _dotted(node: ast.expr, text: str, option: str) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value, text, option)}.{node.attr}"
+    raise _no_expression(text, option)
+
+
+def _of_file(file: Path, option: str) -> list[Configuration | str]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{option}: the file {file} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{option}: {file} is no YAML: {' '.join(str(error).split())}") from error
+    if content is not None and not isinstance(content, list):
+        raise UsageError(f"{option}: {file} holds no list of estimators, got {type(content).__name__}")
+    return [item for each in content or [] for item in _of_entry(each, file, option)]
+
+
+def _of_entry(entry: Any, file: Path, option: str) -> list[Configuration | str]:
+    if isinstance(entry, str) and not entry.endswith((".yaml", ".yml")):
+        return _parsed(entry, option)
+    if isinstance(entry, dict) and "class_path" in entry:
+        return [entry]
+    raise UsageError(f"{option}: {file} holds {entry!r}; expected an expression, or class_path and init_args")
+
+
+def _no_expression(text: str, option: str) -> UsageError:
+    return UsageError(
+        f"{option}: expected all, a class, CLASS(name=value), a list of these or a YAML file, got {text or 'nothing'}"
+    )

@@ -1,0 +1,316 @@
+"""`compare gradients` from the command line to the record, on a run of a few steps."""
+
+import csv
+import json
+import os
+import signal
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from tests.running import Ended, as_it_was, compare, fit
+
+from reparam_suite.comparison import gradients
+from reparam_suite.data import Digits
+from reparam_suite.diagnostics import measure, reference_gradients
+from reparam_suite.estimators import DisARM, LeaveOneOut, ScoreFunction, StraightThrough
+from reparam_suite.models import DiscreteVAE
+from reparam_suite.randomness import forked_generator
+
+SMALL = ("--model.latent_size", "6", "--model.hidden_sizes", "[10]", "--trainer.max_steps", "20")
+QUICK = ("--repeats", "32", "--batches", "2")
+RLOO = "ScoreFunction(num_samples=4, baseline=LeaveOneOut())"
+NAMES = ["DisARM", RLOO, "StraightThrough"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Ended:
+    """A run of DiscreteVAE on the digits, 20 steps."""
+    ended = fit("--model", "DiscreteVAE", *SMALL, root=tmp_path_factory.mktemp("runs"))
+    assert ended.code == 0, ended.err
+    return ended
+
+
+@pytest.fixture(scope="module")
+def compared(trained) -> Ended:
+    run_id = trained.run_ids[0]
+    ended = compare("gradients", "--checkpoint", run_id, *QUICK, "--estimators", *NAMES, root=trained.root)
+    assert ended.code == 0, ended.err
+    return ended
+
+
+def written(ended: Ended) -> dict:
+    return json.loads((ended.artifacts() / "gradients.json").read_text())
+
+
+def best(ended: Ended) -> Path:
+    return ended.artifacts() / "checkpoints" / "best.ckpt"
+
+
+# ----------------------------------------------------------------------------------------------------- what it measures
+
+
+def test_the_numbers_are_those_of_the_diagnostics_on_the_same_parameters_and_minibatches(trained, compared):
+    model = DiscreteVAE.load_from_checkpoint(best(trained), map_location="cpu")
+    data = Digits()
+    data.setup()
+    batches = list(islice(data.train_dataloader(), 2))
+    own = {RLOO: ScoreFunction(num_samples=4, baseline=LeaveOneOut())}
+    with forked_generator(batches[0].device, 0):
+        references = []
+        for x in batches:
+            references.append(reference_gradients(model, x, num_repeats=128))
+            torch.rand(1)
+        estimators = {"DisARM": DisARM(), "StraightThrough": StraightThrough(), **own}
+        rows = {row.name: row for row in measure(model, batches, estimators, references=references, num_repeats=4)}
+    found = {record["estimator"]: record for record in written(compared)["rows"]}
+    assert set(found) == set(rows)
+    for name, row in rows.items():
+        for key, value in row.figures().items():
+            timed = key in ("milliseconds", "peak_bytes") or key.endswith("work_normalized_variance")
+            if not timed and found[name][key] is not None:
+                assert found[name][key] == value, f"{key} of {name}"
+    # Six bits can be enumerated: the reference is exact.
+    assert written(compared)["reference"] == "Enumeration"
+    assert set(written(compared)["reference_relative_error"].values()) == {0.0}
+
+
+def test_the_table_is_in_the_order_of_work_normalised_variance(compared):
+    rows = written(compared)["rows"]
+    products = [row["encoder/variance"] * row["milliseconds"] for row in rows]
+    assert products == sorted(products)
+    assert products == pytest.approx([row["encoder/work_normalized_variance"] for row in rows])
+    encoder = compared.out[compared.out.index("Gradient by encoder") : compared.out.index("Gradient by decoder")]
+    places = [encoder.index(row["estimator"]) for row in rows]
+    assert places == sorted(places)
+    assert f"{rows[0]['encoder/work_normalized_variance']:.3g}" in encoder
+
+
+def test_another_group_may_order_it(trained):
+    args = ("--checkpoint", trained.run_ids[0], *QUICK, "--estimators", *NAMES, "--order_by", "logits")
+    ended = compare("gradients", *args, root=trained.root)
+    assert ended.code == 0, ended.err
+    products = [row["logits/work_normalized_variance"] for row in written(ended)["rows"]]
+    assert products == sorted(products)
+    assert "Gradient by logits" in ended.out
+
+
+def test_a_checkpoint_file_is_measured_as_its_run_is(trained, compared):
+    args = ("--checkpoint", str(best(trained)), *QUICK, "--estimators", "DisARM")
+    ended = compare("gradients", *args, root=trained.root)
+    assert ended.code == 0, ended.err
+    (alone,) = written(ended)["rows"]
+    beside = next(row for row in written(compared)["rows"] if row["estimator"] == "DisARM")
+    assert alone["encoder/variance"] == beside["encoder/variance"], "whatever else is measured"
+    assert ended.run.data.tags["measured.checkpoint"] == str(best(trained))
+
+
+# ----------------------------------------------------------------------------------------------------------- the record
+
+
+def test_the_record_is_a_run_of_its_own_that_names_the_one_it_measured(trained, compared):
+    run, measured = compared.run, trained.run
+    assert run.info.experiment_id == measured.info.experiment_id
+    assert run.info.run_name == f"gradients-{measured.info.run_name}"
+    assert run.info.status == "FINISHED"
+    tags = run.data.tags
+    assert tags["comparison"] == "gradients"
+    assert tags["measured.run_id"] == measured.info.run_id
+    assert tags["posterior"] == "FactorizedBernoulli"
+    assert run.data.params["estimators"] == ", ".join(NAMES)
+    assert run.data.params["repeats"] == "32"
+    assert run.inputs.dataset_inputs[0].dataset.digest == measured.inputs.dataset_inputs[0].dataset.digest
+    assert (compared.artifacts() / "figures" / "gradient_cost.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_csv_holds_the_numbers_of_the_json(compared):
+    with (compared.artifacts() / "gradients.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    rows = written(compared)["rows"]
+    assert [line["estimator"] for line in lines] == [row["estimator"] for row in rows]
+    for line, row in zip(lines, rows, strict=True):
+        assert float(line["encoder/variance"]) == row["encoder/variance"]
+        assert int(line["evaluations"]) == row["evaluations"]
+        assert line["unbiased"] == str(row["unbiased"])
+
+
+def test_a_run_is_found_by_its_name(trained):
+    name = trained.run.info.run_name
+    ended = compare("gradients", "--checkpoint", name, *QUICK, "--estimators", "DisARM", root=trained.root)
+    assert ended.code == 0, ended.err
+    assert ended.run.data.tags["measured.run_id"] == trained.run_ids[0]
+
+
+def test_an_interruption_keeps_what_was_measured(trained, monkeypatch):
+    def interrupted(*args, **kwargs):
+        rows = measure(*args, **kwargs)
+        yield next(rows)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(gradients, "measure", interrupted)
+    args = ("--checkpoint", trained.run_ids[0], *QUICK, "--estimators", *NAMES)
+    ended = compare("gradients", *args, root=trained.root)
+    assert ended.code == 130
+    assert ended.err == "reparam_suite.compare: interrupted; what had been measured is recorded\n"
+    assert ended.run.info.status == "KILLED"
+    assert [row["estimator"] for row in written(ended)["rows"]] == ["DisARM"]
+    assert "2 of 3 estimators were not measured" in ended.out
+    assert (ended.artifacts() / "figures" / "gradient_cost.png").exists()
+
+
+@pytest.mark.slow
+def test_all_measures_what_fits_and_tells_why_the_rest_does_not(trained):
+    ended = compare("gradients", "--checkpoint", trained.run_ids[0], *QUICK, root=trained.root)
+    assert ended.code == 0, ended.err
+    names = {row["estimator"] for row in written(ended)["rows"]}
+    assert {"DisARM", RLOO, "ScoreFunction", "ScoreFunction(baseline=Learned())", "Enumeration", "REBAR"} <= names
+    assert "left out   Pathwise needs q of Normal" in ended.out
+    assert f"{RLOO} (of the checkpoint)" in ended.out
+    assert "REBAR*" in ended.out
+    assert "StraightThrough†" in ended.out
+    exact = next(row for row in written(ended)["rows"] if row["estimator"] == "Enumeration")
+    assert exact["encoder/variance"] == pytest.approx(0.0, abs=1e-10)
+
+
+# ------------------------------------------------------------------------------------------------------------ bad input
+
+
+@pytest.fixture
+def refused(trained, tmp_path, monkeypatch):
+    """The one line that a comparison is refused with; nothing is created."""
+    monkeypatch.chdir(tmp_path)
+
+    def refused(*args: str, checkpoint: str | None = None, root: Path | None = None) -> str:
+        root = root or trained.root
+        before = sorted([*root.rglob("*"), *tmp_path.rglob("*")])
+        source = trained.run_ids[0] if checkpoint is None else checkpoint
+        ended = compare("gradients", *(("--checkpoint", source) if source else ()), *args, root=root)
+        assert ended.code == 2
+        assert ended.out == ""
+        assert sorted([*root.rglob("*"), *tmp_path.rglob("*")]) == before, "nothing is created"
+        assert ended.err.count("\n") == 1, "one line, and so no traceback"
+        return ended.err.removeprefix("reparam_suite.compare: ").removesuffix("\n")
+
+    return refused
+
+
+MESSAGES = [
+    (("--estimators", "Pathwise"), "--estimators: Pathwise does not fit posterior FactorizedBernoulli, bound Average: "
+     "Pathwise needs q of Normal or MultivariateNormal or Gamma or Beta or Dirichlet or VonMises, got Bernoulli"),
+    (("--estimators", "DisARN"), "--estimators: there is no DisARN, did you mean DisARM?"),
+    (("--estimators", "DisARM(num_sample=4)"), "--estimators.num_sample: DisARM has no such option, did you mean "
+     "num_samples?; it takes num_samples"),
+    (("--estimators", "DisARM(num_samples=3)"), "num_samples of DisARM must be even"),
+    (("--estimators", "[]"), "--estimators: expected one estimator or more, got an empty list"),
+    (("--estimators", "DisARM(4)"), "--estimators: the arguments of DisARM are given by name, DisARM(name=value), got "
+     "DisARM(4)"),
+    (("--reference", "Quadrature"), "--reference: Quadrature does not fit posterior FactorizedBernoulli"),
+    (("--reference", "Enumeration(max_states=20)"), "--reference: Enumeration(max_states=20) does not fit posterior "
+     "FactorizedBernoulli, bound Average: Enumeration of 64 states (latents of shape 6) is too many: max_states is 20"),
+    (("--reference", "StraightThrough"), "--reference: it must be unbiased, and StraightThrough is not"),
+    (("--reference", "all"), "--reference: expected best or one estimator, got all"),
+    (("--order_by", "loc"), "--order_by: expected encoder, decoder or logits, got loc"),
+    (("--batches", "0"), "--batches: expected 1 or more, got 0"),
+    (("--batches", "13"), "--batches: an epoch of Digits has 12 of 100 data, got 13"),
+    (("--batches", "many"), "--batches: expected int, got many"),
+    (("--repeats", "36"), "--repeats: expected a multiple of 8, 32 or more, got 36"),
+    (("--device", "tpu"), "--device: expected auto, cpu or cuda, got tpu"),
+    (("--estimator", "DisARM"), "unknown option --estimator, did you mean --estimators?; --help lists all of them"),
+    (("--data.bach_size", "7"), "--data.bach_size: Digits has no such option, did you mean batch_size?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("args", "message"), MESSAGES, ids=[" ".join(args) for args, _ in MESSAGES])
+def test_a_bad_option_is_told_in_one_line(refused, args, message):
+    assert refused(*args).startswith(message)
+
+
+def test_a_memory_budget_that_is_too_small_names_the_smallest_that_works(refused, trained):
+    args = ("--estimators", "DisARM", "LocalExpectation", *QUICK)
+    message = refused(*args, "--memory_budget", "1000")
+    assert message.startswith("--memory_budget: ")
+    assert "memory_budget of 1,000 bytes is too small" in message
+    least = message.rpartition(" ")[-1].replace(",", "")
+    below = str(int(least) - 1)
+    assert refused(*args, "--memory_budget", below).endswith(f"the smallest that works is {int(least):,}")
+    ended = compare("gradients", "--checkpoint", trained.run_ids[0], *args, "--memory_budget", least, root=trained.root)
+    assert ended.code == 0, ended.err
+
+
+def test_the_checkpoint_is_needed_and_must_be_there(refused, tmp_path):
+    assert refused(checkpoint="") == "--checkpoint is needed: the id or the name of a run, or a .ckpt file"
+    assert refused(checkpoint="none.ckpt") == "--checkpoint: there is no file none.ckpt"
+    assert refused(checkpoint="f" * 32).startswith(f"--checkpoint: there is no file {'f' * 32}, and no run of that id")
+    store = tmp_path / "elsewhere" / "mlflow.db"
+    assert refused(checkpoint="f" * 32, root=store.parent) == (
+        f"--checkpoint: there is no file and no run {'f' * 32}: the store {store} does not exist"
+    )
+
+
+def test_a_name_of_several_runs_is_refused_with_their_ids(refused, tmp_path_factory):
+    root = tmp_path_factory.mktemp("twice")
+    ended = fit("--model", "DiscreteVAE", *SMALL, "--trainer.max_steps", "1", root=root)
+    again = fit("--model", "DiscreteVAE", *SMALL, "--trainer.max_steps", "1", root=root)
+    message = refused(checkpoint=ended.run.info.run_name, root=root)
+    assert message == (
+        f"--checkpoint: 2 runs are called {ended.run.info.run_name}, name one by its id: "
+        f"{again.run_ids[0]}, {ended.run_ids[0]}"
+    )
+
+
+def test_what_is_no_checkpoint_of_ours_is_refused(refused, trained, tmp_path):
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    assert refused(checkpoint="text.ckpt") == "--checkpoint text.ckpt: text.ckpt is damaged: File is not a zip file"
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    assert refused(checkpoint="other.ckpt") == (
+        "--checkpoint other.ckpt: other.ckpt is no checkpoint of a run of reparam_suite"
+    )
+    torch.save({"hyper_parameters": Digits()}, tmp_path / "pickle.ckpt")
+    assert refused(checkpoint="pickle.ckpt") == (
+        "--checkpoint pickle.ckpt: pickle.ckpt is refused: it holds more than data, and would run code"
+    )
+
+
+def test_weights_of_another_architecture_are_refused(refused, trained, tmp_path):
+    content = torch.load(best(trained), weights_only=True)
+    content["hyper_parameters"]["latent_size"] = 7
+    torch.save(content, tmp_path / "other.ckpt")
+    assert refused(checkpoint="other.ckpt").startswith(
+        "--checkpoint other.ckpt: its weights are of another architecture than the DiscreteVAE that it describes: "
+    )
+
+
+def test_data_of_another_size_are_refused_by_both_sides(refused, trained, real_file):
+    message = refused("--data", "Arrays", "--data.path", str(real_file))
+    assert message == (
+        f"--data: Arrays-line has 5 real numbers in a datum, the model of --checkpoint {trained.run_ids[0]} takes "
+        "64 binary ones"
+    )
+
+
+def test_a_file_that_does_not_know_its_data_asks_for_them(refused, trained, tmp_path):
+    content = torch.load(best(trained), weights_only=True)
+    del content["reparam_suite"]["data"]
+    torch.save(content, tmp_path / "bare.ckpt")
+    assert refused(checkpoint="bare.ckpt") == (
+        "--checkpoint bare.ckpt does not say on which data it was trained: name them, --data Digits say"
+    )
+    args = ("--checkpoint", str(tmp_path / "bare.ckpt"), "--data", "Digits", *QUICK, "--estimators", "DisARM")
+    ended = compare("gradients", *args, root=tmp_path / "runs")
+    assert ended.code == 0, ended.err
+
+
+def test_an_unknown_comparison_is_refused_and_help_tells_all(capsys):
+    with as_it_was():
+        ended = compare("gradiants", root=Path("unused"))
+    assert (ended.code, ended.err) == (
+        2,
+        "reparam_suite.compare: there is no command gradiants; accepted are gradients\n",
+    )
+    for args in (("--help",), ("gradients", "--help")):
+        ended = compare(*args, root=Path("unused"))
+        assert ended.code == 0
+        assert "gradient" in ended.out
+    for option in ("--checkpoint", "--estimators", "--reference", "--repeats", "--memory_budget", "untrained"):
+        assert option in ended.out
