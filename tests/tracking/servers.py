@@ -1,12 +1,18 @@
 """Tracking servers in processes of their own, and ways for them to fail."""
 
 import os
+import random
+import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 class Server:
@@ -43,3 +49,54 @@ class Server:
             os.killpg(self._process.pid, 9)
             self._process.wait()
             self._process = None
+
+
+class Proxy:
+    """Stands between client and server on loopback, and lets connections fail, also those that are open.
+
+    Attributes:
+        mode: what happens to data from now on: "pass", "refuse" all, "swallow" the answers, "cut" requests somewhere.
+        failed: how many connections each of these has cost.
+    """
+
+    def __init__(self, server: str) -> None:
+        self._server = urlsplit(server)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._chance = random.Random(0)
+        self.uri = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.mode = "pass"
+        self.failed: Counter[str] = Counter()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client: socket.socket) -> None:
+        with client, suppress(OSError), socket.create_connection((self._server.hostname, self._server.port), 30) as to:
+            there = threading.Thread(target=self._copy, args=(client, to, ("refuse", "cut")), daemon=True)
+            there.start()
+            self._copy(to, client, ("refuse", "swallow"))
+            there.join()
+
+    def _copy(self, source: socket.socket, target: socket.socket, failures: tuple[str, str]) -> None:
+        left = self._chance.choice([100, 2_000, 100_000, 500_000])  # where a connection is cut
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if (mode := self.mode) in failures:
+                    left = left if mode == "cut" else 0
+                    target.sendall(data[:left])
+                    left -= len(data)
+                    if left <= 0:
+                        self.failed[mode] += 1
+                        break
+                else:
+                    target.sendall(data)
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)

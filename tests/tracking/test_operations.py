@@ -146,6 +146,7 @@ def test_the_page_sets_up_a_server_records_runs_and_brings_them_back(operator, m
         server.start()
         store = Store.open(TrackingSettings(uri=uri, root=operator.directory / "mlruns"))
         assert [each.kind for each in store.recover()] == ["recovered"]
+        assert password not in "".join(capfd.readouterr())
         assert store.history(run.run_id, "a") == [(0, 1.0)]
         assert store.run(run.run_id).info.status == "FINISHED"
         again = store.run(run_id)

@@ -19,6 +19,8 @@ _DEFAULTS = {
 _REQUIRED = {
     # No telemetry, nothing leaves the machine. MLflow reads it when it is imported.
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # The link that it prints at the end of a run has the password of the URI.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # Jitter is drawn from Python's global generator: the writer thread would change the training's random numbers.
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
 }

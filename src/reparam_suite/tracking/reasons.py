@@ -6,6 +6,7 @@ from reparam_suite.tracking.redaction import redact
 
 # The system's own words, which libraries bury: HTTPConnectionPool(...): Max retries exceeded ... [Errno 111] ...
 _ERRNO = re.compile(r"\[Errno -?\d+\] ([^'\")\]\n]+)")
+_CAUSE = re.compile(r"Caused by .*'([^']+)'")
 _TIMEOUT = re.compile(r"[Rr]ead timed out|[Cc]onnection to \S+ timed out")
 _LONGEST = 300
 
@@ -21,5 +22,7 @@ def reason(error: BaseException) -> str:
         return found[1].strip()
     if _TIMEOUT.search(text):
         return "no answer in time"
+    if found := _CAUSE.search(text):
+        return found[1]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0][:_LONGEST] if lines else type(error).__name__

@@ -1,0 +1,224 @@
+"""Servers that die, connections that break at every point, disks that are full: nothing is lost, doubled or halved."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+import torch
+from mlflow import MlflowClient
+from tests.tracking.servers import Proxy, Server
+from torch import nn
+
+from reparam_suite import sync
+from reparam_suite.tracking import Store, TrackingSettings, outbox, run_logger
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setattr(outbox, "PERIOD", 0.1)
+    monkeypatch.setattr(outbox, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(outbox, "_LAST_PAUSE", 0.2)
+
+
+@pytest.fixture
+def disk(tmp_path, database) -> Path:
+    """The server's directory, with a database that has its tables."""
+    directory = tmp_path / "server"
+    directory.mkdir()
+    shutil.copy(database, directory / "mlflow.db")
+    return directory
+
+
+@pytest.fixture
+def server(disk, serve) -> Server:
+    return serve(
+        f"DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false exec {sys.executable} -m mlflow server "
+        f"--workers 1 --backend-store-uri sqlite:///{disk}/mlflow.db --artifacts-destination {disk}/artifacts"
+    )
+
+
+@pytest.fixture
+def proxy(server):
+    proxy = Proxy(server.uri)
+    yield proxy
+    proxy.close()
+
+
+class Told:
+    """Writes to a run, remembers what, and measures how long that took."""
+
+    def __init__(self, run) -> None:
+        self.run, self.steps = run, 0
+        self.files: dict[str, bytes] = {}
+        self.seconds: list[float] = []
+
+    def metrics(self, num: int) -> None:
+        """Ten metrics at each of `num` steps."""
+        for _ in range(num):
+            before = time.perf_counter()
+            self.run.log_metrics({f"m{index}": self.steps + index / 7 for index in range(10)}, step=self.steps)
+            self.seconds.append(time.perf_counter() - before)
+            self.steps += 1
+
+    def file(self, path: Path, size: int) -> None:
+        path.write_bytes(random.Random(size).randbytes(size))
+        self.files[path.name] = path.read_bytes()
+        self.run.log_artifact(path, "files")
+
+    def check_metrics(self, store: Store) -> None:
+        """The store has each step of each metric once, with its value, told in this order."""
+        for index in range(10):
+            points = store._client.get_metric_history(self.run.run_id, f"m{index}")
+            points.sort(key=lambda point: point.step)
+            assert [(each.step, each.value) for each in points] == [(n, n + index / 7) for n in range(self.steps)]
+            times = [point.timestamp for point in points]
+            assert times == sorted(times)
+
+
+class Watch:
+    """Looks at a directory of artifacts again and again, for a file that is not what it is to be."""
+
+    def __init__(self, directory: Path, told: Told) -> None:
+        self.broken: list[str] = []
+        self.looks = 0
+        self._directory, self._told = directory, told
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._stopped.wait(0.005):
+            for path in self._directory.rglob("files/*"):
+                if path.name in self._told.files:
+                    self.looks += 1
+                    if path.read_bytes() != self._told.files[path.name]:
+                        self.broken.append(path.name)
+
+
+def test_a_server_and_its_connections_fail_in_every_way(proxy, server, disk, tmp_path, monkeypatch, capsys):
+    settings = TrackingSettings(uri=proxy.uri, root=tmp_path / "mlruns")
+    store = Store.open(settings)
+    run = store.start_run(name="run", parameters={}, tags={})
+    told = Told(run)
+    watch = Watch(disk / "artifacts", told)
+
+    for round_, mode in zip(range(40), cycle(["swallow", "pass", "cut", "refuse", "pass"]), strict=False):
+        proxy.mode = mode
+        told.metrics(15)
+        run.set_tags({"round": str(round_)})
+        if round_ % 5 == 0:
+            told.file(tmp_path / f"{round_}.bin", 400_000 + round_)
+            run.log_dataset("Digits", "0", "here", {"train": round_ % 10}, "training")
+        if round_ == 10:
+            run.log_model(nn.Linear(4, 2), torch.ones(3, 4))
+        time.sleep(0.15)
+    proxy.mode = "pass"
+    assert all(proxy.failed[mode] for mode in ("swallow", "cut", "refuse")), proxy.failed
+
+    told.metrics(500)
+    server.kill()  # while it is being sent
+    told.metrics(500)
+    told.file(tmp_path / "late.bin", 300_000)
+    server.start()
+    assert run.flush(120)
+    told.check_metrics(store)
+
+    server.kill()
+    told.metrics(100)
+    told.file(tmp_path / "later.bin", 200_000)
+    monkeypatch.setattr(run_logger, "PATIENCE", 0.5)
+    with pytest.warns(UserWarning, match="1002 records are kept"):
+        run.close("FINISHED")
+    server.start()
+    options = ["--tracking.uri", proxy.uri, "--tracking.root", str(settings.root)]
+    assert store.run(run.run_id).info.status == "RUNNING"
+    for printed in (f"{run.run_id}  run: 1002 records delivered, FINISHED\n", "nothing to send\n"):
+        capsys.readouterr()
+        assert sync.main(options) == 0
+        assert capsys.readouterr().out == printed
+    watch.stop()
+
+    told.check_metrics(store)
+    recorded = store.run(run.run_id)
+    assert (recorded.info.status, recorded.data.tags["round"]) == ("FINISHED", "39")
+    assert len(recorded.inputs.dataset_inputs) == 1
+    client = MlflowClient(proxy.uri)
+    (model,) = client.search_logged_models([store.experiment_id])
+    assert model.status == "READY"
+    assert len(recorded.outputs.model_outputs) == 1
+    directory = disk / "artifacts" / store.experiment_id / run.run_id / "artifacts/files"
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == told.files
+    assert watch.looks > 50
+    assert watch.broken == []
+    assert list((settings.root / "spool").iterdir()) == []
+    print(
+        f"{10 * told.steps} metrics, {len(told.files)} files; connections lost: {dict(Counter(proxy.failed))}; "
+        f"{sum(told.seconds):.3f} s in {told.steps} calls, {max(told.seconds):.4f} at most"
+    )
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 6 MB."""
+    directory = tmp_path / "small"
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", directory]
+    mounted = subprocess.run(mount, capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    yield directory
+    subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+def fill(directory: Path) -> Path:
+    """Leaves not a byte free."""
+    filler = directory / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return filler
+
+
+@pytest.mark.parametrize("full", ["database", "spool", "both"])
+def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(small_disk, disk, tmp_path, full):
+    where = {"database": disk, "spool": tmp_path} | dict.fromkeys(
+        ("database", "spool") if full == "both" else (full,), small_disk
+    )
+    if where["database"] == small_disk:
+        shutil.copy(disk / "mlflow.db", small_disk)
+    settings = TrackingSettings(uri=f"sqlite:///{where['database']}/mlflow.db", root=where["spool"] / "mlruns")
+    store = Store.open(settings)
+    run = store.start_run(name="run", parameters={}, tags={})
+    told = Told(run)
+    told.metrics(50)
+    filler = fill(small_disk)
+    for _ in range(10):
+        told.metrics(40)
+        time.sleep(0.1)
+    if full == "spool":  # the store takes all the same
+        assert run.flush(60)
+    else:
+        assert not run.flush(1)
+    filler.unlink()
+    told.metrics(50)
+    assert run.flush(60)
+    run.close("FINISHED")
+    told.check_metrics(store)
+    assert store.run(run.run_id).info.status == "FINISHED"
+    assert os.listdir(where["spool"] / "mlruns/spool") == []
