@@ -55,7 +55,8 @@ class Proxy:
     """Stands between client and server on loopback, and lets connections fail, also those that are open.
 
     Attributes:
-        mode: what happens to data from now on: "pass", "refuse" all, "swallow" the answers, "cut" requests somewhere.
+        mode: what happens to data from now on: "pass", "refuse" all, "swallow" the answers, "cut" requests somewhere,
+            "hold" all until the mode changes.
         failed: how many connections each of these has cost.
     """
 
@@ -88,6 +89,8 @@ class Proxy:
         left = self._chance.choice([100, 2_000, 100_000, 500_000])  # where a connection is cut
         with suppress(OSError):
             while data := source.recv(65536):
+                while self.mode == "hold":
+                    time.sleep(0.02)
                 if (mode := self.mode) in failures:
                     left = left if mode == "cut" else 0
                     target.sendall(data[:left])

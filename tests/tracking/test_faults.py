@@ -3,17 +3,21 @@
 import os
 import random
 import shutil
+import socket
+import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
 import pytest
 import torch
 from mlflow import MlflowClient
+from tests.running import fit
 from tests.tracking.servers import Proxy, Server
 from torch import nn
 
@@ -30,21 +34,27 @@ def hasty(monkeypatch):
     monkeypatch.setattr(outbox, "_LAST_PAUSE", 0.2)
 
 
-@pytest.fixture
-def disk(tmp_path, database) -> Path:
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory, database) -> Path:
     """The server's directory, with a database that has its tables."""
-    directory = tmp_path / "server"
-    directory.mkdir()
+    directory = tmp_path_factory.mktemp("server")
     shutil.copy(database, directory / "mlflow.db")
     return directory
 
 
-@pytest.fixture
-def server(disk, serve) -> Server:
-    return serve(
+@pytest.fixture(scope="module")
+def server(disk) -> Iterator[Server]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = Server(
         f"DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false exec {sys.executable} -m mlflow server "
-        f"--workers 1 --backend-store-uri sqlite:///{disk}/mlflow.db --artifacts-destination {disk}/artifacts"
+        f"--host 127.0.0.1 --port {port} --workers 1 --backend-store-uri sqlite:///{disk}/mlflow.db "
+        f"--artifacts-destination {disk}/artifacts",
+        port,
     )
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture
@@ -157,7 +167,7 @@ def test_a_server_and_its_connections_fail_in_every_way(proxy, server, disk, tmp
     assert (recorded.info.status, recorded.data.tags["round"]) == ("FINISHED", "39")
     assert len(recorded.inputs.dataset_inputs) == 1
     client = MlflowClient(proxy.uri)
-    (model,) = client.search_logged_models([store.experiment_id])
+    (model,) = client.search_logged_models([store.experiment_id], filter_string=f"source_run_id='{run.run_id}'")
     assert model.status == "READY"
     assert len(recorded.outputs.model_outputs) == 1
     directory = disk / "artifacts" / store.experiment_id / run.run_id / "artifacts/files"
@@ -169,6 +179,42 @@ def test_a_server_and_its_connections_fail_in_every_way(proxy, server, disk, tmp
         f"{10 * told.steps} metrics, {len(told.files)} files; connections lost: {dict(Counter(proxy.failed))}; "
         f"{sum(told.seconds):.3f} s in {told.steps} calls, {max(told.seconds):.4f} at most"
     )
+
+
+def test_training_goes_on_while_the_store_is_away(proxy, tmp_path, monkeypatch):
+    begin, mode = Store.start_run, "pass"
+
+    def start_run(self, **options):
+        run = begin(self, **options)
+        assert run.flush(60)
+        proxy.mode = mode
+        return run
+
+    monkeypatch.setattr(Store, "start_run", start_run)
+    tracking = ["--tracking.uri", proxy.uri, "--tracking.experiment", "away"]
+    steps, milliseconds = [1, *range(10, 410, 10)], {}
+    for mode in ("pass", "refuse", "hold"):
+        root = tmp_path / mode
+        options = [*tracking, "--trainer.max_steps=400", "--record.every=10"]
+        if mode == "pass":
+            ended = fit(*options, root=root)
+        else:
+            monkeypatch.setattr(run_logger, "PATIENCE", 0.5)
+            with pytest.warns(UserWarning, match="did not take all of run"):
+                ended = fit(*options, root=root)
+        assert ended.code == 0, ended.err
+        proxy.mode = "pass"
+        client = MlflowClient(proxy.uri)
+        (run_id,) = ended.run_ids
+        assert client.get_run(run_id).info.status == ("FINISHED" if mode == "pass" else "RUNNING")
+        assert sync.main([*tracking, "--tracking.root", str(root)]) == 0
+        assert client.get_run(run_id).info.status == "FINISHED"
+        times = client.get_metric_history(run_id, "time/ms_per_step")
+        assert sorted(point.step for point in times) == steps
+        assert {file.path for file in client.list_artifacts(run_id)} >= {"config.yaml", "figures", "checkpoints"}
+        milliseconds[mode] = statistics.median(point.value for point in times)
+        assert list((root / "spool").iterdir()) == []
+    print({mode: f"{value:.3f} ms per step" for mode, value in milliseconds.items()})
 
 
 @pytest.fixture

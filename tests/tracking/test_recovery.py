@@ -12,6 +12,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from tests.running import fit
 
 from reparam_suite import sync
 from reparam_suite.tracking import Store, TrackingError
@@ -257,3 +258,12 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert time.time() - run.info.end_time / 1000 < 600
     assert socket.gethostname() in run.data.tags["process.end"]
     assert list((settings.root / "spool").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_run_that_starts_says_what_has_become_of_earlier_ones(store, left, gone):
+    run_id = left(gone, 3)
+    ended = fit("--trainer.max_steps=1", root=store.root)
+    assert ended.code == 0
+    assert f"earlier run {run_id}  left: 3 records delivered, KILLED, since its process is gone\n" in ended.out
+    assert status(store, run_id) == "KILLED"
