@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help fit experiments docs test check format clean
+.PHONY: help fit experiments bench docs test check format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,6 +14,9 @@ fit: .venv/.installed ## set up, then train a Gaussian VAE on the embedded digit
 
 experiments: .venv/.installed ## set up, then every experiment at its short setting; fills docs/experiments
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments $(ARGS)
+
+bench: .venv/.installed-benchmarks ## set up with the peers, then time training steps; fills docs/performance.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fit.py --seconds 3 --rounds 3 --page docs/performance.md $(ARGS)
 
 docs: .venv/.installed-dev ## set up, then the documentation's site, into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
@@ -47,3 +50,7 @@ clean: ## remove the environment and the caches; runs and data stay
 .venv/.installed-dev: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
 	touch $@ .venv/.installed
+
+.venv/.installed-benchmarks: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[benchmarks]'
+	touch $@
