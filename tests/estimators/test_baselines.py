@@ -172,6 +172,15 @@ def test_leave_one_out_of_two_is_the_product_of_differences():
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("bound", [Average(), LogMeanExp()], ids=lambda each: type(each).__name__)
+def test_leave_one_out_has_no_noise_on_a_constant(bound):
+    phi = GaussianModel().phi.expand(5, -1).clone().requires_grad_()
+    q = GaussianModel().q(phi)
+    estimator = ScoreFunction(num_samples=3, baseline=LeaveOneOut())
+    objective = estimator(Expectation(q=q, f=lambda z, _: 1.7 + 0.0 * z[..., 0].detach(), bound=bound)).objective
+    assert torch.autograd.grad(objective.sum(), phi)[0].abs().max() < 1e-12
+
+
 def ovis(f):
     target = Expectation(q=bernoulli(f), f=lambda z, q: f, bound=LogMeanExp())
     return OVIS()(f, f, target)[0]

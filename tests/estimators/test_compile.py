@@ -1,9 +1,11 @@
-"""Estimators as one graph. In a process of its own: the shape checks of the other tests cannot be traced."""
+"""Estimators under torch.compile. In processes of their own: the shape checks of the other tests cannot be traced."""
 
 import subprocess
 import sys
 
+import pytest
 import torch
+import torch._inductor.config
 
 from reparam_suite.estimators import (
     ARM,
@@ -12,28 +14,37 @@ from reparam_suite.estimators import (
     CARMS,
     DARN,
     OVIS,
+    REBAR,
+    RELAX,
+    RODEO,
     UGC,
     AntitheticPathwise,
     BitFlip,
+    ControlledPathwise,
     CoupledMeasureValued,
     DecoupledGumbel,
     DisARM,
+    DoubleCV,
     Enumeration,
     ExponentialDecay,
     GappedStraightThrough,
     GaussianCopula,
+    GradientEstimator,
     GumbelRao,
     GumbelSoftmax,
+    Learned,
     LeaveOneOut,
     LocalExpectation,
     LogMeanExp,
     MeasureValued,
     MovingAverage,
+    MuProp,
     OptimalConstant,
     Pathwise,
     Quadrature,
     ReinMax,
     ScoreFunction,
+    StickTheLanding,
     StraightThrough,
     StraightThroughGumbel,
     SumAndSample,
@@ -41,6 +52,7 @@ from reparam_suite.estimators import (
     VarianceNormalized,
 )
 from reparam_suite.problems import BernoulliModel, CategoricalModel, GaussianModel
+from reparam_suite.usage import concrete_subclasses
 from reparam_suite.variational import family
 
 PROBLEMS = [BernoulliModel(), CategoricalModel(), GaussianModel()]
@@ -84,32 +96,73 @@ CASES += [
 ]
 
 
-def compare(estimator, problem):
+# These ask autograd for a gradient on the way, and so are no single graph.
+IN_PARTS = [
+    (lambda: ControlledPathwise(), GaussianModel()),
+    (lambda: DoubleCV(), BernoulliModel()),
+    (lambda: MuProp(), BernoulliModel()),
+    (lambda: REBAR(), BernoulliModel()),
+    (lambda: REBAR(), CategoricalModel()),
+    (lambda: RELAX(), BernoulliModel()),
+    (lambda: RODEO(), BernoulliModel()),
+    (lambda: ScoreFunction(baseline=Learned()), BernoulliModel()),
+    (lambda: StickTheLanding(), GaussianModel()),
+]
+INDUCTOR = [
+    (lambda: DisARM(), BernoulliModel()),
+    (lambda: GumbelSoftmax(), BernoulliModel()),
+    (lambda: Pathwise(), GaussianModel()),
+    (lambda: ScoreFunction(num_samples=2, baseline=LeaveOneOut()), CategoricalModel()),
+]
+ROADS = {
+    "one_graph": (CASES, {"backend": "aot_eager", "fullgraph": True}),
+    "in_parts": (IN_PARTS, {"backend": "aot_eager"}),
+    "inductor": (INDUCTOR, {"backend": "inductor", "fullgraph": True}),
+}
+
+
+def compare(estimator, problem, **options):
     """The gradients, by phi and theta, of two steps with and without compilation at the same seed."""
 
     def step(phi, theta):
         return estimator(problem.expectation(phi, theta)).objective.sum()
 
+    def parameters():
+        return [each.expand(8, -1).clone().requires_grad_() for each in (problem.phi, problem.theta)]
+
     torch._dynamo.reset()
+    step(*parameters())  # lazy layers get their shapes
     start = {name: value.clone() for name, value in estimator.state_dict().items()}
     results = []
-    for run in (step, torch.compile(step, fullgraph=True, backend="aot_eager")):
+    for run in (step, torch.compile(step, **options)):
         estimator.load_state_dict(start)
         torch.manual_seed(7)
         for _ in range(2):
-            phi, theta = (each.expand(8, -1).clone().requires_grad_() for each in (problem.phi, problem.theta))
+            phi, theta = parameters()
             results.append(torch.cat(torch.autograd.grad(run(phi, theta), (phi, theta)), -1))
     torch.testing.assert_close(results[2:], results[:2])
     assert torch.equal(*results[:2]) == isinstance(estimator, Enumeration | Quadrature)
 
 
-def test_estimators_without_inner_gradients_compile_as_one_graph():
-    done = subprocess.run([sys.executable, "-m", __name__], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    "road",
+    ["one_graph", pytest.param("in_parts", marks=pytest.mark.slow), pytest.param("inductor", marks=pytest.mark.slow)],
+)
+def test_compiled_estimators_give_the_same_gradients(road):
+    command = [sys.executable, "-m", __name__, road]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == len(CASES)
+    assert len(done.stdout.splitlines()) == len(ROADS[road][0])
+
+
+def test_every_estimator_is_compiled():
+    compiled = {type(make()) for make, _ in [*CASES, *IN_PARTS]}
+    assert compiled == concrete_subclasses(GradientEstimator)
 
 
 if __name__ == "__main__":
-    for make, problem in CASES:
-        compare(make().double(), problem)
+    torch._inductor.config.fallback_random = True  # or inductor draws other numbers than eager does
+    cases, options = ROADS[sys.argv[1]]
+    for make, problem in cases:
+        compare(make().double(), problem, **options)
         print(type(make()).__name__, problem)

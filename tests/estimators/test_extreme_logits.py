@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.estimators.draws import replicate
 from tests.statistics import LIMIT
+from torch.distributions import Bernoulli
 
 from reparam_suite.estimators import (
     ARM,
@@ -24,13 +25,16 @@ from reparam_suite.estimators import (
     Expectation,
     GaussianCopula,
     GradientEstimator,
+    LeaveOneOut,
     LocalExpectation,
     MeasureValued,
     MuProp,
+    ScoreFunction,
     SumAndSample,
     UnorderedSet,
 )
-from reparam_suite.variational import bernoulli, categorical
+from reparam_suite.usage import concrete_subclasses
+from reparam_suite.variational import OneHotCategorical, bernoulli, categorical
 
 NUM_LATENTS = 2_000
 
@@ -76,6 +80,8 @@ STABLE = [
     (LocalExpectation(num_samples=8), CLASSES),
     (MuProp(num_samples=64), BITS),
     (MuProp(num_samples=64), CLASSES),
+    (ScoreFunction(num_samples=64, baseline=LeaveOneOut()), BITS),
+    (ScoreFunction(num_samples=64, baseline=LeaveOneOut()), CLASSES),
     (UnorderedSet(num_samples=64), BITS),
     (UnorderedSet(num_samples=64), CLASSES),
     (SumAndSample(num_samples=8, num_summed=56), BITS),
@@ -101,6 +107,12 @@ UNBIASED = [
     (CARMS(), CLASSES),
     (CARMS(num_samples=2, copula=GaussianCopula()), CLASSES),
     (LocalExpectation(), CLASSES),
+    (RELAX(temperature=0.5).eval(), CLASSES),
+    (MuProp(num_samples=4), BITS),
+    (MuProp(num_samples=4), CLASSES),
+    (ScoreFunction(num_samples=4, baseline=LeaveOneOut()), BITS),
+    (ScoreFunction(num_samples=4, baseline=LeaveOneOut()), CLASSES),
+    (UnorderedSet(num_samples=2), BITS),
     (UnorderedSet(num_samples=2), CLASSES),
     (SumAndSample(num_summed=1), BITS),
     (SumAndSample(num_samples=2, num_summed=2), CLASSES),
@@ -109,6 +121,14 @@ UNBIASED = [
 
 def name_of(each):
     return f"{type(each).__name__}-K{each.num_samples}" if isinstance(each, GradientEstimator) else each.family.__name__
+
+
+@pytest.mark.parametrize("listed", [STABLE, UNBIASED], ids=["stable", "unbiased"])
+def test_every_unbiased_estimator_of_discrete_latents_is_listed(listed):
+    known = {Bernoulli: BITS.family, OneHotCategorical: CLASSES.family}
+    library = concrete_subclasses(GradientEstimator) - {Enumeration}  # what the others are compared with
+    expected = {(cls, known[each]) for cls in library for each in cls.families if each in known and cls().unbiased}
+    assert {(type(estimator), setting.family) for estimator, setting in listed} == expected
 
 
 @pytest.mark.parametrize(("estimator", "setting"), STABLE, ids=name_of)

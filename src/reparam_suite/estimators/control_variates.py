@@ -79,6 +79,7 @@ class ControlledScore(GradientEstimator, ABC):
         relaxed = softened(target.q, z, self.log_temperature.exp()).to(logits.dtype)
         return self.learned_strength * target.values(relaxed)
 
+    @torch.compiler.disable(reason="f is differentiated twice, which what torch.compile makes cannot be")
     def estimate(self, target: Expectation) -> Estimate:
         """The bound at hard samples, carrying the controlled gradient; the estimators of K samples are averaged."""
         q = target.q

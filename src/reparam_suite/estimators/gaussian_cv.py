@@ -95,6 +95,7 @@ class ControlledPathwise(GradientEstimator):
         eps = _noise(q, self.num_samples)
         return eps, 2.0 * torch.bernoulli(torch.full_like(eps, 0.5)) - 1.0
 
+    @torch.compiler.disable(reason="f is differentiated twice, which what torch.compile makes cannot be")
     def estimate(self, target: Expectation) -> Estimate:
         """The bound, carrying the controlled gradient of loc and scale."""
         loc, scale = parameters(target.q).values()
