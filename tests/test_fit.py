@@ -38,10 +38,12 @@ EVERY_RUN_HAS = {
     *(f"val/{name}" for name in ("elbo", "bound_10", "reconstruction", "kl")),
     *(f"test/{name}" for name in ("elbo", "bound_100", "reconstruction", "kl")),
     *(f"grad/{group}/{what}" for group in GROUPS for what in ("variance", "variance_standard_error", "snr")),
+    *(f"grad/{group}/{what}" for group in GROUPS for what in ("work_normalized_variance", "data_variance")),
     "time/ms_per_step",
     "time/samples_per_second",
     "memory/peak_mib",
 }
+ONCE = {"cost/evaluations", "cost/ms_per_gradient", "cost/peak_mib"}
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +111,13 @@ def test_a_run_has_all_of_its_metrics_at_the_first_and_the_last_step(name, reque
     ended = request.getfixturevalue(name)
     last = 1 if name == "one_step" else 15
     recorded = set(ended.run.data.metrics)
-    assert recorded >= EVERY_RUN_HAS
+    assert recorded >= EVERY_RUN_HAS | ONCE
     assert {each for each in recorded if each.startswith("train/")} == RUNS[name]
     for metric in recorded:
         steps = {step for step, _ in ended.curve(metric)}
         first = 0 if metric.startswith("val/") else last if metric.startswith("test/") else 1
-        assert {first, last} <= steps, metric
+        if not metric.startswith("grad_path/"):  # of two gradients at least, of which every eighth is taken
+            assert {first, first if metric in ONCE else last} <= steps, metric
         assert all(np.isfinite(value) for _, value in ended.curve(metric)), metric
 
 
@@ -210,11 +213,12 @@ def test_the_dataset_is_recorded_with_its_digest(gaussian, one_step):
 
 # ------------------------------------------------------------------------------------------------------------ artifacts
 
+GRADIENTS = ("gradient_variance", "element_variances")
 FIGURES = {
-    "gaussian": {"reconstructions", "prior_samples", "latent_traversal", "training_curves", "gradient_variance"},
-    "discrete": {"reconstructions", "prior_samples", "code_use", "training_curves", "gradient_variance"},
-    "relaxed": {"reconstructions", "prior_samples", "code_use", "training_curves", "gradient_variance"},
-    "one_step": {"reconstructions", "training_curves", "gradient_variance"},
+    "gaussian": {"reconstructions", "prior_samples", "latent_traversal", "training_curves", *GRADIENTS},
+    "discrete": {"reconstructions", "prior_samples", "code_use", "training_curves", *GRADIENTS},
+    "relaxed": {"reconstructions", "prior_samples", "code_use", "training_curves", *GRADIENTS},
+    "one_step": {"reconstructions", "training_curves", *GRADIENTS},
 }
 
 
@@ -229,6 +233,16 @@ def test_figures_are_pictures_with_something_on_them(name, request):
             pixels = np.asarray(image.convert("L"))
         assert min(pixels.shape) >= 100
         assert len(np.unique(pixels)) > 10, path.name
+
+
+def test_the_variance_of_every_element_is_kept_at_both_ends(gaussian, one_step):
+    for ended, steps in ((gaussian, (1, 15)), (one_step, (1,))):
+        folder = ended.artifacts() / "gradients" / "element_variances"
+        assert {path.name for path in folder.iterdir()} == {f"step_{step}.npz" for step in steps}
+        for path in folder.iterdir():
+            with np.load(path) as arrays:
+                assert {name.partition("/")[0] for name in arrays} == {"encoder", "decoder", "loc", "scale"}
+                assert all((arrays[name] >= 0.0).all() for name in arrays)
 
 
 @pytest.mark.parametrize("name", ["gaussian", "discrete", "relaxed", "importance_weighted", "one_step"])
@@ -491,7 +505,8 @@ class Started:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.process.communicate()[1]
             for run in self.ended.every_run():
-                if run.info.status == "RUNNING" and "train/elbo" in run.data.metrics:
+                checkpoint = self.ended.root / "checkpoints" / run.info.run_id / "last.ckpt"
+                if run.info.status == "RUNNING" and "train/elbo" in run.data.metrics and checkpoint.exists():
                     return run.info.run_id
             time.sleep(0.1)
         raise AssertionError("the run has not begun to train")

@@ -1,13 +1,16 @@
 """What a finished run shows: figures of the model and of its training."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from reparam_suite.data import ArrayDataModule
 from reparam_suite.figures import (
     code_use,
+    element_variances,
     gradient_variance,
     latent_traversal,
     prior_samples,
@@ -17,6 +20,7 @@ from reparam_suite.figures import (
 from reparam_suite.models import VAE, GaussianVAE
 from reparam_suite.randomness import forked_generator
 from reparam_suite.training import Journal
+from reparam_suite.training.endpoints import ELEMENT_VARIANCES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +55,7 @@ def model_figures(model: VAE, data: ArrayDataModule) -> Iterator[tuple[str, "Fig
 
 
 def training_figures(journal: Journal, objective_name: str) -> Iterator[tuple[str, "Figure"]]:
-    """Name and figure: the bound along training, and the gradient's variance."""
+    """Name and figure: the bound along training, and the gradient's variance, as a whole and by element."""
     curves = journal.curves
     bounds = {"train": curves[f"train/{objective_name}"], "val": curves["val/elbo"]}
     yield "figures/training_curves", training_curves(bounds)
@@ -66,8 +70,23 @@ def training_figures(journal: Journal, objective_name: str) -> Iterator[tuple[st
         for group in groups
     }
     if variances:
-        snr = {group: curves[f"grad/{group}/snr"] for group in groups}
+        snr = {group: curves[f"grad/{group}/snr"] for group in groups if f"grad/{group}/snr" in curves}
         yield "figures/gradient_variance", gradient_variance(variances, snr=snr)
+    if elements := _elements_by_time(journal):
+        yield "figures/element_variances", element_variances(elements)
+
+
+def _elements_by_time(journal: Journal) -> dict[str, dict[str, npt.NDArray[Any]]]:
+    # The parameters of a group laid end to end.
+    by_time: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    for name, arrays in journal.arrays.items():
+        if name.startswith(ELEMENT_VARIANCES):
+            parts: dict[str, list[npt.NDArray[Any]]] = {}
+            for key, each in arrays.items():
+                parts.setdefault(key.partition("/")[0], []).append(each.numpy().ravel())
+            time = f"step {int(name.removeprefix(ELEMENT_VARIANCES)):,}"
+            by_time[time] = {group: np.concatenate(some) for group, some in parts.items()}
+    return by_time
 
 
 def _traversal(model: VAE, data: ArrayDataModule) -> "Figure":

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reparam_suite.diagnostics import gradient_statistics
+from reparam_suite.diagnostics import gradient_bias, gradient_cost, gradient_statistics, grouped_sums
 from reparam_suite.estimators import Learned, MovingAverage, ScoreFunction
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 
@@ -29,6 +29,9 @@ def train(index: int, *, measured: bool) -> tuple[dict[str, torch.Tensor], torch
         model.training_step(x, step).backward()
         if measured:
             gradient_statistics(model, x[:5], num_repeats=5, per_element=True)
+            grouped_sums(model, x, per_element=True)
+            gradient_bias(model, x[:3])
+            gradient_cost(model, x)
         optimizer.step()
     return model.state_dict(), torch.get_rng_state()
 

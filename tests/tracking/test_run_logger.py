@@ -109,11 +109,14 @@ def test_artifacts_of_every_kind(run, tmp_path):
     figure = Figure()
     figure.subplots().plot([0, 1])
     run.log_figure(figure, "figures/variance")
+    run.log_arrays({"encoder/0.weight": torch.eye(2, requires_grad=True)}, "arrays/step_1")
     assert run.flush(10)
     assert (run.artifact_dir / "checkpoints/last.ckpt").read_bytes() == b"first"
     assert (run.artifact_dir / "config.yaml").read_text() == "a: 1\n"
     assert json.loads((run.artifact_dir / "tables/result.json").read_text()) == {"a": 1}
     assert (run.artifact_dir / "figures/variance.png").read_bytes().startswith(b"\x89PNG")
+    with np.load(run.artifact_dir / "arrays/step_1.npz") as arrays:
+        np.testing.assert_array_equal(arrays["encoder/0.weight"], np.eye(2))
     run.close("FINISHED")
     assert list((run.artifact_dir.parents[2] / "spool").iterdir()) == []
 

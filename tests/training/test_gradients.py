@@ -56,11 +56,24 @@ def test_every_part_is_recorded_at_the_first_step_every_so_many_and_the_last():
     assert recorded == {
         f"grad/{group}/{what}"
         for group in ("encoder", "decoder", "prior", "logits")
-        for what in ("variance", "variance_standard_error", "snr")
-    }
+        for what in ("variance", "variance_standard_error", "snr", "work_normalized_variance")
+    } - {"grad/prior/snr"}, "the analytic divergence leaves the prior's gradient without noise"
     for name in recorded:
         assert [step for step, _ in journal.curves[name]] == [1, 3, 6, 8], name
     assert all(value > 0.0 for _, value in journal.curves["grad/encoder/variance"])
+
+
+def test_the_work_normalised_variance_is_the_variance_times_the_milliseconds_recorded_once():
+    _, journal, _, _ = run("learned", every=3)
+    ((step, milliseconds),) = journal.curves["cost/ms_per_gradient"]
+    assert step == 1
+    assert milliseconds > 0.0
+    assert journal.curves["cost/evaluations"] == [(1, 1)]
+    assert journal.latest("cost/peak_mib") > 0.0
+    for group in ("encoder", "decoder", "logits"):
+        variances = journal.curves[f"grad/{group}/variance"]
+        expected = [(step, pytest.approx(value * milliseconds)) for step, value in variances]
+        assert journal.curves[f"grad/{group}/work_normalized_variance"] == expected
 
 
 def test_a_short_run_is_measured_once():

@@ -7,6 +7,7 @@ from reparam_suite.diagnostics.gradients import gradient_statistics, gradient_su
 from reparam_suite.diagnostics.latents import DiscreteLatentUse, LatentUse, NormalLatentUse, latent_use
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, MemoryBudgetError
 from reparam_suite.diagnostics.metrics import GradientNoise, gradient_noise
+from reparam_suite.diagnostics.minibatches import DataVariance, data_variance, grouped_sums
 from reparam_suite.diagnostics.naive import naive_gradient_statistics
 from reparam_suite.diagnostics.path import PathVariance
 from reparam_suite.diagnostics.reference import (
@@ -15,13 +16,14 @@ from reparam_suite.diagnostics.reference import (
     reference_gradients,
     unbiased_reference,
 )
-from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientStatistics, GradientSums
+from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientStatistics, GradientSums, add
 
 __all__ = [
     "DEFAULT_BUDGET",
     "FEWEST_REPEATS",
     "NUM_ROUNDS",
     "BasketRow",
+    "DataVariance",
     "DiscreteLatentUse",
     "GradientBias",
     "GradientCost",
@@ -33,12 +35,15 @@ __all__ = [
     "NormalLatentUse",
     "PathVariance",
     "ReferenceGradient",
+    "add",
+    "data_variance",
     "exact_reference",
     "gradient_bias",
     "gradient_cost",
     "gradient_noise",
     "gradient_statistics",
     "gradient_sums",
+    "grouped_sums",
     "latent_use",
     "measure",
     "misfit",

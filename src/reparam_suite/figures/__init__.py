@@ -3,6 +3,7 @@
 from reparam_suite.figures.codes import code_use
 from reparam_suite.figures.costs import gradient_cost
 from reparam_suite.figures.curves import gradient_variance, training_curves
+from reparam_suite.figures.elements import element_variances
 from reparam_suite.figures.images import latent_traversal, prior_samples, reconstructions
 from reparam_suite.figures.style import COLOURS, STYLE, WIDTH, styled
 
@@ -11,6 +12,7 @@ __all__ = [
     "STYLE",
     "WIDTH",
     "code_use",
+    "element_variances",
     "gradient_cost",
     "gradient_variance",
     "latent_traversal",

@@ -82,7 +82,9 @@ def gradient_variance(
     _log_axis(panels[0], variances)
     panels[0].set_title("Variance of the gradient during training")
     panels[0].set_ylabel("trace of the covariance (nats²)")
-    panels[0].legend(title="band: one standard error", alignment="left", title_fontsize=8)
+    # Beside the curves, which may lie anywhere on a logarithmic axis.
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "alignment": "left", "fontsize": 8}
+    panels[0].legend(title="band: one standard error", title_fontsize=8, **beside)
     for name, points in ratios.items():
         _log_curve(panels[1], points, name, colours[name])
     if ratios:
@@ -92,7 +94,7 @@ def gradient_variance(
         incomplete = [name for name, points in ratios.items() if not _positive(points).all()]
         lines = [line for line in panels[1].get_lines() if str(line.get_label()).startswith(tuple(incomplete))]
         if incomplete:
-            panels[1].legend(handles=lines, fontsize=8, frameon=True, framealpha=0.85)
+            panels[1].legend(handles=lines, **beside)
     _step_axis(panels[-1], [*variances.values(), *ratios.values()])
     return figure
 

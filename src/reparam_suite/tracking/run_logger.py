@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, final
 from uuid import uuid4
 
+import numpy as np
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
@@ -185,6 +186,11 @@ class RunLogger(Logger):
     def log_dict(self, values: Mapping[str, Any], name: str) -> None:
         """Records a mapping as JSON."""
         self.log_text(json.dumps(values, indent=2, default=str) + "\n", _with_suffix(name, ".json"))
+
+    def log_arrays(self, arrays: Mapping[str, Tensor], name: str) -> None:
+        """Records arrays as one .npz file, for `numpy.load`."""
+        plain: dict[str, Any] = {key: each.detach().cpu().numpy() for key, each in arrays.items()}
+        self._stage(_with_suffix(name, ".npz"), lambda staged: np.savez(staged, **plain))
 
     def log_figure(self, figure: "Figure", name: str) -> None:
         """Records a matplotlib figure as PNG and closes it."""

@@ -1,12 +1,14 @@
-"""Callbacks: what is recorded, kept and shown while a model trains."""
+"""Callbacks: what is recorded, kept and shown while a model trains; and the loop that calls them."""
 
 from reparam_suite.training.between_steps import BetweenSteps
 from reparam_suite.training.checkpoint_files import HEADER, CheckpointFiles, read_checkpoint, write_durably
 from reparam_suite.training.checkpoints import BEST, LAST, PREVIOUS, Checkpoints, CheckpointSettings
+from reparam_suite.training.endpoints import EndpointRecord
 from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint, NonFiniteLoss, Stopped
 from reparam_suite.training.gradients import GradientRecord
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.loop import shorten_loop
+from reparam_suite.training.path import PathRecord
 from reparam_suite.training.position import end_training, nothing_left
 from reparam_suite.training.progress import ProgressBar
 from reparam_suite.training.record import StepRecord, Validation
@@ -23,9 +25,11 @@ __all__ = [
     "CheckpointSettings",
     "Checkpoints",
     "DamagedCheckpoint",
+    "EndpointRecord",
     "GradientRecord",
     "Journal",
     "NonFiniteLoss",
+    "PathRecord",
     "ProgressBar",
     "StepRecord",
     "StopSignals",

@@ -1,11 +1,12 @@
-"""Gradient variance along training."""
+"""Gradient variance along training, and what it is worth against the time that a gradient takes."""
 
+import math
 from typing import final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from reparam_suite.diagnostics import gradient_statistics
+from reparam_suite.diagnostics import gradient_cost, gradient_statistics
 from reparam_suite.models import VAE
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord, due
@@ -13,9 +14,15 @@ from reparam_suite.training.record import StepRecord, due
 
 @final
 class GradientRecord(Callback):
-    """Records grad/GROUP/variance, its standard error and grad/GROUP/snr after the first step, the last and every n-th.
+    """Records the estimator's noise, by part of the model and by variational parameter, along training.
 
-    One minibatch is fixed for the whole run. Measuring leaves training as it is, to the last bit.
+    grad/GROUP/variance, its standard error, grad/GROUP/snr and grad/GROUP/work_normalized_variance: after the first
+    step, the last and every n-th; snr only where there is noise. One minibatch is fixed for the whole run. Measuring
+    leaves training as it is, to the last bit.
+
+    cost/evaluations, cost/ms_per_gradient and cost/peak_mib: at the run's first measurement alone. The milliseconds are the
+    median of nine, and as noisy as the machine is busy; they multiply every variance of the run, so that a curve of
+    work-normalised variance has the shape of the variance's own.
 
     Args:
         every: steps between measurements.
@@ -53,10 +60,22 @@ class GradientRecord(Callback):
         assert isinstance(model, VAE)
         self._record.pause()
         self._measured_at = trainer.global_step
-        statistics = gradient_statistics(model, trainer.datamodule.sample_batch("train"))  # type: ignore[attr-defined]
+        x: Tensor = trainer.datamodule.sample_batch("train")  # type: ignore[attr-defined]
+        if (milliseconds := self._journal.latest("cost/ms_per_gradient")) is None:
+            cost = gradient_cost(model, x)
+            milliseconds = cost.milliseconds
+            costs = {
+                "evaluations": cost.evaluations,
+                "ms_per_gradient": milliseconds,
+                "peak_mib": cost.peak_bytes / 2**20,
+            }
+            self._journal.write({f"cost/{name}": value for name, value in costs.items()}, trainer.global_step)
         metrics = {}
-        for group, measured in statistics.items():
-            metrics[f"grad/{group}/variance"] = float(measured.variance)
+        for group, measured in gradient_statistics(model, x).items():
+            variance = float(measured.variance)
+            metrics[f"grad/{group}/variance"] = variance
             metrics[f"grad/{group}/variance_standard_error"] = float(measured.standard_error)
-            metrics[f"grad/{group}/snr"] = float(measured.snr)
+            if math.isfinite(snr := float(measured.snr)):
+                metrics[f"grad/{group}/snr"] = snr
+            metrics[f"grad/{group}/work_normalized_variance"] = variance * milliseconds
         self._journal.write(metrics, trainer.global_step)

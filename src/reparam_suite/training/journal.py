@@ -2,25 +2,36 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import final
+from typing import Any, Protocol, final
 
 import torch
-from lightning.pytorch.loggers import Logger
 from torch import Tensor
+
+
+class Keeper(Protocol):
+    """Where a run's numbers are kept."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Keeps numbers at a step."""
+
+    def log_arrays(self, arrays: Mapping[str, Tensor], name: str) -> None:
+        """Keeps arrays as one file."""
 
 
 @final
 class Journal:
-    """The metrics of one run, by name and step.
+    """The metrics and arrays of one run.
 
     Attributes:
         curves: all values of each metric with their steps.
+        arrays: what was kept whole, by the name of its file.
         logger: which is told as well, if there is one.
     """
 
     def __init__(self) -> None:
         self.curves: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
-        self.logger: Logger | None = None
+        self.arrays: dict[str, dict[str, Tensor]] = {}
+        self.logger: Keeper | None = None
 
     def write(self, metrics: Mapping[str, float], step: int) -> None:
         """Records metrics at a step."""
@@ -29,21 +40,29 @@ class Journal:
         if self.logger is not None:
             self.logger.log_metrics(dict(metrics), step=step)
 
-    def state_dict(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Steps and values of each metric."""
-        return {
+    def keep(self, arrays: Mapping[str, Tensor], name: str) -> None:
+        """Records arrays as one file called `name`, which may have directories; the CPU holds them from then on."""
+        self.arrays[name] = {key: each.detach().cpu() for key, each in arrays.items()}
+        if self.logger is not None:
+            self.logger.log_arrays(self.arrays[name], name)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Steps and values of each metric, and the arrays."""
+        curves = {
             name: (
                 torch.tensor([step for step, _ in curve], dtype=torch.int64),
                 torch.tensor([value for _, value in curve], dtype=torch.float64),
             )
             for name, curve in self.curves.items()
         }
+        return {"curves": curves, "arrays": self.arrays}
 
-    def load_state_dict(self, state_dict: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes the place of what is here; the logger has it already."""
         self.curves.clear()
-        for name, (steps, values) in state_dict.items():
+        for name, (steps, values) in state_dict["curves"].items():
             self.curves[name] = list(zip(steps.tolist(), values.tolist(), strict=True))
+        self.arrays = {name: dict(each) for name, each in state_dict["arrays"].items()}
 
     def latest(self, name: str) -> float | None:
         """The newest value of a metric."""

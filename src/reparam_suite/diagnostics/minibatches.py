@@ -1,0 +1,95 @@
+"""The spread of the expected gradient over minibatches, with its standard error."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from reparam_suite.diagnostics.gradients import DEFAULT_REPEATS, sums_while_measuring
+from reparam_suite.diagnostics.measuring import checked_repeats, measuring
+from reparam_suite.diagnostics.memory import DEFAULT_BUDGET
+from reparam_suite.diagnostics.statistics import GradientSums
+from reparam_suite.models import VAE
+
+DEFAULT_GROUPS = 10
+"""Groups of data, each left out once: the standard error is then itself known to a quarter."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DataVariance:
+    """What the choice of data does to the gradient; both are `[]` and stay on the device.
+
+    Attributes:
+        value: trace of the covariance of E g over minibatches of as many data, estimated without bias: the estimator's
+            noise is taken off, which can bring it below 0.
+        standard_error: of that value.
+    """
+
+    value: Tensor
+    standard_error: Tensor
+
+
+def grouped_sums(
+    model: VAE,
+    x: Tensor,
+    num_repeats: int = DEFAULT_REPEATS,
+    *,
+    num_groups: int = DEFAULT_GROUPS,
+    per_element: bool = False,
+    memory_budget: int = DEFAULT_BUDGET,
+) -> dict[str, list[GradientSums]]:
+    """The sums of `gradient_sums`, one for each of `num_groups` groups of the data x `[B, P]`, by name.
+
+    `add` of the groups gives the sums over all data. Groups are as equal as can be, and of one datum each
+    where there are fewer data than groups. Nothing of the training moves.
+
+    Raises:
+        ValueError: as `gradient_sums`, or if `num_groups` is below 3.
+    """
+    checked_repeats(num_repeats)
+    if num_groups < 3:
+        raise ValueError(f"num_groups must be at least 3 for a standard error, got {num_groups}")
+    groups: dict[str, list[GradientSums]] = {}
+    with measuring(model, x):
+        for data in x.tensor_split(min(num_groups, len(x))):
+            sums = sums_while_measuring(model, data, num_repeats, per_element=per_element, memory_budget=memory_budget)
+            for name, each in sums.items():
+                groups.setdefault(name, []).append(each)
+    return groups
+
+
+def data_variance(groups: Sequence[GradientSums]) -> DataVariance:
+    """From the sums over groups of data that share the parameters; the standard error leaves out one at a time.
+
+    With m_b the mean of R gradients of datum b, sum_b |m_b|^2 - |sum_b m_b|^2 / B over B - 1 is the spread of single
+    data, the estimator's noise over R included. nan where fewer than two data are left.
+
+    Raises:
+        ValueError: if every datum has parameters of its own.
+    """
+    if not all(each.shared for each in groups):
+        raise ValueError("minibatches spread a gradient by parameters that all data share, got one by each datum's own")
+    repeats = groups[0].num_repeats
+    num_data = torch.stack([each.num_data for each in groups])
+    noise = torch.stack([each.variance for each in groups])
+    squares = torch.stack([each.squared_norm for each in groups])
+    gradients = torch.stack([each.gradient for each in groups])
+    products = gradients @ gradients.T
+
+    def spread(num_data: Tensor, noise: Tensor, squares: Tensor, squared_sum: Tensor) -> Tensor:
+        value = (squares - squared_sum / num_data) / (num_data - 1.0) - noise / num_data / repeats
+        return value.where(num_data > 1.0, torch.nan)
+
+    whole = [each.sum() for each in (num_data, noise, squares, products)]
+    without_each = spread(
+        whole[0] - num_data,
+        whole[1] - noise,
+        whole[2] - squares,
+        whole[3] - 2.0 * products.sum(-1) + products.diagonal(),
+    )
+    count = len(groups)
+    squared_error = (without_each - without_each.mean()).square().sum() * (count - 1) / count
+    return DataVariance(value=spread(*whole) / whole[0], standard_error=squared_error.sqrt() / whole[0])

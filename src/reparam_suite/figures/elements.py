@@ -1,0 +1,93 @@
+"""How the variance of a gradient is spread over its elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from reparam_suite.figures.style import COLOURS, QUIET, WIDTH, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Variances = npt.NDArray[np.float64]
+
+BINS_PER_DECADE = 5
+
+ROUNDING = 1e-12
+"""What is smaller than this share of the largest variance is what float32 makes of none at all."""
+
+
+@styled
+def element_variances(variances: Mapping[str, Mapping[str, Variances]]) -> Figure:
+    """Histograms of log10 of the variance of single elements: a panel a group, a histogram a time.
+
+    Heights are shares of the group's elements, so that those without any variance, which a logarithm cannot show and
+    the legend counts, are missing from the area. Dotted lines are medians of what is shown.
+
+    Args:
+        variances: by time ("step 1") and group ("encoder"), arrays of any shape in nats squared, none negative.
+
+    Raises:
+        ValueError: if there is nothing to draw, and on values that are negative or not finite.
+    """
+    from matplotlib.figure import Figure
+
+    groups = list(dict.fromkeys(group for each in variances.values() for group in each))
+    if not groups:
+        raise ValueError("variances hold no group to draw")
+    num_columns = min(2, len(groups))
+    num_rows = -(-len(groups) // num_columns)
+    figure = Figure(figsize=(WIDTH, 0.6 + 2.2 * num_rows))
+    panels = figure.subplots(num_rows, num_columns, squeeze=False).flatten()
+    checked = {
+        group: {time: _checked(each[group], group) for time, each in variances.items() if group in each}
+        for group in groups
+    }
+    least = ROUNDING * max(values.max() for by_time in checked.values() for values in by_time.values())
+    for ax, (group, by_time) in zip(panels, checked.items(), strict=False):
+        _histograms(ax, group, by_time, least)
+    for ax in panels[len(groups) :]:
+        ax.set_axis_off()
+    figure.suptitle("Variance of the gradient, element by element", x=0.01, ha="left", fontsize=10)
+    for ax in panels[max(0, len(groups) - num_columns) : len(groups)]:
+        ax.set_xlabel("log10 of the variance (nats²)")
+    for ax in panels[::num_columns][:num_rows]:
+        ax.set_ylabel("share of the elements")
+    return figure
+
+
+def _checked(values: Variances, group: str) -> Variances:
+    flat = np.asarray(values, dtype=np.float64).ravel()
+    wrong = np.count_nonzero(~(np.isfinite(flat) & (flat >= 0.0)))
+    if flat.size == 0 or wrong:
+        raise ValueError(f"{wrong} of {flat.size} variances of {group} are negative or not finite")
+    return flat
+
+
+def _histograms(ax: Axes, group: str, by_time: Mapping[str, Variances], least: float) -> None:
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    logs = {time: np.log10(values[values > least]) for time, values in by_time.items()}
+    shown = np.concatenate(list(logs.values()))
+    low, high = (np.floor(shown.min()), np.ceil(shown.max())) if len(shown) else (-1.0, 0.0)
+    high = max(low + 1.0, high)
+    edges = np.linspace(low, high, round(BINS_PER_DECADE * (high - low)) + 1).tolist()
+    for colour, (time, values) in zip((QUIET, COLOURS[0], *COLOURS[1:]), logs.items(), strict=False):
+        size = by_time[time].size
+        zeros = size - len(values)
+        label = f"{time} ({zeros:,} of {size:,} without variance)" if zeros else time
+        weights = np.full(len(values), 1.0 / size)
+        ax.hist(values, edges, weights=weights, histtype="stepfilled", color=colour, alpha=0.25)
+        ax.hist(values, edges, weights=weights, histtype="step", color=colour, linewidth=1.2, label=label)
+        if len(values):
+            ax.axvline(float(np.median(values)), color=colour, linestyle=":", linewidth=1.2)
+    sizes = {values.size for values in by_time.values()}
+    ax.set_title(f"{group}, {max(sizes):,} elements", pad=22 + 12 * (len(by_time) - 1))
+    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), fontsize=8, borderaxespad=0.2)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

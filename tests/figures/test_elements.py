@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from reparam_suite.figures import element_variances
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def heights(ax, index):
+    """Of the outline: its steps go up and down at every edge."""
+    return sum(ax.patches[index].get_xy()[1:-1:2, 1])
+
+
+def test_every_group_has_a_panel_with_a_histogram_for_each_time():
+    values = {"encoder": np.array([1e-6, 1e-5, 1e-5, 1e-4]), "decoder": np.full((2, 3), 1e-2)}
+    later = {name: 100.0 * each for name, each in values.items()}
+    encoder, decoder = element_variances({"step 1": values, "step 20": later}).axes
+    assert [ax.get_title(loc="left") for ax in (encoder, decoder)] == ["encoder, 4 elements", "decoder, 6 elements"]
+    assert legend(encoder) == legend(decoder) == ["step 1", "step 20"]
+    # The dotted medians lie two decades apart.
+    np.testing.assert_allclose([line.get_xdata()[0] for line in encoder.lines], [-5.0, -3.0])
+    np.testing.assert_allclose([line.get_xdata()[0] for line in decoder.lines], [-2.0, 0.0])
+
+
+def test_heights_are_shares_of_all_elements_and_those_without_variance_are_counted():
+    values = {"encoder": np.array([0.0, 0.0, 0.0, 1e-4]), "prior": np.array([1e-20, 0.0])}
+    encoder, prior = element_variances({"step 1": values}).axes
+    assert legend(encoder) == ["step 1 (3 of 4 without variance)"]
+    assert heights(encoder, 1) == pytest.approx(0.25)
+    assert legend(prior) == ["step 1 (2 of 2 without variance)"], "1e-20 beside 1e-4 is rounding"
+    assert not prior.lines
+
+
+def test_a_group_that_comes_later_has_its_panel():
+    figure = element_variances({"step 1": {"encoder": np.ones(3)}, "step 2": {"decoder": np.ones(2)}})
+    assert [legend(ax) for ax in figure.axes] == [["step 1"], ["step 2"]]
+
+
+def test_nothing_to_draw_and_impossible_variances_are_refused():
+    with pytest.raises(ValueError, match="variances hold no group to draw"):
+        element_variances({"step 1": {}})
+    with pytest.raises(ValueError, match="1 of 2 variances of encoder are negative or not finite"):
+        element_variances({"step 1": {"encoder": np.array([1.0, -1.0])}})
