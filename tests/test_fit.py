@@ -29,6 +29,8 @@ SHORT = [
     "4",
     "--record.gradients_every",
     "6",
+    "--record.test_samples",
+    "200",
     "--model.hidden_sizes",
     "[16]",
 ]
@@ -37,12 +39,18 @@ GROUPS = ("encoder", "decoder")
 EVERY_RUN_HAS = {
     *(f"val/{name}" for name in ("elbo", "bound_10", "reconstruction", "kl")),
     *(f"test/{name}" for name in ("elbo", "bound_100", "reconstruction", "kl")),
+    *(
+        f"latent/{stage}/{name}"
+        for stage in ("val", "test")
+        for name in ("active_units", "aggregate_kl", "information")
+    ),
     *(f"grad/{group}/{what}" for group in GROUPS for what in ("variance", "variance_standard_error", "snr")),
     *(f"grad/{group}/{what}" for group in GROUPS for what in ("work_normalized_variance", "data_variance")),
     "time/ms_per_step",
     "time/samples_per_second",
     "memory/peak_mib",
 }
+VALIDATED, TESTED = ("val/", "latent/val/"), ("test/", "latent/test/")
 ONCE = {"cost/evaluations", "cost/ms_per_gradient", "cost/peak_mib"}
 
 
@@ -115,7 +123,7 @@ def test_a_run_has_all_of_its_metrics_at_the_first_and_the_last_step(name, reque
     assert {each for each in recorded if each.startswith("train/")} == RUNS[name]
     for metric in recorded:
         steps = {step for step, _ in ended.curve(metric)}
-        first = 0 if metric.startswith("val/") else last if metric.startswith("test/") else 1
+        first = 0 if metric.startswith(VALIDATED) else last if metric.startswith(TESTED) else 1
         if not metric.startswith("grad_path/"):  # of two gradients at least, of which every eighth is taken
             assert {first, first if metric in ONCE else last} <= steps, metric
         assert all(np.isfinite(value) for _, value in ended.curve(metric)), metric
@@ -134,7 +142,7 @@ def test_the_parts_add_up_and_the_bounds_are_ordered(gaussian):
         parts = values[f"{stage}/reconstruction"] - values[f"{stage}/kl"]
         assert values[f"{stage}/elbo"] == pytest.approx(parts, rel=1e-5)
     assert values["val/bound_10"] > values["val/elbo"]
-    assert values["test/bound_100"] > values["test/elbo"]
+    assert values["test/bound_200"] > values["test/bound_100"] > values["test/elbo"]
     assert gaussian.curve("val/elbo")[-1][1] > gaussian.curve("val/elbo")[0][1], "it has learned something"
 
 
@@ -213,7 +221,7 @@ def test_the_dataset_is_recorded_with_its_digest(gaussian, one_step):
 
 # ------------------------------------------------------------------------------------------------------------ artifacts
 
-GRADIENTS = ("gradient_variance", "element_variances")
+GRADIENTS = ("gradient_variance", "element_variances", "latent_use")
 FIGURES = {
     "gaussian": {"reconstructions", "prior_samples", "latent_traversal", "training_curves", *GRADIENTS},
     "discrete": {"reconstructions", "prior_samples", "code_use", "training_curves", *GRADIENTS},
@@ -233,6 +241,30 @@ def test_figures_are_pictures_with_something_on_them(name, request):
             pixels = np.asarray(image.convert("L"))
         assert min(pixels.shape) >= 100
         assert len(np.unique(pixels)) > 10, path.name
+
+
+def test_the_figures_of_every_latent_add_up_to_the_metrics(gaussian, discrete):
+    for ended, num_latents in ((gaussian, 10), (discrete, 8)):
+        values = ended.run.data.metrics
+        with np.load(ended.artifacts() / "latents" / "test.npz") as arrays:
+            assert ("code_perplexity" in arrays) == (ended is discrete)
+            kl, aggregate = arrays["kl_per_latent"], arrays["aggregate_kl"]
+        assert kl.shape == aggregate.shape == (num_latents,)
+        assert kl.sum() == pytest.approx(values["test/kl"], rel=1e-4)
+        assert aggregate.sum() == pytest.approx(values["latent/test/aggregate_kl"])
+        parts = values["latent/test/aggregate_kl"] + values["latent/test/information"]
+        assert parts == pytest.approx(values["test/kl"], rel=1e-4)
+
+
+def test_the_bound_of_many_samples_says_how_many_data_it_was_paid_for(root):
+    ended = finished(fit(*SHORT, "--record.test_data", "50", root=root))
+    values = ended.run.data.metrics
+    assert values["test/bound_200_from_50"] > values["test/bound_100"]
+    assert 0.0 < values["test/bound_200_from_50_standard_error"] < 0.5
+    assert "test/bound_200" not in values
+    assert "test bound, K = 200" in ended.out
+    without = finished(fit(*SHORT, "--record.test_data", "0", root=root))
+    assert not [name for name in without.run.data.metrics if name.startswith("test/bound_2")]
 
 
 def test_the_variance_of_every_element_is_kept_at_both_ends(gaussian, one_step):

@@ -13,6 +13,7 @@ from reparam_suite.figures import (
     element_variances,
     gradient_variance,
     latent_traversal,
+    latent_use,
     prior_samples,
     reconstructions,
     training_curves,
@@ -21,6 +22,7 @@ from reparam_suite.models import VAE, GaussianVAE
 from reparam_suite.randomness import forked_generator
 from reparam_suite.training import Journal
 from reparam_suite.training.endpoints import ELEMENT_VARIANCES
+from reparam_suite.training.latents import TEST_FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +57,7 @@ def model_figures(model: VAE, data: ArrayDataModule) -> Iterator[tuple[str, "Fig
 
 
 def training_figures(journal: Journal, objective_name: str) -> Iterator[tuple[str, "Figure"]]:
-    """Name and figure: the bound along training, and the gradient's variance, as a whole and by element."""
+    """Name and figure: the bound along training, the gradient's variance as a whole and by element, use of latents."""
     curves = journal.curves
     bounds = {"train": curves[f"train/{objective_name}"], "val": curves["val/elbo"]}
     yield "figures/training_curves", training_curves(bounds)
@@ -72,6 +74,8 @@ def training_figures(journal: Journal, objective_name: str) -> Iterator[tuple[st
     if variances:
         snr = {group: curves[f"grad/{group}/snr"] for group in groups if f"grad/{group}/snr" in curves}
         yield "figures/gradient_variance", gradient_variance(variances, snr=snr)
+    if of_latents := journal.arrays.get(TEST_FILE):
+        yield "figures/latent_use", latent_use(of_latents["kl_per_latent"], of_latents["aggregate_kl"])
     if elements := _elements_by_time(journal):
         yield "figures/element_variances", element_variances(elements)
 

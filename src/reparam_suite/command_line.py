@@ -34,18 +34,30 @@ class RecordSettings:
     Args:
         every: steps between records of the training metrics.
         gradients_every: steps between measurements of the gradient's variance.
+        test_samples: K of the second, tighter bound at test time.
+        test_data: test data, spread evenly, that it is paid for; the bound of all data follows by difference from the
+            first one, with a standard error. 0 for no such bound; as many as there are or more, for all.
 
     Raises:
-        ValueError: if an interval is below 1.
+        ValueError: if an interval is below 1, or there are too few samples or data for the second bound.
     """
 
     every: int = 50
     gradients_every: int = 200
+    test_samples: int = 5_000
+    test_data: int = 400
 
     def __post_init__(self) -> None:
         for name in ("every", "gradients_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"record.{name} must be at least 1, got {getattr(self, name)}")
+        if self.test_samples <= VAE.num_test_samples:
+            least = VAE.num_test_samples
+            raise ValueError(
+                f"record.test_samples must be more than the {least} of every test, got {self.test_samples}"
+            )
+        if self.test_data < 0 or self.test_data == 1:
+            raise ValueError(f"record.test_data must be 0, or at least 2 for a standard error, got {self.test_data}")
 
 
 @final

@@ -1,6 +1,7 @@
 """`python -m reparam_suite.fit`: trains a VAE with a chosen gradient estimator and records it in MLflow."""
 
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -67,14 +68,15 @@ _LINES = {
     "validation ELBO": ("val/elbo", ".2f"),
     "gradient variance, encoder": ("grad/encoder/variance", ".3g"),
     "gradient variance, decoder": ("grad/decoder/variance", ".3g"),
+    "work-normalised, encoder": ("grad/encoder/work_normalized_variance", ".3g"),
     "ms per step": ("time/ms_per_step", ".2f"),
 }
 
 
 def _table(runs: list[Run]) -> Table:
     """What was reached, in nats: a line a quantity, a column a run."""
-    (bound,) = (name for name in runs[0].journal.curves if name.startswith("test/bound_"))
-    lines = {**_LINES, f"test bound, K = {bound.rsplit('_', 1)[-1]}": (bound, ".2f")}
+    found = (re.fullmatch(r"test/bound_(\d+)(_from_\d+)?", name) for name in runs[0].journal.curves)
+    lines = {**_LINES, **{f"test bound, K = {int(each[1]):,}": (each[0], ".2f") for each in found if each}}
     table = Table(title="What was reached, in nats", title_justify="left", title_style="bold")
     table.add_column("", no_wrap=True)
     for run in runs:

@@ -1,6 +1,7 @@
 """One run: from a parsed command line to a finished record."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,6 +14,7 @@ from torch import nn
 
 from reparam_suite.artifacts import model_figures, training_figures
 from reparam_suite.command_line import Command
+from reparam_suite.diagnostics import bound_of_many_samples
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.resumption import CONFIG, Resumption, checkpoint_directory
 from reparam_suite.tracking import RunLogger, Store, TrackingSettings, run_name
@@ -26,6 +28,7 @@ from reparam_suite.training import (
     EndpointRecord,
     GradientRecord,
     Journal,
+    LatentRecord,
     PathRecord,
     ProgressBar,
     StepRecord,
@@ -198,12 +201,36 @@ def callbacks(
         BetweenSteps(settings=kept, checkpoints=checkpoints, record=record, signals=signals),
         record,
         Validation(journal=journal, record=record, checkpoints=checkpoints),
+        LatentRecord(journal=journal, record=record),
         GradientRecord(every=settings.gradients_every, journal=journal, record=record),
         EndpointRecord(journal=journal, record=record),
         PathRecord(every=settings.gradients_every, journal=journal),
         checkpoints,
         ProgressBar(journal=journal, console=console),
     ]
+
+
+def _bound_of_many_samples(command: Command, tested: Mapping[str, float]) -> dict[str, float]:
+    # On as many test data as are to be paid for; the name says if they are not all.
+    settings: Any = command.config_init.record
+    if settings.test_data == 0:
+        return {}
+    model = command.model
+    x = torch.cat([batch.to(model.device) for batch in command.datamodule.test_dataloader()])
+    few = model.num_test_samples
+    bound = bound_of_many_samples(
+        model,
+        x,
+        settings.test_samples,
+        num_data=settings.test_data,
+        few_samples=few,
+        bound_of_few=x.new_tensor(tested[f"test/bound_{few}"]),
+    )
+    name = f"test/bound_{settings.test_samples}"
+    if settings.test_data >= len(x):
+        return {name: float(bound.value)}
+    name = f"{name}_from_{settings.test_data}"
+    return {name: float(bound.value), f"{name}_standard_error": float(bound.standard_error)}
 
 
 def _finish(command: Command, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
@@ -216,6 +243,7 @@ def _finish(command: Command, logger: RunLogger, journal: Journal, checkpoints: 
     command.trainer.test(model, datamodule=data, verbose=False)
     tested = {name: v.item() for name, v in command.trainer.callback_metrics.items() if name.startswith("test/")}
     journal.write(tested, num_steps)
+    journal.write(_bound_of_many_samples(command, tested), num_steps)
     model.eval()
     for name, figure in (*model_figures(model, data), *training_figures(journal, model.objective_name)):
         logger.log_figure(figure, name)

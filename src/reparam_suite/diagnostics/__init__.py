@@ -5,6 +5,7 @@ from reparam_suite.diagnostics.bias import GradientBias, gradient_bias
 from reparam_suite.diagnostics.cost import GradientCost, gradient_cost
 from reparam_suite.diagnostics.gradients import gradient_statistics, gradient_sums
 from reparam_suite.diagnostics.latents import DiscreteLatentUse, LatentUse, NormalLatentUse, latent_use
+from reparam_suite.diagnostics.many_samples import EstimatedBound, bound_of_many_samples, bounds_of_samples
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, MemoryBudgetError
 from reparam_suite.diagnostics.metrics import GradientNoise, gradient_noise
 from reparam_suite.diagnostics.minibatches import DataVariance, data_variance, grouped_sums
@@ -25,6 +26,7 @@ __all__ = [
     "BasketRow",
     "DataVariance",
     "DiscreteLatentUse",
+    "EstimatedBound",
     "GradientBias",
     "GradientCost",
     "GradientNoise",
@@ -36,6 +38,8 @@ __all__ = [
     "PathVariance",
     "ReferenceGradient",
     "add",
+    "bound_of_many_samples",
+    "bounds_of_samples",
     "data_variance",
     "exact_reference",
     "gradient_bias",

@@ -5,6 +5,7 @@ from reparam_suite.figures.costs import gradient_cost
 from reparam_suite.figures.curves import gradient_variance, training_curves
 from reparam_suite.figures.elements import element_variances
 from reparam_suite.figures.images import latent_traversal, prior_samples, reconstructions
+from reparam_suite.figures.latents import latent_use
 from reparam_suite.figures.style import COLOURS, STYLE, WIDTH, styled
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "gradient_cost",
     "gradient_variance",
     "latent_traversal",
+    "latent_use",
     "prior_samples",
     "reconstructions",
     "styled",

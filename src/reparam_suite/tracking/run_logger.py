@@ -190,7 +190,7 @@ class RunLogger(Logger):
     def log_arrays(self, arrays: Mapping[str, Tensor], name: str) -> None:
         """Records arrays as one .npz file, for `numpy.load`."""
         plain: dict[str, Any] = {key: each.detach().cpu().numpy() for key, each in arrays.items()}
-        self._stage(_with_suffix(name, ".npz"), lambda staged: np.savez(staged, **plain))
+        self._put_file(_with_suffix(name, ".npz"), lambda staged: np.savez(staged, **plain))
 
     def log_figure(self, figure: "Figure", name: str) -> None:
         """Records a matplotlib figure as PNG and closes it."""

@@ -7,6 +7,7 @@ from reparam_suite.training.endpoints import EndpointRecord
 from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint, NonFiniteLoss, Stopped
 from reparam_suite.training.gradients import GradientRecord
 from reparam_suite.training.journal import Journal
+from reparam_suite.training.latents import LatentRecord
 from reparam_suite.training.loop import shorten_loop
 from reparam_suite.training.path import PathRecord
 from reparam_suite.training.position import end_training, nothing_left
@@ -28,6 +29,7 @@ __all__ = [
     "EndpointRecord",
     "GradientRecord",
     "Journal",
+    "LatentRecord",
     "NonFiniteLoss",
     "PathRecord",
     "ProgressBar",

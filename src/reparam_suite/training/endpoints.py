@@ -112,6 +112,8 @@ def _affordable_reference(model: VAE, x: Tensor) -> dict[str, ReferenceGradient]
         reference = exact_reference(model)
     except ValueError:  # there is none for so many states, or for this bound
         return None
-    if reference.evaluations(model.prior_distribution()) * len(x) > REFERENCE_ROWS:
+    # Every state of a layer has all states of the layer above it.
+    states = reference.evaluations(model.top_prior()) ** len(model.layers())
+    if states * len(x) > REFERENCE_ROWS:
         return None
     return reference_gradients(model, x, reference)

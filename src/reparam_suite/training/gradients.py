@@ -20,8 +20,8 @@ class GradientRecord(Callback):
     step, the last and every n-th; snr only where there is noise. One minibatch is fixed for the whole run. Measuring
     leaves training as it is, to the last bit.
 
-    cost/evaluations, cost/ms_per_gradient and cost/peak_mib: at the run's first measurement alone. The milliseconds are the
-    median of nine, and as noisy as the machine is busy; they multiply every variance of the run, so that a curve of
+    cost/evaluations, cost/ms_per_gradient and cost/peak_mib: at the run's first measurement alone. The milliseconds are
+    the median of nine, and as noisy as the machine is busy; they multiply every variance of the run, so that a curve of
     work-normalised variance has the shape of the variance's own.
 
     Args:
