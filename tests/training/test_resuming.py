@@ -20,8 +20,11 @@ from reparam_suite.training import (
     CheckpointFiles,
     Checkpoints,
     CheckpointSettings,
+    EndpointRecord,
     GradientRecord,
     Journal,
+    LatentRecord,
+    PathRecord,
     StepRecord,
     StopSignals,
     Validation,
@@ -32,7 +35,7 @@ from reparam_suite.training import (
 from reparam_suite.training.random_streams import random_state
 
 BATCH_SIZE = 300  # 5 batches an epoch
-TIMED = ("time/", "memory/")
+TIMED = ("time/", "memory/", "cost/")
 
 
 class Killed(BaseException):
@@ -99,7 +102,10 @@ def attempt(make, directory: Path, options: dict, *, dies_at=None, averaged=Fals
             BetweenSteps(settings=settings, checkpoints=checkpoints, record=record, signals=StopSignals()),
             record,
             Validation(journal=journal, record=record, checkpoints=checkpoints),
+            LatentRecord(journal=journal, record=record),
             GradientRecord(every=6, journal=journal, record=record),
+            EndpointRecord(journal=journal, record=record),
+            PathRecord(every=6, journal=journal),
             witness,
             checkpoints,
             **{"max_steps": -1, **options},
@@ -129,7 +135,11 @@ def equal(a, b) -> bool:
 
 
 def curves(journal: Journal) -> dict[str, list[tuple[int, float]]]:
-    return {name: curve for name, curve in journal.curves.items() if not name.startswith(TIMED)}
+    return {
+        name: curve
+        for name, curve in journal.curves.items()
+        if not (name.startswith(TIMED) or name.endswith("work_normalized_variance"))
+    }
 
 
 def assert_same(resumed: Attempt, whole: Attempt, number: int) -> None:

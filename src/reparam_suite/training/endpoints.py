@@ -50,29 +50,29 @@ class EndpointRecord(Callback):
     def __init__(self, *, journal: Journal, record: StepRecord) -> None:
         self._journal = journal
         self._record = record
-        self._measured_at = -1
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Tensor, batch_idx: int
     ) -> None:
         """Measures after the first step."""
-        if trainer.global_step == 1 and self._measured_at != 1:
+        if trainer.global_step == 1:
             self._measure(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measures after the last step."""
-        if self._measured_at != trainer.global_step:
-            self._measure(trainer, pl_module)
+        self._measure(trainer, pl_module)
 
     def _measure(self, trainer: Trainer, model: LightningModule) -> None:
         assert isinstance(model, VAE)
+        kept = f"{ELEMENT_VARIANCES}{trainer.global_step}"
+        if kept in self._journal.arrays:  # a run of one step, batches that are accumulated, a run resumed at its end
+            return
         self._record.pause()
-        self._measured_at = trainer.global_step
         x: Tensor = trainer.datamodule.sample_batch("train")  # type: ignore[attr-defined]
         groups = grouped_sums(model, x, NUM_REPEATS, per_element=True)
         spread = dict(_spread_over_data(groups))
         self._journal.write(spread | _bias(model, x), trainer.global_step)
-        self._journal.keep(dict(_element_variances(model, groups)), f"{ELEMENT_VARIANCES}{trainer.global_step}")
+        self._journal.keep(dict(_element_variances(model, groups)), kept)
 
 
 def _spread_over_data(groups: dict[str, list[GradientSums]]) -> Iterator[tuple[str, float]]:

@@ -11,6 +11,8 @@ from reparam_suite.models import VAE
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import due
 
+NAME = "grad_path/encoder/variance_per_element"
+
 DECAY = 0.999
 """A step, as in those papers."""
 
@@ -35,8 +37,7 @@ class PathRecord(Callback):
         self._every = every
         self._journal = journal
         self._path: PathVariance | None = None
-        self._saved: dict[str, Any] | None = None
-        self._recorded_at = -1
+        self._saved: dict[str, Any] = {}
 
     @property
     def state_key(self) -> str:
@@ -45,40 +46,37 @@ class PathRecord(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The moving averages."""
-        return {} if self._path is None else self._path.state_dict()
+        return self._saved if self._path is None else self._path.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from there, once training starts."""
-        self._saved = state_dict or None
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begins, or goes on."""
-        assert isinstance(pl_module, VAE)
-        self._path = PathVariance(pl_module.parameter_groups()["encoder"], decay=DECAY**STRIDE)
-        if self._saved is not None:
-            self._path.load_state_dict(self._saved)
+        """Goes on from there, as soon as there is a model."""
+        self._saved = state_dict
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Takes in the gradient of every eighth step."""
-        assert self._path is not None
         if trainer.global_step % STRIDE == 0:
-            self._path.update()
+            self._of(pl_module).update()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Tensor, batch_idx: int
     ) -> None:
         """Records, if it is due."""
-        if due(trainer.global_step, self._every) and trainer.global_step > self._recorded_at:
-            self._write(trainer)
+        if due(trainer.global_step, self._every):
+            self._write(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Records after the last step."""
-        if self._recorded_at != trainer.global_step:
-            self._write(trainer)
+        self._write(trainer, pl_module)
 
-    def _write(self, trainer: Trainer) -> None:
-        assert self._path is not None
-        self._recorded_at = trainer.global_step
-        if self._path.num_steps > 1:
-            figures = {"grad_path/encoder/variance_per_element": float(self._path.value())}
-            self._journal.write(figures, trainer.global_step)
+    def _of(self, model: LightningModule) -> PathVariance:
+        if self._path is None:
+            assert isinstance(model, VAE)
+            self._path = PathVariance(model.parameter_groups()["encoder"], decay=DECAY**STRIDE)
+            if self._saved:
+                self._path.load_state_dict(self._saved)
+        return self._path
+
+    def _write(self, trainer: Trainer, model: LightningModule) -> None:
+        path = self._of(model)
+        if path.num_steps > 1 and self._journal.step_of(NAME) != trainer.global_step:
+            self._journal.write({NAME: float(path.value())}, trainer.global_step)
