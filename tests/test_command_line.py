@@ -212,7 +212,7 @@ def test_the_resolved_configuration_says_what_was_not_given():
     }
     assert resolved["data"]["init_args"] == {"batch_size": 100, "binarization": "dynamic"}
     assert resolved["trainer"]["max_steps"] == 5_000
-    assert resolved["record"] == {"every": 50, "gradients_every": 200}
+    assert resolved["record"] == {"every": 50, "gradients_every": 200, "test_samples": 5_000, "test_data": 400}
 
 
 # ------------------------------------------------------------------------------------------------- a user's own classes

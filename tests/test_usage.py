@@ -151,6 +151,8 @@ OPTIONS = [
     ("--model.learning_rate -1", "learning_rate must be positive, got -1.0"),
     ("--record.every 0", "record.every must be at least 1, got 0"),
     ("--record.gradients_every -5", "record.gradients_every must be at least 1, got -5"),
+    ("--record.test_samples 100", "record.test_samples must be more than the 100 of every test, got 100"),
+    ("--record.test_data 1", "record.test_data must be 0, or at least 2 for a standard error, got 1"),
     ("--data.batch_size 0", "batch_size is 0; accepted is 1 or more"),
     (
         "--model DiscreteVAE --model.posterior FactorizedCategorical --model.posterior.num_classes 1",
