@@ -105,6 +105,7 @@ def test_every_estimator_is_tried():
 @pytest.mark.parametrize(("cls", "setting"), CASES, ids=[f"{cls.__name__}-{each.file.stem}" for cls, each in CASES])
 def test_it_trains_at_its_defaults(cls, setting, root, weights_before):
     run = ["--config", str(setting.file), "--model.estimator", cls.__name__, "--data.batch_size", "4"]
+    run += ["--record.test_data", "0"]
     ended = fit(*run, "--trainer.max_steps", str(STEPS), "--trainer.limit_test_batches", "1", root=root)
     assert ended.code == 0, ended.err
     assert ended.run.data.tags["estimator"].partition("-")[0] == cls.__name__

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, final
 
@@ -216,7 +217,9 @@ def _bound_of_many_samples(command: Command, tested: Mapping[str, float]) -> dic
     if settings.test_data == 0:
         return {}
     model = command.model
-    x = torch.cat([batch.to(model.device) for batch in command.datamodule.test_dataloader()])
+    (num_batches,) = command.trainer.num_test_batches
+    tested_on = islice(command.datamodule.test_dataloader(), int(num_batches))
+    x = torch.cat([batch.to(model.device) for batch in tested_on])
     few = model.num_test_samples
     bound = bound_of_many_samples(
         model,

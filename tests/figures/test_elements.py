@@ -38,8 +38,14 @@ def test_a_group_that_comes_later_has_its_panel():
     assert [legend(ax) for ax in figure.axes] == [["step 1"], ["step 2"]]
 
 
-def test_nothing_to_draw_and_impossible_variances_are_refused():
+def test_what_rounding_made_negative_is_without_variance_and_what_is_not_finite_is_counted():
+    values = np.array([1.0, -1e-18, np.nan, 2.0])
+    (ax,) = element_variances({"step 1": {"encoder": values}}).axes
+    assert legend(ax) == ["step 1 (1 of 4 without variance, 1 of 4 not finite)"]
+    (ax,) = element_variances({"step 1": {"encoder": np.array([np.nan])}}).axes
+    assert legend(ax) == ["step 1 (1 of 1 not finite)"]
+
+
+def test_no_group_is_refused():
     with pytest.raises(ValueError, match="variances hold no group to draw"):
         element_variances({"step 1": {}})
-    with pytest.raises(ValueError, match="1 of 2 variances of encoder are negative or not finite"):
-        element_variances({"step 1": {"encoder": np.array([1.0, -1.0])}})

@@ -26,14 +26,15 @@ ROUNDING = 1e-12
 def element_variances(variances: Mapping[str, Mapping[str, Variances]]) -> Figure:
     """Histograms of log10 of the variance of single elements: a panel a group, a histogram a time.
 
-    Heights are shares of the group's elements, so that those without any variance, which a logarithm cannot show and
-    the legend counts, are missing from the area. Dotted lines are medians of what is shown.
+    Heights are shares of the group's elements, so that those which a logarithm cannot show, and the legend counts, are
+    missing from the area. Dotted lines are medians of what is shown.
 
     Args:
-        variances: by time ("step 1") and group ("encoder"), arrays of any shape in nats squared, none negative.
+        variances: by time ("step 1") and group ("encoder"), arrays of any shape in nats squared. Rounding can bring the
+            variance of what does not vary below 0.
 
     Raises:
-        ValueError: if there is nothing to draw, and on values that are negative or not finite.
+        ValueError: if there is no group to draw.
     """
     from matplotlib.figure import Figure
 
@@ -44,12 +45,13 @@ def element_variances(variances: Mapping[str, Mapping[str, Variances]]) -> Figur
     num_rows = -(-len(groups) // num_columns)
     figure = Figure(figsize=(WIDTH, 0.6 + 2.2 * num_rows))
     panels = figure.subplots(num_rows, num_columns, squeeze=False).flatten()
-    checked = {
-        group: {time: _checked(each[group], group) for time, each in variances.items() if group in each}
+    by_group = {
+        group: {time: np.asarray(each[group], np.float64).ravel() for time, each in variances.items() if group in each}
         for group in groups
     }
-    least = ROUNDING * max(values.max() for by_time in checked.values() for values in by_time.values())
-    for ax, (group, by_time) in zip(panels, checked.items(), strict=False):
+    finite = [values[np.isfinite(values)] for by_time in by_group.values() for values in by_time.values()]
+    least = ROUNDING * max(0.0, *(values.max(initial=0.0) for values in finite))
+    for ax, (group, by_time) in zip(panels, by_group.items(), strict=False):
         _histograms(ax, group, by_time, least)
     for ax in panels[len(groups) :]:
         ax.set_axis_off()
@@ -61,26 +63,20 @@ def element_variances(variances: Mapping[str, Mapping[str, Variances]]) -> Figur
     return figure
 
 
-def _checked(values: Variances, group: str) -> Variances:
-    flat = np.asarray(values, dtype=np.float64).ravel()
-    wrong = np.count_nonzero(~(np.isfinite(flat) & (flat >= 0.0)))
-    if flat.size == 0 or wrong:
-        raise ValueError(f"{wrong} of {flat.size} variances of {group} are negative or not finite")
-    return flat
-
-
 def _histograms(ax: Axes, group: str, by_time: Mapping[str, Variances], least: float) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    logs = {time: np.log10(values[values > least]) for time, values in by_time.items()}
+    logs = {time: np.log10(values[np.isfinite(values) & (values > least)]) for time, values in by_time.items()}
     shown = np.concatenate(list(logs.values()))
     low, high = (np.floor(shown.min()), np.ceil(shown.max())) if len(shown) else (-1.0, 0.0)
     high = max(low + 1.0, high)
     edges = np.linspace(low, high, round(BINS_PER_DECADE * (high - low)) + 1).tolist()
     for colour, (time, values) in zip((QUIET, COLOURS[0], *COLOURS[1:]), logs.items(), strict=False):
         size = by_time[time].size
-        zeros = size - len(values)
-        label = f"{time} ({zeros:,} of {size:,} without variance)" if zeros else time
+        broken = np.count_nonzero(~np.isfinite(by_time[time]))
+        counts = {"without variance": size - len(values) - broken, "not finite": broken}
+        told = [f"{count:,} of {size:,} {what}" for what, count in counts.items() if count]
+        label = f"{time} ({', '.join(told)})" if told else time
         weights = np.full(len(values), 1.0 / size)
         ax.hist(values, edges, weights=weights, histtype="stepfilled", color=colour, alpha=0.25)
         ax.hist(values, edges, weights=weights, histtype="step", color=colour, linewidth=1.2, label=label)

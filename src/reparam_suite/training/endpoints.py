@@ -88,7 +88,8 @@ def _element_variances(model: VAE, groups: dict[str, list[GradientSums]]) -> Ite
     names = {parameter: name for name, parameter in model.named_parameters()}
     trained = trained_parameters(model)
     for group, sums in groups.items():
-        variances = add(sums).statistics().element_variances or ()
+        # Rounding brings the variance of what does not vary below 0.
+        variances = [each.clamp_min(0.0) for each in add(sums).statistics().element_variances or ()]
         keys = [f"{group}/{names[each].partition('.')[2]}" for each in trained[group]] if group in trained else [group]
         yield from zip(keys, variances, strict=True)
 
