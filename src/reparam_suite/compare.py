@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from reparam_suite.comparison import gradients
+from reparam_suite.comparison import gradients, runs
 from reparam_suite.data import DataError
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
@@ -13,12 +13,16 @@ from reparam_suite.usage import UsageError
 
 _USAGE = 2
 
-_COMMANDS: dict[str, Callable[[list[str], Console], None]] = {"gradients": gradients.compare_gradients}
+_COMMANDS: dict[str, Callable[[list[str], Console], None]] = {
+    "gradients": gradients.compare_gradients,
+    "runs": runs.compare_runs,
+}
 
 _HELP = """usage: python -m reparam_suite.compare COMMAND [options]
 
 commands:
   gradients  many gradient estimators on the parameters and minibatches of one checkpoint
+  runs       finished runs, grouped by estimator
 
 python -m reparam_suite.compare COMMAND --help lists the options of each."""
 

@@ -1,6 +1,7 @@
 """Figures of data, latents and training, each a matplotlib Figure made from plain arrays."""
 
 from reparam_suite.figures.codes import code_use
+from reparam_suite.figures.comparison import Band, band, banded_curves, variance_against_cost
 from reparam_suite.figures.costs import gradient_cost
 from reparam_suite.figures.curves import gradient_variance, training_curves
 from reparam_suite.figures.elements import element_variances
@@ -12,6 +13,9 @@ __all__ = [
     "COLOURS",
     "STYLE",
     "WIDTH",
+    "Band",
+    "band",
+    "banded_curves",
     "code_use",
     "element_variances",
     "gradient_cost",
@@ -22,4 +26,5 @@ __all__ = [
     "reconstructions",
     "styled",
     "training_curves",
+    "variance_against_cost",
 ]

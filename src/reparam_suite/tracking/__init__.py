@@ -4,6 +4,7 @@ Importing this package does not import MLflow; opening a `Store` does.
 """
 
 from reparam_suite.tracking.environment import environment_tags, run_name
+from reparam_suite.tracking.reading import FinishedRun
 from reparam_suite.tracking.records import flattened
 from reparam_suite.tracking.recovery import Recovered
 from reparam_suite.tracking.redaction import redact
@@ -12,6 +13,7 @@ from reparam_suite.tracking.settings import TrackingError, TrackingSettings
 from reparam_suite.tracking.store import Store
 
 __all__ = [
+    "FinishedRun",
     "Recovered",
     "RunLogger",
     "Store",

@@ -58,3 +58,8 @@ class TrackingSettings:
         uri = self.resolved_uri()
         file = Path(uri.removeprefix("sqlite:///"))
         return file if uri.startswith("sqlite:///") and not file.exists() else None
+
+    @property
+    def shown_uri(self) -> str:
+        """The URI that is meant, without password."""
+        return redact(self.resolved_uri())

@@ -8,16 +8,17 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 from urllib.parse import urlsplit
 
-from reparam_suite.tracking import database
+from reparam_suite.tracking import database, reading
 from reparam_suite.tracking.environment import environment_tags
 from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.quiet import OPENING_TIMEOUT, load_mlflow, opening_timeout
+from reparam_suite.tracking.reading import FinishedRun
 from reparam_suite.tracking.reasons import reason
 from reparam_suite.tracking.records import Destination, Parameters, Tags
 from reparam_suite.tracking.recovery import Recovered, Recovery, deliver
@@ -264,6 +265,37 @@ class Store:
         wanted, order = f"attributes.run_name = {quote}{name}{quote}", ["attributes.start_time DESC"]
         with _as_tracking_error(f"runs could not be looked for in {self.uri}"):
             return list(self._client.search_runs([self.experiment_id], wanted, order_by=order))
+
+    @classmethod
+    def experiments(cls, settings: TrackingSettings) -> list[str]:
+        """The names of the experiments of a store that is there; nothing is created.
+
+        Raises:
+            TrackingError: if it does not answer.
+        """
+        load_mlflow()
+        from mlflow import MlflowClient
+
+        uri = settings.resolved_uri()
+        with opening_timeout(), _as_tracking_error(f"--tracking.uri {uri} cannot be read"):
+            return sorted(each.name for each in MlflowClient(uri).search_experiments())
+
+    def finished_runs(self, wanted: str = "") -> list[FinishedRun]:
+        """The finished runs of the experiment, the oldest first.
+
+        Args:
+            wanted: a condition in the words of MLflow's filters.
+
+        Raises:
+            TrackingError: if the condition is none, or the store does not answer.
+        """
+        with _as_tracking_error(f"runs could not be looked for in {self.uri}"):
+            return list(reading.finished_runs(self._client, self.experiment_id, wanted))
+
+    def histories(self, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
+        """Steps and values of a metric for many runs at once; runs without it are left out."""
+        with _as_tracking_error(f"metric {key} of {len(run_ids)} runs could not be read from {self.uri}"):
+            return reading.histories(self._client, self._uri, run_ids, key)
 
     def history(self, run_id: str, key: str) -> list[tuple[int, float]]:
         """All steps and values of a metric, by step."""

@@ -1,0 +1,139 @@
+"""`compare runs`: finished runs side by side, from the command line to the record."""
+
+from argparse import ArgumentError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+
+from reparam_suite.comparison.groups import grouped
+from reparam_suite.comparison.run_report import CURVES, RunReport
+from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.usage import UsageError, explain
+
+USAGE = "python -m reparam_suite.compare runs [--experiment E | --study S] [options]"
+DESCRIPTION = """Reads finished runs from MLflow, prints them grouped by estimator (mean and standard error over seeds),
+and records table, figures and a page that opens without a server in a run of its own."""
+EPILOG = """Runs that differ in their seed alone are one row; where runs of one estimator differ in other options as
+well, each value is a row. Models, data sets and bounds have tables of their own: their numbers do not compare."""
+
+
+@final
+@dataclass(frozen=True)
+class RunOptions:
+    """Which runs, and where to.
+
+    Args:
+        experiment: the MLflow experiment that has the runs, and gets the comparison.
+        study: a study instead, whose trials are the runs.
+        filter: only runs that it lets pass, in MLflow's words: tags.dataset = 'MNIST' and metrics.`test/elbo` > -110.
+        output: a directory for table, figures and page beside the record.
+
+    Raises:
+        ValueError: if both an experiment and a study are named.
+    """
+
+    experiment: str | None = None
+    study: str | None = None
+    filter: str = ""
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.experiment is not None and self.study is not None:
+            raise ValueError(
+                f"--study: a study is an experiment of its own; expected one of both, got --experiment "
+                f"{self.experiment} and --study {self.study}"
+            )
+
+    @property
+    def source(self) -> str:
+        """The name of the MLflow experiment."""
+        return self.study or self.experiment or TrackingSettings().experiment
+
+
+def compare_runs(args: list[str], console: Console) -> None:
+    """Reads, prints and records.
+
+    Raises:
+        UsageError: if an argument cannot be used, or no run is found. Nothing has been created then.
+        TrackingError: if the store cannot be read, or the comparison cannot be recorded.
+    """
+    if {"-h", "--help"} & set(args):
+        console.print(parser().format_help(), soft_wrap=True, markup=False)
+        return
+    options, tracking = _parsed(args)
+    store = _store(options, tracking)
+    runs = [run for run in store.finished_runs(options.filter) if "comparison" not in run.tags]
+    if not runs:
+        told = f" that {options.filter} lets pass" if options.filter else ""
+        raise UsageError(f"--experiment {options.source}: it has no finished run{told}")
+    ids = [run.run_id for run in runs]
+    groups = grouped(runs)
+    report = RunReport(f"Runs of {options.source}", groups, {key: store.histories(ids, key) for key in CURVES})
+    report.show(console)
+    _record(store, options, report, num_runs=len(runs), console=console)
+
+
+def parser() -> ArgumentParser:
+    """The options of the command."""
+    made = ArgumentParser(
+        prog="compare runs",
+        usage=USAGE,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    made.add_class_arguments(RunOptions)
+    made.add_class_arguments(TrackingSettings, "tracking", skip={"experiment"})
+    return made
+
+
+def _parsed(args: list[str]) -> tuple[RunOptions, TrackingSettings]:
+    known = parser()
+    try:
+        parsed = known.parse_args(args)
+        options = RunOptions(**{name: parsed[name] for name in RunOptions.__dataclass_fields__})
+        return options, TrackingSettings(**vars(parsed.tracking), experiment=options.source)
+    except (ArgumentError, ValueError, TypeError) as error:
+        raise explain(error, known, {}) from error
+
+
+def _store(options: RunOptions, tracking: TrackingSettings) -> Store:
+    named = f"--study {options.study}" if options.study else f"--experiment {options.source}"
+    if (missing := tracking.missing_file()) is not None:
+        raise UsageError(f"{named}: the store {missing} does not exist")
+    # An experiment is made where it is missing: first one that is there is opened, to look.
+    known = Store.experiments(tracking)
+    if options.source not in known:
+        raise UsageError(f"{named}: there is none in {tracking.shown_uri}; it has {', '.join(known) or 'none at all'}")
+    return Store.open(tracking)
+
+
+def _record(store: Store, options: RunOptions, report: RunReport, *, num_runs: int, console: Console) -> None:
+    logger = store.start_run(
+        name=f"runs-{options.source}",
+        parameters={"experiment": options.source, "filter": options.filter, "num_runs": num_runs},
+        tags={"comparison": "runs"},
+    )
+    try:
+        files = {"runs.csv": report.csv(), "runs.html": report.page()}
+        for name, text in files.items():
+            logger.log_text(text, name)
+        if options.output is not None:
+            options.output.mkdir(parents=True, exist_ok=True)
+            for name, text in files.items():
+                (options.output / name).write_text(text, encoding="utf-8")
+        for name, figure in report.figures():
+            if options.output is not None:
+                figure.savefig(options.output / f"{name}.png")
+            logger.log_figure(figure, f"figures/{name}")
+    except BaseException:
+        logger.close("FAILED")
+        raise
+    logger.close("FINISHED")
+    console.print(f"run        {logger.run_id}", soft_wrap=True)
+    console.print(f"page       {logger.artifact_uri}/runs.html", soft_wrap=True)
+    console.print(f"to look    {store.ui_command}", soft_wrap=True)

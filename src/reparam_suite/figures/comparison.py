@@ -1,0 +1,109 @@
+"""Many runs in one figure: curves with bands, and what a gradient costs against how it varies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+import numpy.typing as npt
+
+from reparam_suite.figures.style import COLOURS, WIDTH, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DASHES = ("-", "--", ":", "-.")
+_LEGEND_COLUMN = 46
+"""Characters of a legend's line that fit beside one another."""
+
+Numbers = npt.NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class Band:
+    """The mean over runs at each step, and one standard error either side.
+
+    Args:
+        step: `[N]`.
+        mean: `[N]`.
+        error: `[N]`; NaN where there is one run.
+    """
+
+    step: Numbers
+    mean: Numbers
+    error: Numbers
+
+
+def band(histories: Sequence[Sequence[tuple[int, float]]]) -> Band:
+    """Over the steps that every history has.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    tables = [dict(history) for history in histories]
+    steps = sorted(set.intersection(*[set(each) for each in tables])) if tables else []
+    if not steps:
+        raise ValueError("the histories have no step in common")
+    values = np.array([[each[step] for step in steps] for each in tables], dtype=np.float64)
+    number = len(values)
+    error = values.std(axis=0, ddof=1) / np.sqrt(number) if number > 1 else np.full(len(steps), np.nan)
+    return Band(np.array(steps, dtype=np.float64), values.mean(axis=0), error)
+
+
+@styled
+def banded_curves(bands: Mapping[str, Band], *, quantity: str, logarithmic: bool = False) -> Figure:
+    """A line for each name and its band, in the order given."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 3.6 + 0.16 * len(bands)))
+    ax = figure.subplots()
+    for position, (name, each) in enumerate(bands.items()):
+        colour, dashes = COLOURS[position % len(COLOURS)], _DASHES[position // len(COLOURS) % len(_DASHES)]
+        ax.plot(each.step, each.mean, color=colour, linestyle=dashes, label=name)
+        ax.fill_between(each.step, each.mean - each.error, each.mean + each.error, color=colour, alpha=0.2, linewidth=0)
+    ax.set(xlabel="step", ylabel=quantity)
+    if logarithmic:
+        ax.set_yscale("log")
+    else:
+        _without_the_climb(ax, bands)
+    ax.set_title(f"{quantity}: mean and standard error over runs")
+    longest = max(map(len, bands))
+    figure.legend(loc="outside lower center", ncols=max(1, min(3, _LEGEND_COLUMN * 2 // (longest + 8))))
+    return figure
+
+
+def _without_the_climb(ax: Axes, bands: Mapping[str, Band]) -> None:
+    # The first steps climb far and hide what the last ones differ by: the axis shows all but the first tenth of values.
+    values = np.concatenate([each.mean[np.isfinite(each.mean)] for each in bands.values()])
+    low, high = np.quantile(values, 0.1), values.max()
+    margin = 0.05 * (high - low) or 1.0
+    ax.set_ylim(low - margin, high + margin)
+
+
+@styled
+def variance_against_cost(points: Mapping[str, tuple[float, float]]) -> Figure:
+    """Milliseconds a step and variance of the encoder's gradient, a dot a name; lines of equal product."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    figure = Figure(figsize=(WIDTH, 3.6 + 0.16 * len(points)))
+    ax = figure.subplots()
+    for position, (name, (cost, variance)) in enumerate(points.items()):
+        marker = "osD^v"[position // len(COLOURS) % 5]
+        ax.plot(cost, variance, marker, color=COLOURS[position % len(COLOURS)], markersize=6, label=name)
+    ax.set(xscale="log", yscale="log", xlabel="ms a step", ylabel="variance of the encoder's gradient")
+    ax.margins(0.15)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "125" else ""))
+    low, high = np.array(ax.get_xlim()), np.array(ax.get_ylim())
+    for product in np.logspace(np.log10(low[0] * high[0]), np.log10(low[1] * high[1]), 7)[1:-1]:
+        ax.plot(low, product / low, color="#e3e3e3", linewidth=0.8, zorder=0, scalex=False, scaley=False)
+    ax.set_title("Variance against cost; along a grey line their product is the same")
+    longest = max(map(len, points))
+    figure.legend(loc="outside lower center", ncols=max(1, min(3, _LEGEND_COLUMN * 2 // (longest + 8))))
+    return figure
