@@ -1,5 +1,6 @@
 """Reading many runs at once: a query a thousand runs, and a query a metric for all their histories."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ _RUNS_A_REQUEST = 100
 """Of one request for histories: what MLflow's server takes."""
 _POINTS_A_REQUEST = 25_000
 """Likewise."""
-_MOST_POINTS = 10_000_000
 
 
 @final
@@ -67,10 +67,16 @@ def histories(client: "MlflowClient", uri: str, run_ids: Sequence[str], key: str
 
 
 def _of_database(client: "MlflowClient", run_ids: Sequence[str], key: str) -> Iterator[tuple[str, int, float]]:
-    # MLflow's client asks for one run at a time; the store beneath it takes them all.
-    store = client._tracking_client.store
-    for each in store.get_metric_history_bulk(run_ids, key, _MOST_POINTS):
-        yield each.run_id, each.step, each.value
+    # MLflow's client asks for one run at a time, and its store makes an object of every point: ten times as slow.
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+
+    point = (SqlMetric.run_uuid, SqlMetric.step, SqlMetric.value, SqlMetric.is_nan)
+    with client._tracking_client.store.ManagedSessionMaker(read_only=True) as session:
+        for first in range(0, len(run_ids), _RUNS_A_PAGE):
+            some = run_ids[first : first + _RUNS_A_PAGE]
+            wanted = session.query(*point).filter(SqlMetric.key == key, SqlMetric.run_uuid.in_(some))
+            for run_id, step, value, is_nan in wanted:
+                yield run_id, step, math.nan if is_nan else value
 
 
 def _of_server(client: "MlflowClient", run_ids: Sequence[str], key: str) -> Iterator[tuple[str, int, float]]:
