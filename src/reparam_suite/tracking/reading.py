@@ -70,8 +70,9 @@ def _of_database(client: "MlflowClient", run_ids: Sequence[str], key: str) -> It
     # MLflow's client asks for one run at a time, and its store makes an object of every point: ten times as slow.
     from mlflow.store.tracking.dbmodels.models import SqlMetric
 
+    store: Any = client._tracking_client.store
     point = (SqlMetric.run_uuid, SqlMetric.step, SqlMetric.value, SqlMetric.is_nan)
-    with client._tracking_client.store.ManagedSessionMaker(read_only=True) as session:
+    with store.ManagedSessionMaker(read_only=True) as session:
         for first in range(0, len(run_ids), _RUNS_A_PAGE):
             some = run_ids[first : first + _RUNS_A_PAGE]
             wanted = session.query(*point).filter(SqlMetric.key == key, SqlMetric.run_uuid.in_(some))
