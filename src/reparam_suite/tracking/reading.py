@@ -70,13 +70,13 @@ def _of_database(client: "MlflowClient", run_ids: Sequence[str], key: str) -> It
     # MLflow's client asks for one run at a time, and its store makes an object of every point: ten times as slow.
     from mlflow.store.tracking.dbmodels.models import SqlMetric
 
+    table: Any = SqlMetric
     store: Any = client._tracking_client.store
-    point = (SqlMetric.run_uuid, SqlMetric.step, SqlMetric.value, SqlMetric.is_nan)
     with store.ManagedSessionMaker(read_only=True) as session:
         for first in range(0, len(run_ids), _RUNS_A_PAGE):
             some = run_ids[first : first + _RUNS_A_PAGE]
-            wanted = session.query(*point).filter(SqlMetric.key == key, SqlMetric.run_uuid.in_(some))
-            for run_id, step, value, is_nan in wanted:
+            points = session.query(table.run_uuid, table.step, table.value, table.is_nan)
+            for run_id, step, value, is_nan in points.filter(table.key == key, table.run_uuid.in_(some)):
                 yield run_id, step, math.nan if is_nan else value
 
 
