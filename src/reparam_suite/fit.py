@@ -48,8 +48,6 @@ def _commands(args: list[str]) -> Iterator[tuple[Command, Resumption | None]]:
     # whether anything is wrong.
     if targets := option_values("--resume", args):
         command, going_on = resumed(args, targets[-1])
-        if command.config.seeds is not None:
-            raise UsageError("--seeds: a resumed run has the seed that it had")
         for note in (*going_on.notes, *going_on.changes):
             _complain(note, 0)
         yield command, going_on

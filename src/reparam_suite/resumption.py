@@ -79,6 +79,8 @@ def resumed(args: list[str], target: str) -> tuple[Command, Resumption]:
         store.fetch_artifact(run_id, CONFIG, directory)
     recorded = yaml.safe_load(file.read_text(encoding="utf-8"))
     command = Command(["--config", str(file), *args])
+    if command.config.seeds is not None:
+        raise UsageError("--seeds: a resumed run has the seed that it had")
     changes = tuple(_changes(recorded, command.resolved_config()))
     if changes and not command.config.allow_changes:
         raise UsageError(
@@ -90,6 +92,8 @@ def resumed(args: list[str], target: str) -> tuple[Command, Resumption]:
         notes.append(f"run {run_id} has no checkpoint: it begins again at step 0")
         return command, Resumption(run_id, None, 0, ended=False, changes=changes, notes=tuple(notes))
     path, content = found
+    if content[HEADER]["run_id"] != run_id:
+        raise UsageError(f"--resume: {path} is of run {content[HEADER]['run_id']}, not of {run_id}")
     _check_architecture(path, content, command)
     step, ended = content["global_step"], nothing_left(command.trainer, content)
     if ended and store.run(run_id).info.status == "FINISHED":

@@ -113,9 +113,10 @@ def attempt(make, directory: Path, options: dict, *, dies_at=None, averaged=Fals
         used.strategy.checkpoint_io = CheckpointFiles()
         last = directory / "last.ckpt"
         found = last if last.exists() else None
+        nothing = found is not None and nothing_left(used, read_checkpoint(found))
         try:
             used.fit(model, datamodule=Digits(batch_size=BATCH_SIZE), ckpt_path=found, weights_only=True)
-            if found and nothing_left(used, read_checkpoint(found)):
+            if nothing:
                 end_training(used, model)
         except Killed:
             ended = False

@@ -5,6 +5,7 @@ from typing import Any, final
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from reparam_suite.training.checkpoints import Checkpoints, CheckpointSettings
+from reparam_suite.training.position import count_steps
 from reparam_suite.training.record import StepRecord
 from reparam_suite.training.stopping import StopSignals
 
@@ -30,6 +31,7 @@ class BetweenSteps(Callback):
         self._checkpoints = checkpoints
         self._record = record
         self._signals = signals
+        self._counted = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From now on signals are kept."""
@@ -39,6 +41,9 @@ class BetweenSteps(Callback):
         """Between two steps; within an accumulation of gradients there is no such moment."""
         if batch_idx % trainer.accumulate_grad_batches:
             return
+        if not self._counted:
+            count_steps(trainer)
+            self._counted = True
         stops = self._signals.received is not None
         due = stops or self._checkpoints.due(trainer, self._settings)
         if trainer.strategy.reduce_boolean_decision(due, all=False):

@@ -80,6 +80,10 @@ class Checkpoints(Checkpoint):
         self._random_state = state_dict["random"]
         set_random_state(self._random_state)
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Where the data stand, should there be nothing left to train."""
+        self._position = checkpoint[type(trainer.datamodule).__qualname__]  # type: ignore[attr-defined]
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restores the random streams, whatever has drawn from them since the state was loaded."""
         self._position = trainer.datamodule.state_dict()  # type: ignore[attr-defined]
@@ -96,7 +100,7 @@ class Checkpoints(Checkpoint):
         """Adds which run it is, and puts the position between two steps."""
         checkpoint[HEADER] = {"format": FORMAT, "version": version("reparam_suite"), **self.identity}
         checkpoint[type(trainer.datamodule).__qualname__] = self._position  # type: ignore[attr-defined]
-        put_between_steps(trainer, checkpoint["loops"], self._position)
+        put_between_steps(trainer, checkpoint, self._position)
 
     def consider(self, trainer: Trainer, value: float) -> None:
         """Keeps the present state as the best one if `value` is the highest so far."""
@@ -125,10 +129,9 @@ class Checkpoints(Checkpoint):
             return
         self._written_at = trainer.global_step
         if self.directory is not None and trainer.is_global_zero:
-            last = self.directory / LAST
-            if last.exists():
-                os.replace(last, self.directory / PREVIOUS)
-            os.replace(self.directory / new, last)
+            if (self.directory / LAST).exists():
+                _give_second_name(self.directory / LAST, self.directory / PREVIOUS)
+            os.replace(self.directory / new, self.directory / LAST)
 
     def newest(self) -> Path | None:
         """The checkpoint written last."""
@@ -149,3 +152,12 @@ class Checkpoints(Checkpoint):
             )
             return False
         return True
+
+
+def _give_second_name(file: Path, name: Path) -> None:
+    # So that there is a last checkpoint at every moment.
+    name.unlink(missing_ok=True)
+    try:
+        os.link(file, name)
+    except OSError:  # a file system without second names
+        os.replace(file, name)

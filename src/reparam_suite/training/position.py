@@ -10,27 +10,34 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 
 
-def put_between_steps(trainer: Trainer, loops: dict[str, Any], data: dict[str, Any]) -> None:
-    """Changes the saved counters of the loops in place.
+def put_between_steps(trainer: Trainer, checkpoint: dict[str, Any], data: dict[str, Any]) -> None:
+    """Changes the counters of a checkpoint in place.
 
     Args:
         trainer: which trains.
-        loops: as Lightning saves them.
+        checkpoint: as Lightning saves it.
         data: the state of the data after the last step.
     """
-    fit = loops["fit_loop"]
+    fit = checkpoint["loops"]["fit_loop"]
     batches, epochs = fit["epoch_loop.batch_progress"], fit["epoch_progress"]
     num_done = batches["current"]["processed"]
     epoch = epochs["current"]["started"] - 1
     if num_done >= trainer.num_training_batches:
         epoch, num_done = epoch + 1, 0
+    checkpoint["epoch"] = epoch
     _set(batches["total"], begun=batches["total"]["processed"], ended=batches["total"]["processed"])
     _set(batches["current"], begun=num_done, ended=num_done)
     batches["is_last_batch"] = False
     for progress in epochs.values():
         _set(progress, begun=epoch + (num_done > 0), ended=epoch)
+    fit["epoch_loop.state_dict"]["_batches_that_stepped"] = trainer.global_step
     if "combined_loader" in fit["state_dict"]:
         fit["state_dict"]["combined_loader"] = [data]
+
+
+def count_steps(trainer: Trainer) -> None:
+    """Sets right the number under which callbacks of others log; Lightning may count a step too many as it resumes."""
+    trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
 
 
 def _set(progress: dict[str, int], *, begun: int, ended: int) -> None:

@@ -79,10 +79,13 @@ class StepRecord(Callback):
         self.check_finite(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Records the last step."""
+        """Records the last steps, and keeps them: a run that is made longer records them with those to come."""
         assert isinstance(pl_module, VAE)
         self.check_finite(trainer, pl_module)
+        self.pause()
+        steps, seconds = self._steps, self._seconds
         self._record(pl_module)
+        self._steps, self._seconds = steps, seconds
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Records the steps since the last record, up to one that was not finite; not if a checkpoint has them."""
@@ -91,7 +94,8 @@ class StepRecord(Callback):
             return
         broken = self._first_unfinite()
         del self._steps[len(self._steps) if broken is None else broken :]
-        self._record(pl_module)
+        if self._steps and self._steps[-1].number > self._recorded_at:
+            self._record(pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         """All that was recorded, and the steps since."""

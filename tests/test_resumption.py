@@ -1,0 +1,165 @@
+"""`--resume`: which run, from which file, under which options; what is refused is named, before anything changes."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from tests.running import Ended, fit
+from tests.test_fit import SHORT, finished
+
+from reparam_suite.training import HEADER, CheckpointFiles
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("runs") / "mlruns"
+
+
+@pytest.fixture(scope="module")
+def whole(root) -> Ended:
+    """Thirty steps at once."""
+    return finished(fit(*SHORT, "--trainer.max_steps", "30", root=root))
+
+
+@pytest.fixture(scope="module")
+def short(root) -> Ended:
+    """The first fifteen of them."""
+    return finished(fit(*SHORT, root=root))
+
+
+@pytest.fixture
+def run(short, root):
+    """The files of the short run, which a test may change."""
+    directory = root / "checkpoints" / short.run_ids[0]
+    copy = root / "copy"
+    shutil.copytree(directory, copy)
+    yield directory
+    shutil.rmtree(directory)
+    copy.rename(directory)
+
+
+def refused(ended: Ended, message: str) -> None:
+    assert (ended.code, ended.err) == (2, f"reparam_suite.fit: {message}\n")
+
+
+def change(path: Path, **header) -> None:
+    content = torch.load(path, weights_only=True)
+    content[HEADER] |= header
+    CheckpointFiles().save_checkpoint(content, path)
+
+
+def test_a_run_that_is_done_says_so(short, root):
+    (run_id,) = short.run_ids
+    message = (
+        f"run {run_id} is FINISHED, all of its 15 steps are done; more are made with --trainer.max_steps or "
+        "--trainer.max_epochs"
+    )
+    refused(fit("--resume", run_id, root=root), message)
+    assert short.client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_an_unknown_run_or_file_is_named(root, short, tmp_path):
+    refused(fit("--resume", "0" * 32, root=root), f"there is no run {'0' * 32} in sqlite:///{root}/mlflow.db")
+    missing = str(tmp_path / "last.ckpt")
+    refused(
+        fit("--resume", missing, root=root),
+        f"--resume: there is no file {missing}; accepted are a run's id and a checkpoint",
+    )
+    nowhere = tmp_path / "nowhere"
+    ended = fit("--resume", "0" * 32, root=nowhere)
+    refused(
+        ended,
+        f"--resume: there is no run {'0' * 32}, since there is no sqlite:///{nowhere}/mlflow.db; "
+        "--tracking.root says where",
+    )
+    assert not nowhere.exists()
+
+
+def test_options_that_differ_are_listed_with_both_values_and_refused(short, root):
+    (run_id,) = short.run_ids
+    ended = fit("--resume", run_id, "--model.learning_rate", "0.01", "--record.every", "5", root=root)
+    message = (
+        f"run {run_id} had other options: --model.init_args.learning_rate was 0.001, is 0.01; "
+        "--record.every was 4, is 5. Leave them out, or go on all the same with --allow_changes true"
+    )
+    refused(ended, message)
+
+
+def test_several_seeds_are_refused(short, root):
+    ended = fit("--resume", short.run_ids[0], "--seeds", "1", "2", root=root)
+    refused(ended, "--seeds: a resumed run has the seed that it had")
+
+
+def test_another_architecture_is_refused_by_name(short, root):
+    (run_id,) = short.run_ids
+    more = ["--model.hidden_sizes", "[8]", "--trainer.max_steps", "20", "--allow_changes", "true"]
+    ended = fit("--resume", run_id, *more, root=root)
+    message = (
+        f"--resume: {root}/checkpoints/{run_id}/last.ckpt is of another architecture: encoder.0.weight is [16, 64] "
+        "there, [8, 64] here"
+    )
+    refused(ended, message)
+
+
+def test_a_checkpoint_of_another_run_or_version_is_refused_by_name(run, short, root):
+    (run_id,) = short.run_ids
+    change(run / "last.ckpt", run_id="f" * 32)
+    refused(fit("--resume", run_id, root=root), f"--resume: {run}/last.ckpt is of run {'f' * 32}, not of {run_id}")
+    change(run / "last.ckpt", run_id=run_id, format=9, version="2.0")
+    refused(
+        fit("--resume", run_id, root=root),
+        f"--resume: {run}/last.ckpt is of format 9, written by reparam_suite 2.0; accepted is format 1",
+    )
+    change(run / "last.ckpt", format=1)
+    state = torch.load(run / "last.ckpt", weights_only=True)
+    state["hyper_parameters"]["_class_path"] = "reparam_suite.models.vae.DiscreteVAE"
+    CheckpointFiles().save_checkpoint(state, run / "last.ckpt")
+    refused(fit("--resume", run_id, root=root), f"--resume: {run}/last.ckpt is of a DiscreteVAE, this is a GaussianVAE")
+
+
+def test_a_given_file_that_is_damaged_or_foreign_is_refused(run, root):
+    path = run / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:-100])
+    ended = fit("--resume", str(path), root=root)
+    assert ended.code == 2
+    assert ended.err.startswith(f"reparam_suite.fit: {path} is damaged: ")
+    torch.save({"weights": 1}, path)
+    refused(fit("--resume", str(path), root=root), f"--resume: {path} is no checkpoint of a run of reparam_suite")
+
+
+def test_damaged_files_are_passed_over_with_a_warning_and_the_run_is_the_same(run, short, whole, root):
+    """The last file is cut off, the one before has a flipped bit: what validated best is the oldest state."""
+    (run_id,) = short.run_ids
+    content = bytearray((run / "previous.ckpt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (run / "previous.ckpt").write_bytes(content)
+    (run / "last.ckpt").write_bytes((run / "last.ckpt").read_bytes()[:1_000])
+    ended = fit("--resume", run_id, "--trainer.max_steps", "30", root=root)
+    assert ended.code == 0, ended.err
+    for name in ("last", "previous"):
+        assert f"{run}/{name}.ckpt is damaged: " in ended.err
+    assert ended.err.count("the one before it is taken") == 2
+    assert ended.run_ids == [run_id]
+    for metric in ("train/elbo", "val/elbo", "test/elbo", "grad/encoder/variance"):
+        ours = ended.curve(metric, run_id)
+        extra = {(step, value) for step, value in ours if step == 15}  # where the short run ended
+        assert set(whole.curve(metric)) - extra <= set(ours), metric
+        assert set(ours) - set(whole.curve(metric)) <= extra, metric
+        assert len({step for step, _ in ours}) == len(ours), metric
+
+
+def test_changes_that_are_allowed_are_told_and_recorded_beside_the_parameters(root):
+    first = finished(fit(*SHORT, root=root))
+    (run_id,) = first.run_ids
+    more = ["--trainer.max_steps", "18", "--model.learning_rate", "0.01", "--allow_changes", "true"]
+    ended = fit("--resume", run_id, *more, root=root)
+    assert ended.code == 0
+    assert ended.err == "reparam_suite.fit: --model.init_args.learning_rate was 0.001, is 0.01\n"
+    run = ended.client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.init_args.learning_rate"] == "0.001"
+    assert run.data.tags["changed.model.init_args.learning_rate"] == "0.01"
+    assert run.data.tags["changed.trainer.max_steps"] == "18"
+    refused_now = fit("--resume", run_id, "--model.learning_rate", "0.001", "--trainer.max_steps", "20", root=root)
+    assert "--model.init_args.learning_rate was 0.01, is 0.001" in refused_now.err
