@@ -31,6 +31,7 @@ def test_heights_are_shares_of_all_elements_and_those_without_variance_are_count
     assert heights(encoder, 1) == pytest.approx(0.25)
     assert legend(prior) == ["step 1 (2 of 2 without variance)"], "1e-20 beside 1e-4 is rounding"
     assert not prior.lines
+    assert not len(prior.get_xticks()), "there is nothing to read off"
 
 
 def test_a_group_that_comes_later_has_its_panel():

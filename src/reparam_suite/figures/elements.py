@@ -85,5 +85,8 @@ def _histograms(ax: Axes, group: str, by_time: Mapping[str, Variances], least: f
     sizes = {values.size for values in by_time.values()}
     ax.set_title(f"{group}, {max(sizes):,} elements", pad=22 + 12 * (len(by_time) - 1))
     ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), fontsize=8, borderaxespad=0.2)
+    if not len(shown):
+        ax.set(xticks=[], yticks=[])
+        return
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

@@ -38,5 +38,5 @@ def latent_use(kl_per_latent: Array, aggregate_kl: Array) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.grid(visible=False, axis="x")
     ax.set_title(f"Use of {len(total)} latents, {total.sum():.1f} nats in all")
-    ax.legend(loc="upper right")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
     return figure
