@@ -91,9 +91,13 @@ def slopes(values: Tensor, z: Tensor, *, create_graph: bool = False, retain_grap
 def uniform(shape: Iterable[int], like: Tensor) -> Tensor:
     """Uniform noise, never 0 and never 1, in float32 or wider, on the device of `like`."""
     dtype = torch.promote_types(like.dtype, torch.float32)
-    epsilon = torch.finfo(dtype).eps
-    noise = torch.rand(tuple(shape), dtype=dtype, device=like.device)
-    return noise.clamp(min=epsilon / 4, max=1.0 - epsilon / 2)
+    return inside(torch.rand(tuple(shape), dtype=dtype, device=like.device))
+
+
+def inside(u: Tensor) -> Tensor:
+    """Numbers of [0, 1] kept away from 0 and 1."""
+    epsilon = torch.finfo(u.dtype).eps
+    return u.clamp(min=epsilon / 4, max=1.0 - epsilon / 2)
 
 
 class GradientEstimator(nn.Module, ABC):

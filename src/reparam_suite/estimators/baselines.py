@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam_suite.defaults import fresh, lazily
-from reparam_suite.estimators.base import Expectation, only_through
+from reparam_suite.estimators.base import Expectation, carry
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
 from reparam_suite.estimators.shapes import Samples, Scalar, Values
-from reparam_suite.variational import parameters, rebuilt
+from reparam_suite.variational import score
 
 
 class Baseline(nn.Module, ABC):
@@ -128,12 +128,9 @@ class OptimalConstant(Baseline):
 
 
 def _squared_score(q: Distribution, z: Samples) -> Values:
-    # |grad log q(z_k)|^2 for each sample: each is given parameters of its own.
-    own = {name: each.detach().expand(len(z), *each.shape) for name, each in parameters(q).items()}
-    log_q, pull_back = torch.func.vjp(lambda values: rebuilt(q, values).log_prob(z), own)[:2]
-    (scores,) = pull_back(torch.ones_like(log_q))
-    squares = [each.square().flatten(log_q.dim()).sum(-1) for each in scores.values()]
-    return torch.stack(squares).sum(0).detach()
+    # |grad log q(z_k)|^2 for each sample.
+    batch_dims = z.dim() - len(q.event_shape)
+    return torch.stack([each.square().flatten(batch_dims).sum(-1) for each in score(q, z).values()]).sum(0)
 
 
 @final
@@ -165,7 +162,8 @@ class Learned(Baseline):
             raise ValueError("the Learned baseline predicts from the context of an Expectation, got none")
         predicted = self.network(target.context.detach()).squeeze(-1)
         loss = (target.bound.value(f) - predicted).square().mean()
-        return target.bound.credit(f, predicted.detach()), only_through(loss, self.network.parameters())
+        # The network is all that the loss depends on.
+        return target.bound.credit(f, predicted.detach()), carry(loss)
 
 
 @final

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through, slopes
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, slopes
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.variational import parameters
+from reparam_suite.variational import parameters, samples
 
 
 class DoublyControlled(GradientEstimator, ABC):
@@ -34,7 +34,7 @@ class DoublyControlled(GradientEstimator, ABC):
 
     def draw(self, q: Distribution) -> Tensor:
         """K hard samples, `[K, *B, D]`."""
-        return q.sample((self.num_samples,))
+        return samples(q, self.num_samples)
 
     @abstractmethod
     def gradient(self, q: Distribution, z: Tensor, f: Tensor, slope: Tensor) -> Tensor:
@@ -47,14 +47,12 @@ class DoublyControlled(GradientEstimator, ABC):
             z = self.draw(target.q).detach().requires_grad_()
             f = target.values(z)
             slope = slopes(f, z, retain_graph=True)
-        learns = self.training and any(each.requires_grad for each in self.parameters())
-        with torch.set_grad_enabled(learns):
+        with torch.set_grad_enabled(self.training):
             gradient = self.gradient(target.q, z.detach(), f.detach(), slope)
-            control_loss = gradient.square().sum(-1).mean()
+            squared = gradient.square().sum(-1).mean()
         path = (gradient.detach() * logits).sum(-1)
-        return Estimate(
-            objective=target.bound.value(f) + carry(path), control_loss=only_through(control_loss, self.parameters())
-        )
+        # The estimator's own parameters are all that its gradient, made of constants, depends on.
+        return Estimate(objective=target.bound.value(f) + carry(path), control_loss=carry(squared))
 
 
 def _others(each: Tensor) -> Tensor:
@@ -90,10 +88,13 @@ class DoubleCV(DoublyControlled):
     def gradient(self, q: Distribution, z: Tensor, f: Tensor, slope: Tensor) -> Tensor:
         """The estimate by the logits."""
         p = q.mean.detach()
-        strength = self.learned_strength
-        h = f - strength * (_others(slope) * (z - p)).sum(-1)
-        credit = (h - _others(h)).unsqueeze(-1)
-        return (credit * (z - p)).mean(0) + strength * slope.mean(0) * p * (1.0 - p)
+        error = z - p
+
+        def leave_one_out(h: Tensor) -> Tensor:
+            return ((h - _others(h)).unsqueeze(-1) * error).mean(0)
+
+        control = slope.mean(0) * p * (1.0 - p) - leave_one_out((_others(slope) * error).sum(-1))
+        return leave_one_out(f) + self.learned_strength * control
 
 
 @final
@@ -146,8 +147,8 @@ class RODEO(DoublyControlled):
         spread = logits.sigmoid() * (-logits).sigmoid() + torch.finfo(z.dtype).eps
         scale = (slope.square() * spread).sum(-1).sqrt().clamp_min(torch.finfo(z.dtype).tiny)
         a = slope / scale.unsqueeze(-1)
-        t = torch.einsum("k...d,j...d->kj...", error, a).unsqueeze(-1)  # [K, K, *B, 1]: sample k, surrogate j
-        stein_square = torch.einsum("k...d,j...d->kj...", leaves, a.square()).unsqueeze(-1) - 2.0 * t.square()
+        t = _pairs(error, a).unsqueeze(-1)  # [K, K, *B, 1]: sample k, surrogate j
+        stein_square = _pairs(leaves, a.square()).unsqueeze(-1) - 2.0 * t.square()
         features = torch.stack([(error * a).sum(-1), scale.log()], -1)
         coefficients = self.network(features).unflatten(-1, (3, 2)) * self.learned_strengths * scale[..., None, None]
         constant, linear, square = coefficients.to(f.dtype).unbind(-2)  # [K, *B, 2]: of h and of h'
@@ -161,6 +162,16 @@ class RODEO(DoublyControlled):
         credit = f - _others(f + stein[..., 0].sum(1))
         level = (stein - value)[..., 1].sum(1)
         curvature = _others(square[..., 1:] * a.square())
-        beside = leaves * torch.einsum("kj...,j...d->k...d", rise[..., 1], a) - error * curvature
+        beside = leaves * _mixed(rise[..., 1], a) - error * curvature
         estimate: Tensor = ((credit + level).unsqueeze(-1) * error + beside).mean(0)
         return estimate
+
+
+def _pairs(x: Tensor, y: Tensor) -> Tensor:
+    # <x_k, y_j> of the last axis, `[K, K, *B]`.
+    return (x.movedim(0, -2) @ y.movedim(0, -1)).movedim((-2, -1), (0, 1))
+
+
+def _mixed(weight: Tensor, y: Tensor) -> Tensor:
+    # sum_j weight_kj y_j, `[K, *B, D]`.
+    return (weight.movedim((0, 1), (-2, -1)) @ y.movedim(0, -2)).movedim(-2, 0)

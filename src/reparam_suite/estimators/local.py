@@ -9,7 +9,7 @@ from torch.distributions import Bernoulli, Distribution
 from reparam_suite.estimators.antithetic import antithetic_pairs, disarm_gradient, require_pairs
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, require_at_least, uniform
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.variational import OneHotCategorical, family, parameters
+from reparam_suite.variational import OneHotCategorical, family, parameters, samples
 
 
 def with_each_replaced(target: Expectation, z: Tensor, replacement: Tensor, chunk_size: int) -> Tensor:
@@ -190,7 +190,7 @@ class LocalExpectation(GradientEstimator):
 
     def draw(self, q: Distribution) -> Tensor:
         """K samples without a gradient, `[K, *B, D]` or `[K, *B, D, C]`."""
-        return q.sample((self.num_samples,))
+        return samples(q, self.num_samples)
 
     def estimate(self, target: Expectation) -> Estimate:
         """The mean over the samples, carrying the expectation over one latent at a time."""

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, uniform
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, inside, uniform
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.temperature import Temperature, checked_temperature, current
-from reparam_suite.variational import OneHotCategorical, family, parameters
+from reparam_suite.variational import OneHotCategorical, family, parameters, softmax
 
 
 def relaxation_noise(q: Distribution, num_samples: int) -> Tensor:
@@ -25,7 +25,11 @@ def relaxation_noise(q: Distribution, num_samples: int) -> Tensor:
     logits + noise is positive (Bernoulli), or largest at c (categorical), with the probability that q gives.
     """
     logits = parameters(q)["logits"]
-    u = uniform((num_samples, *logits.shape), logits)
+    return noise_of(q, uniform((num_samples, *logits.shape), logits))
+
+
+def noise_of(q: Distribution, u: Tensor) -> Tensor:
+    """The same from uniforms, by the quantile function."""
     return torch.logit(u) if family(q) is Bernoulli else -(-u.log()).log()
 
 
@@ -33,20 +37,21 @@ def hardened(q: Distribution, perturbed: Tensor) -> Tensor:
     """The corner that perturbed logits `[K, *B, D]` or `[K, *B, D, C]` select."""
     if family(q) is Bernoulli:
         return (perturbed > 0).to(perturbed.dtype)
-    return F.one_hot(perturbed.argmax(-1), perturbed.shape[-1]).to(perturbed.dtype)
+    return torch.zeros_like(perturbed).scatter_(-1, perturbed.argmax(-1, keepdim=True), 1.0)
 
 
 def softened(q: Distribution, perturbed: Tensor, temperature: float | Tensor) -> Tensor:
     """The point inside the simplex that perturbed logits select at a temperature."""
     scaled = perturbed / temperature
-    return scaled.sigmoid() if family(q) is Bernoulli else scaled.softmax(-1)
+    return scaled.sigmoid() if family(q) is Bernoulli else softmax(scaled)
 
 
 def perturbed_given(q: Distribution, hard: Tensor, noise: Tensor) -> Tensor:
     """Perturbed logits drawn from their law given the corner that they select, out of fresh noise.
 
     Bits, s = 2 hard - 1: s log(1 + exp(s noise) (1 + exp(s logit))). One-hot: the noise of the selected class is the
-    maximum M, whose law depends on nothing else; the others are Gumbels below it, -log(exp(-logit - noise) + exp(-M)).
+    maximum M, whose law depends on nothing else; the others are Gumbels below it, -log(exp(-logit - noise) + exp(-M))
+    or M + log sigmoid(logit + noise - M).
     Maddison, Tarlow & Minka (2014); Tucker et al. (2017), arXiv 1703.07370.
     """
     logits = parameters(q)["logits"]
@@ -54,7 +59,7 @@ def perturbed_given(q: Distribution, hard: Tensor, noise: Tensor) -> Tensor:
         sign = 2.0 * hard - 1.0
         return -sign * F.logsigmoid(F.logsigmoid(-sign * logits) - sign * noise)
     maximum = (hard * noise).sum(-1, keepdim=True)
-    return torch.where(hard > 0, maximum, -torch.logaddexp(-logits - noise, -maximum))
+    return maximum + (1.0 - hard) * F.logsigmoid(logits + noise - maximum)
 
 
 class Relaxation(GradientEstimator, ABC):
@@ -191,8 +196,9 @@ class GumbelRao(Relaxation):
     df/dz 1/R sum_r d softmax(z_r / temperature) / d z_r,  z_r ~ p(phi + g | argmax = z)          [*B]
 
     The noise that gave z is the first draw, so that R = 1 is StraightThroughGumbel; more draws leave its bias and lower
-    its variance. phi's gradient is biased, the value and theta's gradient are not. f differentiable in z, near the
-    corners. K evaluations of f, R softmaxes each.
+    its variance. They are one uniform turned round the circle in equal steps: each has the law that it should have, and
+    together they fill it more evenly than independent ones. phi's gradient is biased, the value and theta's gradient
+    are not. f differentiable in z, near the corners. K evaluations of f, R softmaxes each.
     Paulus, Maddison & Krause (2021), arXiv 2010.04838, section 3.
 
     Args:
@@ -213,18 +219,27 @@ class GumbelRao(Relaxation):
 
     def draw(self, q: Distribution) -> Tensor:
         """The noise of K samples, then that of their conditional draws: `[R, K, *B, D]` or `[R, K, *B, D, C]`."""
-        noise = relaxation_noise(q, self.num_conditional * self.num_samples)
-        return noise.reshape(self.num_conditional, self.num_samples, *noise.shape[1:])
+        logits, num_turns = parameters(q)["logits"], self.num_conditional - 1
+        first, start = uniform((2, 1, self.num_samples, *logits.shape), logits)
+        turns = torch.arange(num_turns, dtype=start.dtype, device=start.device) / max(num_turns, 1)
+        others = inside((start + turns.reshape(-1, *(1,) * (start.dim() - 1))).frac())
+        return noise_of(q, torch.cat([first, others]))
 
     def sample(self, q: Distribution) -> Tensor:
-        """The hard sample, carrying the gradient of the mean relaxed one; the conditional draws are constants."""
-        logits = parameters(q)["logits"]
+        """The hard sample, carrying the logits' step through the mean Jacobian; the conditional draws are constants."""
+        logits, temperature = parameters(q)["logits"], current(self.temperature)
         with torch.no_grad():
             first, others = self.draw(q).split([1, self.num_conditional - 1])
             perturbed = logits + first
             hard = hardened(q, perturbed[0])
-            perturbed = torch.cat([perturbed, perturbed_given(q, hard, others)])
-        return hard + carry(softened(q, perturbed + carry(logits), current(self.temperature)).mean(0))
+            p = softened(q, torch.cat([perturbed, perturbed_given(q, hard, others)]), temperature)
+            if family(q) is Bernoulli:
+                jacobian = (p * (1.0 - p)).mean(0) / temperature
+            else:
+                p = p.movedim(0, -2)  # [K, *B, D, R, C]
+                jacobian = (torch.diag_embed(p.mean(-2)) - p.mT @ p / self.num_conditional) / temperature
+        step = carry(logits)
+        return hard + (jacobian * step if family(q) is Bernoulli else (jacobian @ step.unsqueeze(-1)).squeeze(-1))
 
 
 @final
@@ -263,5 +278,6 @@ class GappedStraightThrough(Relaxation):
                 moved = sign * (sign * logits).clamp_min(self.gap)
             else:
                 top = logits.amax(-1, keepdim=True)
-                moved = torch.where(hard > 0, top, torch.minimum(logits, top - self.gap))
+                below = torch.minimum(logits, top - self.gap)
+                moved = below + hard * (top - below)
         return hard + carry(softened(q, moved + carry(logits), current(self.temperature)))

@@ -10,7 +10,7 @@ from reparam_suite.defaults import fresh, lazily
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, slopes
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
-from reparam_suite.variational import OneHotCategorical, VonMises
+from reparam_suite.variational import OneHotCategorical, VonMises, samples, score_term
 
 
 class _BaselineEstimator(GradientEstimator):
@@ -42,7 +42,7 @@ class _BaselineEstimator(GradientEstimator):
 
     def draw(self, q: Distribution) -> Tensor:
         """K samples without a gradient, `[K, *B, D]`."""
-        return q.sample((self.num_samples,))
+        return samples(q, self.num_samples)
 
 
 @final
@@ -72,8 +72,8 @@ class ScoreFunction(_BaselineEstimator):
             z = self.draw(target.q)
         f = target.values(z)
         credit, control_loss = self.baseline(z, f.detach(), target)
-        score_term = (credit * target.q.log_prob(z)).sum(0)
-        return Estimate(objective=target.bound.value(f) + carry(score_term), control_loss=control_loss)
+        objective = target.bound.value(f) + carry(score_term(target.q, z, credit))
+        return Estimate(objective=objective, control_loss=control_loss)
 
 
 @final
@@ -111,9 +111,8 @@ class MuProp(_BaselineEstimator):
         f = target.values(z)
         tangent = at_mean + (slope * (z - mean.detach())).sum(event)
         credit, control_loss = self.baseline(z, f.detach() - tangent, target)
-        score_term = (credit * target.q.log_prob(z)).sum(0)
-        mean_term = (slope * mean).sum(event)
-        return Estimate(objective=target.bound.value(f) + carry(score_term + mean_term), control_loss=control_loss)
+        path = score_term(target.q, z, credit) + (slope * mean).sum(event)
+        return Estimate(objective=target.bound.value(f) + carry(path), control_loss=control_loss)
 
     def _tangent(self, target: Expectation, mean: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():

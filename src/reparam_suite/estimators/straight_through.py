@@ -14,7 +14,7 @@ from torch.distributions import Bernoulli, Distribution
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.temperature import checked_temperature
-from reparam_suite.variational import OneHotCategorical, family, parameters
+from reparam_suite.variational import OneHotCategorical, family, parameters, samples, softmax
 
 
 class HardSample(GradientEstimator, ABC):
@@ -34,7 +34,7 @@ class HardSample(GradientEstimator, ABC):
 
     def draw(self, q: Distribution) -> Tensor:
         """K hard samples, `[K, *B, D]` or `[K, *B, D, C]`."""
-        return q.sample((self.num_samples,))
+        return samples(q, self.num_samples)
 
     @abstractmethod
     def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:
@@ -71,7 +71,8 @@ class StraightThrough(HardSample):
 
     def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:  # noqa: ARG002
         """J(pi) step."""
-        return _jacobian(q, q.mean.detach(), step)
+        pi = q.mean.detach()
+        return pi * (1.0 - pi) * step if family(q) is Bernoulli else _jacobian(pi, step)
 
 
 @final
@@ -97,8 +98,7 @@ class DARN(HardSample):
     def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:
         """(z - pi) (z - pi)^T step."""
         error = z - q.mean.detach()
-        along = error * step
-        return error * (along if family(q) is Bernoulli else along.sum(-1, keepdim=True))
+        return error.square() * step if family(q) is Bernoulli else error * (error * step).sum(-1, keepdim=True)
 
 
 @final
@@ -129,11 +129,14 @@ class ReinMax(HardSample):
 
     def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:
         """(2 J((pi_t + z) / 2) - 1/2 J(pi)) step."""
-        scaled = parameters(q)["logits"].detach() / self.temperature
-        warm = scaled.sigmoid() if family(q) is Bernoulli else scaled.softmax(-1)
-        return 2.0 * _jacobian(q, (warm + z) / 2.0, step) - 0.5 * _jacobian(q, q.mean.detach(), step)
+        scaled, pi = parameters(q)["logits"].detach() / self.temperature, q.mean.detach()
+        if family(q) is Bernoulli:
+            middle = 0.5 * (scaled.sigmoid() + z)
+            return (2.0 * middle * (1.0 - middle) - 0.5 * pi * (1.0 - pi)) * step
+        middle = 0.5 * (softmax(scaled) + z)
+        return 2.0 * _jacobian(middle, step) - 0.5 * _jacobian(pi, step)
 
 
-def _jacobian(q: Distribution, p: Tensor, step: Tensor) -> Tensor:
-    # J(p) step, `p` without a gradient.
-    return p * ((1.0 - p) * step if family(q) is Bernoulli else step - (p * step).sum(-1, keepdim=True))
+def _jacobian(p: Tensor, step: Tensor) -> Tensor:
+    # J(p) step of classes, `p` without a gradient.
+    return p * (step - (p * step).sum(-1, keepdim=True))

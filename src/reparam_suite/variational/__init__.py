@@ -19,6 +19,8 @@ from reparam_suite.variational.families import (
     parameters,
     rebuilt,
     reparameterized,
+    samples,
+    softmax,
     von_mises,
     with_parameters,
 )
@@ -31,6 +33,7 @@ from reparam_suite.variational.posteriors import (
     GaussianPosterior,
     Posterior,
 )
+from reparam_suite.variational.scores import score, score_term
 from reparam_suite.variational.von_mises import (
     VonMises,
 )
@@ -58,6 +61,10 @@ __all__ = [
     "parameters",
     "rebuilt",
     "reparameterized",
+    "samples",
+    "score",
+    "score_term",
+    "softmax",
     "von_mises",
     "with_parameters",
 ]
