@@ -123,14 +123,16 @@ class REBAR(ControlledScore):
 
     Args:
         num_samples: K, samples a datum.
-        temperature: of the relaxed sample when training begins, above 0.
+        temperature: of the relaxed sample when training begins, above 0. On VAEs trained on the digits, with 8, 32 and
+            200 bits and 8 x 4 classes, the encoder's variance at the default is at most 1.3 times that at the best of
+            0.1, 0.2, 0.35, 0.5, .., 2; at 0.1 and at 0.5 it is up to twice.
         strength: of the control when training begins.
 
     Raises:
         ValueError: if `num_samples` is below 1 or `temperature` is not positive.
     """
 
-    def __init__(self, *, num_samples: int = 1, temperature: float = 0.1, strength: float = 1.0) -> None:
+    def __init__(self, *, num_samples: int = 1, temperature: float = 0.2, strength: float = 1.0) -> None:
         super().__init__(num_samples=num_samples, temperature=temperature, strength=strength)
 
     def control(self, target: Expectation, z: Tensor) -> Values:
@@ -150,7 +152,9 @@ class RELAX(ControlledScore):
 
     Args:
         num_samples: K, samples a datum.
-        temperature: of the relaxed sample when training begins, above 0.
+        temperature: of the relaxed sample when training begins, above 0. On VAEs trained on the digits, with 8, 32 and
+            200 bits and 8 x 4 classes, the encoder's variance at the default is at most 1.3 times that at the best of
+            0.1, 0.2, 0.35, 0.5, .., 2; at 0.1 and at 0.5 it is up to twice.
         strength: of the relaxed f when training begins.
         hidden_sizes: widths of the hidden layers of r.
 
@@ -162,7 +166,7 @@ class RELAX(ControlledScore):
         self,
         *,
         num_samples: int = 1,
-        temperature: float = 0.1,
+        temperature: float = 0.2,
         strength: float = 1.0,
         hidden_sizes: Sequence[int] = (100,),
     ) -> None:

@@ -4,7 +4,6 @@ import math
 from typing import final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
@@ -14,10 +13,10 @@ from reparam_suite.estimators.base import (
     GradientEstimator,
     carry,
     require_at_least,
-    uniform,
 )
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.variational import OneHotCategorical, family, parameters
+from reparam_suite.estimators.distinct_states import Remainder, log_probabilities, most_probable
+from reparam_suite.variational import OneHotCategorical, family, parameters, score_term
 
 
 @final
@@ -52,7 +51,7 @@ class UnorderedSet(GradientEstimator):
 
     def draw(self, q: Distribution) -> tuple[Tensor, Tensor]:
         """K values of every latent, `[K, *B, D]`, no two alike, and the log-probability of all other states `[*B]`."""
-        rest = _Remainder(_log_probabilities(q), self.num_samples)
+        rest = Remainder(log_probabilities(q), self.num_samples)
         for _ in range(self.num_samples):
             rest.take(rest.draw(1).squeeze(0))
         return rest.taken.movedim(-2, 0), rest.log_mass()
@@ -62,13 +61,15 @@ class UnorderedSet(GradientEstimator):
         with torch.no_grad():
             taken, log_rest = self.draw(target.q)
         z = _embedded(target.q, taken)
-        f, log_q = target.values(z), target.q.log_prob(z)
-        weight, others = _first_of_a_set(log_q.detach(), log_rest)
-        weight = _without_dust(weight)
-        expected = (others * f.detach()).sum(1)  # [K, K of the sum, *B]
-        credit = -torch.expm1(log_q.detach()) * (f.detach() - expected)
-        score_term = (weight * credit * log_q).sum(0)
-        return Estimate(objective=(weight * f).sum(0) + carry(score_term), control_loss=f.new_zeros(()))
+        f = target.values(z)
+        with torch.no_grad():
+            log_q = target.q.log_prob(z)
+            weight, others = _first_of_a_set(log_q, log_rest)
+            weight = _without_dust(weight)
+            expected = (others * f.detach()).sum(1)  # [K, K of the sum, *B]
+            credit = -torch.expm1(log_q) * (f.detach() - expected)
+        objective = (weight * f).sum(0) + carry(score_term(target.q, z, weight * credit))
+        return Estimate(objective=objective, control_loss=f.new_zeros(()))
 
 
 @final
@@ -111,8 +112,8 @@ class SumAndSample(GradientEstimator):
 
     def draw(self, q: Distribution) -> tuple[Tensor, Tensor]:
         """Every latent's values, first of M, then of K samples outside `[M + K, *B, D]`; log q(not M) `[*B]`."""
-        log_p = _log_probabilities(q)
-        rest = _Remainder(log_p, self.num_summed)
+        log_p = log_probabilities(q)
+        rest = Remainder(log_p, self.num_summed)
         for state in most_probable(log_p, self.num_summed):
             rest.take(state)
         return torch.cat([rest.taken.movedim(-2, 0), rest.draw(self.num_samples)]), rest.log_mass()
@@ -122,14 +123,15 @@ class SumAndSample(GradientEstimator):
         with torch.no_grad():
             taken, log_rest = self.draw(target.q)
         z = _embedded(target.q, taken)
-        f, log_q = target.values(z), target.q.log_prob(z)
+        f = target.values(z)
         q_rest = log_rest.exp().to(f.dtype)
-        log_summed = log_q.detach()[: self.num_summed]
+        with torch.no_grad():
+            log_summed = target.q.log_prob(z[: self.num_summed])
         weight = torch.cat([log_summed.exp(), (q_rest / self.num_samples).expand(self.num_samples, *q_rest.shape)])
         weight = _without_dust(weight)
-        baseline = self._baseline(f.detach(), log_summed, q_rest)
-        score_term = (weight * (f.detach() - baseline) * log_q).sum(0)
-        return Estimate(objective=(weight * f).sum(0) + carry(score_term), control_loss=f.new_zeros(()))
+        credit = f.detach() - self._baseline(f.detach(), log_summed, q_rest)
+        objective = (weight * f).sum(0) + carry(score_term(target.q, z, weight * credit))
+        return Estimate(objective=objective, control_loss=f.new_zeros(()))
 
     def _baseline(self, f: Tensor, log_summed: Tensor, q_rest: Tensor) -> Tensor:
         f_summed, f_rest = f.split([self.num_summed, self.num_samples])
@@ -142,21 +144,12 @@ class SumAndSample(GradientEstimator):
         return torch.cat([of_a_sample.mean(0, keepdim=True).expand_as(f_summed), of_a_sample])
 
 
-# ------------------------------------------------------------------------------------------------ states of all latents
-
-
-def _log_probabilities(q: Distribution) -> Tensor:
-    # Of each value of each latent, [*B, D, C], C = 2 for bits; float64, for sums over many latents.
-    logits = parameters(q)["logits"].detach().double()
-    if family(q) is Bernoulli:
-        return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], -1)
-    return logits.log_softmax(-1)
-
-
 def _embedded(q: Distribution, values: Tensor) -> Tensor:
     # Which value each latent takes, [K, *B, D], as z.
     logits = parameters(q)["logits"]
-    return (values if family(q) is Bernoulli else F.one_hot(values, logits.shape[-1])).to(logits.dtype)
+    if family(q) is Bernoulli:
+        return values.to(logits.dtype)
+    return logits.new_zeros(*values.shape, logits.shape[-1]).scatter_(-1, values.unsqueeze(-1), 1.0)
 
 
 def _without_dust(weight: Tensor) -> Tensor:
@@ -174,124 +167,6 @@ def _require_states(estimator: GradientEstimator, option: str, wanted: int, q: D
             f"{option} of {type(estimator).__name__} must be at most the number of states, {num_states} for latents of "
             f"shape {shape}, got {wanted}"
         )
-
-
-def most_probable(log_p: Tensor, num_states: int) -> Tensor:
-    """The most probable states of independent latents, best first: `[K, *B, D]` from log-probabilities `[*B, D, C]`.
-
-    Each state is the mode with some latents changed, at a cost in log-probability. A change is in one of the K best
-    only if it is among the K - 1 cheapest: else the mode and those, one at a time, are better. The K cheapest sets of
-    changes are then found change by change. Exact.
-    """
-    num_latents, num_values = log_p.shape[-2:]
-    best, mode = log_p.max(-1)
-    costs = (best.unsqueeze(-1) - log_p).scatter(-1, mode.unsqueeze(-1), math.inf).flatten(-2)
-    num_changes = min(num_states - 1, num_latents * (num_values - 1))
-    cost, change = costs.topk(num_changes, largest=False)
-    latent, value = change // num_values, change % num_values
-    total = best.new_zeros(*best.shape[:-1], 1)
-    members = torch.zeros(*total.shape, num_changes, dtype=torch.bool, device=log_p.device)  # [*B, sets, changes]
-    for i in range(num_changes):
-        clash = (members & (latent == latent[..., i : i + 1]).unsqueeze(-2)).any(-1)
-        total = torch.cat([total, (total + cost[..., i : i + 1]).masked_fill(clash, math.inf)], -1)
-        this = torch.arange(num_changes, device=log_p.device) == i
-        members = torch.cat([members, members | this], -2)
-        total, kept = total.topk(min(num_states, total.shape[-1]), largest=False)
-        members = members.gather(-2, kept.unsqueeze(-1).expand(*kept.shape, num_changes))
-    changed = torch.full((*total.shape, num_latents), -1, dtype=torch.long, device=log_p.device)
-    values = torch.where(members, value.unsqueeze(-2), -1)
-    changed = changed.scatter_reduce(-1, latent.unsqueeze(-2).expand_as(values), values, "amax")
-    return torch.where(changed < 0, mode.unsqueeze(-2), changed).movedim(-2, 0)
-
-
-class _Remainder:
-    # The states that are left when some are taken. Each leaves a taken state i at some latent d: it agrees with i
-    # before d and has a value at d that no taken state with this beginning has. `open[.., i, d]` is the log-probability
-    # of all that leave so, -inf where an earlier i has the same beginning or no value is left. These sets are disjoint
-    # and cover what is left, and no probability is found as 1 minus others. A step costs O(K D + D C), parallel over D.
-    def __init__(self, log_p: Tensor, capacity: int) -> None:
-        *batch, num_latents, _ = log_p.shape
-        self.log_p = log_p
-        self.cumulative = log_p[..., :-1].movedim(-1, 0).exp().cumsum(0)  # [C - 1, *B, D]
-        self.log_others = _log_of_the_others(log_p)
-        self.place = torch.arange(num_latents, device=log_p.device)
-        self.num_taken = 0
-        self.taken = torch.zeros(*batch, capacity, num_latents, dtype=torch.long, device=log_p.device)
-        self.differ_at = torch.full((*batch, capacity, capacity), -1, device=log_p.device)  # first latent, by pair
-        self.log_prefix = log_p.new_zeros(*batch, capacity, num_latents)
-        self.open = torch.full_like(self.log_prefix, -math.inf)
-        self.rows = self.open[..., 0].clone()  # the sum of each state's
-
-    def log_mass(self) -> Tensor:
-        # The log-probability of all that is left, [*B].
-        return self.rows.logsumexp(-1)
-
-    def draw(self, num_samples: int) -> Tensor:
-        # Independent samples of q given that they are not taken, [K, *B, D].
-        u = uniform((num_samples, *self.log_p.shape[:-1]), self.log_p)
-        anything = (u.unsqueeze(1) > self.cumulative).sum(1)
-        if not self.num_taken:
-            return anything
-        row = _categorical(self.rows.expand(num_samples, *self.rows.shape)).unsqueeze(-1)
-        latent = _categorical(_at(self.open, row)).unsqueeze(-1)
-        value = _categorical(self._values_left(row, latent)).unsqueeze(-1)
-        state = torch.where(self.place < latent, _at(self.taken, row), anything)
-        return torch.where(self.place == latent, value, state)
-
-    def take(self, state: Tensor) -> None:
-        # A state [*B, D] that is still left.
-        new, own = self.num_taken, state.unsqueeze(-1)
-        log_own = self.log_p.gather(-1, own).squeeze(-1)
-        log_prefix = F.pad(log_own[..., :-1].cumsum(-1), (1, 0))
-        open_at = log_prefix + self.log_others.gather(-1, own).squeeze(-1)
-        self.taken[..., new, :] = state
-        self.log_prefix[..., new, :] = log_prefix
-        if new:
-            # It leaves the others where it first differs from the closest of them. The beginning before is counted with
-            # the first of those, which has a value less left there now.
-            differ_at = (self.taken[..., :new, :] == state.unsqueeze(-2)).long().cumprod(-1).sum(-1)
-            self.differ_at[..., new, :new] = self.differ_at[..., :new, new] = differ_at
-            closest = differ_at.argmax(-1, keepdim=True)
-            latent = differ_at.gather(-1, closest)
-            open_at = open_at.masked_fill(self.place <= latent, -math.inf)
-        self.differ_at[..., new, new] = len(self.place)
-        self._write(torch.full_like(own[..., 0, :], new), open_at)
-        if new:
-            at_latent = _at(self.log_prefix, closest).gather(-1, latent)
-            left = at_latent + self._values_left(closest, latent).logsumexp(-1, keepdim=True)
-            self._write(closest, _at(self.open, closest).scatter(-1, latent, left))
-        self.num_taken += 1
-
-    def _values_left(self, row: Tensor, latent: Tensor) -> Tensor:
-        # The log-probability [.., *B, C] of each value that leaves state `row` [.., *B, 1] at `latent` [.., *B, 1].
-        alike = _at(self.differ_at, row) >= latent  # [.., *B, K]
-        values = _at(self.taken.mT, latent)
-        held = (F.one_hot(values, self.log_p.shape[-1]).bool() & alike.unsqueeze(-1)).any(-2)
-        return _at(self.log_p, latent).masked_fill(held, -math.inf)
-
-    def _write(self, row: Tensor, open_at: Tensor) -> None:
-        self.open.scatter_(-2, row.unsqueeze(-1).expand_as(open_at.unsqueeze(-2)), open_at.unsqueeze(-2))
-        self.rows.scatter_(-1, row, open_at.logsumexp(-1, keepdim=True))
-
-
-def _log_of_the_others(log_p: Tensor) -> Tensor:
-    # log(1 - p) of each value from the log-probabilities of all, [*B, D, C]: by the sum over the others for the most
-    # probable one, whose log p may be 0 to rounding; the others are at most 1/2.
-    by_value = log_p.movedim(-1, 0).contiguous()  # reductions over a short last axis are slow
-    likely, mode = by_value.max(0, keepdim=True)
-    of_mode = by_value.scatter(0, mode, -math.inf).logsumexp(0)
-    return torch.where(by_value == likely, of_mode, (-torch.expm1(by_value)).log()).movedim(0, -1)
-
-
-def _at(table: Tensor, row: Tensor) -> Tensor:
-    # table [*B, N, M] at row [.., *B, 1]: [.., *B, M].
-    index = row.unsqueeze(-1).expand(*row.shape, table.shape[-1])
-    return table.expand(*row.shape[:-1], *table.shape[-2:]).gather(-2, index).squeeze(-2)
-
-
-def _categorical(log_mass: Tensor) -> Tensor:
-    # Which of the last axis is drawn, in proportion to exp(log_mass): the largest after Gumbel noise.
-    return (log_mass - (-uniform(log_mass.shape, log_mass).log()).log()).argmax(-1)
 
 
 # ----------------------------------------------------------------------------------------------------- weights of a set
@@ -318,8 +193,8 @@ def _first_of_a_set(log_q: Tensor, log_rest: Tensor) -> tuple[Tensor, Tensor]:
     log_t = y - (-y).exp()
     log_exponent = log_t.unsqueeze(1) + log_q - log_rest
     # log(1 - exp(-x)) from log x: x itself where it is small.
-    small = log_exponent < -30.0
-    log_factor = torch.where(small, log_exponent, (-torch.expm1(-log_exponent.clamp(max=30.0).exp())).log())
+    beyond = (log_exponent + 30.0).clamp(max=0.0)
+    log_factor = beyond + (-torch.expm1(-log_exponent.clamp(-30.0, 30.0).exp())).log()
     log_integrand = log_t - log_t.exp() + torch.log1p((-y).exp()) + log_factor.sum(1)
     without_one = (log_integrand.unsqueeze(1) - log_factor).logsumexp(0)
     weight = (log_q + without_one).softmax(0)
