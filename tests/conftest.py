@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,20 @@ def real_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("arrays") / "line.npz"
     np.savez(path, x_train=x.astype(np.float32))
     return path
+
+
+@pytest.fixture
+def small_mnist(tmp_path, monkeypatch) -> Path:
+    """A directory with an mnist.npz of 360 images, which is accepted for the length of the test."""
+    from reparam_suite.data import MNIST  # after the hook above
+
+    shapes = {"x_train": (300, 28, 28), "y_train": (300,), "x_test": (60, 28, 28), "y_test": (60,)}
+    noise = np.random.default_rng(0)
+    arrays = {name: noise.integers(0, 256, size=shape, dtype=np.uint8) for name, shape in shapes.items()}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    monkeypatch.setattr(MNIST, "archive", replace(MNIST.archive, shapes=shapes))
+    monkeypatch.setattr("reparam_suite.data.mnist._NUM_TRAIN", 200)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

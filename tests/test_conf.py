@@ -1,40 +1,25 @@
 """Each configuration under conf/ is a complete run: it is trained here for one batch."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
 from tests.running import as_it_was, fit
 
 from reparam_suite.command_line import Command
-from reparam_suite.data import MNIST
 from reparam_suite.usage import UsageError
 
 CONF = Path(__file__).parents[1] / "conf"
 README = CONF.parent / "README.md"
 RUNS = sorted(CONF.glob("*.yaml"))
 TRAINERS = sorted((CONF / "trainer").glob("*.yaml"))
-SMALL = {"x_train": (300, 28, 28), "y_train": (300,), "x_test": (60, 28, 28), "y_test": (60,)}
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("runs") / "mlruns"
-
-
-@pytest.fixture
-def small_mnist(tmp_path, monkeypatch) -> Path:
-    """A directory with an mnist.npz of 360 images, which is accepted for the length of the test."""
-    noise = np.random.default_rng(0)
-    arrays = {name: noise.integers(0, 256, size=shape, dtype=np.uint8) for name, shape in SMALL.items()}
-    np.savez(tmp_path / "mnist.npz", **arrays)
-    monkeypatch.setattr(MNIST, "archive", replace(MNIST.archive, shapes=SMALL))
-    monkeypatch.setattr("reparam_suite.data.mnist._NUM_TRAIN", 200)
-    return tmp_path
 
 
 def parse(*args: str) -> Command:

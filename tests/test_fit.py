@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mlflow
@@ -15,7 +14,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from tests.running import Ended, fit, mlflow_at
+from tests.running import Ended, Started, fit, mlflow_at
 
 from reparam_suite import fit as command
 from reparam_suite.estimators import Pathwise
@@ -509,49 +508,6 @@ def test_an_error_after_training_leaves_a_failed_run_too(root, monkeypatch):
 # -------------------------------------------------------------------------------------------------------------- signals
 
 
-class Started:
-    """A run in a process of its own, seen to train."""
-
-    def __init__(self, root: Path) -> None:
-        self.ended = Ended(0, "", "", root)
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "reparam_suite.fit",
-                "--tracking.root",
-                str(root),
-                *SHORT,
-                "--trainer.max_steps",
-                "-1",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-        )
-        self.run_id = self._wait_for_metrics()
-
-    def _wait_for_metrics(self) -> str:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.process.communicate()[1]
-            for run in self.ended.every_run():
-                checkpoint = self.ended.root / "checkpoints" / run.info.run_id / "last.ckpt"
-                if run.info.status == "RUNNING" and "train/elbo" in run.data.metrics and checkpoint.exists():
-                    return run.info.run_id
-            time.sleep(0.1)
-        raise AssertionError("the run has not begun to train")
-
-    def stop(self, signum: int) -> tuple[int, str]:
-        self.process.send_signal(signum)
-        try:
-            _, err = self.process.communicate(timeout=60)
-        finally:
-            self.process.kill()
-        return self.process.returncode, err
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("signum", "code", "message"),
@@ -564,7 +520,7 @@ class Started:
 def test_a_signal_leaves_a_checkpoint_of_its_step_and_all_metrics_and_says_how_to_go_on(
     gaussian, signum, code, message
 ):
-    started = Started(gaussian.root)
+    started = Started(*SHORT, "--trainer.max_steps", "-1", root=gaussian.root)
     ended, told = started.stop(signum)
     last = torch.load(gaussian.root / "checkpoints" / started.run_id / "last.ckpt", weights_only=True)["global_step"]
     assert (ended, told) == (

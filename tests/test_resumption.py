@@ -9,6 +9,7 @@ from tests.running import Ended, fit
 from tests.test_fit import SHORT, finished
 
 from reparam_suite.training import HEADER, CheckpointFiles
+from reparam_suite.training.checkpoint_files import FORMAT
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,9 @@ def test_a_checkpoint_of_another_run_or_version_is_refused_by_name(run, short, r
     change(run / "last.ckpt", run_id=run_id, format=9, version="2.0")
     refused(
         fit("--resume", run_id, root=root),
-        f"--resume: {run}/last.ckpt is of format 9, written by reparam_suite 2.0; accepted is format 1",
+        f"--resume: {run}/last.ckpt is of format 9, written by reparam_suite 2.0; accepted is format {FORMAT}",
     )
-    change(run / "last.ckpt", format=1)
+    change(run / "last.ckpt", format=FORMAT)
     state = torch.load(run / "last.ckpt", weights_only=True)
     state["hyper_parameters"]["_class_path"] = "reparam_suite.models.vae.DiscreteVAE"
     CheckpointFiles().save_checkpoint(state, run / "last.ckpt")

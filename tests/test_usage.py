@@ -244,6 +244,10 @@ OPTIONS = [
         "--trainer.precision: weights are float32, expected 32-true, 16-mixed or bf16-mixed, got 64-true",
     ),
     (
+        "--trainer.precision 16-mixed --trainer.accelerator cpu",
+        "--trainer.precision: float16 needs a GPU, expected 32-true or bf16-mixed, got 16-mixed",
+    ),
+    (
         "--trainer.precision 17",
         "--trainer.precision: expected 64, 32, 16, transformer-engine, transformer-engine-float16, 16-true, 16-mixed, "
         "bf16-true, bf16-mixed, 32-true, 64-true or bf16, got 17",

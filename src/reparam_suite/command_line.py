@@ -13,13 +13,14 @@ from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
 from reparam_suite.data import ArrayDataModule
 from reparam_suite.help import help_text
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, arguments
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.training import CheckpointSettings, shorten_loop
+from reparam_suite.training import CheckpointSettings, Replicas, shorten_loop
 from reparam_suite.usage import UsageError, explain
 
 _USAGE = "python -m reparam_suite.fit [options]"
@@ -73,6 +74,7 @@ class Command(LightningCLI):
     datamodule: ArrayDataModule
 
     def __init__(self, args: list[str]) -> None:
+        self._args = args
         super().__init__(
             VAE,
             ArrayDataModule,
@@ -157,6 +159,9 @@ class Command(LightningCLI):
         """Makes the trainer; what Lightning refuses of its options is refused here."""
         try:
             trainer = super().instantiate_trainer(**kwargs)
+            if isinstance(trainer.strategy, DDPStrategy):
+                strategy = Replicas(arguments=self._args, seed=self.config.seed)
+                trainer = super().instantiate_trainer(**kwargs, strategy=strategy)
         except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
             raise UsageError(f"--trainer: {' '.join(str(error).split())}") from error
         shorten_loop(trainer)
@@ -185,6 +190,8 @@ _OF_THIS_COMMAND = ("config", "seeds", "resume", "allow_changes")
 _MODELS: dict[str, type[GaussianVAE | DiscreteVAE]] = {"GaussianVAE": GaussianVAE, "DiscreteVAE": DiscreteVAE}
 _LINKED = {"model.num_features": "the data", "model.observation": "the data", "data.seed": "--seed"}
 _LARGEST_SEED = 2**32 - 1
+_STRATEGIES = ("auto", "ddp")
+_HALF = (16, "16", "16-mixed")
 _PRECISIONS = (None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed")
 
 
@@ -227,9 +234,15 @@ def _check_trainer(options: Namespace) -> None:
             raise UsageError(f"--trainer.{name}: a run trains and tests, expected more than 0, got 0")
     if options.barebones:
         raise UsageError("--trainer.barebones: a run is recorded, expected false, got true")
+    if options.strategy not in _STRATEGIES:
+        raise UsageError(f"--trainer.strategy: expected {' or '.join(_STRATEGIES)}, got {options.strategy}")
     if options.precision not in _PRECISIONS:
         accepted = "32-true, 16-mixed or bf16-mixed"
         raise UsageError(f"--trainer.precision: weights are float32, expected {accepted}, got {options.precision}")
+    if options.precision in _HALF and (options.accelerator == "cpu" or not torch.cuda.is_available()):
+        raise UsageError(
+            f"--trainer.precision: float16 needs a GPU, expected 32-true or bf16-mixed, got {options.precision}"
+        )
     if options.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UsageError(
             f"--trainer.accelerator: there is no GPU here, expected auto or cpu, got {options.accelerator}"

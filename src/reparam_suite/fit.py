@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
@@ -14,7 +15,7 @@ from reparam_suite.data import DataError
 from reparam_suite.resumption import Resumption, resumed
 from reparam_suite.runs import Run, RunStopped, train
 from reparam_suite.tracking import TrackingError
-from reparam_suite.training import CheckpointError, NonFiniteLoss, Stopped, StopSignals
+from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
 from reparam_suite.usage import UsageError
 
 _USAGE, _FAILED = 2, 1
@@ -27,15 +28,19 @@ def main(args: list[str] | None = None) -> int:
     quiet()
     with StopSignals() as signals:
         try:
-            finished = [train(command, console, signals, going_on) for command, going_on in _commands(args)]
+            ended = [train(command, console, signals, going_on) for command, going_on in _commands(args)]
         except (UsageError, DataError, TrackingError, CheckpointError) as error:
             return _complain(str(error), _USAGE)
         except NonFiniteLoss as error:
             return _complain(str(error), _FAILED)
+        except ProcessLost as error:
+            return _complain(str(error), _FAILED, survivor=error.of_first)
         except RunStopped as error:
             return _complain(str(error), error.exit_code)
         except Stopped as error:
             return _complain(f"{error.what}; no run had begun", error.exit_code)
+        if not (finished := [run for run in ended if run is not None]):
+            return 0
         console.print(_table(finished))
         console.print(f"run        {', '.join(run.run_id for run in finished)}", soft_wrap=True)
         console.print(f"artifacts  {finished[-1].artifacts}", soft_wrap=True)
@@ -89,8 +94,10 @@ def _cell(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _complain(message: str, code: int) -> int:
-    print(f"reparam_suite.fit: {message}", file=sys.stderr)
+def _complain(message: str, code: int, *, survivor: bool = False) -> int:
+    # What stops all processes is told once, by the first one; after its death by another.
+    if getattr(rank_zero_only, "rank", 0) == 0 or survivor:
+        print(f"reparam_suite.fit: {message}", file=sys.stderr)
     return code
 
 

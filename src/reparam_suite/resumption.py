@@ -8,6 +8,7 @@ from typing import Any, final
 
 import yaml
 from jsonargparse import ArgumentParser
+from lightning.pytorch.utilities import rank_zero_only
 
 from reparam_suite.command_line import Command, option_values
 from reparam_suite.tracking import Store, TrackingSettings, flattened
@@ -70,13 +71,14 @@ def resumed(args: list[str], target: str) -> tuple[Command, Resumption]:
     settings = _tracking(args)
     given = _given_file(target)
     run_id = target if given is None else str(_read(given)[HEADER]["run_id"])
-    store = _open(settings, run_id)
-    notes = [f"earlier run {each.run_id}  {each.outcome}" for each in store.recover() if each.kind != "left alone"]
-    store.check_stopped(run_id)
     directory = checkpoint_directory(settings.root, run_id)
-    file = directory / CONFIG
-    if not file.exists():
-        store.fetch_artifact(run_id, CONFIG, directory)
+    file, notes = directory / CONFIG, []
+    store = _open(settings, run_id) if getattr(rank_zero_only, "rank", 0) == 0 else None  # of several processes, one
+    if store is not None:
+        notes += [f"earlier run {each.run_id}  {each.outcome}" for each in store.recover() if each.kind != "left alone"]
+        store.check_stopped(run_id)
+        if not file.exists():
+            store.fetch_artifact(run_id, CONFIG, directory)
     recorded = yaml.safe_load(file.read_text(encoding="utf-8"))
     command = Command(["--config", str(file), *args])
     if command.config.seeds is not None:
@@ -96,7 +98,7 @@ def resumed(args: list[str], target: str) -> tuple[Command, Resumption]:
         raise UsageError(f"--resume: {path} is of run {content[HEADER]['run_id']}, not of {run_id}")
     _check_architecture(path, content, command)
     step, ended = content["global_step"], nothing_left(command.trainer, content)
-    if ended and store.run(run_id).info.status == "FINISHED":
+    if ended and store is not None and store.run(run_id).info.status == "FINISHED":
         raise UsageError(
             f"run {run_id} is FINISHED, all of its {step} steps are done; more are made with "
             "--trainer.max_steps or --trainer.max_epochs"

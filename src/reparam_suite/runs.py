@@ -1,7 +1,7 @@
 """One run: from a parsed command line to a finished record."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -32,6 +32,7 @@ from reparam_suite.training import (
     LatentRecord,
     PathRecord,
     ProgressBar,
+    Replicas,
     StepRecord,
     Stopped,
     StopSignals,
@@ -81,8 +82,11 @@ class RunStopped(Exception):  # noqa: N818 - it says what happened
         self.exit_code = stopped.exit_code
 
 
-def train(command: Command, console: Console, signals: StopSignals, going_on: Resumption | None = None) -> Run:
+def train(command: Command, console: Console, signals: StopSignals, going_on: Resumption | None = None) -> Run | None:
     """Trains, tests and records; the record is complete whatever happens.
+
+    Of several processes the first one alone records, shows and returns anything. It opens the store before it joins
+    the others, or starts them.
 
     Raises:
         UsageError: if the trainer's options do not fit the data.
@@ -90,11 +94,20 @@ def train(command: Command, console: Console, signals: StopSignals, going_on: Re
         TrackingError: if the run cannot be recorded. Nothing has been created then.
         NonFiniteLoss: if training diverged.
         RunStopped: if a signal ended it.
+        ProcessLost: if another of several processes has died.
     """
     model, data, trainer = command.model, command.datamodule, command.trainer
     data.prepare_data()
+    data.trainer = trainer  # which knows the device, and this process's share of the rows
     data.setup()
     _check_validation_interval(command)
+    journal, checkpoints = Journal(), Checkpoints()
+    trainer.strategy.checkpoint_io = CheckpointFiles()
+    shown = console if trainer.is_global_zero else Console(quiet=True)
+    trainer.callbacks.extend(callbacks(command, journal, checkpoints, shown, signals))  # type: ignore[attr-defined]
+    if not trainer.is_global_zero:
+        _fit_and_test(command, journal, checkpoints, going_on)
+        return None
     settings = TrackingSettings(**vars(command.config_init.tracking))
     store = Store.open(settings)
     for recovered in store.recover():
@@ -106,20 +119,14 @@ def train(command: Command, console: Console, signals: StopSignals, going_on: Re
         data.name, data.digest, data.source, {str(split): rows for split, rows in data.sizes.items()}, "training"
     )
 
-    journal, checkpoints = Journal(), Checkpoints()
     journal.logger = trainer.logger = logger
     checkpoints.directory = checkpoint_directory(store.root, logger.run_id)
     checkpoints.identity = {"run_id": logger.run_id, "data": command.resolved_config()["data"]}
-    trainer.strategy.checkpoint_io = CheckpointFiles()
-    trainer.callbacks.extend(callbacks(command, journal, checkpoints, console, signals))  # type: ignore[attr-defined]
     began = f", from step {going_on.step}" if going_on else ""
     console.print(f"[bold]{name}[/bold]  run {logger.run_id}{began}", soft_wrap=True)
     try:
         _keep_config(command, checkpoints.directory)
-        trainer.fit(model, datamodule=data, ckpt_path=going_on.checkpoint if going_on else None, weights_only=True)
-        if going_on and going_on.ended:
-            end_training(trainer, model)
-        num_steps = trainer.global_step
+        num_steps = _fit_and_test(command, journal, checkpoints, going_on, lambda: logger.close("FAILED"))
         _finish(command, logger, journal, checkpoints, num_steps)
     except Stopped as error:
         logger.close("KILLED")
@@ -153,6 +160,42 @@ def _keep_config(command: Command, directory: Path) -> None:
     os.replace(unfinished, directory / CONFIG)
 
 
+def _fit_and_test(
+    command: Command,
+    journal: Journal,
+    checkpoints: Checkpoints,
+    going_on: Resumption | None,
+    end: Callable[[], object] | None = None,
+) -> int:
+    """What all processes do together; the optimizer steps that were taken. `end` is for one that hangs for ever."""
+    replicas = command.trainer.strategy
+    if not isinstance(replicas, Replicas):
+        return _fitted_and_tested(command, journal, checkpoints, going_on)
+    replicas.on_loss(end)
+    try:
+        num_steps = _fitted_and_tested(command, journal, checkpoints, going_on)
+    except BaseException as error:
+        lost = replicas.lost(error)
+        replicas.close(failed=True)
+        if lost is not None:
+            raise lost from error
+        raise
+    replicas.close(failed=False)
+    return num_steps
+
+
+def _fitted_and_tested(
+    command: Command, journal: Journal, checkpoints: Checkpoints, going_on: Resumption | None
+) -> int:
+    model, data, trainer = command.model, command.datamodule, command.trainer
+    trainer.fit(model, datamodule=data, ckpt_path=going_on.checkpoint if going_on else None, weights_only=True)
+    if going_on and going_on.ended:
+        end_training(trainer, model)
+    num_steps = trainer.global_step
+    _test(command, journal, checkpoints, num_steps)
+    return num_steps
+
+
 def estimator_name(estimator: GradientEstimator) -> str:
     """The estimator, and the baseline where it has one."""
     parts = [estimator, getattr(estimator, "baseline", None)]
@@ -183,6 +226,7 @@ def _tags(command: Command) -> dict[str, str]:
         "seed": str(command.config.seed),
         "device": _device_name(command.trainer.strategy.root_device),
         "num_threads": str(torch.get_num_threads()),
+        "num_processes": str(command.trainer.world_size),
     }
 
 
@@ -218,7 +262,7 @@ def _bound_of_many_samples(command: Command, tested: Mapping[str, float]) -> dic
         return {}
     model = command.model
     (num_batches,) = command.trainer.num_test_batches
-    tested_on = islice(command.datamodule.test_dataloader(), int(num_batches))
+    tested_on = islice(command.datamodule.undivided("test"), int(num_batches))
     x = torch.cat([batch.to(model.device) for batch in tested_on])
     few = model.num_test_samples
     bound = bound_of_many_samples(
@@ -236,21 +280,29 @@ def _bound_of_many_samples(command: Command, tested: Mapping[str, float]) -> dic
     return {name: float(bound.value), f"{name}_standard_error": float(bound.standard_error)}
 
 
-def _finish(command: Command, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
-    # The weights that validated best are tested, drawn and exported; last.ckpt holds the others.
+def _test(command: Command, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
+    # The weights that validated best are tested, drawn and exported; last.ckpt holds the others. The other processes,
+    # which may be on a machine without the file, are given them by Lightning.
     model, data = command.model, command.datamodule
     assert checkpoints.directory is not None
     best = checkpoints.directory / BEST
-    if best.exists():
+    if command.trainer.is_global_zero and best.exists():
         model.load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])
     command.trainer.test(model, datamodule=data, verbose=False)
     tested = {name: v.item() for name, v in command.trainer.callback_metrics.items() if name.startswith("test/")}
     journal.write(tested, num_steps)
-    journal.write(_bound_of_many_samples(command, tested), num_steps)
+
+
+def _finish(command: Command, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
+    model, data = command.model, command.datamodule
+    assert checkpoints.directory is not None
+    model.to(command.trainer.strategy.root_device)  # where the data are; Lightning has moved it to the CPU
     model.eval()
+    tested = {name: journal.curves[name][-1][1] for name in journal.curves if name.startswith("test/")}
+    journal.write(_bound_of_many_samples(command, tested), num_steps)
     for name, figure in (*model_figures(model, data), *training_figures(journal, model.objective_name)):
         logger.log_figure(figure, name)
-    for checkpoint in (best, checkpoints.directory / LAST):
+    for checkpoint in (checkpoints.directory / BEST, checkpoints.directory / LAST):
         if checkpoint.exists():
             logger.log_artifact(checkpoint, "checkpoints")
     logger.log_model(model, data.sample_batch("valid"))

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from tests.models.small import fit, gaussian
 
 from reparam_suite.data import Digits
@@ -25,6 +26,7 @@ class FakeTrainer(SimpleNamespace):
 
     is_global_zero = True
     fails = False
+    strategy = SingleDeviceStrategy(torch.device("cpu"))
 
     def save_checkpoint(self, path, *, weights_only):
         assert not weights_only

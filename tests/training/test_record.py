@@ -144,7 +144,8 @@ def test_the_clock_counts_training_steps_alone(monkeypatch):
 
         return slow
 
-    monkeypatch.setattr(gradients_module, "gradient_statistics", taking(1e4, gradients_module.gradient_statistics))
+    measure = gradients_module.statistics_over_processes
+    monkeypatch.setattr(gradients_module, "statistics_over_processes", taking(1e4, measure))
     model, journal, data = gaussian(num_features=64), Journal(), Digits(batch_size=300)
     monkeypatch.setattr(model, "training_step", taking(1.0, model.training_step))
     monkeypatch.setattr(model, "validation_step", taking(100.0, model.validation_step))

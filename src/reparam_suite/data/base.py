@@ -197,6 +197,11 @@ class ArrayDataModule(LightningDataModule, ABC):
         place = self._ready()[1]
         return EvaluationBatches(self._x[split], rank=place.rank, world_size=place.world_size)
 
+    def undivided(self, split: Split) -> EvaluationBatches:
+        """All rows of a split, in the batches in which they are evaluated, whatever the number of processes."""
+        self._ready()
+        return EvaluationBatches(self._x[split])
+
     def sample_batch(self, split: Split = "train") -> Tensor:
         """At most `batch_size` rows spread evenly over a split, [b, P]: the same ones at every call, in every process.
 

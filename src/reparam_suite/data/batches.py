@@ -47,6 +47,9 @@ class TrainBatches:
         world_size: number of processes.
         epoch_length: batches in an epoch, where it is cut short; `len` stays that of the whole set, as Lightning wants.
 
+    Attributes:
+        num_rows: of the global batch that was yielded last, over all processes.
+
     Raises:
         DataError: if some batch has fewer rows than there are processes.
     """
@@ -76,6 +79,7 @@ class TrainBatches:
         self._world_size = world_size
         self._num_batches = -(-len(x) // batch_size)
         self.epoch_length = self._num_batches if epoch_length is None else epoch_length
+        self.num_rows = 0
         self._epoch = 0
         self._batch = 0
 
@@ -93,10 +97,11 @@ class TrainBatches:
             x = binarize(x, levels=self._levels, generator=noise)
         while self._epoch == epoch:
             start = self._batch * self._batch_size
-            rows = order[start : start + self._batch_size][self._rank :: self._world_size]
+            batch = order[start : start + self._batch_size]
+            self.num_rows = len(batch)
             # Before the yield: Lightning never asks for a batch beyond the last, and saves its checkpoint in between.
             self._advance()
-            yield x.index_select(0, rows).to(torch.float32)
+            yield x.index_select(0, batch[self._rank :: self._world_size]).to(torch.float32)
 
     def _advance(self) -> None:
         self._batch += 1

@@ -7,7 +7,7 @@ from reparam_suite.diagnostics.gradients import gradient_statistics, gradient_su
 from reparam_suite.diagnostics.latents import DiscreteLatentUse, LatentUse, NormalLatentUse, latent_use
 from reparam_suite.diagnostics.many_samples import EstimatedBound, bound_of_many_samples, bounds_of_samples
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, MemoryBudgetError
-from reparam_suite.diagnostics.metrics import GradientNoise, gradient_noise
+from reparam_suite.diagnostics.metrics import GradientNoise, gradient_noise, statistics_over_processes
 from reparam_suite.diagnostics.minibatches import DataVariance, data_variance, grouped_sums
 from reparam_suite.diagnostics.naive import naive_gradient_statistics
 from reparam_suite.diagnostics.path import PathVariance
@@ -54,5 +54,6 @@ __all__ = [
     "naive_gradient_statistics",
     "ranked",
     "reference_gradients",
+    "statistics_over_processes",
     "unbiased_reference",
 ]

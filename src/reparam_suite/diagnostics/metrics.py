@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from reparam_suite.diagnostics.statistics import GradientSums
+from reparam_suite.diagnostics.gradients import DEFAULT_REPEATS, gradient_statistics, gradient_sums
+from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums
+from reparam_suite.models import VAE
+from reparam_suite.processes import num_processes, rank, total
 
 
 @final
@@ -79,3 +82,33 @@ def gradient_noise(sums: GradientSums) -> GradientNoise:
     """The metric that adds up sums like these, empty, on their device."""
     size = sums.gradient.numel() if sums.shared else 0
     return GradientNoise(num_repeats=sums.num_repeats, num_parameters=size).to(sums.variance.device)
+
+
+def statistics_over_processes(
+    model: VAE, x: Tensor, num_repeats: int = DEFAULT_REPEATS
+) -> dict[str, GradientStatistics]:
+    """What `gradient_statistics` gives, of a minibatch whose rows the processes divide among them.
+
+    The variance is that of the gradient averaged over processes, on which the optimizer steps, and what one process
+    with the whole minibatch would have. All processes have to call, with the same x.
+
+    Args:
+        model: the same in every process.
+        x: the whole minibatch, `[B, P]`, with a row for each process at least.
+        num_repeats: R, gradients of each datum.
+    """
+    if num_processes() == 1:
+        return gradient_statistics(model, x, num_repeats)
+    statistics = {}
+    for name, own in gradient_sums(model, x[rank() :: num_processes()], num_repeats).items():
+        noise = gradient_noise(own)
+        noise.update(own)
+        whole = noise.compute()
+        statistics[name] = GradientStatistics(
+            variance=whole["variance"],
+            standard_error=whole["standard_error"],
+            squared_norm=whole["squared_norm"],
+            data_variance=whole.get("data_variance"),
+            process_variance=total(own.statistics().variance) / num_processes(),
+        )
+    return statistics

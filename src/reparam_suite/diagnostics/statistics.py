@@ -19,6 +19,8 @@ class GradientStatistics:
         squared_norm: `[]`, |E g|^2, estimated without bias: noise can bring it below 0.
         data_variance: `[]`, trace of the covariance of E g over minibatches of this size; nan for a single datum, None
             where every datum has parameters of its own or the gradients of single data were not at hand.
+        process_variance: `[]`, the variance of the gradient of a single process by its own share of the minibatch, in
+            the mean over processes: about their number times `variance`. None where there is but one.
         element_variances: the diagonal of the first covariance, one tensor a parameter; None if it was not asked for.
     """
 
@@ -26,6 +28,7 @@ class GradientStatistics:
     standard_error: Tensor
     squared_norm: Tensor
     data_variance: Tensor | None = None
+    process_variance: Tensor | None = None
     element_variances: tuple[Tensor, ...] | None = None
 
     @property

@@ -5,7 +5,7 @@ Shapes: K samples, `*B` any batch shape, D latents, C classes. z is `[K, *B, D]`
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 
 from reparam_suite.estimators.bounds import Average, Bound
 from reparam_suite.estimators.shapes import PerDatum, Samples, Scalar, Values
-from reparam_suite.variational import family, frozen
+from reparam_suite.variational import family, frozen, parameters, widened, with_parameters
 
 Integrand = Callable[[Tensor, Distribution], Tensor]
 """f(z `[K, *B, D]`, q) -> `[K, *B]`, in nats; q may enter only through a constant multiple of `q.log_prob(z)`."""
@@ -100,10 +100,27 @@ def inside(u: Tensor) -> Tensor:
     return u.clamp(min=epsilon / 4, max=1.0 - epsilon / 2)
 
 
+def autocast_in_f_alone(target: Expectation, device: str) -> Expectation:
+    """The same target in float32: autocast, which is to be left, goes on inside f, whose values are widened.
+
+    What multiplies the score is a difference of values of f, and little of it is left in the eight bits of a bfloat16.
+    """
+    dtype = torch.get_autocast_dtype(device)
+
+    def f(z: Samples, q: Distribution) -> Values:
+        # Without a cache: weights that were first rounded under no_grad would have no gradient later.
+        with torch.autocast(device, dtype=dtype, cache_enabled=False):
+            return widened(target.f(z, q))
+
+    context = None if target.context is None else widened(target.context)
+    return replace(target, q=with_parameters(target.q, widened), f=f, context=context)
+
+
 class GradientEstimator(nn.Module, ABC):
     """An estimator of the value of an `Expectation` and of its gradient by phi and theta.
 
-    Every index of `*B` is treated independently of the others (state such as a moving average apart).
+    Every index of `*B` is treated independently of the others (state such as a moving average apart). Under autocast f
+    alone is rounded: noise, log-probabilities, signals and the objective are float32.
 
     Attributes:
         families: the classes of q that it is defined for.
@@ -143,7 +160,13 @@ class GradientEstimator(nn.Module, ABC):
             ValueError: if q, the bound or a closed-form term does not fit this estimator.
         """
         self.check(target)
-        estimate = self.estimate(target)
+        device = next(iter(parameters(target.q).values())).device.type
+        if torch.is_autocast_enabled(device):
+            target = autocast_in_f_alone(target, device)
+            with torch.autocast(device, enabled=False):
+                estimate = self.estimate(target)
+        else:
+            estimate = self.estimate(target)
         if target.exact is None:
             return estimate
         return Estimate(objective=estimate.objective + target.exact, control_loss=estimate.control_loss)

@@ -20,8 +20,9 @@ from reparam_suite.models.optimizers import OptimizerSettings, PartedOptimizer
 from reparam_suite.models.priors import PriorKind
 from reparam_suite.networks import Activation, mlp
 from reparam_suite.objectives import KL, divergence, evidence, held_out_bounds
+from reparam_suite.processes import average_buffers, num_processes, rank
 from reparam_suite.randomness import forked_generator
-from reparam_suite.variational import Posterior, parameters
+from reparam_suite.variational import Posterior, parameters, widened
 
 # Held-out numbers of different runs are drawn with the same noise, so that they compare.
 _EVALUATION_SEED = 1_604_172
@@ -122,6 +123,7 @@ class VAE(LightningModule, ABC):
         self.last_objective: Tensor | None = None
         self.last_kl: Tensor | None = None
         self.last_kl_weight = kl_weight
+        self.last_share = 1.0
         self._materialize()
         self.save_hyperparameters(
             {
@@ -148,8 +150,7 @@ class VAE(LightningModule, ABC):
 
     def decode(self, z: Tensor) -> Tensor:
         """The decoder's output, `[*, P]`, for z of `[*, D]` or `[*, D, C]`."""
-        decoded: Tensor = self.decoder(self.latents.features(z))
-        return decoded
+        return widened(self.decoder(self.latents.features(z)))
 
     def mean_of(self, z: Tensor) -> Tensor:
         """E[x|z], `[*, P]`: pixel probabilities for binary data."""
@@ -198,7 +199,15 @@ class VAE(LightningModule, ABC):
         self.last_objective = objective.detach()
         self.last_kl = self._kl_of(target) if isinstance(self.bound, Average) else None
         loss: Tensor = estimate.control_loss - objective
-        return loss
+        if num_processes() == 1:
+            return loss
+        # The gradients of the processes are averaged as equals, and the last batch of an epoch may have uneven shares.
+        self.last_share = len(batch) / self.trainer.train_dataloader.num_rows  # type: ignore[union-attr]
+        return loss * (self.last_share * num_processes())
+
+    def on_after_backward(self) -> None:
+        """What the estimator remembers becomes that of all processes: of the whole batch."""
+        average_buffers((layer.estimator for layer in self.layers()), self.last_share)
 
     @torch.no_grad()
     def _kl_of(self, target: Expectation) -> Tensor:
@@ -269,7 +278,7 @@ class VAE(LightningModule, ABC):
         self.log_dict(self._held_out("test", self.num_test_samples), logger=False)
 
     def validate_on(self, batches: Iterable[Tensor]) -> dict[str, float]:
-        """The same numbers as Lightning's validation gives, outside of its loops."""
+        """The same numbers as Lightning's validation gives, outside of its loops; under autocast if that is on."""
         training = self.training
         self.eval()
         self.held_out_metrics.reset()  # Lightning may have left them in inference mode
@@ -279,7 +288,7 @@ class VAE(LightningModule, ABC):
         return {name: value.item() for name, value in self._held_out("val", self.num_val_samples).items()}
 
     def _evaluate(self, x: Tensor, batch_idx: int, num_samples: int) -> None:
-        with forked_generator(x.device, _EVALUATION_SEED + batch_idx):
+        with forked_generator(x.device, _EVALUATION_SEED + batch_idx * num_processes() + rank()):
             values = held_out_bounds(self, x, num_samples)
         for name, value in values.items():
             self.held_out_metrics[name].update(value)

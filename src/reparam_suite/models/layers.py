@@ -14,7 +14,7 @@ from reparam_suite.estimators import Average, GradientEstimator
 from reparam_suite.models.priors import Prior, PriorKind
 from reparam_suite.networks import Activation, mlp
 from reparam_suite.objectives import evidence
-from reparam_suite.variational import Posterior
+from reparam_suite.variational import Posterior, widened
 
 
 @final
@@ -55,7 +55,7 @@ class Latents:
 
     def distribution(self, raw: Tensor) -> Distribution:
         """A distribution over the layer, batch_shape `[*B]`, from a network's output `[*B, num_parameters]`."""
-        return self.posterior.distribution(raw, self.size)
+        return self.posterior.distribution(widened(raw), self.size)
 
 
 @final

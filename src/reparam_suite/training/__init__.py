@@ -4,7 +4,7 @@ from reparam_suite.training.between_steps import BetweenSteps
 from reparam_suite.training.checkpoint_files import HEADER, CheckpointFiles, read_checkpoint, write_durably
 from reparam_suite.training.checkpoints import BEST, LAST, PREVIOUS, Checkpoints, CheckpointSettings
 from reparam_suite.training.endpoints import EndpointRecord
-from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint, NonFiniteLoss, Stopped
+from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint, NonFiniteLoss, ProcessLost, Stopped
 from reparam_suite.training.gradients import GradientRecord
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.latents import LatentRecord
@@ -13,6 +13,7 @@ from reparam_suite.training.path import PathRecord
 from reparam_suite.training.position import end_training, nothing_left
 from reparam_suite.training.progress import ProgressBar
 from reparam_suite.training.record import StepRecord, Validation
+from reparam_suite.training.replicas import Replicas
 from reparam_suite.training.stopping import StopSignals
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "LatentRecord",
     "NonFiniteLoss",
     "PathRecord",
+    "ProcessLost",
     "ProgressBar",
+    "Replicas",
     "StepRecord",
     "StopSignals",
     "Stopped",

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint
 
-FORMAT = 1
+FORMAT = 2
 """Of what `Checkpoints` puts beside Lightning's own content; another one is refused by name."""
 
 HEADER = "reparam_suite"

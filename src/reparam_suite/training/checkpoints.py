@@ -12,6 +12,7 @@ from typing import Any, final
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from reparam_suite.processes import gathered, num_processes, rank
 from reparam_suite.training.checkpoint_files import FORMAT, HEADER
 from reparam_suite.training.position import put_between_steps
 from reparam_suite.training.random_streams import random_state, set_random_state
@@ -71,14 +72,16 @@ class Checkpoints(Checkpoint):
         return type(self).__qualname__
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value so far, and the random streams."""
-        return {"best": self._best, "random": random_state()}
+        """The best value so far, and the random streams of every process."""
+        return {"best": self._best, "random": gathered(random_state())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the best value and the streams."""
         self._best = state_dict["best"]
-        self._random_state = state_dict["random"]
-        set_random_state(self._random_state)
+        streams = state_dict["random"]
+        if len(streams) == num_processes():  # another number of processes goes on with the noise of its seeds
+            self._random_state = streams[rank()]
+            set_random_state(self._random_state)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Where the data stand, should there be nothing left to train."""
@@ -101,6 +104,10 @@ class Checkpoints(Checkpoint):
         checkpoint[HEADER] = {"format": FORMAT, "version": version("reparam_suite"), **self.identity}
         checkpoint[type(trainer.datamodule).__qualname__] = self._position  # type: ignore[attr-defined]
         put_between_steps(trainer, checkpoint, self._position)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Tells the directory to all processes: they take part in what the first of them alone writes."""
+        self.directory = trainer.strategy.broadcast(self.directory)
 
     def consider(self, trainer: Trainer, value: float) -> None:
         """Keeps the present state as the best one if `value` is the highest so far."""
@@ -141,17 +148,19 @@ class Checkpoints(Checkpoint):
     def _save(self, trainer: Trainer, name: str) -> bool:
         if self.directory is None:
             return True
+        saved = True
         try:
             trainer.save_checkpoint(self.directory / name, weights_only=False)  # the optimizer too
         except OSError as error:
+            trainer.strategy.barrier()  # in which the other processes wait for the one that writes
+            saved = False
             _log.warning(
                 "no checkpoint of step %d could be written (%s); the last one is %s; training goes on",
                 trainer.global_step,
                 error.strerror or error,
                 self.newest() or "none",
             )
-            return False
-        return True
+        return trainer.strategy.broadcast(saved)
 
 
 def _give_second_name(file: Path, name: Path) -> None:

@@ -38,3 +38,17 @@ class CheckpointError(Exception):
 @final
 class DamagedCheckpoint(CheckpointError):  # noqa: N818 - it says what happened
     """It is not what was written: cut off, or changed on the disk. The one before it may do."""
+
+
+@final
+class ProcessLost(RuntimeError):  # noqa: N818 - it says what happened
+    """Another of the processes that train together has died; the message says which, how, and what became of the run.
+
+    Attributes:
+        of_first: whether it was the first one, which alone could have told.
+    """
+
+    def __init__(self, what: str, *, of_first: bool = False) -> None:
+        run = "the next command marks the run" if of_first else "the run is recorded up to here, as FAILED"
+        super().__init__(f"{what}; {run}")
+        self.of_first = of_first

@@ -6,7 +6,7 @@ from typing import final
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from reparam_suite.diagnostics import gradient_cost, gradient_statistics
+from reparam_suite.diagnostics import gradient_cost, statistics_over_processes
 from reparam_suite.models import VAE
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord, due
@@ -71,11 +71,13 @@ class GradientRecord(Callback):
             }
             self._journal.write({f"cost/{name}": value for name, value in costs.items()}, trainer.global_step)
         metrics = {}
-        for group, measured in gradient_statistics(model, x).items():
+        for group, measured in statistics_over_processes(model, x).items():
             variance = float(measured.variance)
             metrics[f"grad/{group}/variance"] = variance
             metrics[f"grad/{group}/variance_standard_error"] = float(measured.standard_error)
             if math.isfinite(snr := float(measured.snr)):
                 metrics[f"grad/{group}/snr"] = snr
             metrics[f"grad/{group}/work_normalized_variance"] = variance * milliseconds
+            if measured.process_variance is not None:
+                metrics[f"grad/{group}/variance_of_one_process"] = float(measured.process_variance)
         self._journal.write(metrics, trainer.global_step)

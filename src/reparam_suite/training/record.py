@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from reparam_suite.models import VAE
+from reparam_suite.processes import num_processes, total
 from reparam_suite.training.checkpoints import Checkpoints
 from reparam_suite.training.errors import NonFiniteLoss, Stopped
 from reparam_suite.training.journal import Journal
@@ -33,8 +34,9 @@ class _Step(NamedTuple):
 class StepRecord(Callback):
     """Records train/elbo (or what the objective is), its parts, speed and memory.
 
-    Values are means over the steps since the last record. The steps' own values stay on the device until then; a
-    value that is not finite stops the run, and the step is named. So does a parameter, when a checkpoint is due.
+    Values are means over the steps since the last record. The steps' own values stay on the device until then, and in
+    the process that has them: those of several processes are put together when a record is due. A value that is not
+    finite stops the run, and the step is named. So does a parameter, when a checkpoint is due.
 
     Args:
         every: steps between records; the first and the last are recorded in any case, and the last before an error.
@@ -47,6 +49,7 @@ class StepRecord(Callback):
         self._journal = journal
         self._checkpoints = checkpoints
         self._steps: list[_Step] = []
+        self._num_together = 0  # of these steps, the first so many have the values of all processes
         self._recorded_at = 0
         self._seconds = 0.0
         self._since: float | None = None
@@ -92,6 +95,8 @@ class StepRecord(Callback):
         assert isinstance(pl_module, VAE)
         if isinstance(exception, Stopped):
             return
+        if num_processes() > 1:  # who knows whether the others are still there
+            del self._steps[self._num_together :]
         broken = self._first_unfinite()
         del self._steps[len(self._steps) if broken is None else broken :]
         if self._steps and self._steps[-1].number > self._recorded_at:
@@ -127,6 +132,7 @@ class StepRecord(Callback):
                 strict=True,
             )
         ]
+        self._num_together = len(self._steps)  # they are put together before a checkpoint is written
 
     def pause(self) -> None:
         """Stops the clock until the next batch."""
@@ -135,20 +141,39 @@ class StepRecord(Callback):
             self._since = None
 
     def _record(self, model: VAE) -> None:
+        self._put_together()
         if not self._steps:
             return
         self.pause()
+        number = self._steps[-1].number
         metrics = self._reached(model)
         if model.kl_warmup_steps:
             metrics["train/kl_weight"] = self._steps[-1].kl_weight
         metrics |= {
-            "time/ms_per_step": 1e3 * self._seconds / len(self._steps),
+            "time/ms_per_step": 1e3 * self._seconds / (number - self._recorded_at),
             "time/samples_per_second": sum(each.num_rows for each in self._steps) / self._seconds,
             "memory/peak_mib": _peak_memory(model.device),
         }
-        self._recorded_at = self._steps[-1].number
-        self._steps, self._seconds = [], 0.0
+        self._recorded_at = number
+        self._steps, self._num_together, self._seconds = [], 0, 0.0
         self._journal.write(metrics, self._recorded_at)
+
+    def _put_together(self) -> None:
+        """Makes the values of the steps since the last call those of the whole batch, in one exchange."""
+        own = self._steps[self._num_together :]
+        if num_processes() > 1 and own:
+            objectives = torch.stack([each.objective for each in own]).double()
+            kls = torch.stack([objectives.new_zeros(()) if each.kl is None else each.kl.double() for each in own])
+            rows = objectives.new_tensor([each.num_rows for each in own])
+            sums = total(torch.stack([rows, rows * objectives, rows * kls]))
+            num_rows = sums[0].tolist()
+            self._steps[self._num_together :] = [
+                each._replace(
+                    objective=objective, kl=None if each.kl is None else kl, num_rows=round(num_rows[position])
+                )
+                for position, (each, objective, kl) in enumerate(zip(own, *(sums[1:] / sums[0]), strict=True))
+            ]
+        self._num_together = len(self._steps)
 
     def _reached(self, model: VAE) -> dict[str, float]:
         """The objective and, where it has them, its parts; the weight of the KL in training is taken off again."""
@@ -172,6 +197,7 @@ class StepRecord(Callback):
         return int(unfinite[0]) if len(unfinite) else None
 
     def _check_objectives(self) -> None:
+        self._put_together()
         if (broken := self._first_unfinite()) is not None:
             step = self._steps[broken]
             what = f"the training objective is {step.objective.item()}"
@@ -225,7 +251,9 @@ class Validation(Callback):
     def _validate(self, trainer: Trainer, model: LightningModule) -> None:
         assert isinstance(model, VAE)
         self._record.pause()
-        self._keep(trainer, model.validate_on(trainer.datamodule.val_dataloader()))  # type: ignore[attr-defined]
+        with trainer.precision_plugin.val_step_context():
+            held_out = model.validate_on(trainer.datamodule.val_dataloader())  # type: ignore[attr-defined]
+        self._keep(trainer, held_out)
 
     def _keep(self, trainer: Trainer, held_out: dict[str, float]) -> None:
         self._journal.write(held_out, trainer.global_step)

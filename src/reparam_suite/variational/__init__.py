@@ -22,6 +22,7 @@ from reparam_suite.variational.families import (
     samples,
     softmax,
     von_mises,
+    widened,
     with_parameters,
 )
 from reparam_suite.variational.posteriors import (
@@ -66,5 +67,6 @@ __all__ = [
     "score_term",
     "softmax",
     "von_mises",
+    "widened",
     "with_parameters",
 ]

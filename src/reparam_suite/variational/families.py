@@ -120,6 +120,11 @@ def with_parameters(q: Distribution, change: Callable[[Tensor], Tensor]) -> Dist
     return rebuilt(q, {name: change(value) for name, value in parameters(q).items()})
 
 
+def widened(tensor: Tensor) -> Tensor:
+    """The same numbers in float32, or in what they are if that is wider."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 def frozen(q: Distribution) -> Distribution:
     """The distribution `q` with its parameters cut off from the graph."""
     if isinstance(q, Independent) and isinstance(q.base_dist, OneHotCategorical):

@@ -1,0 +1,228 @@
+"""Several processes as a user starts them: one run in the store, each line once, and an end for all when one dies."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from tests.running import Ended, Started, as_it_was, fit
+
+from reparam_suite.tracking import Store, TrackingSettings
+
+GLOO = ["--trainer", str(Path(__file__).parents[1] / "conf" / "trainer" / "ddp-gloo.yaml")]
+SHORT = [*GLOO, "--trainer.max_steps", "15", "--record.every", "4", "--model.hidden_sizes", "[16]"]
+ENDLESS = [*SHORT, "--trainer.max_steps", "-1"]
+
+# Every process tells at its end whether it has imported MLflow; one has a bug.
+WITNESS = """
+import atexit, os, sys
+rank = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))
+folder = os.path.dirname(__file__)
+if "reparam_suite.fit" in sys.orig_argv and "torch.distributed.run" not in sys.orig_argv:
+    atexit.register(lambda: open(f"{folder}/{rank}", "w").write(str("mlflow" in sys.modules)))
+"""
+BUG = """
+import os
+from reparam_suite.estimators import Pathwise
+from reparam_suite.estimators.base import GradientEstimator
+class Buggy(GradientEstimator):
+    families, bounds, differentiates_f, unbiased = Pathwise.families, Pathwise.bounds, True, True
+    def __init__(self, *, num_samples: int = 1) -> None:
+        super().__init__(num_samples=num_samples)
+        self.pathwise, self.num_steps = Pathwise(), 0
+    def estimate(self, target):
+        self.num_steps += self.training
+        if self.num_steps == 10 and os.environ.get("LOCAL_RANK") == "1":
+            raise ZeroDivisionError("in process 1")
+        return self.pathwise.estimate(target)
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    root: Path = tmp_path_factory.mktemp("runs") / "mlruns"
+    with as_it_was():
+        Store.open(TrackingSettings(root=root))  # before this process and a command look into it at once
+    return root
+
+
+@pytest.fixture
+def path(tmp_path) -> dict[str, str]:
+    """The environment in which processes find a witness and an estimator with a bug."""
+    (tmp_path / "sitecustomize.py").write_text(WITNESS)
+    (tmp_path / "buggy.py").write_text(BUG)
+    return {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def start(*args: str, root: Path, launcher: tuple[str, ...] = (sys.executable,), **env: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*launcher, "-m", "reparam_suite.fit", "--tracking.root", str(root), *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **env},
+    )
+
+
+def finished(process: subprocess.Popen, root: Path) -> Ended:
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (0, "")
+    return Ended(process.returncode, out, err, root)
+
+
+def is_one_run(ended: Ended, tmp_path: Path) -> None:
+    assert ended.run.info.status == "FINISHED"
+    assert ended.run.data.tags["num_processes"] == "2"
+    assert [step for step, _ in ended.curve("train/elbo")] == [1, 4, 8, 12, 15]
+    assert [step for step, _ in ended.curve("val/elbo")] == [0, 13, 15]
+    assert [step for step, _ in ended.curve("test/elbo")] == [15]
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "False"], "the first alone knows MLflow"
+    for line in ("What was reached, in nats", "test ELBO", "to look", ended.run.info.run_name):
+        assert len(re.findall(rf"^.{{0,3}}{line}", ended.out, re.MULTILINE)) == 1, line
+
+
+@pytest.mark.slow
+def test_started_by_the_command_itself(root, path, tmp_path):
+    root = tmp_path / "mlruns"  # a fresh store, which two processes that open it at once break for good
+    ended = finished(start(*SHORT, root=root, **path), root)
+    assert len(ended.every_run()) == 1
+    is_one_run(ended, tmp_path)
+    recorded = ended.run.data.metrics
+    ratio = recorded["grad/encoder/variance_of_one_process"] / recorded["grad/encoder/variance"]
+    assert ratio == pytest.approx(2.0, rel=0.05)
+    names = {each.name for each in (ended.artifacts() / "checkpoints").iterdir()}
+    assert names == {"best.ckpt", "last.ckpt"}
+    assert (ended.artifacts() / "figures" / "training_curves.png").exists()
+    assert (ended.root / "artifacts").exists()
+
+
+@pytest.mark.slow
+def test_started_by_torchrun_a_run_for_each_seed(root, path, tmp_path):
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", free_port())
+    before = len(Ended(0, "", "", root).every_run())
+    ended = finished(start(*SHORT, "--seeds", "4", "5", root=root, launcher=torchrun, **path), root)
+    assert len(ended.run_ids) == len(ended.every_run()) - before == 2
+    four, five = (ended.curve("test/elbo", run_id) for run_id in ended.run_ids)
+    assert four != five
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "False"]
+
+
+@pytest.mark.slow
+def test_started_by_slurm(root, path, tmp_path):
+    """As far as it goes without SLURM: its variables, and both processes at once."""
+    job = {"JOB_ID": "77", "NTASKS": "2", "NTASKS_PER_NODE": "2", "NNODES": "1", "NODEID": "0", "NODELIST": "localhost"}
+    slurm = {f"SLURM_{name}": value for name, value in job.items()} | {"MASTER_PORT": free_port()} | path
+    processes = [start(*SHORT, root=root, **slurm, SLURM_PROCID=rank, SLURM_LOCALID=rank) for rank in ("1", "0")]
+    silent, ended = (finished(process, root) for process in processes)
+    assert silent.out == ""
+    is_one_run(ended, tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------------------- failures
+
+
+def child_of(process: subprocess.Popen) -> int:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    (child,) = (pid for pid in children if "reparam_suite.fit" in Path(f"/proc/{pid}/cmdline").read_text())
+    return int(child)
+
+
+def is_gone_within(pid: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":  # whoever inherited it has not looked yet
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_other_within_a_minute_and_the_run_has_failed(root):
+    started = Started(*ENDLESS, root=root)
+    os.kill(child_of(started.process), signal.SIGKILL)
+    code, err = started.wait()  # 60 s
+    assert code == 1
+    assert err == (
+        "reparam_suite.fit: process 1 of 2 was ended by SIGKILL; the run is recorded up to here, as FAILED\n"
+    )
+    assert started.ended.client.get_run(started.run_id).info.status == "FAILED"
+    assert not list((root / "spool").glob(f"{started.run_id}*")), "all of it was sent"
+    last = torch.load(root / "checkpoints" / started.run_id / "last.ckpt", weights_only=True)["global_step"]
+    process = start("--resume", started.run_id, "--trainer.max_steps", str(last + 40), root=root)
+    ended = finished(process, root)
+    assert (ended.run.info.run_id, ended.run.info.status) == (started.run_id, "FINISHED")
+    for name in ("train/elbo", "val/elbo"):
+        steps = [step for step, _ in ended.curve(name)]
+        assert steps == sorted(set(steps)), "no step is there twice"
+    assert steps[-1] == last + 40
+
+
+@pytest.mark.slow
+def test_after_the_death_of_the_first_process_the_other_says_so(root):
+    started = Started(*ENDLESS, root=root)
+    child = child_of(started.process)
+    code, err = started.stop(signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert is_gone_within(child, 60)
+    assert err == "reparam_suite.fit: the first process has died; the next command marks the run\n"
+
+
+@pytest.mark.slow
+def test_an_error_in_one_process_fails_the_run_and_is_told_once(root, path):
+    process = start(*SHORT, "--model.estimator", "buggy.Buggy", root=root, **path)
+    try:
+        _, err = process.communicate(timeout=180)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert err.count("Traceback") == err.count("ZeroDivisionError: in process 1") == 1
+    last = err.splitlines()[-1]
+    assert last.startswith("reparam_suite.fit: process 1 of 2 has failed with exit code 1; the run is recorded")
+    run = Ended(1, "", "", root).every_run()[0]
+    assert run.info.status == "FAILED"
+    assert [step for step, _ in Ended(1, "", "", root).curve("train/elbo", run.info.run_id)] == [1, 4, 8]
+
+
+def test_what_is_wrong_for_all_processes_is_told_by_the_first_alone(tmp_path, monkeypatch):
+    wrong = ["--trainer.max_steps", "0"]
+    assert fit(*wrong, root=tmp_path).err != ""
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    ended = fit(*wrong, root=tmp_path)
+    assert (ended.code, ended.out, ended.err) == (2, "", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--trainer.strategy", "fsdp"], "--trainer.strategy: expected auto or ddp, got fsdp"),
+        (
+            ["--data.batch_size", "1284"],
+            "batch_size 1284 leaves a last batch of 1 of the 1285 training rows, too few for 2 processes: "
+            "choose a batch_size that leaves 2 or more",
+        ),
+    ],
+)
+def test_what_cannot_be_divided_is_refused_before_anything_is_made(options, message, tmp_path):
+    ended = fit(*GLOO, *options, root=tmp_path / "mlruns")
+    assert (ended.code, ended.err) == (2, f"reparam_suite.fit: {message}\n")
+    assert list(tmp_path.iterdir()) == []
