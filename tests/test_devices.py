@@ -175,6 +175,9 @@ def test_a_killed_process_ends_the_other_within_a_minute_and_the_run_has_failed(
         steps = [step for step, _ in ended.curve(name)]
         assert steps == sorted(set(steps)), "no step is there twice"
     assert steps[-1] == last + 40
+    whole = finished(start(*ENDLESS, "--trainer.max_steps", str(last + 40), root=root), root)
+    for name in ("train/elbo", "val/elbo", "test/elbo"):
+        assert ended.curve(name) == whole.curve(name), "each process goes on with its own noise, to the last bit"
 
 
 @pytest.mark.slow

@@ -95,8 +95,8 @@ class StepRecord(Callback):
         assert isinstance(pl_module, VAE)
         if isinstance(exception, Stopped):
             return
-        if num_processes() > 1:  # who knows whether the others are still there
-            del self._steps[self._num_together :]
+        if num_processes() > 1 and not isinstance(exception, NonFiniteLoss):
+            return  # a checkpoint has what was put together; the others, who have their share of the rest, may be gone
         broken = self._first_unfinite()
         del self._steps[len(self._steps) if broken is None else broken :]
         if self._steps and self._steps[-1].number > self._recorded_at:
