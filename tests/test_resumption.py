@@ -8,7 +8,7 @@ import torch
 from tests.running import Ended, fit
 from tests.test_fit import SHORT, finished
 
-from reparam_suite.training import HEADER, CheckpointFiles
+from reparam_suite.training import HEADER, CheckpointFiles, GradientRecord
 from reparam_suite.training.checkpoint_files import FORMAT
 
 
@@ -124,9 +124,28 @@ def test_a_given_file_that_is_damaged_or_foreign_is_refused(run, root):
     path.write_bytes(path.read_bytes()[:-100])
     ended = fit("--resume", str(path), root=root)
     assert ended.code == 2
-    assert ended.err.startswith(f"reparam_suite.fit: {path} is damaged: ")
+    assert ended.err.startswith(f"reparam_suite.fit: --resume: {path} is damaged: ")
     torch.save({"weights": 1}, path)
     refused(fit("--resume", str(path), root=root), f"--resume: {path} is no checkpoint of a run of reparam_suite")
+
+
+def test_weights_that_cannot_be_read_again_are_not_tested(root, monkeypatch):
+    """What validated best is damaged while the run goes on; it fails, and another try begins at its end."""
+
+    def spoil(self, trainer, *_):
+        best = root / "checkpoints" / trainer.logger.run_id / "best.ckpt"
+        best.write_bytes(best.read_bytes()[:-100])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GradientRecord, "on_train_end", spoil)
+        ended = fit(*SHORT, root=root)
+    run = ended.every_run()[0]
+    assert (ended.code, run.info.status) == (1, "FAILED")
+    assert ended.err.startswith(f"reparam_suite.fit: {root}/checkpoints/{run.info.run_id}/best.ckpt is damaged: ")
+    assert "test/elbo" not in run.data.metrics
+    again = fit("--resume", run.info.run_id, root=root)
+    assert again.code == 0, again.err
+    assert [step for step, _ in again.curve("test/elbo", run.info.run_id)] == [15]
 
 
 def test_damaged_files_are_passed_over_with_a_warning_and_the_run_is_the_same(run, short, whole, root):

@@ -29,9 +29,9 @@ def main(args: list[str] | None = None) -> int:
     with StopSignals() as signals:
         try:
             ended = [train(command, console, signals, going_on) for command, going_on in _commands(args)]
-        except (UsageError, DataError, TrackingError, CheckpointError) as error:
+        except (UsageError, DataError, TrackingError) as error:
             return _complain(str(error), _USAGE)
-        except NonFiniteLoss as error:
+        except (NonFiniteLoss, CheckpointError) as error:
             return _complain(str(error), _FAILED)
         except ProcessLost as error:
             return _complain(str(error), _FAILED, survivor=error.of_first)

@@ -165,10 +165,12 @@ def _newest(directory: Path, notes: list[str]) -> tuple[Path, dict[str, Any]] | 
         if not path.exists():
             continue
         try:
-            content = _read(path)
+            content = read_checkpoint(path)
         except DamagedCheckpoint as error:
             notes.append(f"{error}; the one before it is taken")
             continue
+        except CheckpointError as error:
+            raise UsageError(f"--resume: {error}") from error
         return path, content
     return None
 
@@ -176,8 +178,6 @@ def _newest(directory: Path, notes: list[str]) -> tuple[Path, dict[str, Any]] | 
 def _read(path: Path) -> dict[str, Any]:
     try:
         return read_checkpoint(path)
-    except DamagedCheckpoint:
-        raise
     except CheckpointError as error:
         raise UsageError(f"--resume: {error}") from error
 

@@ -38,6 +38,7 @@ from reparam_suite.training import (
     StopSignals,
     Validation,
     end_training,
+    read_checkpoint,
     write_durably,
 )
 from reparam_suite.usage import UsageError
@@ -93,6 +94,7 @@ def train(command: Command, console: Console, signals: StopSignals, going_on: Re
         DataError: if the data cannot be had.
         TrackingError: if the run cannot be recorded. Nothing has been created then.
         NonFiniteLoss: if training diverged.
+        CheckpointError: if the weights that validated best cannot be read again.
         RunStopped: if a signal ended it.
         ProcessLost: if another of several processes has died.
     """
@@ -287,7 +289,7 @@ def _test(command: Command, journal: Journal, checkpoints: Checkpoints, num_step
     assert checkpoints.directory is not None
     best = checkpoints.directory / BEST
     if command.trainer.is_global_zero and best.exists():
-        model.load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])
+        model.load_state_dict(read_checkpoint(best)["state_dict"])
     command.trainer.test(model, datamodule=data, verbose=False)
     tested = {name: v.item() for name, v in command.trainer.callback_metrics.items() if name.startswith("test/")}
     journal.write(tested, num_steps)
