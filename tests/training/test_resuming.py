@@ -31,6 +31,7 @@ from reparam_suite.training import (
     end_training,
     nothing_left,
     read_checkpoint,
+    shorten_loop,
 )
 from reparam_suite.training.random_streams import random_state
 
@@ -111,6 +112,7 @@ def attempt(make, directory: Path, options: dict, *, dies_at=None, averaged=Fals
             **{"max_steps": -1, **options},
         )
         used.strategy.checkpoint_io = CheckpointFiles()
+        shorten_loop(used)  # as every run does
         last = directory / "last.ckpt"
         found = last if last.exists() else None
         nothing = found is not None and nothing_left(used, read_checkpoint(found))
