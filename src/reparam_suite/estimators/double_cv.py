@@ -174,4 +174,4 @@ def _pairs(x: Tensor, y: Tensor) -> Tensor:
 
 def _mixed(weight: Tensor, y: Tensor) -> Tensor:
     # sum_j weight_kj y_j, `[K, *B, D]`.
-    return (weight.movedim((0, 1), (-2, -1)) @ y.movedim(0, -2)).movedim(-2, 0)
+    return (weight.movedim((0, 1), (-2, -1)).contiguous() @ y.movedim(0, -2)).movedim(-2, 0)

@@ -4,8 +4,11 @@ The noise is logistic for bits and Gumbel for one-hot latents; bits are the two-
 two Gumbels for noise and of the two logits for logit.
 """
 
+import functools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import final
 
 import torch
@@ -54,12 +57,23 @@ def perturbed_given(q: Distribution, hard: Tensor, noise: Tensor) -> Tensor:
     or M + log sigmoid(logit + noise - M).
     Maddison, Tarlow & Minka (2014); Tucker et al. (2017), arXiv 1703.07370.
     """
+    (perturbed,) = each_perturbed_given(q, hard, [noise])
+    return perturbed
+
+
+def each_perturbed_given(q: Distribution, hard: Tensor, noises: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The same for one noise after the other: no more than one is held at a time."""
     logits = parameters(q)["logits"]
     if family(q) is Bernoulli:
         sign = 2.0 * hard - 1.0
-        return -sign * F.logsigmoid(F.logsigmoid(-sign * logits) - sign * noise)
-    maximum = (hard * noise).sum(-1, keepdim=True)
-    return maximum + (1.0 - hard) * F.logsigmoid(logits + noise - maximum)
+        log_other = F.logsigmoid(-sign * logits)
+        for noise in noises:
+            yield -sign * F.logsigmoid(log_other - sign * noise)
+    else:
+        others = 1.0 - hard
+        for noise in noises:
+            maximum = (hard * noise).sum(-1, keepdim=True)
+            yield maximum + others * F.logsigmoid(logits + noise - maximum)
 
 
 class Relaxation(GradientEstimator, ABC):
@@ -220,26 +234,35 @@ class GumbelRao(Relaxation):
     def draw(self, q: Distribution) -> Tensor:
         """The noise of K samples, then that of their conditional draws: `[R, K, *B, D]` or `[R, K, *B, D, C]`."""
         logits, num_turns = parameters(q)["logits"], self.num_conditional - 1
-        first, start = uniform((2, 1, self.num_samples, *logits.shape), logits)
-        turns = torch.arange(num_turns, dtype=start.dtype, device=start.device) / max(num_turns, 1)
-        others = inside((start + turns.reshape(-1, *(1,) * (start.dim() - 1))).frac())
-        return noise_of(q, torch.cat([first, others]))
+        first, start = uniform((2, self.num_samples, *logits.shape), logits)
+        turned = (inside((start + turn / num_turns).frac()) for turn in range(num_turns))
+        return torch.stack([noise_of(q, first), *(noise_of(q, each) for each in turned)])
 
     def sample(self, q: Distribution) -> Tensor:
         """The hard sample, carrying the logits' step through the mean Jacobian; the conditional draws are constants."""
         logits, temperature = parameters(q)["logits"], current(self.temperature)
         with torch.no_grad():
-            first, others = self.draw(q).split([1, self.num_conditional - 1])
-            perturbed = logits + first
-            hard = hardened(q, perturbed[0])
-            p = softened(q, torch.cat([perturbed, perturbed_given(q, hard, others)]), temperature)
-            if family(q) is Bernoulli:
-                jacobian = (p * (1.0 - p)).mean(0) / temperature
-            else:
-                p = p.movedim(0, -2)  # [K, *B, D, R, C]
-                jacobian = (torch.diag_embed(p.mean(-2)) - p.mT @ p / self.num_conditional) / temperature
+            hard, points = self._points(q, temperature)
+            jacobian = self._jacobian(q, points).div_(temperature)
         step = carry(logits)
         return hard + (jacobian * step if family(q) is Bernoulli else (jacobian @ step.unsqueeze(-1)).squeeze(-1))
+
+    def _points(self, q: Distribution, temperature: float | Tensor) -> tuple[Tensor, list[Tensor]]:
+        # The hard sample, and the R relaxed ones that go with it.
+        first, *others = self.draw(q)
+        perturbed = parameters(q)["logits"] + first
+        hard = hardened(q, perturbed)
+        given = each_perturbed_given(q, hard, others)
+        return hard, [softened(q, each, temperature) for each in chain([perturbed], given)]
+
+    def _jacobian(self, q: Distribution, points: list[Tensor]) -> Tensor:
+        # The mean over the points: one number for a bit, [K, *B, D], a matrix for a class, [K, *B, D, C, C].
+        if family(q) is Bernoulli:
+            return functools.reduce(torch.add, (p * (1.0 - p) for p in points)) / len(points)
+        p = torch.stack(points, -2)  # [K, *B, D, R, C]
+        products = p.mT @ p
+        products.neg_().diagonal(dim1=-2, dim2=-1).add_(p.sum(-2))
+        return products.div_(len(points))
 
 
 @final

@@ -201,7 +201,7 @@ def _first_of_a_set(log_q: Tensor, log_rest: Tensor) -> tuple[Tensor, Tensor]:
     # The integrand without s and s' is a product of two, each scaled to a largest value of 1.
     half = 0.5 * log_integrand.unsqueeze(1) - log_factor  # [nodes, K, *B]
     largest = half.amax(0)
-    scaled = (half - largest).exp().movedim((0, 1), (-1, -2))  # [*B, K, nodes]
+    scaled = (half - largest).exp().movedim((0, 1), (-1, -2)).contiguous()  # [*B, K, nodes]
     without_two = (scaled @ scaled.mT).log().movedim((-2, -1), (0, 1)) + largest
     own = torch.eye(num_states, dtype=torch.bool, device=log_q.device)
     own = own.reshape(num_states, num_states, *(1,) * log_rest.dim())
