@@ -1,4 +1,4 @@
-"""The table of estimators: docs/estimators.md from class attributes, docstrings and docs/estimators.json.
+"""The table of estimators: docs/estimators.md from class attributes, docstrings and two files of measurements.
 
     python -m docs.generate_estimators                      render the page; nothing is measured
     python -m docs.generate_estimators --measure missing    measure what has no row yet or has other defaults now
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from docs import cost_over_f
 from docs.catalogue import MAX_EVALUATIONS, NUM_SAMPLES, Entry, Latents, entries
 from rich.progress import track
 from torch import Tensor
@@ -241,6 +242,8 @@ def render(measured: Mapping[str, Any]) -> str:
     parts = [_introduction(measured), "## What they are\n", _facts(), "\n## What they cost\n", _protocol(measured)]
     for key, each in CHECKPOINTS.items():
         parts += [f"\n### {each.title}\n", _measurements(each, measured["rows"][key])]
+    before, header, rows, after = cost_over_f.section()
+    parts += ["\n## What they add to f\n", before, "", _table(header, rows), "", after]
     return "\n".join(parts) + "\n"
 
 
@@ -248,7 +251,7 @@ def _introduction(measured: Mapping[str, Any]) -> str:
     return f"""\
 # Estimators
 
-<!-- Made from class attributes, docstrings and docs/estimators.json. Edit those, not this page. -->
+<!-- Made from class attributes, docstrings, docs/estimators.json and benchmarks/estimators.json. Edit those. -->
 
 Every estimator of the gradient of $E_{{q(z)}}[f(z)]$ in `reparam_suite.estimators`, at its defaults. On the command
 line: `--model.estimator DisARM --model.estimator.num_samples 4`, or
