@@ -30,10 +30,10 @@ def _cells(row: Mapping[str, Any] | None) -> list[str]:
 def _before(measured: Mapping[str, Any]) -> str:
     return f"""\
 On VAEs of 784 pixels with 200 bits, 20 x 10 classes or 50 normals, at batch {measured["batch_size"]}: time and peak
-memory from q's parameters to all gradients but the encoder's, divided by the evaluations times the cost of one forward
-and backward pass of f at one sample of each datum (to z as well where the estimator differentiates f). The aim is at
-most 1.3, and 2 where f is differentiated twice; what misses it is bold. Made by `python -m benchmarks.estimators`, which
-names the rows measured on fewer latents."""
+memory from q's parameters to all gradients but the encoder's, divided by the evaluations times the cost of one
+forward and backward pass of f at one sample of each datum (to z as well where the estimator differentiates f). The
+aim is at most 1.3, and 2 where f is differentiated twice; what misses it is bold. Made by
+`python -m benchmarks.estimators`, which names the rows measured on fewer latents."""
 
 
 def _after(floors: Mapping[str, Mapping[str, float]]) -> str:
