@@ -39,7 +39,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from reparam_suite import fit, runs
+from reparam_suite import command_line, runs
 from reparam_suite.command_line import Command
 from reparam_suite.models import VAE
 from reparam_suite.networks import mlp
@@ -427,7 +427,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.seconds <= 0 or options.rounds < 1:
         parser.error(f"--seconds must be positive and --rounds at least 1, got {options.seconds} and {options.rounds}")
-    fit.quiet()
+    command_line.quiet()
     warnings.filterwarnings("ignore")  # the peers' own
     logging.disable(logging.INFO)
     missing, results = absent(), {}

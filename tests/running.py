@@ -21,6 +21,7 @@ from mlflow.entities import Run
 
 from reparam_suite import compare as compare_command
 from reparam_suite import fit as command
+from reparam_suite import study as study_command
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Ended:
         (run_id,) = self.run_ids
         return self.client.get_run(run_id)
 
-    def every_run(self) -> list[Run]:
-        """All runs of the store, the newest first."""
-        experiment = self.client.get_experiment_by_name("reparam_suite")
+    def every_run(self, experiment_name: str = "reparam_suite") -> list[Run]:
+        """All runs of an experiment, the newest first."""
+        experiment = self.client.get_experiment_by_name(experiment_name)
         return list(self.client.search_runs([experiment.experiment_id]))
 
     def curve(self, name: str, run_id: str | None = None) -> list[tuple[int, float]]:
@@ -93,6 +94,11 @@ def fit(*args: str, root: Path) -> Ended:
 def compare(subcommand: str, *args: str, root: Path) -> Ended:
     """Runs a comparison with what it records, and what it is about, under `root`."""
     return _ended(compare_command.main, [subcommand, "--tracking.root", str(root), *args], root)
+
+
+def study(*args: str, root: Path) -> Ended:
+    """Runs a study with what it records under `root`."""
+    return _ended(study_command.main, ["--tracking.root", str(root), *args], root)
 
 
 def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:

@@ -1,5 +1,7 @@
 """The command line of a run: constructor signatures and docstrings are its schema and its --help."""
 
+import logging
+import warnings
 from argparse import ArgumentError
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -247,6 +249,14 @@ def _check_trainer(options: Namespace) -> None:
         raise UsageError(
             f"--trainer.accelerator: there is no GPU here, expected auto or cpu, got {options.accelerator}"
         )
+
+
+def quiet() -> None:
+    """Silences what Lightning says at every start and is known here: the device, that the data need no workers."""
+    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*", FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
 
 
 def option_values(option: str, args: list[str]) -> list[str]:

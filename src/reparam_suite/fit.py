@@ -1,16 +1,14 @@
 """`python -m reparam_suite.fit`: trains a VAE with a chosen gradient estimator and records it in MLflow."""
 
-import logging
 import re
 import sys
-import warnings
 from collections.abc import Iterator
 
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
-from reparam_suite.command_line import Command, option_values
+from reparam_suite.command_line import Command, option_values, quiet
 from reparam_suite.data import DataError
 from reparam_suite.resumption import Resumption, resumed
 from reparam_suite.runs import Run, RunStopped, train
@@ -99,14 +97,6 @@ def _complain(message: str, code: int, *, survivor: bool = False) -> int:
     if getattr(rank_zero_only, "rank", 0) == 0 or survivor:
         print(f"reparam_suite.fit: {message}", file=sys.stderr)
     return code
-
-
-def quiet() -> None:
-    """Silences what Lightning says at every start and is known here: the device, that the data need no workers."""
-    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*", FutureWarning)
-    warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
 
 
 if __name__ == "__main__":

@@ -99,10 +99,7 @@ def train(command: Command, console: Console, signals: StopSignals, going_on: Re
         ProcessLost: if another of several processes has died.
     """
     model, data, trainer = command.model, command.datamodule, command.trainer
-    data.prepare_data()
-    data.trainer = trainer  # which knows the device, and this process's share of the rows
-    data.setup()
-    _check_validation_interval(command)
+    prepare(command)
     journal, checkpoints = Journal(), Checkpoints()
     trainer.strategy.checkpoint_io = CheckpointFiles()
     shown = console if trainer.is_global_zero else Console(quiet=True)
@@ -117,19 +114,13 @@ def train(command: Command, console: Console, signals: StopSignals, going_on: Re
             console.print(f"earlier run {recovered.run_id}  {recovered.outcome}", soft_wrap=True, markup=False)
     name = run_name(type(model).__name__, estimator_name(model.estimator), data.name, command.config.seed)
     logger = _recorded(command, store, name, going_on)
-    logger.log_dataset(
-        data.name, data.digest, data.source, {str(split): rows for split, rows in data.sizes.items()}, "training"
-    )
-
-    journal.logger = trainer.logger = logger
-    checkpoints.directory = checkpoint_directory(store.root, logger.run_id)
-    checkpoints.identity = {"run_id": logger.run_id, "data": command.resolved_config()["data"]}
+    put_on_record(command, logger, journal, checkpoints, store.root)
     began = f", from step {going_on.step}" if going_on else ""
     console.print(f"[bold]{name}[/bold]  run {logger.run_id}{began}", soft_wrap=True)
     try:
-        _keep_config(command, checkpoints.directory)
+        keep_config(command, checkpoints)
         num_steps = _fit_and_test(command, journal, checkpoints, going_on, lambda: logger.close("FAILED"))
-        _finish(command, logger, journal, checkpoints, num_steps)
+        finish(command, logger, journal, checkpoints, num_steps)
     except Stopped as error:
         logger.close("KILLED")
         raise RunStopped(error, trainer.global_step, settings.resume_command(logger.run_id)) from error
@@ -141,20 +132,46 @@ def train(command: Command, console: Console, signals: StopSignals, going_on: Re
     return Run(name, seed, logger.run_id, journal, store, num_steps, model.objective_name, logger.artifact_uri)
 
 
+def prepare(command: Command) -> None:
+    """Gets the data, and checks what only they can tell.
+
+    Raises:
+        UsageError: if the trainer's options do not fit the data.
+        DataError: if the data cannot be had.
+    """
+    data = command.datamodule
+    data.prepare_data()
+    data.trainer = command.trainer  # which knows the device, and this process's share of the rows
+    data.setup()
+    _check_validation_interval(command)
+
+
+def put_on_record(command: Command, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, root: Path) -> None:
+    """Has a command's trainer write to a run, and its checkpoints to the run's directory below `root`."""
+    data = command.datamodule
+    sizes = {str(split): rows for split, rows in data.sizes.items()}
+    logger.log_dataset(data.name, data.digest, data.source, sizes, "training")
+    journal.logger = command.trainer.logger = logger
+    checkpoints.directory = checkpoint_directory(root, logger.run_id)
+    checkpoints.identity = {"run_id": logger.run_id, "data": command.resolved_config()["data"]}
+
+
 def _recorded(command: Command, store: Store, name: str, going_on: Resumption | None) -> RunLogger:
     """The run's record: a new one, or that of a run which goes on."""
     config = command.resolved_config()
     text = yaml.safe_dump(config, sort_keys=False)
     if going_on is None:
-        return store.start_run(name=name, parameters=config, tags=_tags(command), config_file=text)
+        return store.start_run(name=name, parameters=config, tags=run_tags(command), config_file=text)
     logger = store.resume_run(going_on.run_id)
     logger.log_hyperparams(config)
     logger.log_text(text, CONFIG)
     return logger
 
 
-def _keep_config(command: Command, directory: Path) -> None:
-    # Beside the checkpoints, since a run may be killed before the store has its artifacts.
+def keep_config(command: Command, checkpoints: Checkpoints) -> None:
+    """Puts the configuration beside the checkpoints, since a run may be killed before the store has its artifacts."""
+    directory = checkpoints.directory
+    assert directory is not None
     config = {key: value for key, value in command.resolved_config().items() if key != "tracking"}
     directory.mkdir(parents=True, exist_ok=True)
     unfinished = directory / f"{CONFIG}.unfinished"
@@ -194,7 +211,7 @@ def _fitted_and_tested(
     if going_on and going_on.ended:
         end_training(trainer, model)
     num_steps = trainer.global_step
-    _test(command, journal, checkpoints, num_steps)
+    evaluate_best(command, journal, checkpoints, num_steps)
     return num_steps
 
 
@@ -215,7 +232,8 @@ def _check_validation_interval(command: Command) -> None:
         )
 
 
-def _tags(command: Command) -> dict[str, str]:
+def run_tags(command: Command) -> dict[str, str]:
+    """What a run is told apart by in MLflow."""
     model, data = command.model, command.datamodule
     return {
         "model": type(model).__name__,
@@ -240,7 +258,17 @@ def callbacks(
     command: Command, journal: Journal, checkpoints: Checkpoints, console: Console, signals: StopSignals
 ) -> list[Callback]:
     """What every run is recorded, kept and shown by."""
-    # In this order: values are looked at before a checkpoint is written, and the bar is the last to stop.
+    return [
+        *recording_callbacks(command, journal, checkpoints, signals),
+        ProgressBar(journal=journal, console=console),  # the last to stop
+    ]
+
+
+def recording_callbacks(
+    command: Command, journal: Journal, checkpoints: Checkpoints, signals: StopSignals
+) -> list[Callback]:
+    """What every run is recorded and kept by."""
+    # In this order: values are looked at before a checkpoint is written.
     settings: Any = command.config_init.record
     record = StepRecord(every=settings.every, journal=journal, checkpoints=checkpoints)
     kept = CheckpointSettings(**vars(command.config_init.checkpoint))
@@ -253,7 +281,6 @@ def callbacks(
         EndpointRecord(journal=journal, record=record),
         PathRecord(every=settings.gradients_every, journal=journal),
         checkpoints,
-        ProgressBar(journal=journal, console=console),
     ]
 
 
@@ -282,9 +309,9 @@ def _bound_of_many_samples(command: Command, tested: Mapping[str, float]) -> dic
     return {name: float(bound.value), f"{name}_standard_error": float(bound.standard_error)}
 
 
-def _test(command: Command, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
-    # The weights that validated best are tested, drawn and exported; last.ckpt holds the others. The other processes,
-    # which may be on a machine without the file, are given them by Lightning.
+def evaluate_best(command: Command, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
+    """Tests the weights that validated best, which stay in the model; last.ckpt holds the others."""
+    # The other processes, which may be on a machine without the file, are given them by Lightning.
     model, data = command.model, command.datamodule
     assert checkpoints.directory is not None
     best = checkpoints.directory / BEST
@@ -295,7 +322,8 @@ def _test(command: Command, journal: Journal, checkpoints: Checkpoints, num_step
     journal.write(tested, num_steps)
 
 
-def _finish(command: Command, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
+def finish(command: Command, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
+    """Draws and exports a model that was tested, and records its figures, files and the bound of many samples."""
     model, data = command.model, command.datamodule
     assert checkpoints.directory is not None
     model.to(command.trainer.strategy.root_device)  # where the data are; Lightning has moved it to the CPU

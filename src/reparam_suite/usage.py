@@ -33,6 +33,7 @@ _CLASS = re.compile(r"Problem with given class_path '([^']+)'")
 _TYPE = re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>$")
 _LITERAL = re.compile(r"Expected a typing.Literal\[(.*)\]")
 _GIVEN = re.compile(r"Given value: (?:NestedArg\(.*val=)?'?(.*?)'?\)?$")
+_GOT = re.compile(r"\bGot value: '?(.*?)'?$")
 _FRAME = re.compile(
     r"Does not validate against any of|Subtypes:|Errors:|Given value|Problem with given class_path"
     r'|Parser key "[^"]+":$|Expected a (<class|typing)|Expected a path but'
@@ -57,13 +58,13 @@ class _Complaint:
             for pattern, tell in _RULES:
                 if found := pattern.search(line):
                     return tell(self, found)
-        given = [found[1] for line in lines if (found := _GIVEN.search(line))]
+        given = [found[1] for line in lines if (found := _GIVEN.search(line) or _GOT.search(line))]
         if accepted := [each for line in lines if (found := _LITERAL.search(line)) for each in found[1].split(", ")]:
-            return f"{self.option()}: expected {_either(each.strip(chr(39)) for each in accepted)}, got {given[0]}"
+            return f"{self.option()}: expected {either(each.strip(chr(39)) for each in accepted)}, got {given[0]}"
         objections = [line for line in lines if line and not _FRAME.match(line)]
         if not objections:
             types = [found[1] for line in lines if (found := _TYPE.search(line)) and found[1] != "NoneType"]
-            objections = [f"expected {_either(types)}, got {given[0]}"] if given else [" ".join(lines)]
+            objections = [f"expected {either(types)}, got {given[0]}"] if given else [" ".join(lines)]
         told = "; ".join(_KEY.sub("", each).removeprefix(": ") for each in dict.fromkeys(objections))
         return f"{self.option()}: {told}" if self.keys else told
 
@@ -100,7 +101,7 @@ class _Complaint:
     def no_class(self, found: re.Match[str]) -> str:
         plain = [each.__name__ for each in self.wanted() if each.__module__ == "builtins"]
         if plain:
-            return f"{self.option()}: expected {_either(plain)}, {self.listed()}, got {found[1]}"
+            return f"{self.option()}: expected {either(plain)}, {self.listed()}, got {found[1]}"
         near = _nearest(found[1], self.accepted())
         return f"{self.option()}: there is no {found[1]}{near}; accepted are {self.listed()}"
 
@@ -148,7 +149,7 @@ class _Complaint:
         return sorted({cls.__name__ for each in wanted for cls in concrete_subclasses(each)})
 
     def listed(self) -> str:
-        return _either([*self.accepted(), "the dotted path of a class of your own"])
+        return either([*self.accepted(), "the dotted path of a class of your own"])
 
 
 _Rule = tuple[re.Pattern[str], Callable[[_Complaint, re.Match[str]], str]]
@@ -170,7 +171,8 @@ _RULES: list[_Rule] = [
 ]
 
 
-def _either(names: Iterable[str]) -> str:
+def either(names: Iterable[str]) -> str:
+    """Names as a sentence lists them: a, b or c."""
     *most, last = dict.fromkeys(names)
     return f"{', '.join(most)} or {last}" if most else last
 

@@ -5,6 +5,7 @@ Importing this package does not import MLflow; opening a `Store` does.
 
 from reparam_suite.tracking.environment import environment_tags, run_name
 from reparam_suite.tracking.reading import FinishedRun
+from reparam_suite.tracking.reasons import reason
 from reparam_suite.tracking.records import flattened
 from reparam_suite.tracking.recovery import Recovered
 from reparam_suite.tracking.redaction import redact
@@ -21,6 +22,7 @@ __all__ = [
     "TrackingSettings",
     "environment_tags",
     "flattened",
+    "reason",
     "redact",
     "run_name",
 ]

@@ -1,0 +1,159 @@
+"""Trials as places that are claimed: a study ends with exactly those that were asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from reparam_suite.studies.settings import Direction
+from reparam_suite.studies.storage import unexperimental
+from reparam_suite.usage import UsageError
+
+_DEFINITION = "definition"
+
+# Attributes of a trial: the ids of its MLflow runs, by seed, and what it failed of.
+RUNS, ERROR = "runs", "error"
+
+
+def found(
+    storage: RDBStorage,
+    name: str,
+    url: str,
+    *,
+    directions: Sequence[Direction],
+    definition: Mapping[str, Any],
+    **parts: Any,
+) -> Study:
+    """The study of this name, made if there is none.
+
+    Args:
+        storage: of the study.
+        name: of the study.
+        url: of the storage, for messages.
+        directions: of the objectives.
+        definition: what the study searches and how.
+        parts: sampler and pruner, which no storage keeps.
+
+    Raises:
+        UsageError: if there is one that searches something else; both are named.
+    """
+    existing = {summary.study_name: summary for summary in optuna.get_all_study_summaries(storage)}.get(name)
+    known = existing.user_attrs.get(_DEFINITION) if existing else None
+    if known is not None and known != definition:
+        differences = "; ".join(
+            f"{part} there is {_told(known.get(part))}, here {_told(definition.get(part))}"
+            for part in definition
+            if known.get(part) != definition.get(part)
+        )
+        raise UsageError(
+            f"--name: study {name} is in {url} already and is another one: {differences}. "
+            f"Give this one a name of its own, --name {name}-2 say"
+        )
+    study = optuna.create_study(
+        storage=storage, study_name=name, directions=list(directions), load_if_exists=True, **parts
+    )
+    if known is None:
+        study.set_user_attr(_DEFINITION, dict(definition))
+    return study
+
+
+def _told(part: Any) -> str:
+    text = " ".join(str(part).split())
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """One of the trials that were asked for: the first attempt, and those that followed where a worker died.
+
+    Args:
+        attempts: in their order.
+    """
+
+    attempts: tuple[FrozenTrial, ...]
+
+    @property
+    def trial(self) -> FrozenTrial:
+        """The attempt that counts."""
+        return self.attempts[-1]
+
+    @property
+    def state(self) -> TrialState:
+        """How it stands."""
+        return self.trial.state
+
+
+@final
+@dataclass(frozen=True)
+class Claim:
+    """A trial that is this worker's.
+
+    Args:
+        trial: RUNNING.
+        trial_id: of the storage.
+        again: whether another worker had begun it, and died or was stopped.
+    """
+
+    trial: Trial
+    trial_id: int
+    again: bool
+
+
+@final
+@dataclass(frozen=True)
+class Queue:
+    """The places of a study.
+
+    A place is a trial that waits in the storage until one worker, wherever it is, makes it RUNNING. Of the places that
+    there are the first `num_trials` count, so that two who make them at once do no harm.
+
+    Args:
+        study: which has them.
+        storage: of the study.
+        num_trials: that are asked for.
+    """
+
+    study: Study
+    storage: RDBStorage
+    num_trials: int
+
+    def fill(self) -> None:
+        """Makes the places that are missing."""
+        for _ in range(self.num_trials - len(self.places())):
+            self.study.add_trial(optuna.create_trial(state=TrialState.WAITING))
+
+    def places(self) -> list[Place]:
+        """The places that count, in the order of their numbers."""
+        attempts: dict[int, list[FrozenTrial]] = {}
+        for trial in self.study.get_trials(deepcopy=False):
+            with unexperimental():
+                first = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+            attempts.setdefault(trial.number if first is None else first, []).append(trial)
+        return [Place(tuple(attempts[number])) for number in sorted(attempts)[: self.num_trials]]
+
+    def claim(self) -> Claim | None:
+        """A trial that nobody else has; None if none waits."""
+        with unexperimental():
+            optuna.storages.fail_stale_trials(self.study)
+        for place in self.places():
+            if place.state is not TrialState.WAITING:
+                continue
+            trial_id = place.trial._trial_id
+            self.storage.record_heartbeat(trial_id)  # first: a trial without any never counts as dead
+            try:
+                ours = self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+            except UpdateFinishedTrialError:
+                continue
+            if ours:
+                return Claim(Trial(self.study, trial_id), trial_id, len(place.attempts) > 1)
+        return None
+
+    def finished(self) -> bool:
+        """Whether no trial waits or runs any more."""
+        return all(place.state.is_finished() for place in self.places())

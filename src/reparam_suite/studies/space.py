@@ -1,0 +1,208 @@
+"""What a study searches: ranges and choices of the dotted options of a run."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import yaml
+
+from reparam_suite.usage import UsageError, either
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+Value = bool | int | float | str | None
+Options = dict[str, Value]
+"""Options of a run with their values, in the order in which the command line takes them."""
+
+
+@dataclass(frozen=True)
+class Dimension(ABC):
+    """One thing that is searched.
+
+    Args:
+        option: of the run, with dots.
+        name: of the parameter in the study; it differs from `option` where that belongs to one choice of another.
+    """
+
+    option: str
+    name: str
+
+    @abstractmethod
+    def suggest(self, trial: "BaseTrial") -> Options:
+        """The trial's values of the option, and of those that depend on it."""
+
+    @abstractmethod
+    def corners(self) -> Iterator[Options]:
+        """Values at the ends of all ranges, every choice among them."""
+
+    @abstractmethod
+    def definition(self) -> Any:
+        """The dimension as a study file writes it."""
+
+
+@final
+@dataclass(frozen=True)
+class FloatRange(Dimension):
+    """Real numbers between two, both included."""
+
+    low: float
+    high: float
+    log: bool
+
+    def suggest(self, trial: "BaseTrial") -> Options:
+        """One number."""
+        return {self.option: trial.suggest_float(self.name, self.low, self.high, log=self.log)}
+
+    def corners(self) -> Iterator[Options]:
+        """Both ends."""
+        yield {self.option: self.low}
+        yield {self.option: self.high}
+
+    def definition(self) -> Any:
+        """{float: [low, high]}."""
+        return {"log_float" if self.log else "float": [self.low, self.high]}
+
+
+@final
+@dataclass(frozen=True)
+class IntRange(Dimension):
+    """Whole numbers between two, both included."""
+
+    low: int
+    high: int
+    log: bool
+
+    def suggest(self, trial: "BaseTrial") -> Options:
+        """One number."""
+        return {self.option: trial.suggest_int(self.name, self.low, self.high, log=self.log)}
+
+    def corners(self) -> Iterator[Options]:
+        """Both ends."""
+        yield {self.option: self.low}
+        yield {self.option: self.high}
+
+    def definition(self) -> Any:
+        """{int: [low, high]}."""
+        return {"log_int" if self.log else "int": [self.low, self.high]}
+
+
+@final
+@dataclass(frozen=True)
+class Choice(Dimension):
+    """One of several values, each with options of its own."""
+
+    branches: Mapping[Value, tuple[Dimension, ...]]
+
+    def suggest(self, trial: "BaseTrial") -> Options:
+        """The choice, then the options of what was chosen."""
+        chosen = trial.suggest_categorical(self.name, list(self.branches))
+        options: Options = {self.option: chosen}
+        for each in self.branches[chosen]:
+            options |= each.suggest(trial)
+        return options
+
+    def corners(self) -> Iterator[Options]:
+        """Those of each choice."""
+        for choice, dimensions in self.branches.items():
+            for corner in corners(dimensions):
+                yield {self.option: choice, **corner}
+
+    def definition(self) -> Any:
+        """{categorical: {choice: its options}}."""
+        return {"categorical": {str(choice): definition(each) for choice, each in self.branches.items()}}
+
+
+def suggest(dimensions: tuple[Dimension, ...], trial: "BaseTrial") -> Options:
+    """A trial's values of all dimensions."""
+    options: Options = {}
+    for each in dimensions:
+        options |= each.suggest(trial)
+    return options
+
+
+def corners(dimensions: tuple[Dimension, ...]) -> Iterator[Options]:
+    """Few configurations in which every end of every range and every choice occurs."""
+    all_corners = [list(each.corners()) for each in dimensions]
+    for index in range(max((len(each) for each in all_corners), default=1)):
+        yield {key: value for each in all_corners for key, value in each[index % len(each)].items()}
+
+
+def definition(dimensions: tuple[Dimension, ...]) -> dict[str, Any]:
+    """The dimensions in plain types: equal for equal spaces."""
+    return {each.name: each.definition() for each in dimensions}
+
+
+def arguments(options: Mapping[str, Value]) -> list[str]:
+    """Options as they stand on a command line."""
+    return [f"--{option}={_written(value)}" for option, value in options.items()]
+
+
+def _written(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
+
+
+_KINDS = ("float", "log_float", "int", "log_int", "categorical")
+
+
+def parsed(space: Mapping[str, Any]) -> tuple[Dimension, ...]:
+    """The dimensions that a study file's `space` describes.
+
+    Raises:
+        UsageError: if it cannot be understood.
+    """
+    return tuple(_parsed(option, option, described) for option, described in space.items())
+
+
+def _parsed(option: str, name: str, described: Any) -> Dimension:
+    if not isinstance(described, Mapping) or len(described) != 1 or next(iter(described)) not in _KINDS:
+        raise UsageError(f"space of {name}: expected one of {either(_KINDS)} with its values, got {described}")
+    ((kind, values),) = described.items()
+    if kind == "categorical":
+        return _choice(option, name, values)
+    whole, log = kind.endswith("int"), kind.startswith("log_")
+    if not isinstance(values, list) or len(values) != 2:
+        raise UsageError(f"space of {name}: expected {kind}: [lowest, highest], got {values}")
+    numbers = [_number(each, name, whole=whole) for each in values]
+    low, high = numbers
+    if not low < high or (log and not low > 0):
+        wanted = "0 < lowest < highest" if log else "lowest < highest"
+        raise UsageError(f"space of {name}: expected {wanted}, got {values}")
+    if whole:
+        return IntRange(option, name, int(low), int(high), log)
+    return FloatRange(option, name, low, high, log)
+
+
+def _number(value: Any, name: str, *, whole: bool) -> float:
+    try:
+        number = float(value)  # a string too: YAML takes 1e-4 for one
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not abs(number) < float("inf") or (whole and number != int(number)):
+        raise UsageError(f"space of {name}: expected {'whole ' if whole else ''}numbers, got {value}")
+    return number
+
+
+def _choice(option: str, name: str, values: Any) -> Choice:
+    if isinstance(values, list):
+        values = {choosable(each): {} for each in values}
+    if not isinstance(values, Mapping) or not values:
+        raise UsageError(f"space of {name}: expected categorical: [choices], or a mapping of choices, got {values}")
+    branches: dict[Value, tuple[Dimension, ...]] = {}
+    for choice, own in values.items():
+        if own is not None and not isinstance(own, Mapping):
+            raise UsageError(f"space of {name}: expected the options of {choice}, got {own}")
+        branches[choice] = tuple(
+            _parsed(f"{option}.{key}", f"{name}.{choice}.{key}", described) for key, described in (own or {}).items()
+        )
+    return Choice(option, name, branches)
+
+
+def choosable(value: Any) -> Value:
+    """A value as Optuna stores it: lists and mappings as text, which the command line reads as what they are."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return yaml.safe_dump(value, default_flow_style=True).strip()

@@ -1,0 +1,87 @@
+"""What a study file may say, and what is refused before anything is created."""
+
+import pytest
+from tests.running import study
+from tests.studies.small import study_file
+
+RATE = {"model.learning_rate": {"log_float": [1e-3, 1e-1]}}
+
+
+def refused(tmp_path, *args, **settings):
+    file = study_file(tmp_path, **({"space": RATE} | settings))
+    ended = study("--config", file, *args, root=tmp_path / "mlruns")
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1, ended.err
+    assert not (tmp_path / "mlruns").exists()
+    return ended.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"space": {"model.latnt_size": {"int": [2, 4]}}}, "did you mean latent_size?"),
+        ({"space": {"trainer.max_stepz": {"int": [2, 4]}}}, "trainer.max_steps"),
+        ({"space": {"model.estimator": {"categorical": ["DisARN"]}}}, "there is no DisARN, did you mean DisARM?"),
+        (
+            {"space": {"model.estimator": {"categorical": {"DisARM": {"tau": {"int": [1, 2]}}}}}},
+            "DisARM has no such option",
+        ),
+        ({"space": {"model.latent_size": {"int": [-4, 2]}}}, "latent_size must be at least 1, got -4"),
+        ({"space": {"model.estimator": {"categorical": {"DisARM": {"num_samples": {"int": [2, 3]}}}}}}, "num_samples"),
+        ({"space": {"model.learning_rate": {"flaot": [1, 2]}}}, "expected one of float"),
+        ({"space": {}}, "--space: expected at least one, got none"),
+        ({"options": {"model.latnt_size": 3}}, "did you mean latent_size?"),
+        ({"base": "nowhere.yaml"}, "there is no file"),
+        ({"trials": 0}, "--trials: expected 1 or more, got 0"),
+        ({"trails": 3}, "trails"),
+        ({"budget": {"steps": 5, "evaluations": 5}}, "expected steps or evaluations, got both"),
+        ({"budget": {"steps": 0}}, "budget.steps: expected 1 or more, got 0"),
+        ({"sampler": {"name": "TPE"}}, "--sampler.name: expected "),
+        ({"sampler": {"name": "TPESampler", "options": {"sed": 1}}}, "--sampler.options: TPESampler takes "),
+        ({"pruner": {"name": "MedianPruner", "options": {"n_startup_trials": -1}}}, "--pruner: "),
+        ({"objectives": {"val/elbo": "up"}}, "maximize"),
+        ({"objectives": {"elbo": "maximize"}}, "--objectives: a run has metrics val/..., train/..."),
+        (
+            {"objectives": {"val/elbo": "maximize", "train/kl": "minimize"}, "pruner": {"name": "MedianPruner"}},
+            "with several objectives Optuna prunes nothing",
+        ),
+        ({"options": {"seed": 3}}, "--seed comes from --seeds of the study"),
+        ({"space": {"trainer.max_steps": {"int": [2, 4]}}}, "--trainer.max_steps comes from --budget"),
+    ],
+)
+def test_what_cannot_be_used_is_told_in_one_line_before_anything_is_created(tmp_path, settings, message):
+    assert message in refused(tmp_path, **settings)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--workers", "0"], "--workers: expected 1 or more, got 0"),
+        (["--heartbeat", "0"], "--heartbeat: expected 1 or more, got 0"),
+        (["--wrokers", "2"], "unknown option --wrokers, did you mean --workers?"),
+        (["--tracking.experiment", "x"], "tracking.experiment"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_options_that_cannot_be_used_are_told_in_one_line(tmp_path, args, message):
+    assert message in refused(tmp_path, *args)
+
+
+def test_without_a_study_file_it_says_what_is_missing(tmp_path):
+    ended = study(root=tmp_path / "mlruns")
+    assert ended.code == 2
+    assert "--config is needed" in ended.err
+
+
+def test_a_seed_of_the_sampler_is_another_one_in_every_worker(tmp_path):
+    from reparam_suite.studies.settings import command
+
+    sampler = {"name": "RandomSampler", "options": {"seed": 5}}
+    settings = command(["--config", study_file(tmp_path, space=RATE, sampler=sampler)]).settings
+    import optuna
+
+    def first(worker):
+        return optuna.create_study(sampler=settings.make_sampler(worker)).ask().suggest_float("a", 0.0, 1.0)
+
+    assert first(0) == first(0)
+    assert len({first(worker) for worker in range(4)}) == 4

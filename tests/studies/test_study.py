@@ -1,0 +1,219 @@
+"""The command, in the test's own process."""
+
+import csv
+import re
+from types import SimpleNamespace
+
+import optuna
+import pytest
+import yaml
+from tests.running import fit, study
+from tests.studies.small import several, study_file
+
+SPACE = {
+    "model.learning_rate": {"log_float": [1e-3, 1e-1]},
+    "model.estimator": {
+        "categorical": {"DisARM": {"num_samples": {"categorical": [2, 4]}}, "ScoreFunction": {}},
+    },
+}
+
+
+def trials_of(root, name="small"):
+    return optuna.load_study(study_name=name, storage=f"sqlite:///{root}/optuna.db").trials
+
+
+def trial_runs(ended, name="small"):
+    runs = [run for run in ended.every_run(name) if run.data.tags["study.run"] == "trial"]
+    return sorted(runs, key=lambda run: int(run.data.tags["trial.number"]))
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A study of four trials with two seeds each."""
+    root = tmp_path_factory.mktemp("study")
+    file = study_file(root / "conf", space=SPACE, trials=4, seeds=[3, 5])
+    ended = study("--config", file, root=root / "mlruns")
+    assert ended.code == 0, ended.err
+    (summary,) = [run for run in ended.every_run("small") if run.data.tags["study.run"] == "summary"]
+    return SimpleNamespace(ended=ended, file=file, root=root / "mlruns", summary=summary)
+
+
+def test_it_ends_with_the_trials_asked_for_and_says_what_was_best(searched):
+    trials = trials_of(searched.root)
+    best = max(trials, key=lambda trial: trial.value)
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 4
+    assert "4 trials" in searched.ended.out
+    assert f"best  trial {best.number}: val/elbo {best.value:.6g} with model." in searched.ended.out
+    assert searched.ended.run_ids == [searched.summary.info.run_id]
+
+
+def test_the_value_of_a_trial_is_the_mean_of_its_runs(searched):
+    for trial in trials_of(searched.root):
+        values = [searched.ended.curve("val/elbo", run_id)[-1][1] for run_id in trial.user_attrs["runs"]]
+        assert len(values) == 2
+        assert trial.value == sum(values) / 2
+
+
+def test_trials_are_flat_runs_that_record_configuration_metrics_and_checkpoint_and_nothing_else(searched):
+    runs = trial_runs(searched.ended)
+    assert [int(run.data.tags["trial.number"]) for run in runs] == [0, 0, 1, 1, 2, 2, 3, 3]
+    trials = trials_of(searched.root)
+    for run in runs:
+        trial = trials[int(run.data.tags["trial.number"])]
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["trial.state"] == "COMPLETE"
+        assert "mlflow.parentRunId" not in run.data.tags
+        assert float(run.data.params["model.init_args.learning_rate"]) == trial.params["model.learning_rate"]
+        assert run.data.tags["estimator"].startswith(trial.params["model.estimator"])
+        assert {"val/elbo", "train/elbo", "time/ms_per_step"} <= set(run.data.metrics)
+        assert not any(name.startswith("test/") for name in run.data.metrics)
+        artifacts = searched.ended.artifacts(run.info.run_id)
+        assert [file.relative_to(artifacts).as_posix() for file in artifacts.rglob("*.*")] == ["checkpoints/best.ckpt"]
+
+
+def test_the_summary_has_figures_the_table_and_what_the_best_trial_left_out(searched):
+    artifacts = searched.ended.artifacts(searched.summary.info.run_id)
+    for name in ("optimization_history", "parallel_coordinate", "slice", "param_importances"):
+        assert (artifacts / "study" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    page = (artifacts / "study.html").read_text()
+    assert page.count('class="plotly-graph-div"') == 4
+    assert "<script src=" not in page.replace('<script src="https://cdn.mathjax', "")
+    assert (artifacts / "figures" / "reconstructions.png").exists()
+    assert "test/elbo" in searched.summary.data.metrics
+    assert searched.summary.info.status == "FINISHED"
+    best = max(trials_of(searched.root), key=lambda trial: trial.value)
+    assert searched.summary.data.tags["best.trial"] == str(best.number)
+    assert searched.summary.data.metrics["best/val/elbo"] == best.value
+
+
+def test_the_table_has_a_row_for_each_trial(searched):
+    file = searched.ended.artifacts(searched.summary.info.run_id) / "trials.csv"
+    rows = list(csv.DictReader(file.read_text().splitlines()))
+    for row, trial in zip(rows, trials_of(searched.root), strict=True):
+        assert float(row["val/elbo"]) == trial.value
+        assert float(row["model.learning_rate"]) == trial.params["model.learning_rate"]
+        assert row["runs"].split() == trial.user_attrs["runs"]
+        assert row["state"] == "COMPLETE"
+
+
+def test_the_best_configuration_makes_the_same_runs_again_to_the_last_bit(searched, tmp_path):
+    file = searched.ended.artifacts(searched.summary.info.run_id) / "best.yaml"
+    config = yaml.safe_load(file.read_text())
+    assert (config["num_threads"], config["seeds"]) == (1, [3, 5])
+    again = fit("--config", str(file), root=tmp_path)
+    assert again.code == 0, again.err
+    best = max(trials_of(searched.root), key=lambda trial: trial.value)
+    for repeated, run_id in zip(again.run_ids, best.user_attrs["runs"], strict=True):
+        for metric in ("val/elbo", "train/elbo"):
+            assert again.curve(metric, repeated) == searched.ended.curve(metric, run_id)
+
+
+def test_the_same_command_with_more_trials_goes_on_with_the_same_study_and_summary(searched):
+    before = trials_of(searched.root)[:4]
+    ended = study("--config", searched.file, "--trials", "5", root=searched.root)
+    assert ended.code == 0, ended.err
+    after = trials_of(searched.root)
+    assert len(after) == 5
+    assert [trial.value for trial in after[:4]] == [trial.value for trial in before]
+    summaries = [run for run in ended.every_run("small") if run.data.tags["study.run"] == "summary"]
+    assert [(run.info.run_id, run.info.status) for run in summaries] == [(searched.summary.info.run_id, "FINISHED")]
+
+
+def test_another_study_of_the_same_name_is_refused(searched, tmp_path):
+    file = study_file(tmp_path, space={"model.latent_size": {"int": [2, 4]}})
+    ended = study("--config", file, root=searched.root)
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1
+    for part in ("study small is in", "model.learning_rate", "model.latent_size"):
+        assert part in ended.err
+
+
+def test_a_trial_that_diverges_fails_alone(tmp_path):
+    file = study_file(tmp_path, **several("model.learning_rate", [1e-3, 1e30]))
+    ended = study("--config", file, root=tmp_path / "mlruns")
+    assert ended.code == 0, ended.err
+    trials, runs = trials_of(tmp_path / "mlruns"), trial_runs(ended)
+    assert {(trial.params["model.learning_rate"], trial.state.name) for trial in trials} == {
+        (1e-3, "COMPLETE"),
+        (1e30, "FAIL"),
+    }
+    failed = [trial for trial in trials if trial.state.name == "FAIL"]
+    assert f"4 trials, {len(failed)} failed" in ended.out
+    for trial in failed:
+        run = runs[trial.number]
+        assert (run.info.status, run.data.tags["trial.state"]) == ("FAILED", "FAIL")
+        assert run.data.tags["trial.error"] == trial.user_attrs["error"] != ""
+
+
+def test_a_trial_whose_options_do_not_fit_together_fails_alone(tmp_path):
+    # DisARM takes pairs; the corners that are checked beforehand have even numbers only.
+    space = {"model.estimator": {"categorical": {"DisARM": {"num_samples": {"int": [2, 4]}}}}}
+    sampler = {"name": "RandomSampler", "options": {"seed": 3}}
+    file = study_file(tmp_path, space=space, sampler=sampler, trials=4)
+    ended = study("--config", file, root=tmp_path / "mlruns")
+    assert ended.code == 0, ended.err
+    trials, runs = trials_of(tmp_path / "mlruns"), trial_runs(ended)
+    odd = {trial.number for trial in trials if trial.params["model.estimator.DisARM.num_samples"] == 3}
+    assert 0 < len(odd) < 4
+    assert {trial.number for trial in trials if trial.state.name == "FAIL"} == odd
+    for number in odd:
+        assert runs[number].info.status == "FAILED"
+        assert "num_samples" in runs[number].data.tags["trial.error"]
+
+
+def test_a_study_without_any_value_fails_and_says_why(tmp_path):
+    file = study_file(tmp_path, **several("model.learning_rate", [1e29, 1e30]))
+    ended = study("--config", file, root=tmp_path / "mlruns")
+    assert ended.code == 1
+    assert "no trial is complete, 4 failed: " in ended.err
+    assert trials_of(tmp_path / "mlruns")[0].user_attrs["error"] in ended.err
+
+
+def test_a_trial_that_the_pruner_gives_up_is_killed_with_a_tag(tmp_path):
+    pruner = {"name": "ThresholdPruner", "options": {"lower": -43.0}}
+    settings = several("model.learning_rate", [1e-2, 1e-12]) | {"budget": {"steps": 20}, "pruner": pruner}
+    ended = study("--config", study_file(tmp_path, **settings), root=tmp_path / "mlruns")
+    assert ended.code == 0, ended.err
+    trials, runs = trials_of(tmp_path / "mlruns"), trial_runs(ended)
+    assert {trial.state.name for trial in trials} == {"COMPLETE", "PRUNED"}
+    for trial, run in zip(trials, runs, strict=True):
+        assert trial.state.name == {1e-2: "COMPLETE", 1e-12: "PRUNED"}[trial.params["model.learning_rate"]]
+        assert run.data.tags["trial.state"] == trial.state.name
+        assert run.info.status == {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}[trial.state.name]
+        curve = dict(ended.curve("val/elbo", run.info.run_id))
+        reported = trial.intermediate_values
+        assert reported
+        assert reported == {step: curve[step] for step in reported}
+        if trial.state.name == "PRUNED":
+            assert run.data.tags["trial.pruned"].startswith(f"pruned at step {max(reported)}, where val/elbo was -")
+
+
+def test_estimators_compete_at_an_equal_number_of_evaluations_of_f(tmp_path):
+    settings = several("model.estimator.num_samples", [2, 8]) | {
+        "options": {"model.estimator": "DisARM"},
+        "budget": {"evaluations": 48},
+    }
+    ended = study("--config", study_file(tmp_path, **settings), root=tmp_path / "mlruns")
+    assert ended.code == 0, ended.err
+    num_samples, steps = "model.init_args.estimator.init_args.num_samples", "trainer.max_steps"
+    assert {(run.data.params[num_samples], run.data.params[steps]) for run in trial_runs(ended)} == {
+        ("2", "24"),
+        ("8", "6"),
+    }
+
+
+def test_several_objectives_end_in_a_front(tmp_path):
+    objectives = {"val/elbo": "maximize", "train/kl": "minimize"}
+    file = study_file(tmp_path, space={"model.learning_rate": {"log_float": [1e-3, 1e-1]}}, objectives=objectives)
+    ended = study("--config", file, root=tmp_path / "mlruns")
+    assert ended.code == 0, ended.err
+    trials = trials_of(tmp_path / "mlruns")
+    front = [
+        each.number
+        for each in trials
+        if not any(other.values[0] > each.values[0] and other.values[1] < each.values[1] for other in trials)
+    ]
+    assert sorted(map(int, re.findall(r"best  trial (\d+): val/elbo \S+, train/kl", ended.out))) == front
+    artifacts = ended.artifacts(ended.run.info.run_id)
+    assert (artifacts / "study" / "pareto_front.png").exists()
+    assert len(list(artifacts.glob("best*.yaml"))) == len(front)
