@@ -33,9 +33,9 @@ def drawn(study: Study, metrics: tuple[str, ...]) -> Iterator[tuple[str, "Figure
 
 @contextmanager
 def _quietly() -> Iterator[None]:
+    # Warned of are few trials and equal values, which a figure shows, and the sign that `_plots` sees to.
     with unexperimental(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Attempting to set identical", UserWarning)  # all trials took the same value
-        warnings.filterwarnings("ignore", "PedAnovaImportanceEvaluator computes", UserWarning)  # `_plots` sees to it
+        warnings.simplefilter("ignore", UserWarning)
         yield
 
 
