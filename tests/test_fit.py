@@ -155,9 +155,9 @@ def test_a_learned_prior_has_a_gradient_of_its_own(discrete, gaussian):
 
 def test_a_run_has_ended_well_under_its_name(gaussian, discrete, importance_weighted):
     for ended, name in [
-        (gaussian, "GaussianVAE-Pathwise-Digits-3"),
-        (discrete, "DiscreteVAE-ScoreFunction-LeaveOneOut-Digits-0"),
-        (importance_weighted, "GaussianVAE-StickTheLanding-Digits-0"),
+        (gaussian, "Pathwise-GaussianVAE-Digits-3"),
+        (discrete, "ScoreFunction-LeaveOneOut-DiscreteVAE-Digits-0"),
+        (importance_weighted, "StickTheLanding-GaussianVAE-Digits-0"),
     ]:
         assert (ended.run.info.status, ended.run.info.run_name) == ("FINISHED", name)
 
@@ -380,7 +380,7 @@ def test_several_seeds_are_several_runs_and_each_is_that_of_its_seed(gaussian):
     ended = finished(fit(*SHORT, "--seeds", "5", "3", root=gaussian.root))
     assert len(ended.run_ids) == 2
     runs = [ended.client.get_run(run_id) for run_id in ended.run_ids]
-    assert [run.info.run_name for run in runs] == ["GaussianVAE-Pathwise-Digits-5", "GaussianVAE-Pathwise-Digits-3"]
+    assert [run.info.run_name for run in runs] == ["Pathwise-GaussianVAE-Digits-5", "Pathwise-GaussianVAE-Digits-3"]
     assert [run.info.status for run in runs] == ["FINISHED"] * 2
     assert [run.data.params["seed"] for run in runs] == ["5", "3"]
     five, three = (ended.curve("test/elbo", run_id) for run_id in ended.run_ids)

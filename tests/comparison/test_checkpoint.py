@@ -42,7 +42,7 @@ def test_weights_and_data_are_those_of_the_run(root):
         assert checkpoint.data["class_path"] == "reparam_suite.data.Digits"
         assert checkpoint.data["init_args"]["batch_size"] == 100
         assert checkpoint.run_id == run_id
-    assert checkpoint.name == "GaussianVAE-Pathwise-Digits-0"
+    assert checkpoint.name == "Pathwise-GaussianVAE-Digits-0"
 
 
 def test_what_is_no_longer_where_it_was_trained_is_fetched_from_the_record(root):

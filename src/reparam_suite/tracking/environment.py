@@ -14,13 +14,13 @@ from reparam_suite.tracking.redaction import redact
 _PACKAGES = ("reparam_suite", "torch", "lightning", "mlflow")
 
 
-def run_name(model: str, estimator: str, dataset: str, seed: int) -> str:
+def run_name(estimator: str, model: str, dataset: str, seed: int) -> str:
     """The name of a run; MLflow's own names come from `random` and are all equal after seeding.
 
-    >>> run_name("GaussianVAE", "Pathwise", "Digits", 0)
-    'GaussianVAE-Pathwise-Digits-0'
+    >>> run_name("Pathwise", "GaussianVAE", "Digits", 0)
+    'Pathwise-GaussianVAE-Digits-0'
     """
-    return f"{model}-{estimator}-{dataset}-{seed}"
+    return f"{estimator}-{model}-{dataset}-{seed}"
 
 
 def environment_tags() -> dict[str, str]:

@@ -1,0 +1,137 @@
+"""MLflow's own pages in a real browser, on the record of real runs: what one comes to see is there at once."""
+
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from tests.running import fit
+from tests.tracking.servers import Server
+
+from reparam_suite.tracking import Store, TrackingSettings
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
+PATIENCE = 90
+"""Seconds that a page may take, on a busy machine."""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver here"),
+]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, str]:
+    """Two short runs, by estimator, and where they are."""
+    root = tmp_path_factory.mktemp("pages") / "mlruns"
+    found = {"root": str(root)}
+    for estimator in ("Pathwise", "StickTheLanding"):
+        ended = fit("--model.estimator", estimator, "--trainer.max_steps", "60", root=root)
+        assert ended.code == 0, ended.err
+        found[estimator] = ended.run_ids[0]
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(runs) -> Iterator[str]:
+    """The store's pages, served by the command that a run prints."""
+    store = Store.open(TrackingSettings(root=Path(runs["root"])))
+    port = _free_port()
+    server = Server(f"{store.ui_command} --port {port}", port, directory=Path(sys.prefix).parent)
+    server.start()
+    experiment = MlflowClient(server.uri).get_experiment_by_name("reparam_suite").experiment_id
+    yield f"{server.uri}/#/experiments/{experiment}"
+    server.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    opened = Browser()
+    yield opened
+    opened.close()
+
+
+class Browser:
+    """Chromium, driven: opens a page and waits for a text."""
+
+    def __init__(self) -> None:
+        from selenium.webdriver import Chrome, ChromeOptions
+        from selenium.webdriver.chrome.service import Service
+
+        options = ChromeOptions()
+        options.binary_location = CHROMIUM
+        for each in ("headless=new", "no-sandbox", "disable-gpu", "window-size=1700,1100", "no-first-run"):
+            options.add_argument(f"--{each}")
+        self._driver = Chrome(options=options, service=Service(DRIVER))
+
+    def open(self, address: str, *wanted: str, name: str) -> str:
+        """The text of a page once all that is wanted stands on it; a picture is kept under `name`."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        self._driver.get("about:blank")  # or a change of the part after # would load nothing
+        self._driver.get(address)
+        try:
+            WebDriverWait(self._driver, PATIENCE).until(lambda _: all(each in self.text() for each in wanted))
+        finally:
+            SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+            self._driver.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
+        return self.text()
+
+    def text(self) -> str:
+        """What can be read, every gap in it one blank."""
+        return " ".join(str(self._driver.execute_script("return document.body ? document.body.innerText : ''")).split())
+
+    def wait_for(self, found: Callable[[str], object], script: str) -> object:
+        """The value of a script once it is as wanted."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self._driver, PATIENCE).until(lambda driver: found(driver.execute_script(script)))
+
+    def close(self) -> None:
+        self._driver.quit()
+
+
+def test_the_table_of_runs_shows_estimator_and_data(address, browser):
+    text = browser.open(f"{address}/runs", "Digits", "Pathwise", "StickTheLanding", name="runs")
+    assert sorted(re.findall(r"\S+-GaussianVAE-Digits-0", text)) == [
+        "Pathwise-GaussianVAE-Digits-0",
+        "StickTheLanding-GaussianVAE-Digits-0",
+    ]
+
+
+def test_charts_are_grouped_by_what_they_show(address, browser):
+    text = browser.open(f"{address}/runs?compareRunsMode=CHART", "grad/encoder (", "val (", name="charts")
+    sections = re.findall(r"(\S+) \(\d+\)", text)
+    for section in ("grad/encoder", "grad/decoder", "train", "val", "time"):
+        assert section in sections
+
+
+def test_runs_compare_by_estimator(address, browser, runs):
+    server = address.split("/#/")[0]
+    experiment = address.rsplit("/", 1)[-1]
+    ids = ",".join(f'"{runs[each]}"' for each in ("Pathwise", "StickTheLanding"))
+    page = f'{server}/#/compare-runs?runs=[{ids}]&experiments=["{experiment}"]'
+    text = browser.open(page, "Parallel Coordinates Plot", "val/elbo", "grad/encoder/variance", name="compare")
+    assert "estimator" in text
+    # The axis of the parallel coordinates tells the two apart by name.
+    labels = "return [...document.querySelectorAll('svg text')].map(each => each.textContent)"
+    assert browser.wait_for(lambda texts: {"Pathwise", "StickTheLa"} <= set(texts), labels)
+
+
+def test_a_figure_opens(address, browser, runs):
+    page = f"{address}/runs/{runs['Pathwise']}/artifacts/figures/gradient_variance.png"
+    browser.open(page, "gradient_variance.png", name="figure")
+    widths = "return [...document.images].map(each => each.naturalWidth)"
+    assert browser.wait_for(lambda found: max(found, default=0) > 500, widths)
