@@ -4,6 +4,7 @@ import re
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,20 +79,22 @@ class Browser:
 
     def open(self, address: str, *wanted: str, name: str) -> str:
         """The text of a page once all that is wanted stands on it; a picture is kept under `name`."""
-        from selenium.webdriver.support.ui import WebDriverWait
-
         self._driver.get("about:blank")  # or a change of the part after # would load nothing
         self._driver.get(address)
-        try:
-            WebDriverWait(self._driver, PATIENCE).until(lambda _: all(each in self.text() for each in wanted))
-        finally:
-            SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-            self._driver.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
-        return self.text()
+        deadline, text = time.monotonic() + PATIENCE, ""
+        while missing := [each for each in wanted if each not in text]:
+            assert time.monotonic() < deadline, f"{missing} not on the page: {text}"
+            time.sleep(0.5)
+            text = self.text()
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self._driver.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
+        return text
 
     def text(self) -> str:
         """What can be read, every gap in it one blank."""
-        return " ".join(str(self._driver.execute_script("return document.body ? document.body.innerText : ''")).split())
+        body = self._driver.find_element("tag name", "body")
+        # What is seen, drawings included, and then what scrolling would show.
+        return " ".join(f"{body.text} {body.get_property('innerText')}".split())
 
     def wait_for(self, found: Callable[[str], object], script: str) -> object:
         """The value of a script once it is as wanted."""
@@ -123,11 +126,9 @@ def test_runs_compare_by_estimator(address, browser, runs):
     experiment = address.rsplit("/", 1)[-1]
     ids = ",".join(f'"{runs[each]}"' for each in ("Pathwise", "StickTheLanding"))
     page = f'{server}/#/compare-runs?runs=[{ids}]&experiments=["{experiment}"]'
-    text = browser.open(page, "Parallel Coordinates Plot", "val/elbo", "grad/encoder/variance", name="compare")
-    assert "estimator" in text
-    # The axis of the parallel coordinates tells the two apart by name.
-    labels = "return [...document.querySelectorAll('svg text')].map(each => each.textContent)"
-    assert browser.wait_for(lambda texts: {"Pathwise", "StickTheLa"} <= set(texts), labels)
+    # An axis of the parallel coordinates has ten letters for a name.
+    wanted = ("Parallel Coordinates Plot", "val/elbo", "grad/encoder/variance", "estimator", "StickTheLa ")
+    browser.open(page, *wanted, name="compare")
 
 
 def test_a_figure_opens(address, browser, runs):
