@@ -77,8 +77,9 @@ class Browser:
             options.add_argument(f"--{each}")
         self._driver = Chrome(options=options, service=Service(DRIVER))
 
-    def open(self, address: str, *wanted: str, name: str) -> str:
+    def open(self, address: str, *wanted: str, name: str, height: int = 1100) -> str:
         """The text of a page once all that is wanted stands on it; a picture is kept under `name`."""
+        self._driver.set_window_size(1700, height)
         self._driver.get("about:blank")  # or a change of the part after # would load nothing
         self._driver.get(address)
         deadline, text = time.monotonic() + PATIENCE, ""
@@ -108,7 +109,7 @@ class Browser:
 
 def test_the_table_of_runs_shows_estimator_and_data(address, browser):
     text = browser.open(f"{address}/runs", "Digits", "Pathwise", "StickTheLanding", name="runs")
-    assert sorted(re.findall(r"\S+-GaussianVAE-Digits-0", text)) == [
+    assert sorted(set(re.findall(r"\S+-GaussianVAE-Digits-0", text))) == [
         "Pathwise-GaussianVAE-Digits-0",
         "StickTheLanding-GaussianVAE-Digits-0",
     ]
@@ -127,8 +128,12 @@ def test_runs_compare_by_estimator(address, browser, runs):
     ids = ",".join(f'"{runs[each]}"' for each in ("Pathwise", "StickTheLanding"))
     page = f'{server}/#/compare-runs?runs=[{ids}]&experiments=["{experiment}"]'
     # An axis of the parallel coordinates has ten letters for a name.
-    wanted = ("Parallel Coordinates Plot", "val/elbo", "grad/encoder/variance", "estimator", "StickTheLa ")
-    browser.open(page, *wanted, name="compare")
+    browser.open(page, "Parallel Coordinates Plot", "estimator", "StickTheLa ", name="compare")
+
+
+def test_a_run_shows_bound_and_variance(address, browser, runs):
+    wanted = ("val/elbo", "grad/encoder/variance", "grad/encoder/work_normalized_variance", "test/elbo")
+    browser.open(f"{address}/runs/{runs['Pathwise']}", "Metrics", *wanted, name="run", height=6_000)
 
 
 def test_a_figure_opens(address, browser, runs):
