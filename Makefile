@@ -4,13 +4,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help fit experiments bench docs test check format clean
+.PHONY: help fit study experiments bench docs test check format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 fit: .venv/.installed ## set up, then train a Gaussian VAE on the embedded digits
 	$(BIN)/python -m reparam_suite.fit $(ARGS)
+
+study: .venv/.installed-study ## set up with Optuna, then search learning rate, latent size and estimator on the digits
+	OMP_NUM_THREADS=1 $(BIN)/python -m reparam_suite.study --config conf/studies/digits.yaml $(ARGS)
 
 experiments: .venv/.installed ## set up, then every experiment at its short setting; fills docs/experiments
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments $(ARGS)
@@ -46,6 +49,10 @@ clean: ## remove the environment and the caches; runs and data stay
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e .
 	touch $@
+
+.venv/.installed-study: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[study]'
+	touch $@ .venv/.installed
 
 .venv/.installed-dev: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'

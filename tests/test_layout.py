@@ -12,7 +12,7 @@ import reparam_suite
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(reparam_suite.__file__).parent
 # The command's own output, and that a download takes its time.
-MAY_PRINT = {"fit.py", "compare.py", "command_line.py", "data/remote.py", "sync.py"}
+MAY_PRINT = {"fit.py", "compare.py", "study.py", "command_line.py", "data/remote.py", "sync.py"}
 DRAWERS = {"utils", "util", "helpers", "common", "misc", "manager"}
 
 

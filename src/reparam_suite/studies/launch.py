@@ -11,6 +11,7 @@ from rich.live import Live
 
 from reparam_suite.studies.display import Display, best_trials
 from reparam_suite.studies.queue import ERROR, Queue
+from reparam_suite.studies.settings import StudyCommand
 from reparam_suite.studies.settings import command as parsed
 from reparam_suite.studies.summary import Summary
 from reparam_suite.studies.trials import TrialRunner
@@ -49,6 +50,13 @@ def search(args: Sequence[str], console: Console, signals: StopSignals) -> None:
     command = parsed(args)
     # Both schemas are made here, before any worker starts: two processes that make one at once break each other.
     queue = joined(command, 0)
+    try:
+        _search(command, queue, args, console, signals)
+    finally:
+        queue.close()
+
+
+def _search(command: StudyCommand, queue: Queue, args: Sequence[str], console: Console, signals: StopSignals) -> None:
     store = Store.open(command.tracking)
     for recovered in store.recover():
         if recovered.kind != "left alone":

@@ -157,3 +157,8 @@ class Queue:
     def finished(self) -> bool:
         """Whether no trial waits or runs any more."""
         return all(place.state.is_finished() for place in self.places())
+
+    def close(self) -> None:
+        """Closes the connections of this process."""
+        self.storage.remove_session()
+        self.storage.engine.dispose()
