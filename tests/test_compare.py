@@ -306,7 +306,7 @@ def test_an_unknown_comparison_is_refused_and_help_tells_all(capsys):
         ended = compare("gradiants", root=Path("unused"))
     assert (ended.code, ended.err) == (
         2,
-        "reparam_suite.compare: there is no command gradiants; accepted are gradients\n",
+        "reparam_suite.compare: there is no command gradiants; accepted are gradients, runs\n",
     )
     for args in (("--help",), ("gradients", "--help")):
         ended = compare(*args, root=Path("unused"))

@@ -242,12 +242,12 @@ def fill(directory: Path) -> Path:
 
 
 @pytest.mark.parametrize("full", ["database", "spool", "both"])
-def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(small_disk, disk, tmp_path, full):
+def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(small_disk, database, disk, tmp_path, full):
     where = {"database": disk, "spool": tmp_path} | dict.fromkeys(
         ("database", "spool") if full == "both" else (full,), small_disk
     )
     if where["database"] == small_disk:
-        shutil.copy(disk / "mlflow.db", small_disk)
+        shutil.copy(database, small_disk / "mlflow.db")  # a fresh one: the server's has grown
     settings = TrackingSettings(uri=f"sqlite:///{where['database']}/mlflow.db", root=where["spool"] / "mlruns")
     store = Store.open(settings)
     run = store.start_run(name="run", parameters={}, tags={})

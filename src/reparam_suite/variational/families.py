@@ -49,6 +49,11 @@ class OneHotCategorical(Distribution):
         """The probabilities."""
         return self.logits.exp()
 
+    @property
+    def variance(self) -> Tensor:
+        """Of each class by itself, p (1 - p)."""
+        return self.mean * (1.0 - self.mean)
+
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of `value`, linear in it."""
         return (value * self.logits).sum(-1)
