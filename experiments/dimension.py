@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from experiments.presenting import Experiment, Findings, Length, rounded
+from experiments.presenting import Experiment, Findings, Setting, rounded
 from matplotlib.figure import Figure
 from rich.progress import track
 from torch import Tensor
@@ -102,7 +102,7 @@ def exponent(sizes: list[int], traces: list[float]) -> tuple[float, float]:
     return slope.item(), error.item()
 
 
-def answer(length: Length) -> Findings:  # noqa: ARG001 - there is one length
+def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
     """Traces against D for three integrands, and the exponents fitted to them."""
     traces: dict[str, dict[str, dict[int, float]]] = {o: {SCORE: {}, PATHWISE: {}} for o in OBJECTIVES}
     with forked_generator(torch.device("cpu"), SEED):

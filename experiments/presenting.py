@@ -11,19 +11,70 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, final, get_args
 
 import torch
+from experiments.learning_curves import Curve, Task
 from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reparam_suite.tracking import Store, TrackingError, TrackingSettings
+from reparam_suite.data import DataError
+from reparam_suite.tracking import Store, TrackingError, TrackingSettings, run_name
 
 Length: TypeAlias = Literal["short", "full"]
 
 HERE = Path(__file__).parent
 OUTPUT = HERE.parent / "docs" / "experiments"
 """Where documentation looks for figures and numbers."""
+
+
+@final
+@dataclass(frozen=True)
+class Setting:
+    """How an experiment is to be run.
+
+    Args:
+        length: short or full.
+        data_root: where downloaded data are, or go.
+    """
+
+    length: Length
+    data_root: Path
+
+
+@final
+@dataclass(frozen=True)
+class Training:
+    """The record of one training, under the names that the runs of `reparam_suite.fit` have.
+
+    Args:
+        name: of the run.
+        parameters: what tells it from the others.
+        tags: likewise, for MLflow's table.
+        curves: steps and values of each metric.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    tags: Mapping[str, str]
+    curves: Mapping[str, Sequence[tuple[int, float]]]
+
+    @classmethod
+    def of(cls, task: Task, curve: Curve, model: str) -> Training:
+        """The record of a task that was trained."""
+        estimator = task.estimator.removeprefix("ScoreFunction, ").replace(", ", "-")
+        estimator = f"ScoreFunction-{estimator}" if task.estimator.startswith("ScoreFunction, ") else estimator
+        return cls(
+            name=run_name(estimator, model, task.dataset, task.seed),
+            parameters={"budget": task.budget, "latents": str(task.latents), "seed": task.seed},
+            tags={"model": model, "estimator": estimator, "dataset": task.dataset, "seed": str(task.seed)},
+            curves={
+                "val/elbo": list(zip(curve.steps, curve.elbo, strict=True)),
+                "grad/encoder/variance": list(zip(curve.steps, curve.variance, strict=True)),
+                "cost/evaluations": list(zip(curve.steps, curve.evaluations, strict=True)),
+                "time/ms_per_step": [(curve.steps[-1], curve.ms_per_step)],
+            },
+        )
 
 
 @final
@@ -36,12 +87,14 @@ class Findings:
         columns: of the table.
         rows: of the table, as text.
         figure: the one figure.
+        trainings: behind it; each becomes a run of its own in MLflow.
     """
 
     numbers: Mapping[str, Any]
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     figure: Figure
+    trainings: Sequence[Training] = ()
 
 
 @final
@@ -52,14 +105,14 @@ class Experiment:
     Args:
         name: of the module, the figure and the file of numbers.
         question: which it answers.
-        answer: takes the length and gives the findings.
+        answer: takes the setting and gives the findings.
         short: what the short setting is.
         full: what the full setting is, where there is one.
     """
 
     name: str
     question: str
-    answer: Callable[[Length], Findings]
+    answer: Callable[[Setting], Findings]
     short: str
     full: str | None = None
 
@@ -74,7 +127,11 @@ class Experiment:
             print(f"experiments.{self.name}: {error}", file=sys.stderr)
             return 2
         console.print(self.question, style="bold", markup=False)
-        findings = self.answer(options.length)
+        try:
+            findings = self.answer(Setting(options.length, options.data_root))
+        except DataError as error:
+            print(f"experiments.{self.name}: {error}", file=sys.stderr)
+            return 2
         console.print(_table(findings))
         figure, numbers = self._write(findings, options.output, options.length)
         console.print(f"figure   {figure}\nnumbers  {numbers}", soft_wrap=True)
@@ -91,6 +148,7 @@ class Experiment:
         parser.add_argument("--length", choices=lengths, default="short", help=explained)
         parser.add_argument("--output", type=Path, default=OUTPUT, help="directory of the figure and the numbers")
         parser.add_argument("--root", type=Path, default=Path("mlruns"), help="directory of the record")
+        parser.add_argument("--data_root", type=Path, default=Path("data"), help="directory of downloaded data")
         parser.add_argument("--tracking_uri", help="MLflow's store, if it is not the database in the root")
         return parser.parse_args(arguments)
 
@@ -108,6 +166,13 @@ class Experiment:
         return figure, numbers
 
     def _record(self, store: Store, findings: Findings, figure: Path, numbers: Path, length: Length) -> None:
+        for training in findings.trainings:
+            tags = {**training.tags, "experiment": self.name}
+            run = store.start_run(name=training.name, parameters=training.parameters, tags=tags)
+            for metric, points in training.curves.items():
+                for step, value in points:
+                    run.log_metrics({metric: value}, step=step)
+            run.close("FINISHED")
         run = store.start_run(
             name=f"{self.name}-{length}",
             parameters={"length": length},

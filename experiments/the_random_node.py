@@ -24,7 +24,7 @@ from typing import Any, final
 
 import torch
 from experiments.drawn_graphs import draw_graphs
-from experiments.presenting import Experiment, Findings, Length, rounded
+from experiments.presenting import Experiment, Findings, Setting, rounded
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
@@ -167,7 +167,7 @@ def exact_bound(parameters: Parameters) -> float:
     return (log_likelihood(parameters.mu) - 0.5 * spread - divergence(parameters.q())).item()
 
 
-def answer(length: Length) -> Findings:  # noqa: ARG001 - there is one length
+def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
     """Gradients at the start, the ends and the bounds of four roads."""
     evidence, (mean, covariance) = log_evidence(), posterior()
     best_diagonal = covariance.inverse().diagonal().rsqrt()

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from experiments.presenting import Experiment, Findings, Length, rounded
+from experiments.presenting import Experiment, Findings, Setting, rounded
 from matplotlib.figure import Figure
 from rich.progress import track
 from torch import Tensor
@@ -80,7 +80,7 @@ def descent(road: str) -> Tensor:
     return torch.stack(path)
 
 
-def answer(length: Length) -> Findings:  # noqa: ARG001 - there is one length
+def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
     """All three roads, against the exact variances; then the descent."""
     numbers: dict[str, Any] = {"theta": THETA, "exact_gradient": 2 * THETA, "repeats": NUM_REPEATS}
     paths = {}

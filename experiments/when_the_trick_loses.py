@@ -21,7 +21,7 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 import torch
-from experiments.presenting import Experiment, Findings, Length, rounded
+from experiments.presenting import Experiment, Findings, Setting, rounded
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -89,7 +89,7 @@ def sampled_variance(cost: Cost, road: str, theta: float, baseline: float) -> tu
     return squares.mean().item(), (squares.std() / NUM_DRAWS**0.5).item()
 
 
-def answer(length: Length) -> Findings:  # noqa: ARG001 - there is one length
+def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
     """Variances of three cost functions, exact and sampled."""
     numbers: dict[str, Any] = {"draws": NUM_DRAWS}
     rows = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from experiments.drawn_graphs import INK, PATHWISE, SCORE, draw_graphs
-from experiments.presenting import Experiment, Findings, Length, rounded
+from experiments.presenting import Experiment, Findings, Setting, rounded
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -107,7 +107,7 @@ def draw_densities(ax: Axes, shown: tuple[Estimator, ...]) -> None:
     ax.set_title(rf"Both estimate the gradient of $\mathbb{{E}}[z^2]$ at $\theta$ = {THETA:g}")
 
 
-def answer(length: Length) -> Findings:  # noqa: ARG001 - there is one length
+def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
     """Both estimators' moments beside the exact ones, and how often they point the wrong way."""
     shown = estimators()
     numbers = {"theta": THETA, "exact_gradient": 2 * THETA, "draws": NUM_DRAWS}
