@@ -1,31 +1,36 @@
-"""The one training step, the one evaluation, and all that the two models share."""
+"""The one training step, and all that the two models share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, get_args
+from typing import ClassVar, get_args
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.optim import Optimizer
-from torchmetrics import MeanMetric, MetricCollection
 
 from reparam_suite.defaults import fresh
 from reparam_suite.estimators import Average, Bound, Expectation, GradientEstimator
+from reparam_suite.models.checks import (
+    chosen_kl,
+    require_at_least,
+    require_bound,
+    require_one_of,
+    require_positive,
+    require_posterior,
+)
+from reparam_suite.models.held_out import HeldOutBounds
 from reparam_suite.models.hyperparameters import arguments, class_path
 from reparam_suite.models.layers import Latents, LayeredPrior, prior_of
 from reparam_suite.models.likelihoods import LIKELIHOODS, Observation
 from reparam_suite.models.optimizers import OptimizerSettings, PartedOptimizer
 from reparam_suite.models.priors import PriorKind
 from reparam_suite.networks import Activation, mlp
-from reparam_suite.objectives import KL, divergence, evidence, held_out_bounds
-from reparam_suite.processes import average_buffers, num_processes, rank
+from reparam_suite.objectives import KL, divergence, evidence
+from reparam_suite.processes import average_buffers, num_processes
 from reparam_suite.randomness import forked_generator
 from reparam_suite.variational import Posterior, parameters, widened
-
-# Held-out numbers of different runs are drawn with the same noise, so that they compare.
-_EVALUATION_SEED = 1_604_172
 
 
 class VAE(LightningModule, ABC):
@@ -71,19 +76,16 @@ class VAE(LightningModule, ABC):
         control_optimizer: OptimizerSettings | None,
     ) -> None:
         super().__init__()
-        _at_least("num_features", num_features, 1)
-        _at_least("latent_size", latent_size, 1)
-        _at_least("num_layers", num_layers, 1)
-        _at_least("kl_weight", kl_weight, 0.0)
-        _at_least("kl_warmup_steps", kl_warmup_steps, 0)
-        _one_of("observation", observation, get_args(Observation))
-        _one_of("prior", prior, get_args(PriorKind))
-        if not learning_rate > 0.0:
-            raise ValueError(f"learning_rate must be positive, got {learning_rate}")
+        require_at_least("num_features", num_features, 1)
+        require_at_least("latent_size", latent_size, 1)
+        require_at_least("num_layers", num_layers, 1)
+        require_at_least("kl_weight", kl_weight, 0.0)
+        require_at_least("kl_warmup_steps", kl_warmup_steps, 0)
+        require_one_of("observation", observation, get_args(Observation))
+        require_one_of("prior", prior, get_args(PriorKind))
+        require_positive("learning_rate", learning_rate)
         posterior, estimator, bound = fresh(posterior), fresh(estimator), fresh(bound)
-        if not isinstance(posterior, self.accepts):
-            accepted = " or ".join(name for each in self.accepts for name in _concrete_names(each))
-            raise ValueError(f"posterior of {type(self).__name__} must be {accepted}, got {type(posterior).__name__}")
+        require_posterior(type(self).__name__, posterior, self.accepts)
         self.num_features = num_features
         self.observation = observation
         self.latent_size = latent_size
@@ -91,7 +93,7 @@ class VAE(LightningModule, ABC):
         self.posterior = posterior
         self.estimator = estimator
         self.bound = bound
-        self.kl: KL = _chosen_kl(kl, estimator, bound, num_layers)
+        self.kl: KL = chosen_kl(kl, estimator, bound, num_layers)
         self.kl_weight = kl_weight
         self.kl_warmup_steps = kl_warmup_steps
         self.hidden_sizes = list(hidden_sizes)
@@ -102,8 +104,7 @@ class VAE(LightningModule, ABC):
         self.optimizer = optimizer
         self.prior_optimizer = prior_optimizer
         self.control_optimizer = control_optimizer
-        self._check_kl_weight()
-        self._check_layers()
+        require_bound(bound, kl=self.kl, kl_weight=kl_weight, kl_warmup_steps=kl_warmup_steps, num_layers=num_layers)
 
         self.latents = Latents(posterior, latent_size, signed=centre_input)
         self.encoder = mlp(num_features, hidden_sizes, self.latents.num_parameters, activation)
@@ -119,7 +120,7 @@ class VAE(LightningModule, ABC):
             estimator=estimator,
         )
         self.register_buffer("input_mean", torch.zeros(num_features))
-        self.held_out_metrics = _held_out_metrics()
+        self.held_out_bounds = HeldOutBounds()
         self.last_objective: Tensor | None = None
         self.last_kl: Tensor | None = None
         self.last_kl_weight = kl_weight
@@ -263,62 +264,29 @@ class VAE(LightningModule, ABC):
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         """Adds a batch to the held-out bounds."""
-        self._evaluate(batch, batch_idx, self.num_val_samples)
+        self.held_out_bounds.add(self, batch, batch_idx, self.num_val_samples)
 
     def test_step(self, batch: Tensor, batch_idx: int) -> None:
         """Adds a batch to the held-out bounds."""
-        self._evaluate(batch, batch_idx, self.num_test_samples)
+        self.held_out_bounds.add(self, batch, batch_idx, self.num_test_samples)
 
     def on_validation_epoch_end(self) -> None:
         """Gives val/elbo, val/bound_K, val/reconstruction and val/kl."""
-        self.log_dict(self._held_out("val", self.num_val_samples), logger=False)
+        self.log_dict(self.held_out_bounds.take("val", self.num_val_samples), logger=False)
 
     def on_test_epoch_end(self) -> None:
         """Gives test/elbo, test/bound_K, test/reconstruction and test/kl."""
-        self.log_dict(self._held_out("test", self.num_test_samples), logger=False)
+        self.log_dict(self.held_out_bounds.take("test", self.num_test_samples), logger=False)
 
     def validate_on(self, batches: Iterable[Tensor]) -> dict[str, float]:
         """The same numbers as Lightning's validation gives, outside of its loops; under autocast if that is on."""
         training = self.training
         self.eval()
-        self.held_out_metrics.reset()  # Lightning may have left them in inference mode
+        self.held_out_bounds.clear()  # Lightning may have left them in inference mode
         for batch_idx, batch in enumerate(batches):
             self.validation_step(batch, batch_idx)
         self.train(training)
-        return {name: value.item() for name, value in self._held_out("val", self.num_val_samples).items()}
-
-    def _evaluate(self, x: Tensor, batch_idx: int, num_samples: int) -> None:
-        with forked_generator(x.device, _EVALUATION_SEED + batch_idx * num_processes() + rank()):
-            values = held_out_bounds(self, x, num_samples)
-        for name, value in values.items():
-            self.held_out_metrics[name].update(value)
-
-    def _held_out(self, stage: str, num_samples: int) -> dict[str, Tensor]:
-        values = self.held_out_metrics.compute()
-        self.held_out_metrics.reset()
-        return {
-            f"{stage}/bound_{num_samples}" if name == "bound" else f"{stage}/{name}": value
-            for name, value in values.items()
-        }
-
-    def _check_kl_weight(self) -> None:
-        if not isinstance(self.bound, Average) and (self.kl_weight != 1.0 or self.kl_warmup_steps):
-            raise ValueError(
-                f"bound {type(self.bound).__name__} accepts kl_weight 1 without warm-up, weighted it is no bound; "
-                f"got kl_weight {self.kl_weight:g} and kl_warmup_steps {self.kl_warmup_steps}"
-            )
-
-    def _check_layers(self) -> None:
-        if self.num_layers == 1:
-            return
-        accepted = f"num_layers {self.num_layers} accepts"
-        if self.kl == "analytic":
-            raise ValueError(f"{accepted} kl sampled, there is no closed form; got analytic")
-        if not isinstance(self.bound, Average):
-            raise ValueError(
-                f"{accepted} bound Average, an estimate within the logarithm is no bound; "
-                f"got {type(self.bound).__name__}"
-            )
+        return {name: value.item() for name, value in self.held_out_bounds.take("val", self.num_val_samples).items()}
 
     def _materialize(self) -> None:
         # One dummy datum: lazy layers of the estimator get their shapes, and a misfit is found before any run exists.
@@ -336,29 +304,3 @@ class VAE(LightningModule, ABC):
             ) from None
         for each in estimators:
             each.train(training)
-
-
-def _chosen_kl(kl: KL | None, estimator: GradientEstimator, bound: Bound, num_layers: int) -> KL:
-    if kl is None:
-        return "analytic" if estimator.admits_exact and bound.admits_exact and num_layers == 1 else "sampled"
-    _one_of("kl", kl, get_args(KL))
-    return kl
-
-
-def _held_out_metrics() -> MetricCollection:
-    names = ("elbo", "bound", "reconstruction", "kl")
-    return MetricCollection({name: MeanMetric(nan_strategy="disable") for name in names}, compute_groups=False)
-
-
-def _concrete_names(cls: type[Posterior]) -> list[str]:
-    return [each.__name__ for each in cls.__subclasses__() if not each.__name__.startswith("LazyInstance_")]
-
-
-def _at_least(name: str, value: float, least: float) -> None:
-    if not value >= least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
-
-
-def _one_of(name: str, value: Any, accepted: tuple[Any, ...]) -> None:
-    if value not in accepted:
-        raise ValueError(f"{name} must be one of {', '.join(map(str, accepted))}, got {value!r}")
