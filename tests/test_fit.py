@@ -165,7 +165,8 @@ def test_a_run_has_ended_well_under_its_name(gaussian, discrete, importance_weig
 def test_the_whole_resolved_configuration_is_among_the_parameters(discrete):
     parameters = discrete.run.data.params
     config = yaml.safe_load((discrete.artifacts() / "config.yaml").read_text())
-    assert parameters == {key: str(value) for key, value in flat(config).items()}
+    told = {key: str(value) for key, value in flat(config).items()}
+    assert parameters == {"estimator": "ScoreFunction-LeaveOneOut", **told}
     assert parameters["model.class_path"] == "reparam_suite.models.DiscreteVAE"
     assert (
         parameters["model.init_args.estimator.init_args.baseline.class_path"] == "reparam_suite.estimators.LeaveOneOut"
@@ -419,7 +420,7 @@ def test_a_users_own_estimator_is_trained_by_its_dotted_path(gaussian, root, tmp
             root=root,
         )
     )
-    assert ended.run.info.run_name == "GaussianVAE-Mine-Digits-3"
+    assert ended.run.info.run_name == "Mine-GaussianVAE-Digits-3"
     assert ended.run.data.params["model.init_args.estimator.init_args.note"] == "hello"
     loaded = GaussianVAE.load_from_checkpoint(ended.artifacts() / "checkpoints" / "last.ckpt", weights_only=True)
     assert (type(loaded.estimator).__name__, loaded.estimator.note) == ("Mine", "hello")
