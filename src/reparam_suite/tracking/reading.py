@@ -1,14 +1,16 @@
-"""Reading many runs at once: a query a thousand runs, and a query a metric for all their histories."""
+"""Reading runs: one, or many at once with a query a thousand, and a query a metric for all their histories."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
-from urllib.parse import urlsplit
+
+from reparam_suite.tracking.settings import is_server
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _RUNS_A_PAGE = 1_000
 _RUNS_A_REQUEST = 100
@@ -37,6 +39,18 @@ class FinishedRun:
     metrics: Mapping[str, float]
 
 
+def find_run(client: "MlflowClient", run_id: str) -> "Run | None":
+    """The run as MLflow tells it, or None if there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
 def finished_runs(client: "MlflowClient", experiment_id: str, wanted: str) -> Iterator[FinishedRun]:
     """The finished runs of an experiment that MLflow's filter string `wanted` lets pass, the oldest first."""
     condition = "attributes.status = 'FINISHED'" + (f" and {wanted}" if wanted else "")
@@ -55,11 +69,7 @@ def finished_runs(client: "MlflowClient", experiment_id: str, wanted: str) -> It
 
 def histories(client: "MlflowClient", uri: str, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
     """Steps and values of a metric by run; runs without it are left out."""
-    points = (
-        _of_server(client, run_ids, key)
-        if urlsplit(uri).scheme in ("http", "https")
-        else _of_database(client, run_ids, key)
-    )
+    points = _of_server(client, run_ids, key) if is_server(uri) else _of_database(client, run_ids, key)
     found: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     for run_id, step, value in points:
         found[run_id].append((step, value))

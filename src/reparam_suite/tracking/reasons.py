@@ -1,8 +1,12 @@
 """Why a store failed, in a few words for people."""
 
 import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from reparam_suite.tracking.redaction import redact
+from reparam_suite.tracking.settings import TrackingError
 
 # The system's own words, which libraries bury: HTTPConnectionPool(...): Max retries exceeded ... [Errno 111] ...
 _ERRNO = re.compile(r"\[Errno -?\d+\] ([^'\")\]\n]+)")
@@ -26,3 +30,15 @@ def reason(error: BaseException) -> str:
         return found[1]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0][:_LONGEST] if lines else type(error).__name__
+
+
+@contextmanager
+def as_tracking_error(message: str) -> Iterator[None]:
+    """Failures of a store, of whichever library, as one line: the message and the reason."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
+        raise TrackingError(f"{message}: {reason(error)}") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, final
 
 from reparam_suite.tracking.process import Process
+from reparam_suite.tracking.reading import find_run
 from reparam_suite.tracking.reasons import reason
 from reparam_suite.tracking.records import Destination, Rejected, send
 from reparam_suite.tracking.spool import Occupied, Spool
@@ -69,7 +70,7 @@ class Recovery:
                 yield recovered
 
     def _recover(self, run_id: str, run: "Run | None") -> Recovered | None:
-        run = run or self._find(run_id)
+        run = run or find_run(self.client, run_id)
         if run is None or run.info.lifecycle_stage != "active":
             why = "is not in this store" if run is None else "was deleted in MLflow"
             return Recovered(run_id, f"{why}; its records stay in {self.spools / run_id}", "left alone")
@@ -119,16 +120,6 @@ class Recovery:
         last = max((metric.timestamp for metric in run.data._metric_objs), default=run.info.start_time)
         self.client.set_terminated(run.info.run_id, "KILLED", last)
         return True
-
-    def _find(self, run_id: str) -> "Run | None":
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self.client.get_run(run_id)
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
 
     def _can_tell(self, process: Process) -> bool:
         return process.host in self.gone or process.is_of_this_machine()

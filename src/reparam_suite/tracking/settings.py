@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import final
+from urllib.parse import urlsplit
 
 from reparam_suite.tracking.redaction import redact
 
@@ -63,3 +64,8 @@ class TrackingSettings:
     def shown_uri(self) -> str:
         """The URI that is meant, without password."""
         return redact(self.resolved_uri())
+
+
+def is_server(uri: str) -> bool:
+    """Whether a store's URI is that of an MLflow server."""
+    return urlsplit(uri).scheme in ("http", "https")

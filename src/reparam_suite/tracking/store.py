@@ -1,39 +1,29 @@
-"""Opening a tracking store, and starting, resuming and reading its runs."""
+"""The runs of a tracking store: starting, resuming, recovering and reading them."""
 
 import contextlib
 import os
 import shlex
-import socket
-import sqlite3
 import sys
-import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, final
-from urllib.parse import urlsplit
 
-from reparam_suite.tracking import database, reading
+from reparam_suite.tracking import opening, reading
 from reparam_suite.tracking.environment import environment_tags
 from reparam_suite.tracking.process import Process
-from reparam_suite.tracking.quiet import OPENING_TIMEOUT, load_mlflow, opening_timeout
 from reparam_suite.tracking.reading import FinishedRun
-from reparam_suite.tracking.reasons import reason
+from reparam_suite.tracking.reasons import as_tracking_error
 from reparam_suite.tracking.records import Destination, Parameters, Tags
 from reparam_suite.tracking.recovery import Recovered, Recovery, deliver
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.run_logger import RunLogger, parameter_texts
-from reparam_suite.tracking.settings import TrackingError, TrackingSettings
+from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server
 from reparam_suite.tracking.spool import Occupied, Spool
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-    from mlflow.exceptions import MlflowException
-
-_SERVERS = ("http", "https")
-_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
 
 
 @final
@@ -53,79 +43,11 @@ class Store:
     def open(cls, settings: TrackingSettings) -> "Store":
         """Checks that runs can be recorded and makes what is missing: schema, experiment, directories.
 
-        Several processes may do so at once. Nothing is created before the checks that can fail have passed.
-
         Raises:
-            TrackingError: if the kind of store is not supported, it does not answer, or `root` cannot be written.
+            TrackingError: see `opening.opened`.
         """
-        uri = settings.resolved_uri()
-        scheme = urlsplit(uri).scheme.split("+")[0]
-        if scheme not in ("sqlite", *_SERVERS, *_DATABASE_PORTS):
-            kind = "MLflow's file store, which MLflow 3.17 gave up" if scheme in ("", "file") else "not known"
-            raise TrackingError(
-                f"--tracking.uri {uri} is {kind}; accepted are sqlite:///FILE, http(s)://SERVER, "
-                "postgresql://... and mysql://..."
-            )
-        load_mlflow()
-        if scheme == "sqlite":
-            return cls._open_sqlite(settings, uri)
-        if scheme in _SERVERS:
-            return cls._open_server(settings, uri)
-        return cls._open_database(settings, uri, _DATABASE_PORTS[scheme])
-
-    @classmethod
-    def _open_sqlite(cls, settings: TrackingSettings, uri: str) -> "Store":
-        file = Path(uri.removeprefix("sqlite:///"))
-        if not uri.startswith("sqlite:///") or file.name in ("", ":memory:"):
-            raise TrackingError(f"--tracking.uri {uri} names no file; accepted is sqlite:///FILE")
-        if file.exists():
-            with _as_tracking_error(f"--tracking.uri {uri} is no sqlite database that can be written"):
-                database.check_sqlite_file(file)
-        _check_writable({"--tracking.root": settings.root, "--tracking.uri": file.parent})
-        file = file.resolve()
-        lock = file.with_name(file.name + ".lock")
-        return cls._open_tables(settings, uri, f"sqlite:///{file}", sqlite_file=file, lock_file=lock)
-
-    @classmethod
-    def _open_database(cls, settings: TrackingSettings, uri: str, port: int) -> "Store":
-        parts = urlsplit(uri)
-        # MLflow itself tries for 100 s.
-        with _as_tracking_error(f"--tracking.uri {uri} does not answer"):
-            socket.create_connection((parts.hostname or "localhost", parts.port or port), OPENING_TIMEOUT).close()
-        _check_writable({"--tracking.root": settings.root})
-        lock = settings.root / "database.lock"
-        return cls._open_tables(settings, uri, uri, sqlite_file=None, lock_file=lock)
-
-    @classmethod
-    def _open_tables(
-        cls,
-        settings: TrackingSettings,
-        uri: str,
-        absolute: str,
-        *,
-        sqlite_file: Path | None,
-        lock_file: Path,
-    ) -> "Store":
-        from mlflow import MlflowClient
-
-        artifacts = (settings.root / "artifacts").resolve().as_uri()
-        with _as_tracking_error(f"--tracking.uri {uri} cannot be used"):
-            database.prepare(absolute, sqlite_file=sqlite_file, lock_file=lock_file, artifact_location=artifacts)
-            client = MlflowClient(absolute)
-            experiment_id = _experiment(client, settings.experiment, artifacts)
-        return cls(client=client, uri=uri, settings=settings, experiment_id=experiment_id)
-
-    @classmethod
-    def _open_server(cls, settings: TrackingSettings, uri: str) -> "Store":
-        from mlflow import MlflowClient
-
-        client = MlflowClient(uri)
-        with opening_timeout(), _as_tracking_error(f"--tracking.uri {uri} does not answer as an MLflow server"):
-            client.get_experiment_by_name(settings.experiment)
-        _check_writable({"--tracking.root": settings.root})  # for what the server does not take at once
-        with _as_tracking_error(f"--tracking.uri {uri} cannot be used"):
-            experiment_id = _experiment(client, settings.experiment, None)
-        return cls(client=client, uri=uri, settings=settings, experiment_id=experiment_id)
+        client, experiment_id = opening.opened(settings)
+        return cls(client=client, uri=settings.resolved_uri(), settings=settings, experiment_id=experiment_id)
 
     @property
     def uri(self) -> str:
@@ -135,7 +57,7 @@ class Store:
     @property
     def ui_command(self) -> str:
         """The command that opens the MLflow UI on this store, to be run in this directory; a server's address."""
-        if urlsplit(self._uri).scheme in _SERVERS:
+        if is_server(self._uri):
             return self.uri
         beside = Path(sys.executable).with_name("mlflow")
         program = os.path.relpath(beside) if beside.exists() else "mlflow"
@@ -160,8 +82,10 @@ class Store:
         Raises:
             TrackingError: if the store does not take it.
         """
+        from mlflow.exceptions import MlflowException
+
         all_tags = environment_tags() | {key: redact(value) for key, value in tags.items()}
-        with _as_tracking_error(f"no run could be started in {self.uri}"):
+        with as_tracking_error(f"no run could be started in {self.uri}"):
             started = int(time.time() * 1000)
             run = self._client.create_run(self.experiment_id, started, all_tags, name)
             try:
@@ -169,7 +93,7 @@ class Store:
                 run = self._client.get_run(run.info.run_id)
                 logger = self._logger(run, self._spool(run.info.run_id))
             except BaseException:
-                with contextlib.suppress(_mlflow_error()):
+                with contextlib.suppress(MlflowException):
                     self._client.delete_run(run.info.run_id)
                 raise
         if config_file is not None:
@@ -183,7 +107,7 @@ class Store:
             TrackingError: if there is none, it is running, or the store does not take what is sent.
         """
         run = self.run(run_id)
-        with _as_tracking_error(f"run {run_id} could not be resumed in {self.uri}"):
+        with as_tracking_error(f"run {run_id} could not be resumed in {self.uri}"):
             spool = self._spool(run_id)
             try:
                 deliver(spool, self._destination(run))
@@ -207,7 +131,7 @@ class Store:
         Raises:
             TrackingError: if the store does not answer.
         """
-        with _as_tracking_error(f"{self.uri} cannot be searched"):
+        with as_tracking_error(f"{self.uri} cannot be searched"):
             yield from Recovery(self._client, self.experiment_id, self._spools, self._destination, gone).recover()
 
     def check_stopped(self, run_id: str) -> None:
@@ -234,18 +158,14 @@ class Store:
         Raises:
             TrackingError: if the run has none of this name.
         """
-        with _as_tracking_error(f"run {run_id} has no {name} on record"):
+        with as_tracking_error(f"run {run_id} has no {name} on record"):
             directory.mkdir(parents=True, exist_ok=True)
             return Path(self._client.download_artifacts(run_id, name, str(directory)))
 
     def find_run(self, run_id: str) -> "Run | None":
         """The run as MLflow tells it, or None if there is none."""
-        try:
-            return self._client.get_run(run_id)
-        except _mlflow_error() as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise TrackingError(f"{self.uri} does not answer: {reason(error)}") from error
+        with as_tracking_error(f"{self.uri} does not answer"):
+            return reading.find_run(self._client, run_id)
 
     def run(self, run_id: str) -> "Run":
         """The run as MLflow tells it.
@@ -263,7 +183,7 @@ class Store:
             return []
         quote = "'" if '"' in name else '"'
         wanted, order = f"attributes.run_name = {quote}{name}{quote}", ["attributes.start_time DESC"]
-        with _as_tracking_error(f"runs could not be looked for in {self.uri}"):
+        with as_tracking_error(f"runs could not be looked for in {self.uri}"):
             return list(self._client.search_runs([self.experiment_id], wanted, order_by=order))
 
     @classmethod
@@ -273,12 +193,7 @@ class Store:
         Raises:
             TrackingError: if it does not answer.
         """
-        load_mlflow()
-        from mlflow import MlflowClient
-
-        uri = settings.resolved_uri()
-        with opening_timeout(), _as_tracking_error(f"--tracking.uri {uri} cannot be read"):
-            return sorted(each.name for each in MlflowClient(uri).search_experiments())
+        return opening.experiment_names(settings)
 
     def finished_runs(self, wanted: str = "") -> list[FinishedRun]:
         """The finished runs of the experiment, the oldest first.
@@ -289,17 +204,17 @@ class Store:
         Raises:
             TrackingError: if the condition is none, or the store does not answer.
         """
-        with _as_tracking_error(f"runs could not be looked for in {self.uri}"):
+        with as_tracking_error(f"runs could not be looked for in {self.uri}"):
             return list(reading.finished_runs(self._client, self.experiment_id, wanted))
 
     def histories(self, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
         """Steps and values of a metric for many runs at once; runs without it are left out."""
-        with _as_tracking_error(f"metric {key} of {len(run_ids)} runs could not be read from {self.uri}"):
+        with as_tracking_error(f"metric {key} of {len(run_ids)} runs could not be read from {self.uri}"):
             return reading.histories(self._client, self._uri, run_ids, key)
 
     def history(self, run_id: str, key: str) -> list[tuple[int, float]]:
         """All steps and values of a metric, by step."""
-        with _as_tracking_error(f"metric {key} of run {run_id} could not be read from {self.uri}"):
+        with as_tracking_error(f"metric {key} of run {run_id} could not be read from {self.uri}"):
             points = self._client.get_metric_history(run_id, key)
         return [(point.step, point.value) for point in sorted(points, key=lambda p: (p.step, p.timestamp))]
 
@@ -327,52 +242,3 @@ class Store:
             return Spool(self._spools / run_id, about=about | Process.this().tags())
         except Occupied as error:
             raise TrackingError(f"run {run_id} is being recorded by another process") from error
-
-
-def _experiment(client: "MlflowClient", name: str, artifact_location: str | None) -> str:
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        try:
-            return str(client.create_experiment(name, artifact_location))
-        except _mlflow_error() as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            experiment = client.get_experiment_by_name(name)  # another process was faster
-    if experiment is None or experiment.lifecycle_stage != "active":
-        raise TrackingError(f"--tracking.experiment {name} was deleted in MLflow; restore it or name another")
-    return str(experiment.experiment_id)
-
-
-def _check_writable(directories: Mapping[str, Path]) -> None:
-    """Creates directories, by option, and a file in each for a moment; takes back what it made if one fails."""
-    made: list[Path] = []
-    for option, directory in directories.items():
-        made += reversed([path for path in (directory, *directory.parents) if not path.exists()])
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=directory):
-                pass
-        except OSError as error:
-            for path in reversed(made):
-                with contextlib.suppress(OSError):
-                    path.rmdir()
-            why = error.strerror or str(error)
-            raise TrackingError(f"{option}: the directory {directory} cannot be written: {why}") from error
-
-
-def _mlflow_error() -> "type[MlflowException]":
-    from mlflow.exceptions import MlflowException
-
-    return MlflowException
-
-
-@contextmanager
-def _as_tracking_error(message: str) -> Iterator[None]:
-    """Failures of a store, of whichever library, as one line: the message and the reason."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
-        raise TrackingError(f"{message}: {reason(error)}") from error
