@@ -18,8 +18,9 @@ def test_what_is_sent_again_is_stored_once_and_the_password_nowhere(postgresql, 
     uri = postgresql.create("runs", user="ada", password=PASSWORD)
     wrong = uri.replace("s3cret", "wr0ng")
     with pytest.raises(TrackingError, match='password authentication failed for user "ada"') as refused:
-        Store.open(TrackingSettings(uri=wrong, root=tmp_path))
+        Store.open(TrackingSettings(uri=wrong, root=tmp_path / "mlruns"))
     assert "wr0ng" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
 
     monkeypatch.setattr(outbox, "_FIRST_PAUSE", 0.01)
     store = Store.open(TrackingSettings(uri=uri, root=tmp_path))

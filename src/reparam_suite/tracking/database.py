@@ -41,6 +41,23 @@ def check_sqlite_file(file: Path) -> None:
         connection.rollback()
 
 
+def check_access(uri: str) -> None:
+    """Finds out whether a database server lets us in.
+
+    MLflow tries ten times, for 100 s, whatever the answer; a wrong password stays wrong.
+
+    Raises:
+        SQLAlchemyError: if it does not.
+    """
+    from mlflow.store.db.utils import create_sqlalchemy_engine
+
+    engine = create_sqlalchemy_engine(uri)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
+
+
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
     with file.open("a") as handle:

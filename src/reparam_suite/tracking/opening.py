@@ -72,9 +72,10 @@ def _opened_sqlite(settings: TrackingSettings, uri: str) -> "tuple[MlflowClient,
 
 def _opened_database(settings: TrackingSettings, uri: str, port: int) -> "tuple[MlflowClient, str]":
     parts = urlsplit(uri)
-    # MLflow itself tries for 100 s.
     with as_tracking_error(f"--tracking.uri {uri} does not answer"):
         socket.create_connection((parts.hostname or "localhost", parts.port or port), OPENING_TIMEOUT).close()
+    with as_tracking_error(f"--tracking.uri {uri} cannot be used"):
+        database.check_access(uri)
     _check_writable({"--tracking.root": settings.root})
     return _opened_tables(settings, uri, uri, sqlite_file=None, lock_file=settings.root / "database.lock")
 
