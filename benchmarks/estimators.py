@@ -37,7 +37,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
-from torch.distributions import Bernoulli, Normal
+from torch.distributions import Bernoulli, Distribution, Normal
 
 from reparam_suite.diagnostics.memory import peak_bytes
 from reparam_suite.estimators import (
@@ -78,32 +78,6 @@ class Sides:
     twice: bool
 
 
-@final
-class _Once(torch.autograd.Function):
-    # The identity; says whether its backward pass is itself differentiated.
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, report: list[bool]) -> Tensor:
-        ctx.report = report
-        return z.view_as(z)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        return _Twice.apply(gradient, ctx.report), None
-
-
-@final
-class _Twice(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, gradient: Tensor, report: list[bool]) -> Tensor:
-        ctx.report = report
-        return gradient.view_as(gradient)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        ctx.report.append(True)
-        return gradient, None
-
-
 def sides(model: VAE, x: Tensor) -> Sides:
     """Both steps at the q that the encoder gives for x, its parameters being leaves."""
     target = replace(evidence(model, x, model.bound, model.kl), exact=None)
@@ -123,9 +97,16 @@ def sides(model: VAE, x: Tensor) -> Sides:
     def of_f() -> object:
         return torch.autograd.grad(target.f(z, q).mean(), [*decoder, z] if differentiated else decoder)
 
-    report: list[bool] = []
-    step(lambda z, q: target.f(_Once.apply(z, report), q))
-    return Sides(step, of_f, model.estimator.evaluations(target.q), twice=bool(report))
+    twice: list[bool] = []
+
+    def watched(z: Tensor, q: Distribution) -> Tensor:
+        z = z.view_as(z)
+        if z.requires_grad:  # the backward pass of a pass that is differentiated again is itself recorded
+            z.register_hook(lambda _: twice.append(torch.is_grad_enabled()))
+        return target.f(z, q)
+
+    step(watched)
+    return Sides(step, of_f, model.estimator.evaluations(target.q), twice=any(twice))
 
 
 def measure(entry: Entry, latents: Latents, bound: type[Bound], x: Tensor, num_steps: int, rounds: int) -> Any:
