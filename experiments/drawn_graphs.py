@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from reparam_suite.figures import COLOURS
+from reparam_suite.figures import COLOURS, INK, QUIET
 
 PATHWISE, SCORE = COLOURS[0], COLOURS[1]
-INK, QUIET = "#333333", "#8c8c8c"
 NODE = 30
 """Points across a node of the diagram."""
 

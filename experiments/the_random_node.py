@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from reparam_suite.estimators import Expectation, Pathwise
-from reparam_suite.figures import COLOURS, WIDTH, styled
+from reparam_suite.figures import COLOURS, INK, WIDTH, styled
 from reparam_suite.randomness import forked_generator
 from reparam_suite.variational import kl_divergence, multivariate_normal, normal
 
@@ -212,7 +212,7 @@ def figure(curves: dict[str, list[float]], ends: dict[str, Parameters], evidence
     whole = Figure(figsize=(WIDTH * 1.45, 4.2))
     graph, bound, plane = whole.subplots(1, 3, width_ratios=[1.15, 1, 1])
     draw_graphs(graph)
-    bound.axhline(evidence, color="#333333", linewidth=0.8, linestyle=(0, (4, 2)))
+    bound.axhline(evidence, color=INK, linewidth=0.8, linestyle=(0, (4, 2)))
     bound.text(NUM_STEPS, evidence + 0.25, "log p(x)", ha="right")
     for road in ROADS:
         bound.plot(curves[road.key], color=road.colour, label=road.name)
@@ -220,7 +220,7 @@ def figure(curves: dict[str, list[float]], ends: dict[str, Parameters], evidence
     bound.set_title("The bound along training")
     mean, covariance = posterior()
     for deviations in (1, 2):
-        ellipse(plane, mean, covariance, deviations, "#333333", dashed=True)
+        ellipse(plane, mean, covariance, deviations, INK, dashed=True)
     for road in ROADS:
         scale_tril = ends[road.key].scale_tril().detach()
         ellipse(plane, ends[road.key].mu.detach(), scale_tril @ scale_tril.T, 1, road.colour)

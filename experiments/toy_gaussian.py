@@ -21,7 +21,7 @@ from rich.progress import track
 from torch import Tensor
 
 from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise, ScoreFunction
-from reparam_suite.figures import COLOURS, WIDTH, styled
+from reparam_suite.figures import COLOURS, QUIET, WIDTH, styled
 from reparam_suite.randomness import forked_generator
 from reparam_suite.variational import normal
 
@@ -130,7 +130,7 @@ def figure(numbers: dict[str, Any], paths: dict[str, Tensor]) -> Figure:
     along.set_title("Of one draw, exact")
     for road in ROADS:
         along.text(1.3, 1.1 * exact_variance(road, 1.4), road, color=COLOUR[road], ha="right")
-    down.axhline(0, color="#8c8c8c", linewidth=0.8)
+    down.axhline(0, color=QUIET, linewidth=0.8)
     down.set(xlabel="step", ylabel="θ")
     down.set_title("Descent from θ = 2: mean and 90 %")
     return whole

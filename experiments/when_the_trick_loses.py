@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise, ScoreFunction
-from reparam_suite.figures import COLOURS, WIDTH, styled
+from reparam_suite.figures import COLOURS, INK, WIDTH, styled
 from reparam_suite.randomness import forked_generator
 from reparam_suite.variational import normal
 
@@ -122,7 +122,7 @@ def figure() -> Figure:
     for column, cost in enumerate(COSTS):
         above, below = axes[:, column]
         fine = np.linspace(-3, 3, 601)
-        above.plot(fine, cost.f(fine), color="#333333")
+        above.plot(fine, cost.f(fine), color=INK)
         above.set_title(f"f(x) = {cost.name}")
         found = [exact_variances(cost, theta) for theta in THETAS]
         for road in ROADS:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from experiments.drawn_graphs import INK, PATHWISE, SCORE, draw_graphs
+from experiments.drawn_graphs import PATHWISE, SCORE, draw_graphs
 from experiments.presenting import Experiment, Findings, Setting, rounded
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from reparam_suite.estimators import GradientEstimator, Pathwise, ScoreFunction
-from reparam_suite.figures import WIDTH, styled
+from reparam_suite.figures import INK, WIDTH, styled
 from reparam_suite.problems import ToyGaussian
 from reparam_suite.randomness import forked_generator
 

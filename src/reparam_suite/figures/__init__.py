@@ -7,10 +7,13 @@ from reparam_suite.figures.curves import gradient_variance, training_curves
 from reparam_suite.figures.elements import element_variances
 from reparam_suite.figures.images import latent_traversal, prior_samples, reconstructions
 from reparam_suite.figures.latents import latent_use
-from reparam_suite.figures.style import COLOURS, STYLE, WIDTH, styled
+from reparam_suite.figures.style import COLOURS, HAIRLINE, INK, QUIET, STYLE, WIDTH, styled
 
 __all__ = [
     "COLOURS",
+    "HAIRLINE",
+    "INK",
+    "QUIET",
     "STYLE",
     "WIDTH",
     "Band",
