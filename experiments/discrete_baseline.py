@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 from docs.catalogue import Latents, entries
-from experiments.learning_curves import Curve, Task, data_of, entry, mean_and_error, train_all
+from experiments.learning_curves import Curve, Task, data_of, entry, mean_and_error, train
+from experiments.parallel import in_processes
 from experiments.presenting import Experiment, Findings, Setting, Training, rounded
 from matplotlib.figure import Figure
 from rich.progress import track
@@ -24,7 +25,7 @@ from torch.distributions import Bernoulli
 
 from reparam_suite.diagnostics import BasketRow, measure, reference_gradients
 from reparam_suite.estimators import Average, LeaveOneOut, ScoreFunction
-from reparam_suite.figures import COLOURS, WIDTH, styled
+from reparam_suite.figures import COLOURS, QUIET, WIDTH, styled
 from reparam_suite.models import VAE
 from reparam_suite.variational import OneHotCategorical
 
@@ -87,7 +88,7 @@ def answer(setting: Setting) -> Findings:
         for name, latents in names.items()
         for seed in range(NUM_SEEDS)
     ]
-    curves = train_all(tasks, "training")
+    curves = in_processes(train, tasks, "training")
     numbers: dict[str, Any] = {"budget": budget, "seeds": NUM_SEEDS}
     for name, latents in names.items():
         own = [curve for task, curve in curves.items() if task.estimator == name]
@@ -147,7 +148,7 @@ def figure(numbers: Mapping[str, Any], order: list[str]) -> Figure:
     handles = [
         work.plot([], [], "o", color=COLOURS[0], label="unbiased")[0],
         work.plot([], [], "o", color=COLOURS[1], label="biased")[0],
-        work.plot([], [], "s", color="#8c8c8c", label="categorical latents")[0],
+        work.plot([], [], "s", color=QUIET, label="categorical latents")[0],
     ]
     whole.legend(handles=handles, loc="outside lower center", ncols=3)
     return whole

@@ -1,19 +1,15 @@
-"""Trains one model with many estimators at the same number of evaluations of f, several seeds of each, in parallel."""
+"""One training of a model with one estimator, measured along a given number of evaluations of f."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, final
 
 import torch
 from docs.catalogue import Entry, Latents, entries
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reparam_suite.data import MNIST, ArrayDataModule, Digits
 from reparam_suite.diagnostics import gradient_statistics
@@ -141,21 +137,6 @@ def validated(model: VAE, data: ArrayDataModule) -> float:
         if rows >= VALIDATED:
             break
     return model.validate_on(batches)["val/elbo"]
-
-
-def train_all(tasks: Sequence[Task], description: str) -> dict[Task, Curve]:
-    """All tasks, as many at a time as there are processors, with a bar."""
-    bar = Progress(TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True)
-    workers = len(os.sched_getaffinity(0))
-    spawning = multiprocessing.get_context("spawn")
-    with bar, ProcessPoolExecutor(workers, mp_context=spawning) as pool:
-        shown = bar.add_task("", total=len(tasks))
-        futures = {pool.submit(train, task): task for task in tasks}
-        found = {}
-        for future in as_completed(futures):
-            found[futures[future]] = future.result()
-            bar.advance(shown)
-    return {task: found[task] for task in tasks}
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:

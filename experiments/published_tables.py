@@ -17,10 +17,7 @@ error; single runs of such models vary by about half a nat, which is taken for o
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,9 +25,9 @@ from typing import Any, Literal, TypeAlias, final
 
 import torch
 from experiments.learning_curves import mean_and_error
+from experiments.parallel import in_processes
 from experiments.presenting import Experiment, Findings, Length, Setting, rounded
 from matplotlib.figure import Figure
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from reparam_suite.data import MNIST
@@ -47,7 +44,7 @@ from reparam_suite.estimators import (
     ScoreFunction,
     StickTheLanding,
 )
-from reparam_suite.figures import COLOURS, WIDTH, styled
+from reparam_suite.figures import COLOURS, HAIRLINE, INK, WIDTH, styled
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, OptimizerSettings
 from reparam_suite.objectives import held_out_bounds
 
@@ -83,6 +80,24 @@ class Row:
     estimator: Callable[[], GradientEstimator]
     num_latents: int
     lengths: tuple[Length, ...] = ("short", "full")
+
+
+@final
+@dataclass(frozen=True)
+class Repetition:
+    """One training for a published figure.
+
+    Args:
+        row: the figure.
+        seed: of weights, data and noise.
+        length: short or full.
+        root: where downloaded data are.
+    """
+
+    row: Row
+    seed: int
+    length: Length
+    root: Path
 
 
 def _nvil() -> GradientEstimator:
@@ -139,17 +154,18 @@ def schedule(row: Row, length: Length, steps_per_epoch: int) -> Iterator[float]:
             yield rate
 
 
-def train(row: Row, seed: int, length: Length, root: Path) -> tuple[int, float]:
+def train(task: Repetition) -> tuple[int, float]:
     """Steps taken, and the figure that was reached."""
     torch.set_num_threads(1)
-    torch.manual_seed(seed)
-    data = MNIST(root=root, batch_size=20 if row.table == "IWAE" else 24, seed=seed)
+    torch.manual_seed(task.seed)
+    row = task.row
+    data = MNIST(root=task.root, batch_size=20 if row.table == "IWAE" else 24, seed=task.seed)
     data.setup()
     model = model_of(row, data.num_features)
     optimizer = model.configure_optimizers()
     batches = _batches(data)
     steps = 0
-    for rate in schedule(row, length, len(data.train_dataloader())):
+    for rate in schedule(row, task.length, len(data.train_dataloader())):
         if row.table == "IWAE":
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -157,7 +173,7 @@ def train(row: Row, seed: int, length: Length, root: Path) -> tuple[int, float]:
         model.training_step(next(batches), steps).backward()
         optimizer.step()
         steps += 1
-    return steps, evaluated(model, row, data, EVALUATED[length])
+    return steps, evaluated(model, row, data, EVALUATED[task.length])
 
 
 def _batches(data: MNIST) -> Iterator[Tensor]:
@@ -185,18 +201,11 @@ def answer(setting: Setting) -> Findings:
     MNIST(root=setting.data_root).prepare_data()  # once, before several processes want it
     length = setting.length
     rows = [row for row in ROWS if length in row.lengths]
-    tasks = [(row, seed) for row in rows for seed in range(SEEDS[length])]
-    found: dict[str, list[tuple[int, float]]] = {row.name: [] for row in rows}
-    bar = Progress(TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True)
-    workers, spawning = len(os.sched_getaffinity(0)), multiprocessing.get_context("spawn")
-    with bar, ProcessPoolExecutor(workers, mp_context=spawning) as pool:
-        shown = bar.add_task("", total=len(tasks))
-        futures = {pool.submit(train, row, seed, length, setting.data_root): row.name for row, seed in tasks}
-        for future in as_completed(futures):
-            found[futures[future]].append(future.result())
-            bar.advance(shown)
+    tasks = [Repetition(row, seed, length, setting.data_root) for row in rows for seed in range(SEEDS[length])]
+    found = in_processes(train, tasks, "training")
     numbers: dict[str, Any] = {"their_error": THEIR_ERROR, "evaluated_on": EVALUATED[length]}
-    numbers |= {_key(row): _compared(row, found[row.name]) for row in rows}
+    for row in rows:
+        numbers[_key(row)] = _compared(row, [reached for task, reached in found.items() if task.row is row])
     cells = [_cells(row, numbers[_key(row)]) for row in rows]
     columns = ("setting", "steps", "theirs", "ours", "± s.e.", "difference", "in s.e.")
     return Findings(numbers, columns, cells, figure(rows, numbers, length))
@@ -239,8 +248,8 @@ def figure(rows: list[Row], numbers: dict[str, Any], length: Length) -> Figure:
     ax = whole.subplots()
     for position, row in enumerate(reversed(rows)):
         found = numbers[_key(row)]
-        ax.plot([found["ours"], row.figure], [position, position], color="#d9d9d9", zorder=1)
-        ax.plot(row.figure, position, "D", color="#333333", label="published" if position == 0 else None)
+        ax.plot([found["ours"], row.figure], [position, position], color=HAIRLINE, zorder=1)
+        ax.plot(row.figure, position, "D", color=INK, label="published" if position == 0 else None)
         ax.plot(found["ours"], position, "o", color=COLOURS[0], label="ours" if position == 0 else None)
     ax.set_yticks(range(len(rows)), [row.name for row in reversed(rows)])
     ax.set(xlabel="nats", ylim=(-0.7, len(rows) - 0.3))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from functools import partial
+from typing import Any, final, get_args
 
 import numpy as np
 from docs.catalogue import Latents
-from experiments.learning_curves import Curve, Dataset, Task, data_of, mean_and_error, train_all
-from experiments.presenting import Findings, Setting, Training, rounded
+from experiments.learning_curves import Curve, Dataset, Task, data_of, mean_and_error, train
+from experiments.parallel import in_processes
+from experiments.presenting import Experiment, Findings, Length, Setting, Training, rounded
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch.distributions import Normal
 
 from reparam_suite.figures import COLOURS, WIDTH, styled
 
@@ -35,15 +38,28 @@ class Study:
 
     Args:
         dataset: to train on.
-        latents: of the model.
-        budget: evaluations of f for one datum of each batch.
-        num_seeds: trainings with each estimator.
+        num_latents: normal ones, of the model.
+        budgets: evaluations of f for one datum of each batch, at each length.
+        num_seeds: trainings with each estimator, at each length.
     """
 
     dataset: Dataset
-    latents: Latents
-    budget: int
-    num_seeds: int
+    num_latents: int
+    budgets: Mapping[Length, int]
+    num_seeds: Mapping[Length, int]
+
+
+def experiment(name: str, study: Study) -> Experiment:
+    """The experiment of that name that makes the comparison of the study."""
+    short, full = (f"{study.budgets[each]:,} evaluations, {study.num_seeds[each]} seeds" for each in get_args(Length))
+    where = "the digits" if study.dataset == "Digits" else study.dataset
+    return Experiment(
+        name=name,
+        question=f"What does the estimator do to the training of one VAE on {where}?",
+        answer=partial(compare, study),
+        short=short,
+        full=full,
+    )
 
 
 def compare(study: Study, setting: Setting) -> Findings:
@@ -53,21 +69,23 @@ def compare(study: Study, setting: Setting) -> Findings:
         DataError: if the data cannot be had.
     """
     data_of(study.dataset, setting.data_root, 0)  # once, before several processes want it
+    budget, num_seeds = study.budgets[setting.length], study.num_seeds[setting.length]
     tasks = [
-        Task(name, study.latents, study.dataset, setting.data_root, study.budget, seed)
+        Task(name, Latents(Normal, study.num_latents), study.dataset, setting.data_root, budget, seed)
         for name in ESTIMATORS
-        for seed in range(study.num_seeds)
+        for seed in range(num_seeds)
     ]
-    curves = train_all(tasks, study.dataset)
+    curves = in_processes(train, tasks, study.dataset)
     by_name = {name: [curve for task, curve in curves.items() if task.estimator == name] for name in ESTIMATORS}
-    numbers, rows = _summary(study, by_name)
+    numbers, rows = _summary(by_name)
+    numbers = {"budget": budget, "seeds": num_seeds, **numbers}
     columns = ("estimator", "steps", "ELBO", "± s.e.", "variance", "ms a step")
     trainings = [Training.of(task, curve, "GaussianVAE") for task, curve in curves.items()]
     return Findings(numbers, columns, rows, figure(by_name), trainings)
 
 
-def _summary(study: Study, by_name: Mapping[str, Sequence[Curve]]) -> tuple[dict[str, Any], list[list[str]]]:
-    numbers: dict[str, Any] = {"budget": study.budget, "seeds": study.num_seeds}
+def _summary(by_name: Mapping[str, Sequence[Curve]]) -> tuple[dict[str, Any], list[list[str]]]:
+    numbers: dict[str, Any] = {}
     rows = []
     for name, curves in by_name.items():
         elbo, error = mean_and_error([curve.elbo[-1] for curve in curves])
