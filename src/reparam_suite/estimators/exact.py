@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, require_at_least
 from reparam_suite.estimators.bounds import Average, LogMeanExp
 from reparam_suite.variational import OneHotCategorical, family, reparameterized
 
@@ -108,8 +108,7 @@ class Quadrature(GradientEstimator):
 
     def __init__(self, *, num_nodes: int = 20) -> None:
         super().__init__()
-        if num_nodes < 1:
-            raise ValueError(f"num_nodes of Quadrature must be at least 1, got {num_nodes}")
+        require_at_least(self, "num_nodes", num_nodes, 1)
         self.num_nodes = num_nodes
         self._rule = _gauss_hermite(num_nodes)
 

@@ -16,7 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, inside, uniform
+from reparam_suite.estimators.base import (
+    Estimate,
+    Expectation,
+    GradientEstimator,
+    carry,
+    inside,
+    require_at_least,
+    uniform,
+)
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.temperature import Temperature, checked_temperature, current
 from reparam_suite.variational import OneHotCategorical, family, parameters, softmax
@@ -226,8 +234,7 @@ class GumbelRao(Relaxation):
 
     def __init__(self, *, num_samples: int = 1, num_conditional: int = 10, temperature: Temperature = 0.5) -> None:
         super().__init__(num_samples=num_samples)
-        if num_conditional < 1:
-            raise ValueError(f"num_conditional of {type(self).__name__} must be at least 1, got {num_conditional}")
+        require_at_least(self, "num_conditional", num_conditional, 1)
         self.num_conditional = num_conditional
         self.temperature = checked_temperature(self, "temperature", temperature)
 

@@ -7,6 +7,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from reparam_suite.estimators.base import require_at_least
+
 
 class TemperatureSchedule(nn.Module, ABC):
     """A temperature that moves one step with each forward in training mode, and stands still in eval mode."""
@@ -38,8 +40,7 @@ class _Decay(TemperatureSchedule):
         checked_temperature(self, "end", end)
         if end > start:
             raise ValueError(f"end of {type(self).__name__} must be at most start = {start}, got {end}")
-        if num_steps < 1:
-            raise ValueError(f"num_steps of {type(self).__name__} must be at least 1, got {num_steps}")
+        require_at_least(self, "num_steps", num_steps, 1)
         self.start = start
         self.end = end
         self.num_steps = num_steps
