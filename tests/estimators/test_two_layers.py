@@ -6,31 +6,20 @@ from typing import final
 
 import pytest
 import torch
+from tests.estimators.nesting import NESTING
 from tests.statistics import LIMIT, Draws, measure
 
 from reparam_suite.estimators import (
-    ARMS,
-    REBAR,
     UGC,
     BitFlip,
-    DisARM,
-    Enumeration,
     Expectation,
     Learned,
-    LeaveOneOut,
     LocalExpectation,
     ScoreFunction,
 )
 from reparam_suite.problems import Problem
 from reparam_suite.variational import bernoulli
 
-ESTIMATORS = {
-    "LeaveOneOut": lambda: ScoreFunction(num_samples=2, baseline=LeaveOneOut()),
-    "DisARM": lambda: DisARM(),
-    "ARMS": lambda: ARMS(num_samples=3),
-    "REBAR": lambda: REBAR(num_samples=2, temperature=0.5).double(),
-    "Enumeration": lambda: Enumeration(),
-}
 # These evaluate f without a gradient as well, or train parameters of their own.
 OTHERS = {
     "BitFlip": lambda: BitFlip(num_samples=2),
@@ -39,11 +28,11 @@ OTHERS = {
     "Learned": lambda: ScoreFunction(num_samples=3, baseline=Learned(hidden_sizes=[4])).double(),
 }
 PAIRS = [
-    *itertools.product(ESTIMATORS, ESTIMATORS),
+    *itertools.product(NESTING, NESTING),
     *itertools.product(["DisARM"], OTHERS),
     *itertools.product(["BitFlip", "UGC", "LocalExpectation"], ["DisARM"]),
 ]
-MAKE = ESTIMATORS | OTHERS
+MAKE = NESTING | OTHERS
 BITS = [torch.tensor(bits, dtype=torch.float64) for bits in itertools.product([0.0, 1.0], repeat=2)]
 
 
@@ -133,7 +122,7 @@ def test_gradients_of_both_layers_are_unbiased(outer, inner):
         assert planted > LIMIT, f"{name}: |z| = {planted:.1f} with a planted error"
 
 
-@pytest.mark.parametrize("outer", ESTIMATORS | {"LocalExpectation": OTHERS["LocalExpectation"]})
+@pytest.mark.parametrize("outer", NESTING | {"LocalExpectation": OTHERS["LocalExpectation"]})
 def test_an_inner_estimator_trains_through_the_outer_objective(outer):
     problem = TwoLayers(MAKE["Learned"]())
     phi, theta = problem.phi.expand(50, -1).clone().requires_grad_(), problem.theta.expand(50, -1).clone()

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from tests.estimators.nesting import NESTING
 from tests.models.small import bits, categorical, discrete, fit, seeded
 from tests.statistics import LIMIT
 from torch import Tensor
@@ -11,27 +12,16 @@ from torch import Tensor
 from reparam_suite.data import Digits
 from reparam_suite.diagnostics import latent_use
 from reparam_suite.estimators import (
-    ARMS,
-    REBAR,
     DisARM,
     Enumeration,
     GradientEstimator,
     Learned,
-    LeaveOneOut,
     LogMeanExp,
     MovingAverage,
     ScoreFunction,
 )
 from reparam_suite.models import DiscreteVAE
 from reparam_suite.objectives import divergence, evidence, held_out_bounds
-
-ESTIMATORS = {
-    "LeaveOneOut": lambda: ScoreFunction(num_samples=2, baseline=LeaveOneOut()),
-    "DisARM": lambda: DisARM(),
-    "ARMS": lambda: ARMS(num_samples=3),
-    "REBAR": lambda: REBAR(temperature=0.5),
-    "Enumeration": lambda: Enumeration(),
-}
 
 
 def layered(num_layers: int = 2, make=discrete, **options) -> DiscreteVAE:
@@ -130,11 +120,11 @@ def test_enumerating_every_layer_gives_the_elbo_and_its_gradient_exactly(make, n
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("lower", "upper"), [*itertools.product(ESTIMATORS, ESTIMATORS)])
+@pytest.mark.parametrize(("lower", "upper"), [*itertools.product(NESTING, NESTING)])
 def test_the_gradient_of_a_layered_model_is_unbiased_for_every_pair(lower, upper):
     """phi of both layers, theta of both and the prior, from 100 batches of 400 independent draws."""
     model, x = layered(), bits(6).double()
-    with_estimators(model, ESTIMATORS[lower](), ESTIMATORS[upper]())
+    with_estimators(model, NESTING[lower](), NESTING[upper]())
     expected = exact(model, x)["elbo"]
     draws, values = [], []
     with seeded():
