@@ -8,10 +8,11 @@ import pytest
 from docs.catalogue import Latents, entries
 from experiments.learning_curves import NUM_MARKS, Task, mean_and_error, train
 from experiments.presenting import Training
+from torch import nn
 from torch.distributions import Bernoulli, Normal
 
 from experiments import discrete_baseline, published_tables, vae_comparison
-from reparam_suite.estimators import Average
+from reparam_suite.estimators import Average, LogMeanExp
 from reparam_suite.variational import OneHotCategorical
 
 
@@ -79,7 +80,14 @@ def test_differences_are_told_in_standard_errors():
 
 
 @pytest.mark.parametrize("row", published_tables.ROWS, ids=lambda row: row.name)
-def test_published_models_can_be_made(row):
+def test_models_are_those_of_the_papers(row):
     model = published_tables.model_of(row, 784)
-    assert model.latent_size == row.num_latents
-    assert model.configure_optimizers() is not None
+    optimizer = model.configure_optimizers()
+    widths = [each.out_features for each in model.encoder if isinstance(each, nn.Linear)]
+    if row.table == "IWAE":
+        assert widths == [200, 200, 2 * row.num_latents]
+        assert isinstance(model.bound, LogMeanExp if model.estimator.num_samples > 1 else Average)
+        assert {(group["betas"], group["eps"]) for group in optimizer.param_groups} == {((0.99, 0.999), 1e-4)}
+    else:
+        assert widths == [row.num_latents]
+        assert {group["betas"] for group in optimizer.param_groups} == {(0.9, 0.99999)}
