@@ -2,9 +2,7 @@
 
 import logging
 import warnings
-from argparse import ArgumentError
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -23,7 +21,7 @@ from reparam_suite.help import help_text
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, arguments
 from reparam_suite.tracking import TrackingSettings
 from reparam_suite.training import CheckpointSettings, Replicas, shorten_loop
-from reparam_suite.usage import UsageError, explain
+from reparam_suite.usage import UsageError, explained
 
 _USAGE = "python -m reparam_suite.fit [options]"
 _DESCRIPTION = "Trains a VAE with a chosen gradient estimator and records the run in MLflow."
@@ -141,7 +139,7 @@ class Command(LightningCLI):
             print(help_text(parser))
             raise SystemExit(0)
         given = _given(args)
-        with self._explained():
+        with explained(parser, **_ROOTS):
             self.config = parser.parse_args(_defaults(given) + args)
         _check_given(given)
         _check_seeds(self.config)
@@ -151,7 +149,7 @@ class Command(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Makes data, model and trainer; whatever does not fit is refused here."""
-        with self._explained():
+        with explained(self.parser, **_ROOTS):
             # LightningCLI's own method calls what jsonargparse has deprecated.
             self.config_init = self.parser.instantiate(self.config)
             self.datamodule, self.model = self.config_init.data, self.config_init.model
@@ -179,17 +177,11 @@ class Command(LightningCLI):
         seed_everything(self.config.seed, verbose=False)
         torch.set_num_threads(self.config.num_threads)
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (ArgumentError, ValueError, TypeError) as error:
-            raise explain(error, self.parser, {"model": VAE, "data": ArrayDataModule}) from error
-
 
 # What is no property of the run.
 _OF_THIS_COMMAND = ("config", "seeds", "resume", "allow_changes")
 _MODELS: dict[str, type[GaussianVAE | DiscreteVAE]] = {"GaussianVAE": GaussianVAE, "DiscreteVAE": DiscreteVAE}
+_ROOTS = {"model": VAE, "data": ArrayDataModule}
 _LINKED = {"model.num_features": "the data", "model.observation": "the data", "data.seed": "--seed"}
 _LARGEST_SEED = 2**32 - 1
 _STRATEGIES = ("auto", "ddp")

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Callable
 
+from jsonargparse import ArgumentParser
 from rich.console import Console
 
-from reparam_suite.comparison import gradients, runs
+from reparam_suite.comparison import gradient_command, gradients, runs
 from reparam_suite.data import DataError
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
@@ -13,9 +14,9 @@ from reparam_suite.usage import UsageError
 
 _USAGE = 2
 
-_COMMANDS: dict[str, Callable[[list[str], Console], None]] = {
-    "gradients": gradients.compare_gradients,
-    "runs": runs.compare_runs,
+_COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[list[str], Console], None]]] = {
+    "gradients": (gradient_command.parser, gradients.compare_gradients),
+    "runs": (runs.parser, runs.compare_runs),
 }
 
 _HELP = """usage: python -m reparam_suite.compare COMMAND [options]
@@ -35,9 +36,13 @@ def main(args: list[str] | None = None) -> int:
         return 0
     if name not in _COMMANDS:
         return _complain(f"there is no command {name}; accepted are {', '.join(_COMMANDS)}", _USAGE)
+    parser, compare = _COMMANDS[name]
+    if {"-h", "--help"} & set(options):
+        print(parser().format_help())
+        return 0
     with StopSignals():
         try:
-            _COMMANDS[name](options, Console(highlight=False))
+            compare(options, Console(highlight=False))
         except (UsageError, DataError, TrackingError) as error:
             return _complain(str(error), _USAGE)
         except Stopped as error:

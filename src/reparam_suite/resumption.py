@@ -1,6 +1,5 @@
 """Going on with a run that was stopped: which one it is, what it was told, and its last state that can be read."""
 
-from argparse import ArgumentError
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from reparam_suite.training import (
     nothing_left,
     read_checkpoint,
 )
-from reparam_suite.usage import UsageError, explain
+from reparam_suite.usage import UsageError, explained
 
 CONFIG = "config.yaml"
 
@@ -116,10 +115,8 @@ def _tracking(args: list[str]) -> TrackingSettings:
         own += [f"--tracking.{key}={value}" for key, value in content.items() if value is not None]
     names = [action.dest for action in parser._actions if action.dest.startswith("tracking.")]
     own += [f"--{name}={value}" for name in names for value in option_values(f"--{name}", args)]
-    try:
+    with explained(parser):
         return TrackingSettings(**vars(parser.parse_args(own).tracking))
-    except ArgumentError as error:
-        raise explain(error, parser, {}) from error
 
 
 def _mapping(file: Path) -> dict[str, Any]:

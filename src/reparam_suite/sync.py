@@ -2,11 +2,11 @@
 
 import sys
 
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
-from reparam_suite.usage import UsageError, explain
+from reparam_suite.usage import UsageError, explained
 
 _DESCRIPTION = (
     "Sends to the tracking store what runs have left unsent under --tracking.root, in order and once, and marks runs "
@@ -43,10 +43,8 @@ def _parse(args: list[str]) -> Namespace:
         metavar="HOST",
         help="machines that will not come back: their runs are taken for ended, and what they left here is sent",
     )
-    try:
+    with explained(parser):
         return parser.parse_args(args)
-    except ArgumentError as error:
-        raise explain(error, parser, {}) from error
 
 
 if __name__ == "__main__":

@@ -4,11 +4,19 @@ import difflib
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, final
+from argparse import ArgumentError
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 @final
@@ -16,15 +24,26 @@ class UsageError(Exception):
     """Something that the user gave cannot be used; the message is the one line to show."""
 
 
-def explain(error: Exception, parser: ArgumentParser, roots: dict[str, type]) -> UsageError:
-    """What jsonargparse or a constructor objects to, in one line.
+@contextmanager
+def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
+    """What jsonargparse or a constructor objects to inside, in one line.
 
     Args:
-        error: as raised while arguments were parsed or objects made from them.
         parser: whose options are compared with one that is unknown.
         roots: the classes of the top-level options that take one: model, data.
+
+    Raises:
+        UsageError: if arguments cannot be parsed, or objects not be made from them.
     """
-    return UsageError(_Complaint(str(error), parser, roots).told())
+    try:
+        yield
+    except (ArgumentError, ValueError, TypeError) as error:
+        raise UsageError(_Complaint(str(error), parser, roots).told()) from error
+
+
+def options_of(cls: type[T], given: Namespace) -> T:
+    """The dataclass whose fields are options of the top level."""
+    return cls(**{each.name: given[each.name] for each in fields(cls)})
 
 
 # What jsonargparse writes on its way down to the objection itself.
@@ -44,7 +63,7 @@ _FRAME = re.compile(
 class _Complaint:
     text: str
     parser: ArgumentParser
-    roots: dict[str, type]
+    roots: Mapping[str, type]
     keys: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
 

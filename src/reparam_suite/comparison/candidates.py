@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-from argparse import ArgumentError
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, final
@@ -13,7 +12,7 @@ from reparam_suite.comparison.expressions import ALL, Configuration, parse, writ
 from reparam_suite.diagnostics import misfit
 from reparam_suite.estimators import Average, Baseline, GradientEstimator, ScoreFunction
 from reparam_suite.models import VAE
-from reparam_suite.usage import UsageError, concrete_subclasses, explain
+from reparam_suite.usage import UsageError, concrete_subclasses, explained
 
 MOST_EVALUATIONS = 512
 """Of f for each datum: what needs more is measured only if it is named."""
@@ -86,10 +85,9 @@ def made(configuration: Configuration, option: str) -> GradientEstimator:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(GradientEstimator, key)
     try:
-        estimator: GradientEstimator = parser.instantiate(parser.parse_object({key: configuration}))[key]
-        written(estimator)
-    except (ArgumentError, ValueError, TypeError) as error:
-        raise explain(error, parser, {key: GradientEstimator}) from error
+        with explained(parser, **{key: GradientEstimator}):
+            estimator: GradientEstimator = parser.instantiate(parser.parse_object({key: configuration}))[key]
+            written(estimator)
     except AttributeError as error:
         raise UsageError(f"{option}: an estimator keeps the arguments of its constructor: {error}") from error
     return estimator

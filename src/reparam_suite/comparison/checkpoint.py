@@ -1,6 +1,5 @@
 """A checkpoint as a model and its data, wherever it lies: a file, or what a run kept as its best."""
 
-from argparse import ArgumentError
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from reparam_suite.models import VAE
 from reparam_suite.resumption import checkpoint_directory
 from reparam_suite.tracking import Store, TrackingSettings
 from reparam_suite.training import BEST, HEADER, CheckpointError, read_checkpoint
-from reparam_suite.usage import UsageError, explain
+from reparam_suite.usage import UsageError, explained
 
 _OPTION = "--checkpoint"
 
@@ -56,11 +55,11 @@ class Checkpoint:
         parser = ArgumentParser(exit_on_error=False)
         parser.add_subclass_arguments(VAE, "model")
         try:
-            parsed = parser.parse_object({"model": {"class_path": class_path, "init_args": arguments}})
-            model: VAE = parser.instantiate(parsed).model
-        except (ArgumentError, ValueError, TypeError) as error:
-            reason = explain(error, parser, {"model": VAE})
-            raise UsageError(f"{_OPTION} {self.source}: its model cannot be made: {reason}") from error
+            with explained(parser, model=VAE):
+                parsed = parser.parse_object({"model": {"class_path": class_path, "init_args": arguments}})
+                model: VAE = parser.instantiate(parsed).model
+        except UsageError as error:
+            raise UsageError(f"{_OPTION} {self.source}: its model cannot be made: {error}") from error
         try:
             model.load_state_dict(self.content["state_dict"])
         except RuntimeError as error:

@@ -1,6 +1,5 @@
 """The command line of `compare gradients`: its options, and the model, data and estimators that they name."""
 
-from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -8,7 +7,7 @@ from typing import final
 
 import torch
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 from torch import Tensor
 
 from reparam_suite.comparison.candidates import Candidates, candidates, check_fit, made, pristine
@@ -29,7 +28,7 @@ from reparam_suite.diagnostics.measuring import estimated_by
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.models import VAE
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.usage import UsageError, explain
+from reparam_suite.usage import UsageError, explained, options_of
 
 USAGE = "python -m reparam_suite.compare gradients --checkpoint RUN_OR_FILE [options]"
 DESCRIPTION = """Measures many gradient estimators on the same parameters and minibatches of a trained model, prints
@@ -169,12 +168,10 @@ def prepared(args: list[str]) -> GradientCommand:
 def _options(args: list[str]) -> tuple[GradientOptions, TrackingSettings]:
     if not any(each.partition("=")[0] == "--checkpoint" for each in args):
         raise UsageError("--checkpoint is needed: the id or the name of a run, or a .ckpt file")
-    parsed = _parse(_without_data(args))  # theirs are known when the checkpoint has been read
-    given = {name: parsed[name] for name in GradientOptions.__dataclass_fields__}
-    try:
-        return GradientOptions(**given), TrackingSettings(**vars(parsed.tracking))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    known = parser()
+    with explained(known, data=ArrayDataModule):
+        parsed = known.parse_args(_without_data(args))  # theirs are known when the checkpoint has been read
+        return options_of(GradientOptions, parsed), TrackingSettings(**vars(parsed.tracking))
 
 
 def _without_data(args: list[str]) -> list[str]:
@@ -185,14 +182,6 @@ def _without_data(args: list[str]) -> list[str]:
             kept.append(each)
         is_value = ours and "=" not in each
     return kept
-
-
-def _parse(args: list[str]) -> Namespace:
-    known = parser()
-    try:
-        return known.parse_args(args)
-    except (ArgumentError, ValueError, TypeError) as error:
-        raise explain(error, known, {"data": ArrayDataModule}) from error
 
 
 def _device(name: str) -> torch.device:
@@ -240,13 +229,12 @@ def _data(args: list[str], checkpoint: Checkpoint, seed: int) -> ArrayDataModule
             f"--checkpoint {checkpoint.source} does not say on which data it was trained: name them, --data Digits say"
         )
     # The recorded data come first, so that single options of theirs can be changed.
-    parsed = _parse(args if named else [f"--data={yaml.safe_dump(recorded, default_flow_style=True)}", *args])
-    parsed.data.init_args.seed = seed
+    before = [] if named else [f"--data={yaml.safe_dump(recorded, default_flow_style=True)}"]
     known = parser()
-    try:
+    with explained(known, data=ArrayDataModule):
+        parsed = known.parse_args([*before, *args])
+        parsed.data.init_args.seed = seed
         data: ArrayDataModule = known.instantiate(parsed).data
-    except (ArgumentError, ValueError, TypeError) as error:
-        raise explain(error, known, {"data": ArrayDataModule}) from error
     data.prepare_data()
     data.setup()
     return data

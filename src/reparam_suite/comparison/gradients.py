@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from reparam_suite.comparison.expressions import written
-from reparam_suite.comparison.gradient_command import GradientCommand, parser, prepared
+from reparam_suite.comparison.gradient_command import GradientCommand, prepared
 from reparam_suite.comparison.report import GradientReport
 from reparam_suite.diagnostics import (
     BasketRow,
@@ -33,9 +33,6 @@ def compare_gradients(args: list[str], console: Console) -> None:
         TrackingError: if the comparison cannot be recorded.
         Stopped: if a signal ended it.
     """
-    if {"-h", "--help"} & set(args):
-        console.print(parser().format_help(), soft_wrap=True, markup=False)
-        return
     command = prepared(args)
     store = Store.open(command.tracking)
     logger = _started(store, command)

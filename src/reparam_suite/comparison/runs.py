@@ -1,6 +1,5 @@
 """`compare runs`: finished runs side by side, from the command line to the record."""
 
-from argparse import ArgumentError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -11,7 +10,7 @@ from rich.console import Console
 from reparam_suite.comparison.groups import grouped
 from reparam_suite.comparison.run_report import CURVES, RunReport
 from reparam_suite.tracking import Store, TrackingSettings
-from reparam_suite.usage import UsageError, explain
+from reparam_suite.usage import UsageError, explained, options_of
 
 USAGE = "python -m reparam_suite.compare runs [--experiment E | --study S] [options]"
 DESCRIPTION = """Reads finished runs from MLflow, prints them grouped by estimator (mean and standard error over seeds),
@@ -60,9 +59,6 @@ def compare_runs(args: list[str], console: Console) -> None:
         UsageError: if an argument cannot be used, or no run is found. Nothing has been created then.
         TrackingError: if the store cannot be read, or the comparison cannot be recorded.
     """
-    if {"-h", "--help"} & set(args):
-        console.print(parser().format_help(), soft_wrap=True, markup=False)
-        return
     options, tracking = _parsed(args)
     store = _store(options, tracking)
     runs = [run for run in store.finished_runs(options.filter) if "comparison" not in run.tags]
@@ -93,12 +89,10 @@ def parser() -> ArgumentParser:
 
 def _parsed(args: list[str]) -> tuple[RunOptions, TrackingSettings]:
     known = parser()
-    try:
+    with explained(known):
         parsed = known.parse_args(args)
-        options = RunOptions(**{name: parsed[name] for name in RunOptions.__dataclass_fields__})
+        options = options_of(RunOptions, parsed)
         return options, TrackingSettings(**vars(parsed.tracking), experiment=options.source)
-    except (ArgumentError, ValueError, TypeError) as error:
-        raise explain(error, known, {}) from error
 
 
 def _store(options: RunOptions, tracking: TrackingSettings) -> Store:

@@ -3,7 +3,6 @@
 import inspect
 import json
 import math
-from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from reparam_suite.command_line import Command, option_values
 from reparam_suite.studies.space import Dimension, Options, arguments, choosable, corners, definition, parsed
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.usage import UsageError, either, explain
+from reparam_suite.usage import UsageError, either, explained, options_of
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -225,11 +224,9 @@ def command(args: Sequence[str]) -> StudyCommand:
     if not files:
         raise UsageError("--config is needed: a study file, conf/studies/digits.yaml say")
     made = parser()
-    try:
+    with explained(made):
         given = made.parse_args(list(args))
         settings = _settings(made.instantiate(given), Path(files[-1]))
-    except (ArgumentError, ValueError, TypeError) as error:
-        raise explain(error, made, {}) from error
     for name in ("workers", "heartbeat"):
         if given[name] < 1:
             raise UsageError(f"--{name}: expected 1 or more, got {given[name]}")
@@ -239,7 +236,7 @@ def command(args: Sequence[str]) -> StudyCommand:
 
 
 def _settings(given: Namespace, file: Path) -> StudySettings:
-    settings = StudySettings(**{name: given[name] for name in StudySettings.__dataclass_fields__})
+    settings = options_of(StudySettings, given)
     base = file.parent / settings.base
     if not base.is_file():
         raise UsageError(f"--base: there is no file {base}")
