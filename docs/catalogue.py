@@ -1,6 +1,5 @@
 """Every public estimator as the tables list it, and the latents on which it is measured."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -9,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal
 
-from reparam_suite import estimators
-from reparam_suite.estimators import Average, Baseline, Bound, Expectation, GradientEstimator, LogMeanExp, ScoreFunction
+from reparam_suite.comparison.library import MOST_EVALUATIONS, NUM_SAMPLES, Listed, library
+from reparam_suite.estimators import Average, Bound, Expectation, GradientEstimator, LogMeanExp
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 from reparam_suite.variational import (
     DiagonalNormal,
@@ -19,12 +18,6 @@ from reparam_suite.variational import (
     OneHotCategorical,
     Posterior,
 )
-
-MAX_EVALUATIONS = 512
-"""Of f for each datum: an estimator that needs more is measured on fewer latents."""
-
-NUM_SAMPLES = 4
-"""K of the importance-weighted bound, and of a baseline that needs other samples, as DiscreteVAE has it."""
 
 
 @final
@@ -48,13 +41,13 @@ class Entry:
         return self.make()
 
     def fits(self, latents: "Latents", bound: Bound, **options: Any) -> bool:
-        """Whether it takes these latents with this bound, and within `MAX_EVALUATIONS`."""
+        """Whether it takes these latents with this bound, and within `MOST_EVALUATIONS`."""
         estimator, q = self.make(**options), latents.posterior.distribution(latents.raw(), latents.size)
         try:
             estimator.check(Expectation(q=q, f=_no_integrand, bound=bound))
         except ValueError:
             return False
-        return estimator.evaluations(q) <= MAX_EVALUATIONS
+        return estimator.evaluations(q) <= MOST_EVALUATIONS
 
     def bounds(self) -> list[type[Bound]]:
         """The bounds that it supports, its baseline asked too."""
@@ -122,23 +115,15 @@ class Latents:
 
 
 def entries() -> list[Entry]:
-    """Every final estimator that `reparam_suite.estimators` exports, by name; ScoreFunction once for each baseline."""
-    public = [getattr(estimators, name) for name in sorted(estimators.__all__, key=str.lower)]
-    classes = [each for each in public if inspect.isclass(each) and not inspect.isabstract(each)]
-    found: list[Entry] = []
-    for cls in classes:
-        if cls is ScoreFunction:
-            found += [_with_baseline(each) for each in classes if issubclass(each, Baseline)]
-        elif issubclass(cls, GradientEstimator):
-            found.append(Entry(cls.__name__, cls, (cls,)))
-    return found
+    """Every estimator of the suite, by name; ScoreFunction once for each baseline."""
+    return [_entry(each) for each in library()]
 
 
-def _with_baseline(baseline: type[Baseline]) -> Entry:
-    def make(num_samples: int = NUM_SAMPLES if baseline.fewest_samples > 1 else 1) -> GradientEstimator:
-        return ScoreFunction(num_samples=num_samples, baseline=baseline())
-
-    return Entry(f"ScoreFunction, {baseline.__name__}", make, (baseline, ScoreFunction))
+def _entry(listed: Listed) -> Entry:
+    name = listed.estimator.__name__
+    if listed.baseline is None:
+        return Entry(name, listed.make, (listed.estimator,))
+    return Entry(f"{name}, {listed.baseline.__name__}", listed.make, (listed.baseline, listed.estimator))
 
 
 def _no_integrand(z: Tensor, q: Distribution) -> Tensor:  # noqa: ARG001

@@ -23,11 +23,12 @@ from typing import Any, final
 
 import torch
 from docs import cost_over_f
-from docs.catalogue import MAX_EVALUATIONS, NUM_SAMPLES, Entry, Latents, entries
+from docs.catalogue import Entry, Latents, entries
 from rich.progress import track
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal
 
+from reparam_suite.comparison.library import MOST_EVALUATIONS, NUM_SAMPLES
 from reparam_suite.data import Digits
 from reparam_suite.diagnostics import gradient_statistics
 from reparam_suite.estimators import Average, Bound, LeaveOneOut, LogMeanExp, Pathwise, ScoreFunction
@@ -286,7 +287,7 @@ the model standing still.
 A small variance is no merit of its own: a biased estimator may have it and climb another hill, and more evaluations buy
 it. VarianceNormalized divides its gradient, and so its variance, by the scale of the signal. Rows are in order of the
 encoder's variance. An estimator that refuses so many latents, or would need more than
-{MAX_EVALUATIONS} evaluations, is measured on a checkpoint with fewer of them, which is named."""
+{MOST_EVALUATIONS} evaluations, is measured on a checkpoint with fewer of them, which is named."""
 
 
 def _facts() -> str:

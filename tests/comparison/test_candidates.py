@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from reparam_suite.comparison.candidates import MOST_EVALUATIONS, candidates
+from reparam_suite.comparison.candidates import candidates
+from reparam_suite.comparison.library import MOST_EVALUATIONS
 from reparam_suite.estimators import (
     REBAR,
     Average,

@@ -2,23 +2,18 @@
 
 import copy
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 from jsonargparse import ArgumentParser
 
 from reparam_suite.comparison.expressions import ALL, Configuration, parse, written
+from reparam_suite.comparison.library import MOST_EVALUATIONS, Listed, library
 from reparam_suite.diagnostics import misfit
-from reparam_suite.estimators import Average, Baseline, GradientEstimator, ScoreFunction
+from reparam_suite.estimators import Average, GradientEstimator
 from reparam_suite.models import VAE
-from reparam_suite.usage import UsageError, concrete_subclasses, explained
-
-MOST_EVALUATIONS = 512
-"""Of f for each datum: what needs more is measured only if it is named."""
-
-_SAMPLES = 4
-"""K of a baseline that needs other samples, as DiscreteVAE has it."""
+from reparam_suite.usage import UsageError, explained
 
 
 @final
@@ -59,7 +54,7 @@ def candidates(model: VAE, texts: Iterable[str], option: str = "--estimators") -
     for each in asked:
         if each == ALL:
             found[own] = model.estimator
-            for name, estimator in _library(model):
+            for name, estimator in (_attempt(model, listed) for listed in library()):
                 reason = estimator if isinstance(estimator, str) else _reason_to_leave_out(model, estimator)
                 if reason is not None:
                     left_out.setdefault(name, reason)
@@ -131,27 +126,14 @@ def _reason_to_leave_out(model: VAE, estimator: GradientEstimator) -> str | None
     return None
 
 
-def _library(model: VAE) -> Iterator[tuple[str, GradientEstimator | str]]:
-    # The suite's estimators at their defaults, ScoreFunction once for each baseline, by name; or why one cannot be had.
-    for cls in _by_name(GradientEstimator):
-        if cls is not ScoreFunction:
-            yield _attempt(model, cls, {})
-            continue
-        for baseline in _by_name(Baseline):
-            fewest = {"num_samples": _SAMPLES} if baseline.fewest_samples > 1 else {}
-            yield _attempt(model, cls, {**fewest, "baseline": baseline()})
-
-
-def _attempt(model: VAE, cls: type[GradientEstimator], options: dict[str, Any]) -> tuple[str, GradientEstimator | str]:
+def _attempt(model: VAE, listed: Listed) -> tuple[str, GradientEstimator | str]:
+    # By name; or why it cannot be had.
+    cls, options = listed.estimator, {}
     several = not isinstance(model.bound, Average) and isinstance(model.bound, cls.bounds)
     if several and "num_samples" in inspect.signature(cls).parameters:
-        options = {**options, "num_samples": model.estimator.num_samples}
+        options = {"num_samples": model.estimator.num_samples}
     try:
-        estimator = cls(**options)
+        estimator = listed.make(**options)
     except ValueError as reason:
         return cls.__name__, str(reason)
     return written(estimator), estimator
-
-
-def _by_name(base: type[Any]) -> list[type[Any]]:
-    return sorted(concrete_subclasses(base), key=lambda cls: cls.__name__.lower())
