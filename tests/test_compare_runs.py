@@ -129,3 +129,11 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path, capsys):
     assert compared(tmp_path / "absent") == 2
     assert "does not exist" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_has_every_row_on_one_line(root, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert compared(root) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│ ")]
+    assert len(rows) == 3
+    assert all(line.count("│") == 8 for line in rows)

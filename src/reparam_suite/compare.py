@@ -13,6 +13,7 @@ from reparam_suite.training import Stopped, StopSignals
 from reparam_suite.usage import UsageError
 
 _USAGE = 2
+_ANY_WIDTH = 1_000
 
 _COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[list[str], Console], None]]] = {
     "gradients": (gradient_command.parser, gradients.compare_gradients),
@@ -42,12 +43,19 @@ def main(args: list[str] | None = None) -> int:
         return 0
     with StopSignals():
         try:
-            compare(options, Console(highlight=False))
+            compare(options, _console())
         except (UsageError, DataError, TrackingError) as error:
             return _complain(str(error), _USAGE)
         except Stopped as error:
             return _complain(f"{error.what}; what had been measured is recorded", error.exit_code)
     return 0
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file has no width that a line would have to fit in
+        console.width = _ANY_WIDTH
+    return console
 
 
 def _complain(message: str, code: int) -> int:

@@ -50,3 +50,12 @@ def test_what_rounding_made_negative_is_without_variance_and_what_is_not_finite_
 def test_no_group_is_refused():
     with pytest.raises(ValueError, match="variances hold no group to draw"):
         element_variances({"step 1": {}})
+
+
+def test_the_marks_of_the_axis_say_where_they_are():
+    """A tick at 2.5 % is not called 2 %."""
+    rng = np.random.default_rng(0)
+    (ax,) = element_variances({"step 1": {"encoder": 10.0 ** rng.normal(-6.0, 1.0, 10_000)}}).axes
+    told = [float(label.get_text().removesuffix("%")) / 100.0 for label in ax.get_yticklabels()]
+    assert len(told) > 2
+    np.testing.assert_allclose(told, ax.get_yticks(), atol=1e-9)

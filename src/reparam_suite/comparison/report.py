@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _UNTRAINED, _BIASED = "*", "†"
 _LONGEST = 5
 """Digits after the point, or zeros before it, that a table shows."""
-_ANY_WIDTH = 1_000
 _CLEAR = 2.0
 """Standard errors by which a squared bias must exceed zero to be shown as one, and not as a bound."""
 
@@ -93,12 +92,9 @@ class GradientReport:
         The variational parameters are in the files, and printed if the order is by one of them.
         """
         groups = [self._order_by, *(each for each in MODEL_GROUPS if each != self._order_by)]
-        tables = [self._table(group) for group in groups if group in self.rows[0].statistics]
-        if not console.is_terminal:  # a file has no width that a line would have to fit in
-            unlimited = console.options.update_width(_ANY_WIDTH)
-            console.width = max(console.width, *(console.measure(each, options=unlimited).maximum for each in tables))
-        for each in tables:
-            console.print(each)
+        for group in groups:
+            if group in self.rows[0].statistics:
+                console.print(self._table(group))
         for line in self._notes():
             console.print(line, soft_wrap=True, markup=False)
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reparam_suite.comparison.groups import TEST, Group, Value, best, quantities
-from reparam_suite.figures import Band, band, banded_curves, variance_against_cost
+from reparam_suite.figures import Band, band, banded_curves, gradient_cost
 from reparam_suite.figures.page import curves_section, page, parallel_section, scatter_section, table_section
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Histories = Mapping[str, Sequence[tuple[int, float]]]
 
 CURVES = {"val/elbo": "validation ELBO, nats", "grad/encoder/variance": "variance of the encoder's gradient"}
-_ANY_WIDTH = 1_000
 
 
 @final
@@ -51,9 +50,6 @@ class RunReport:
                 table.add_column(column, justify="right" if position else "left", overflow="fold")
             for row in rows:
                 table.add_row(*map(escape, row))
-            if not console.is_terminal:  # a file has no width that a line would have to fit in
-                needed = console.measure(table, options=console.options.update_width(_ANY_WIDTH)).maximum
-                console.width = max(console.width, needed)
             console.print(table)
         console.print(self._note(), soft_wrap=True, markup=False)
 
@@ -88,7 +84,7 @@ class RunReport:
                     name = f"{metric.replace('/', '_')}{suffix}"
                     found.append((name, banded_curves(bands, quantity=quantity, logarithmic=logarithmic)))
             if points := _costs(groups):
-                found.append((f"variance_against_cost{suffix}", variance_against_cost(points)))
+                found.append((f"variance_against_cost{suffix}", gradient_cost(points, cost_of="step")))
         return found
 
     def page(self) -> str:
@@ -102,7 +98,8 @@ class RunReport:
                     title, logarithmic = quantity[:1].upper() + quantity[1:], metric.startswith("grad/")
                     sections.append(curves_section(title, bands, quantity=quantity, logarithmic=logarithmic))
             if points := _costs(groups):
-                sections.append(scatter_section("Variance against cost", points, x="ms a step", y="variance"))
+                dots = {name: point[:2] for name, point in points.items()}
+                sections.append(scatter_section("Variance against cost", dots, x="ms a step", y="variance"))
             if columns_of_runs := _parallel(groups):
                 sections.append(parallel_section("Every run", columns_of_runs, coloured_by=list(columns_of_runs)[-1]))
         return page(self._title, sections)
@@ -150,7 +147,8 @@ def _cell(value: Value | None, *, marked: bool) -> str:
     return f"{value.mean:.3g} ± {value.standard_error:.1g}{mark}"
 
 
-def _costs(groups: Sequence[Group]) -> dict[str, tuple[float, float]]:
+def _costs(groups: Sequence[Group]) -> dict[str, tuple[float, float, float]]:
+    # Milliseconds a step, variance and its standard error over runs.
     found = {}
     by_metric = {each.metric: each for each in quantities(groups)}
     if not {"time/ms_per_step", "grad/encoder/variance"} <= set(by_metric):
@@ -158,7 +156,7 @@ def _costs(groups: Sequence[Group]) -> dict[str, tuple[float, float]]:
     for group in groups:
         cost, variance = group.value(by_metric["time/ms_per_step"]), group.value(by_metric["grad/encoder/variance"])
         if cost and variance and variance.mean > 0:
-            found[group.label] = (cost.mean, variance.mean)
+            found[group.label] = (cost.mean, variance.mean, variance.standard_error)
     return found
 
 

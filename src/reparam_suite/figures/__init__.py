@@ -1,7 +1,7 @@
 """Figures of data, latents and training, each a matplotlib Figure made from plain arrays."""
 
+from reparam_suite.figures.bands import Band, band, banded_curves
 from reparam_suite.figures.codes import code_use
-from reparam_suite.figures.comparison import Band, band, banded_curves, variance_against_cost
 from reparam_suite.figures.costs import gradient_cost
 from reparam_suite.figures.curves import gradient_variance, training_curves
 from reparam_suite.figures.elements import element_variances
@@ -29,5 +29,4 @@ __all__ = [
     "reconstructions",
     "styled",
     "training_curves",
-    "variance_against_cost",
 ]

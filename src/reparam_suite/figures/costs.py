@@ -23,13 +23,17 @@ _RADII = (10, 16, 23, 31, 40)
 
 @styled
 def gradient_cost(
-    points: Mapping[str, tuple[float, float, float]], *, biased: Collection[str] = (), group: str = "encoder"
+    points: Mapping[str, tuple[float, float, float]],
+    *,
+    biased: Collection[str] = (),
+    group: str = "encoder",
+    cost_of: str = "gradient",
 ) -> Figure:
     """The variance of the gradient against the milliseconds that one takes, both on logarithmic axes.
 
-    A point is (milliseconds, variance in nats squared, its standard error). Along a dotted line the product is the
-    same: the work-normalised variance, by which the list under the axes is numbered. Biased estimators are drawn
-    hollow. What has no noise, or no finite variance, is in the list alone.
+    A point is (milliseconds, variance in nats squared, its standard error, nan where it is not known). Along a dotted
+    line the product is the same: the work-normalised variance, by which the list under the axes is numbered. Biased
+    estimators are drawn hollow. What has no noise, or no finite variance, is in the list alone.
 
     Raises:
         ValueError: if there is no point.
@@ -45,14 +49,14 @@ def gradient_cost(
     figure = Figure(figsize=(WIDTH, 4.0 + _LINE * (lines + 1)), layout="constrained")
     ax, below = figure.subplots(2, 1, height_ratios=[4.0, _LINE * (lines + 1)])
     ax.set_title(f"Noise and cost of the gradient by {group}")
-    ax.set(xlabel="milliseconds a gradient", ylabel="variance (nats²)")
+    ax.set(xlabel=f"milliseconds a {cost_of}", ylabel="variance (nats²)")
     for name in drawn.values():
         milliseconds, variance, error = points[name]
         colour, face = (COLOURS[1], "white") if name in biased else (COLOURS[0], COLOURS[0])
         ax.errorbar(
             milliseconds,
             variance,
-            yerr=min(error, 0.9 * variance),
+            yerr=min(error, 0.9 * variance) if math.isfinite(error) else None,
             fmt="o",
             color=colour,
             mfc=face,
@@ -74,7 +78,7 @@ def _product(point: tuple[float, float, float]) -> float:
 
 
 def _visible(point: tuple[float, float, float]) -> bool:
-    return all(map(math.isfinite, point)) and point[0] > 0.0 and point[1] > 0.0
+    return all(math.isfinite(each) and each > 0.0 for each in point[:2])
 
 
 def _log_axes(ax: Axes) -> None:

@@ -89,4 +89,4 @@ def _histograms(ax: Axes, group: str, by_time: Mapping[str, Variances], least: f
         ax.set(xticks=[], yticks=[])
         return
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))

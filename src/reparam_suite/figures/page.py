@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from reparam_suite.figures.comparison import Band
+from reparam_suite.figures.bands import Band
 from reparam_suite.figures.style import COLOURS
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Many runs in one figure: curves with bands, and what a gradient costs against how it varies."""
+"""Many runs in one figure: their mean along training, and one standard error either side."""
 
 from __future__ import annotations
 
@@ -82,28 +82,3 @@ def _without_the_climb(ax: Axes, bands: Mapping[str, Band]) -> None:
     low, high = np.quantile(values, 0.1), values.max()
     margin = 0.05 * (high - low) or 1.0
     ax.set_ylim(low - margin, high + margin)
-
-
-@styled
-def variance_against_cost(points: Mapping[str, tuple[float, float]]) -> Figure:
-    """Milliseconds a step and variance of the encoder's gradient, a dot a name; lines of equal product."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
-
-    figure = Figure(figsize=(WIDTH, 3.6 + 0.16 * len(points)))
-    ax = figure.subplots()
-    for position, (name, (cost, variance)) in enumerate(points.items()):
-        marker = "osD^v"[position // len(COLOURS) % 5]
-        ax.plot(cost, variance, marker, color=COLOURS[position % len(COLOURS)], markersize=6, label=name)
-    ax.set(xscale="log", yscale="log", xlabel="ms a step", ylabel="variance of the encoder's gradient")
-    ax.margins(0.15)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "125" else ""))
-    low, high = np.array(ax.get_xlim()), np.array(ax.get_ylim())
-    for product in np.logspace(np.log10(low[0] * high[0]), np.log10(low[1] * high[1]), 7)[1:-1]:
-        ax.plot(low, product / low, color="#e3e3e3", linewidth=0.8, zorder=0, scalex=False, scaley=False)
-    ax.set_title("Variance against cost; along a grey line their product is the same")
-    longest = max(map(len, points))
-    figure.legend(loc="outside lower center", ncols=max(1, min(3, _LEGEND_COLUMN * 2 // (longest + 8))))
-    return figure
