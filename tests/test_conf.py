@@ -15,6 +15,7 @@ CONF = Path(__file__).parents[1] / "conf"
 README = CONF.parent / "README.md"
 RUNS = sorted(CONF.glob("*.yaml"))
 TRAINERS = sorted((CONF / "trainer").glob("*.yaml"))
+FEW_TEST_DATA = ["--record.test_data", "10"]  # of the bound of 5,000 samples, which takes longest by far
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def parse(*args: str) -> Command:
 def test_it_trains(file, root, small_mnist):
     content = yaml.safe_load(file.read_text())
     data = ["--data.root", str(small_mnist)] if content["data"]["class_path"] == "MNIST" else []
-    ended = fit("--config", str(file), "--trainer.max_steps", "1", *data, root=root)
+    ended = fit("--config", str(file), "--trainer.max_steps", "1", *FEW_TEST_DATA, *data, root=root)
     assert ended.code == 0, ended.err
     assert ended.run.info.status == "FINISHED"
     parameters = ended.run.data.params
@@ -59,7 +60,8 @@ def test_there_are_the_runs_that_the_readme_speaks_of():
 
 def test_two_layers_learn_and_are_recorded_as_such(root):
     file = str(CONF / "discrete_two_layers.yaml")
-    ended = fit("--config", file, "--trainer.max_steps", "60", "--record.gradients_every", "60", root=root)
+    short = ["--trainer.max_steps", "60", "--record.gradients_every", "60", *FEW_TEST_DATA]
+    ended = fit("--config", file, *short, root=root)
     assert ended.code == 0, ended.err
     (_, first), *_, (_, last) = ended.curve("val/elbo")
     assert last > first + 15.0
