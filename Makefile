@@ -19,7 +19,7 @@ experiments: .venv/.installed ## set up, then every experiment at its short sett
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments $(ARGS)
 
 bench: .venv/.installed-benchmarks ## set up with the peers, then time training steps; fills docs/performance.md
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fit.py --seconds 3 --rounds 3 --page docs/performance.md $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fit --seconds 3 --rounds 3 --page docs/performance.md $(ARGS)
 
 docs: .venv/.installed-dev ## set up, then the documentation's site, into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -1,6 +1,6 @@
 """Time of our training steps beside a bare PyTorch loop, plain Lightning, Pyro and pythae, on the same model and data.
 
-    OMP_NUM_THREADS=1 python benchmarks/fit.py [--seconds 3] [--rounds 5] [--clock wall|cpu] [--output fit.json]
+    OMP_NUM_THREADS=1 python -m benchmarks.fit [--seconds 3] [--rounds 5] [--clock wall|cpu]
 
 All sides run in this process, in turn, for as many steps as take the bare loop `--seconds`. Ours is the whole of
 `reparam_suite.fit` between the first batch and the last, with every default record (training metrics, gradient
@@ -13,19 +13,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import logging
-import os
-import platform
 import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
-from datetime import date
-from importlib.metadata import version
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -33,10 +28,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from benchmarks.measuring import CLOCKS, PACKAGES, Findings, Listing, Ratio, at_least, in_turn, parser, positive
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 
 from reparam_suite import command_line, runs
@@ -48,7 +43,6 @@ from reparam_suite.training import Checkpoints, Journal
 from reparam_suite.training.stopping import StopSignals
 
 WARM_UP = 50
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 OURS, BARE, LIGHTNING, PYRO, PYTHAE = "ours", "bare loop", "plain Lightning", "Pyro SVI", "pythae"
 
 
@@ -375,18 +369,15 @@ def measure(case: Case, options: argparse.Namespace, setting: Setting, missing: 
     """Milliseconds a step of every side and round, and the ratios."""
     sides = [OURS, BARE, *(each for each in case.peers if each not in missing)]
     steps = max(100, round(options.seconds / bare(case, 100, setting)))
-    ms = {side: [0.0] * options.rounds for side in sides}
-    for number in range(options.rounds):
-        for side in sides[number % 2 :] + sides[: number % 2]:
-            ms[side][number] = 1e3 * SIDES[side](case, steps, setting)
-    over_bare = {side: [a / b for a, b in zip(ms[side], ms[BARE], strict=True)] for side in sides}
-    over_ours = {side: [a / b for a, b in zip(ms[side], ms[OURS], strict=True)] for side in sides}
+    timed = {side: partial(SIDES[side], case, steps, setting) for side in sides}
+    ms = {side: [1e3 * each for each in seconds] for side, seconds in in_turn(timed, options.rounds).items()}
+    over_bare = {side: Ratio.of(each, ms[BARE]) for side, each in ms.items()}
     return {
         "steps": steps,
         "ms": ms,
-        "over_bare": {side: statistics.median(each) for side, each in over_bare.items()},
-        "over_bare_range": {side: [min(each), max(each)] for side, each in over_bare.items()},
-        "over_ours": {side: statistics.median(each) for side, each in over_ours.items()},
+        "over_bare": {side: each.median for side, each in over_bare.items()},
+        "over_bare_range": {side: [each.low, each.high] for side, each in over_bare.items()},
+        "over_ours": {side: Ratio.of(each, ms[OURS]).median for side, each in ms.items()},
     }
 
 
@@ -411,22 +402,16 @@ def rows(results: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
             ]
 
 
-MARKS = ("<!-- fit: begin -->", "<!-- fit: end -->")
 COLUMNS = ("model", "side", "ms a step", "over the bare loop", "range", "over ours", "target (* missed)")
 
 
-def main() -> None:
-    """Prints the table and writes the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of a round of the bare loop")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", type=torch.device)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/fit.json"))
-    parser.add_argument("--page", type=Path, help="a Markdown page whose table between the marks is written anew")
-    options = parser.parse_args()
-    if options.seconds <= 0 or options.rounds < 1:
-        parser.error(f"--seconds must be positive and --rounds at least 1, got {options.seconds} and {options.rounds}")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the table, writes the JSON and the page."""
+    made = parser("fit", __doc__)
+    made.add_argument("--seconds", type=positive, default=3.0, help="of a round of the bare loop")
+    made.add_argument("--rounds", type=at_least(1), default=5)
+    made.add_argument("--clock", choices=CLOCKS, default="wall")
+    options = made.parse_args(arguments)
     command_line.quiet()
     warnings.filterwarnings("ignore")  # the peers' own
     logging.disable(logging.INFO)
@@ -437,51 +422,13 @@ def main() -> None:
         _write_noise(noise)
         for name, case in CASES.items():
             results[name] = measure(_on(noise, case), options, setting, missing)
-    table = Table(title=f"A training step on {options.device}, {torch.get_num_threads()} threads, {options.clock} time")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column in COLUMNS[:2] else "right")
-    for row in rows(results):
-        table.add_row(*row)
-    console = Console()
-    Console(width=None if console.is_terminal else 160).print(table)  # a pipe is as wide as the table
-    for side, reason in missing.items():
-        console.print(f"{side} is absent: {reason}")
-    content = {
-        "machine": platform.machine(),
-        "device": options.device.type,
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "clock": options.clock,
-        "absent": missing,
-        "cases": results,
-    }
-    options.output.write_text(json.dumps(content, indent=2) + "\n")
-    if options.page:
-        write_table(options.page, results, f"{options.clock} time, {options.rounds} rounds", missing)
-
-
-def write_table(page: Path, results: dict[str, dict[str, Any]], how: str, missing: dict[str, str]) -> None:
-    """Puts the table, and on what and when it was measured, between the marks of the page; its prose stays.
-
-    Raises:
-        ValueError: if the page has no marks.
-    """
-    text = page.read_text(encoding="utf-8")
-    before, start, rest = text.partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not (start and end):
-        raise ValueError(f"{page} has no place for the table: expected {MARKS[0]} and {MARKS[1]}")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} thread"
-    packages = ("torch", "lightning", "mlflow", "pyro-ppl", "pythae")
-    versions = ", ".join(f"{each} {version(each)}" for each in packages if each not in _absent_packages(missing))
-    lines = ["| " + " | ".join(each) + " |" for each in (COLUMNS, ["---"] * len(COLUMNS), *rows(results))]
-    absences = [f"{side} was absent: {reason}" for side, reason in missing.items()]
-    told = [f"{date.today()}; {machine}; {how}; {versions}.", *absences, "", *lines]
-    page.write_text("\n".join([before + start, *told, end + after]), encoding="utf-8")
-
-
-def _absent_packages(missing: dict[str, str]) -> set[str]:
-    return {{PYRO: "pyro-ppl", PYTHAE: "pythae"}[side] for side in missing}
+    Findings(
+        how=f"{options.clock} time, {options.rounds} rounds",
+        listings=[Listing("A training step", COLUMNS, list(rows(results)), num_names=2)],
+        content={"clock": options.clock, "absent": missing, "cases": results},
+        notes=[f"{side} is absent: {reason}." for side, reason in missing.items()],
+        packages=(*PACKAGES, "pyro-ppl", "pythae"),
+    ).report(options)
 
 
 def _on(noise: Path, case: Case) -> Case:
