@@ -125,7 +125,7 @@ def _cells(name: str, found: Mapping[str, Any]) -> list[str]:
     on = "bits" if found["latents"] == str(BITS) else "classes"
     elbo, error = f"{found['elbo']:.2f}", f"{found['standard_error']:.2f}"
     shown = name.removeprefix("ScoreFunction, ")
-    return [shown, on, f"{found['evaluations']:,}", elbo, error, f"{found['variance']:.3g}", bias, f"{found['ms']:.1f}"]
+    return [shown, on, f"{found['evaluations']:,}", elbo, error, f"{found['variance']:.3g}", bias, f"{found['ms']:.3g}"]
 
 
 @styled
@@ -133,15 +133,19 @@ def figure(numbers: Mapping[str, Any], order: list[str]) -> Figure:
     """Left, the bound that was reached; right, what a gradient costs in variance times time."""
     whole = Figure(figsize=(WIDTH * 1.2, 0.23 * len(order) + 1.1))
     bound, work = whole.subplots(1, 2, sharey=True)
+    left = _left_edge([numbers[_key(name)]["elbo"] for name in order])
     for position, name in enumerate(reversed(order)):
         found = numbers[_key(name)]
         colour = COLOURS[0] if found["unbiased"] else COLOURS[1]
         marker = "o" if found["latents"] == str(BITS) else "s"
         bound.errorbar(found["elbo"], position, xerr=2 * found["standard_error"], fmt=marker, color=colour)
+        if found["elbo"] < left:
+            bound.annotate(f"◂ {found['elbo']:.1f}", (left, position), color=colour, va="center", annotation_clip=False)
         if found["work_normalized_variance"] > 0:
             work.plot(found["work_normalized_variance"], position, marker, color=colour)
     bound.set_yticks(range(len(order)), [name.removeprefix("ScoreFunction, ") for name in reversed(order)])
     bound.set(xlabel="validation ELBO, nats (two standard errors)", ylim=(-0.8, len(order) - 0.2))
+    bound.set_xlim(left=left)
     bound.set_title(f"After {numbers['budget']:,} evaluations of f")
     work.set(xscale="log", xlabel="variance x milliseconds, encoder")
     work.set_title("On one checkpoint")
@@ -152,6 +156,12 @@ def figure(numbers: Mapping[str, Any], order: list[str]) -> Figure:
     ]
     whole.legend(handles=handles, loc="outside lower center", ncols=3)
     return whole
+
+
+def _left_edge(elbo: list[float]) -> float:
+    # What took so few steps that it has hardly begun would squeeze all others together.
+    best, least = max(elbo), sorted(elbo)[len(elbo) // 10]
+    return min(elbo) - 1.0 if min(elbo) > best - 2 * (best - least) else least - 0.1 * (best - least)
 
 
 EXPERIMENT = Experiment(

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final, get_args
 
@@ -122,7 +123,8 @@ class Experiment:
         console = Console(highlight=False)
         torch.set_num_threads(1)
         try:
-            store = Store.open(TrackingSettings(uri=options.tracking_uri, experiment="experiments", root=options.root))
+            settings = TrackingSettings(uri=options.tracking_uri, experiment="experiments", root=options.root)
+            store = Store.begin(settings, partial(console.print, soft_wrap=True, markup=False))
         except TrackingError as error:
             print(f"experiments.{self.name}: {error}", file=sys.stderr)
             return 2
@@ -185,7 +187,7 @@ class Experiment:
 
 
 def _table(findings: Findings) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for position, column in enumerate(findings.columns):
         table.add_column(escape(column), justify="right" if position else "left", no_wrap=True)
     for row in findings.rows:

@@ -75,11 +75,11 @@ def as_it_was() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def mlflow_at(root: Path) -> Iterator[None]:
-    """Inside, MLflow's own functions look into the store under `root`, and load no pickle."""
+def mlflow_at(uri: str) -> Iterator[None]:
+    """Inside, MLflow's own functions look into the store at `uri`, and load no pickle."""
     with as_it_was():
         os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-        mlflow.set_tracking_uri(f"sqlite:///{root}/mlflow.db")
+        mlflow.set_tracking_uri(uri)
         try:
             yield
         finally:

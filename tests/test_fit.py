@@ -283,7 +283,7 @@ def test_the_exported_model_is_the_checkpointed_one(name, request):
     cls = DiscreteVAE if name in ("discrete", "relaxed") else GaussianVAE
     best = ended.artifacts() / "checkpoints" / "best.ckpt"
     trained = cls.load_from_checkpoint(best, weights_only=True).eval()
-    with mlflow_at(ended.root):
+    with mlflow_at(ended.client.tracking_uri):
         loaded = mlflow.pytorch.load_model(f"runs:/{ended.run.info.run_id}/model")
     x = torch.rand(7, trained.num_features, generator=torch.Generator().manual_seed(0)).round()
     with torch.no_grad():
@@ -296,7 +296,7 @@ def test_the_exported_model_is_the_checkpointed_one(name, request):
 
 
 def test_the_exported_model_has_a_signature_and_an_example(gaussian):
-    with mlflow_at(gaussian.root):
+    with mlflow_at(gaussian.client.tracking_uri):
         described = mlflow.models.get_model_info(f"runs:/{gaussian.run.info.run_id}/model")
     assert [tuple(each.shape) for each in described.signature.inputs] == [(-1, 64)]
     assert described.signature.outputs.input_names() == ["loc", "scale", "probabilities"]
@@ -328,7 +328,7 @@ def test_the_weights_that_validated_best_are_tested_and_exported(root, monkeypat
     assert ended.run.data.metrics["test/elbo"] == pytest.approx(validated[13], abs=3.0)
     best = torch.load(ended.artifacts() / "checkpoints" / "best.ckpt", weights_only=True)
     assert best["global_step"] == 13
-    with mlflow_at(ended.root):
+    with mlflow_at(ended.client.tracking_uri):
         loaded = mlflow.pytorch.load_model(f"runs:/{ended.run.info.run_id}/model")
     exported = {name: value for name, value in loaded.state_dict().items() if name.endswith("decoder.2.weight")}
     assert [torch.equal(each, best["state_dict"]["decoder.2.weight"]) for each in exported.values()] == [True]

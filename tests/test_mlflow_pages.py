@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from tests.running import fit
+from tests.running import as_it_was, fit
 from tests.tracking.servers import Server
 
 from reparam_suite.tracking import Store, TrackingSettings
@@ -41,7 +41,8 @@ def runs(tmp_path_factory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def address(runs) -> Iterator[str]:
     """The store's pages, served by the command that a run prints."""
-    store = Store.open(TrackingSettings(root=Path(runs["root"])))
+    with as_it_was():
+        store = Store.open(TrackingSettings(root=Path(runs["root"])))
     port = _free_port()
     server = Server(f"{store.ui_command} --port {port}", port, directory=Path(sys.prefix).parent)
     server.start()

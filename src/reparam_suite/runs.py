@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, final
@@ -108,10 +109,7 @@ def train(command: Command, console: Console, signals: StopSignals, going_on: Re
         _fit_and_test(command, journal, checkpoints, going_on)
         return None
     settings = TrackingSettings(**vars(command.config_init.tracking))
-    store = Store.open(settings)
-    for recovered in store.recover():
-        if recovered.kind != "left alone":
-            console.print(f"earlier run {recovered.run_id}  {recovered.outcome}", soft_wrap=True, markup=False)
+    store = Store.begin(settings, partial(console.print, soft_wrap=True, markup=False))
     name = run_name(estimator_name(model.estimator), type(model).__name__, data.name, command.config.seed)
     logger = _recorded(command, store, name, going_on)
     put_on_record(command, logger, journal, checkpoints, store.root)

@@ -10,7 +10,8 @@ from reparam_suite.tracking import Store, TrackingSettings
 
 @pytest.fixture(autouse=True)
 def no_tracking_uri(monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # or what a test sets would stay
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
 
 
 @pytest.fixture(scope="session")

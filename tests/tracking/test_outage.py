@@ -12,6 +12,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from tests.running import mlflow_at
 from torch import nn
 
 from reparam_suite.tracking import RunLogger, Store, TrackingSettings, outbox, run_logger
@@ -171,8 +172,8 @@ def test_a_real_server_takes_everything_dies_and_comes_back(server, tmp_path, mo
     assert recorded.data.tags["model"] == "linear"
     client = MlflowClient(server.uri)
     assert sorted(file.path for file in client.list_artifacts(run.run_id)) == ["config.yaml", "late.txt"]
-    mlflow.set_tracking_uri(server.uri)
-    loaded = mlflow.pytorch.load_model(f"runs:/{run.run_id}/model")
+    with mlflow_at(server.uri):
+        loaded = mlflow.pytorch.load_model(f"runs:/{run.run_id}/model")
     x = torch.rand(5, 4)
     torch.testing.assert_close(loaded(x), module(x), rtol=0, atol=0)
     assert list((tmp_path / "mlruns/spool").iterdir()) == []

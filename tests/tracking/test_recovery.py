@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from tests.running import fit
+from tests.running import compare, fit
 
 from reparam_suite import sync
 from reparam_suite.tracking import Store, TrackingError
@@ -261,9 +262,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.slow
-def test_a_run_that_starts_says_what_has_become_of_earlier_ones(store, left, gone):
-    run_id = left(gone, 3)
-    ended = fit("--trainer.max_steps=1", root=store.root)
-    assert ended.code == 0
-    assert f"earlier run {run_id}  left: 3 records delivered, KILLED, since its process is gone\n" in ended.out
-    assert status(store, run_id) == "KILLED"
+def test_a_command_that_starts_says_what_has_become_of_earlier_runs(store, left, gone):
+    for command in (partial(fit, "--trainer.max_steps=1"), partial(compare, "runs")):
+        run_id = left(gone, 3)
+        ended = command(root=store.root)
+        assert ended.code == 0, ended.err
+        assert f"earlier run {run_id}  left: 3 records delivered, KILLED, since its process is gone\n" in ended.out
+        assert status(store, run_id) == "KILLED"

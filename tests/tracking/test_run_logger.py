@@ -12,6 +12,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
+from tests.running import mlflow_at
 from torch import nn
 
 from reparam_suite.tracking import run_logger
@@ -179,8 +180,7 @@ def test_dataset(run, client):
 
 
 @pytest.mark.parametrize("batch", [1, 7])
-def test_model_is_reloaded_without_pickle_for_any_batch_size(run, client, monkeypatch, capfd, batch):
-    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+def test_model_is_reloaded_without_pickle_for_any_batch_size(run, client, capfd, batch):
     module = Coder().train()
     run.log_model(module, torch.rand(batch, 6))
     assert module.training
@@ -189,14 +189,14 @@ def test_model_is_reloaded_without_pickle_for_any_batch_size(run, client, monkey
     printed = capfd.readouterr()
     assert printed.out == printed.err == ""
 
-    mlflow.set_tracking_uri(client.tracking_uri)
     uri = f"runs:/{run.run_id}/model"
-    loaded = mlflow.pytorch.load_model(uri)
+    with mlflow_at(client.tracking_uri):
+        loaded = mlflow.pytorch.load_model(uri)
+        info = mlflow.models.get_model_info(uri)
     module.eval()
     for num in (1, 3, 20):
         x = torch.rand(num, 6)
         torch.testing.assert_close(dict(loaded(x)), module(x), rtol=0, atol=0)
-    info = mlflow.models.get_model_info(uri)
     assert info.signature.inputs.inputs[0].shape == (-1, 6)
     assert info.signature.outputs.input_names() == ["loc", "scale", "probs"]
     assert list(info.flavors) == ["pytorch"]
@@ -210,8 +210,8 @@ def test_model_with_one_output_serves_as_a_pyfunc_too(run, client):
     module = nn.Linear(6, 2)
     run.log_model(module, torch.rand(4, 6), name="linear")
     assert run.flush(10)
-    mlflow.set_tracking_uri(client.tracking_uri)
-    loaded = mlflow.pyfunc.load_model(f"runs:/{run.run_id}/linear")
+    with mlflow_at(client.tracking_uri):
+        loaded = mlflow.pyfunc.load_model(f"runs:/{run.run_id}/linear")
     x = torch.rand(3, 6)
     np.testing.assert_allclose(loaded.predict(x.numpy()), module(x).detach().numpy(), rtol=1e-6)
 

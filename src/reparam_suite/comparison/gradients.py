@@ -1,6 +1,7 @@
 """`compare gradients`: many estimators on one checkpoint, measured and recorded."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from rich.console import Console
@@ -34,7 +35,7 @@ def compare_gradients(args: list[str], console: Console) -> None:
         Stopped: if a signal ended it.
     """
     command = prepared(args)
-    store = Store.open(command.tracking)
+    store = Store.begin(command.tracking, partial(console.print, soft_wrap=True, markup=False))
     logger = _started(store, command)
     report = GradientReport(command.candidates, written(command.reference), command.options.order_by)
     try:

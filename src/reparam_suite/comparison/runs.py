@@ -1,6 +1,7 @@
 """`compare runs`: finished runs side by side, from the command line to the record."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -60,7 +61,7 @@ def compare_runs(args: list[str], console: Console) -> None:
         TrackingError: if the store cannot be read, or the comparison cannot be recorded.
     """
     options, tracking = _parsed(args)
-    store = _store(options, tracking)
+    store = _store(options, tracking, console)
     runs = [run for run in store.finished_runs(options.filter) if "comparison" not in run.tags]
     if not runs:
         told = f" that {options.filter} lets pass" if options.filter else ""
@@ -95,7 +96,7 @@ def _parsed(args: list[str]) -> tuple[RunOptions, TrackingSettings]:
         return options, TrackingSettings(**vars(parsed.tracking), experiment=options.source)
 
 
-def _store(options: RunOptions, tracking: TrackingSettings) -> Store:
+def _store(options: RunOptions, tracking: TrackingSettings, console: Console) -> Store:
     named = f"--study {options.study}" if options.study else f"--experiment {options.source}"
     if (missing := tracking.missing_file()) is not None:
         raise UsageError(f"{named}: the store {missing} does not exist")
@@ -103,7 +104,7 @@ def _store(options: RunOptions, tracking: TrackingSettings) -> Store:
     known = Store.experiments(tracking)
     if options.source not in known:
         raise UsageError(f"{named}: there is none in {tracking.shown_uri}; it has {', '.join(known) or 'none at all'}")
-    return Store.open(tracking)
+    return Store.begin(tracking, partial(console.print, soft_wrap=True, markup=False))
 
 
 def _record(store: Store, options: RunOptions, report: RunReport, *, num_runs: int, console: Console) -> None:

@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import final
 
 from optuna.trial import TrialState
@@ -57,10 +58,7 @@ def search(args: Sequence[str], console: Console, signals: StopSignals) -> None:
 
 
 def _search(command: StudyCommand, queue: Queue, args: Sequence[str], console: Console, signals: StopSignals) -> None:
-    store = Store.open(command.tracking)
-    for recovered in store.recover():
-        if recovered.kind != "left alone":
-            console.print(f"earlier run {recovered.run_id}  {recovered.outcome}", soft_wrap=True, markup=False)
+    store = Store.begin(command.tracking, partial(console.print, soft_wrap=True, markup=False))
     queue.fill()
     summary = Summary(runner=TrialRunner(command.settings, store, signals), queue=queue)
     summary.open()

@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -48,6 +48,19 @@ class Store:
         """
         client, experiment_id = opening.opened(settings)
         return cls(client=client, uri=settings.resolved_uri(), settings=settings, experiment_id=experiment_id)
+
+    @classmethod
+    def begin(cls, settings: TrackingSettings, tell: Callable[[str], object]) -> "Store":
+        """Opens it for a command: runs whose process is gone are ended first, and told, a line each.
+
+        Raises:
+            TrackingError: see `open` and `recover`.
+        """
+        store = cls.open(settings)
+        for each in store.recover():
+            if each.kind != "left alone":
+                tell(f"earlier run {each.run_id}  {each.outcome}")
+        return store
 
     @property
     def uri(self) -> str:
@@ -123,7 +136,7 @@ class Store:
     def recover(self, gone: Collection[str] = ()) -> Iterator[Recovered]:
         """Ends the runs whose process is gone, and delivers what they had not sent: see `Recovery`.
 
-        Every command calls it at its start. One query if there is nothing to do.
+        One query if there is nothing to do.
 
         Args:
             gone: hosts that will not come back, whose runs nobody else will recover.

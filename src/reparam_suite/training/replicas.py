@@ -1,5 +1,6 @@
 """Several processes that train one model: how they are started, and how all of them end when one does."""
 
+import atexit
 import os
 import re
 import signal
@@ -133,14 +134,14 @@ class _Launcher(_SubprocessScriptLauncher):
 
     def close(self, *, failed: bool) -> None:
         self._ending.set()
-        if not self.procs:
+        if not self.procs:  # whoever started this process may have another run for it, with the same others
+            (atexit.unregister if failed else atexit.register)(_leave)
             return
         if failed:
             self.kill(signal.SIGKILL)
         for process in self.procs:
             process.wait()
-        if distributed.is_initialized():
-            distributed.destroy_process_group()
+        _leave()
         for name in ("MASTER_ADDR", "MASTER_PORT"):  # Lightning has set them here as well; another run has its own
             os.environ.pop(name, None)
 
@@ -157,6 +158,12 @@ class _Launcher(_SubprocessScriptLauncher):
                 self.kill(signal.SIGKILL)
                 os._exit(1)
             return
+
+
+def _leave() -> None:
+    # A process that ends with its connections open may be aborted by the threads that serve them.
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _is_orphan() -> bool:
