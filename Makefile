@@ -15,8 +15,8 @@ fit: .venv/.installed ## set up, then train a Gaussian VAE on the embedded digit
 study: .venv/.installed-study ## set up with Optuna, then search learning rate, latent size and estimator on the digits
 	OMP_NUM_THREADS=1 $(BIN)/python -m reparam_suite.study --config conf/studies/digits.yaml $(ARGS)
 
-experiments: .venv/.installed ## set up, then every experiment at its short setting; fills docs/experiments
-	OMP_NUM_THREADS=1 $(BIN)/python -m experiments $(ARGS)
+experiments: .venv/.installed ## set up, then every experiment at its short setting; fills docs with figures and numbers
+	OMP_NUM_THREADS=1 $(BIN)/python -m experiments $(ARGS); status=$$?; $(BIN)/python -m docs.fill_numbers && exit $$status
 
 bench: .venv/.installed-benchmarks ## set up with the peers, then time training steps; fills docs/performance.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fit --seconds 3 --rounds 3 --page docs/performance.md $(ARGS)
