@@ -17,6 +17,7 @@ def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     args = sys.argv[1:] if args is None else args
     try:
+        from reparam_suite.studies.engines import WorkersLost
         from reparam_suite.studies.launch import StudyFailed, StudyStopped, search
     except ModuleNotFoundError as error:
         if error.name != "optuna":
@@ -28,7 +29,7 @@ def main(args: list[str] | None = None) -> int:
             search(args, Console(highlight=False), signals)
         except (UsageError, DataError, TrackingError) as error:
             return _complain(str(error), _USAGE)
-        except StudyFailed as error:
+        except (StudyFailed, WorkersLost) as error:
             return _complain(str(error), _FAILED)
         except StudyStopped as error:
             return _complain(str(error), error.exit_code)

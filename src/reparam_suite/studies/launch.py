@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.live import Live
 
 from reparam_suite.studies.display import Display, best_trials
+from reparam_suite.studies.engines import Engine, engine_of
 from reparam_suite.studies.queue import ERROR, Queue
-from reparam_suite.studies.settings import StudyCommand
 from reparam_suite.studies.settings import command as parsed
 from reparam_suite.studies.summary import Summary
 from reparam_suite.studies.trials import TrialRunner
-from reparam_suite.studies.workers import LocalWorkers, joined, work
+from reparam_suite.studies.workers import joined
 from reparam_suite.tracking import Store, redact
 from reparam_suite.training import Stopped, StopSignals
 
@@ -47,17 +47,22 @@ def search(args: Sequence[str], console: Console, signals: StopSignals) -> None:
         TrackingError: if runs cannot be recorded.
         StudyStopped: if a signal ended it.
         StudyFailed: if no trial has a value.
+        WorkersLost: if no worker is left before the study is finished.
     """
     command = parsed(args)
-    # Both schemas are made here, before any worker starts: two processes that make one at once break each other.
-    queue = joined(command, 0)
-    try:
-        _search(command, queue, args, console, signals)
-    finally:
-        queue.close()
+    signals.wait()
+    with engine_of(command) as engine:
+        signals.wait_no_longer()
+        # Both schemas are made here, before any worker starts: two processes that make one at once break each other.
+        queue = joined(command, 0)
+        try:
+            _search(engine, queue, args, console, signals)
+        finally:
+            queue.close()
 
 
-def _search(command: StudyCommand, queue: Queue, args: Sequence[str], console: Console, signals: StopSignals) -> None:
+def _search(engine: Engine, queue: Queue, args: Sequence[str], console: Console, signals: StopSignals) -> None:
+    command = engine.command
     store = Store.begin(command.tracking, partial(console.print, soft_wrap=True, markup=False))
     queue.fill()
     summary = Summary(runner=TrialRunner(command.settings, store, signals), queue=queue)
@@ -66,11 +71,7 @@ def _search(command: StudyCommand, queue: Queue, args: Sequence[str], console: C
     console.print(f"[bold]{command.settings.name}[/bold]  {redact(command.storage_url)}", soft_wrap=True)
     try:
         with Live(get_renderable=display, console=console, refresh_per_second=1, transient=True):
-            if command.workers == 1:
-                work(command, queue, signals, summary.update_if_due)
-            else:
-                for died in LocalWorkers(command).run(summary.update_if_due):
-                    console.print(died, markup=False)
+            engine.run(queue, signals, summary.update_if_due, partial(console.print, markup=False))
         summary.update()
         summary.finish_best()
     except Stopped as error:

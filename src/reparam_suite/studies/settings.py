@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 Direction = Literal["maximize", "minimize"]
+EngineName = Literal["local", "ray"]
 
 USAGE = "python -m reparam_suite.study --config FILE [options]"
 DESCRIPTION = """Searches the options of a run: trials on one shared study, by workers here and on other machines. The
@@ -171,7 +172,10 @@ class StudyCommand:
 
     Attributes:
         settings: of the study.
-        workers: processes on this machine.
+        workers: how many.
+        engine: where they run: processes on this machine, or tasks of Ray.
+        cpus_per_worker: CPUs that Ray reserves for each.
+        gpus_per_worker: GPUs that Ray reserves for each; a part of one shares it.
         storage: URL of the database; None for optuna.db below the root of tracking.
         heartbeat: seconds between two signs of life of a trial; after six without one it is begun again.
         tracking: where runs are recorded, in the experiment of the study.
@@ -179,6 +183,9 @@ class StudyCommand:
 
     settings: StudySettings
     workers: int
+    engine: EngineName
+    cpus_per_worker: float
+    gpus_per_worker: float
     storage: str | None
     heartbeat: int
     tracking: TrackingSettings
@@ -197,7 +204,17 @@ def parser() -> ArgumentParser:
     made = ArgumentParser(prog="study", usage=USAGE, description=DESCRIPTION, exit_on_error=False, allow_abbrev=False)
     made.add_argument("--config", action="config", help="a study file; options after it change single things of it")
     made.add_class_arguments(StudySettings, None)
-    made.add_argument("--workers", type=int, default=1, help="processes on this machine, one CPU thread each")
+    made.add_argument("--workers", type=int, default=1, help="how many; one CPU thread each")
+    made.add_argument(
+        "--engine", type=EngineName, default="local", help="where they run: processes on this machine, or tasks of Ray"
+    )
+    made.add_argument("--cpus-per-worker", type=float, default=None, help="that Ray reserves; 1 by default")
+    made.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        default=None,
+        help="that Ray reserves; none by default, 0.25 for four to share one",
+    )
     made.add_argument(
         "--storage",
         type=str,
@@ -230,9 +247,29 @@ def command(args: Sequence[str]) -> StudyCommand:
     for name in ("workers", "heartbeat"):
         if given[name] < 1:
             raise UsageError(f"--{name}: expected 1 or more, got {given[name]}")
+    _check_resources(given)
     _check(settings)
-    tracking = TrackingSettings(**vars(given.tracking), experiment=settings.name)
-    return StudyCommand(settings, given.workers, given.storage, given.heartbeat, tracking)
+    return StudyCommand(
+        settings=settings,
+        workers=given.workers,
+        engine=given.engine,
+        cpus_per_worker=1.0 if given.cpus_per_worker is None else given.cpus_per_worker,
+        gpus_per_worker=given.gpus_per_worker or 0.0,
+        storage=given.storage,
+        heartbeat=given.heartbeat,
+        tracking=TrackingSettings(**vars(given.tracking), experiment=settings.name),
+    )
+
+
+def _check_resources(given: Namespace) -> None:
+    for name in ("cpus_per_worker", "gpus_per_worker"):
+        option, amount = f"--{name.replace('_', '-')}", given[name]
+        if amount is None:
+            continue
+        if given.engine != "ray":
+            raise UsageError(f"{option} is for --engine ray, got --engine {given.engine}")
+        if not 0 <= amount < math.inf or (amount > 1 and amount != int(amount)):
+            raise UsageError(f"{option}: expected a part of one or a whole number, got {amount:g}")
 
 
 def _settings(given: Namespace, file: Path) -> StudySettings:

@@ -1,13 +1,8 @@
-"""Workers: processes that live as long as the study, claim one trial after the other, and run it in themselves."""
+"""Workers: they live as long as the study, claim one trial after the other, and run it in their process."""
 
-import multiprocessing
-import signal
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing.context import SpawnProcess
-from typing import final
+from contextlib import suppress
 
 from reparam_suite.command_line import quiet
 from reparam_suite.studies.queue import Queue, found
@@ -19,12 +14,6 @@ from reparam_suite.training import Stopped, StopSignals
 
 # Seconds between two looks for a trial, while those of other workers are not finished and may have to be begun again.
 _IDLE = 1.0
-
-# Seconds that a worker has for the step, the validation and the checkpoint that a stop finds it in.
-_LAST_WISH = 60.0
-
-# Workers that died, for each of those asked for, in whose place another one is started.
-_REPLACEMENTS = 3
 
 
 def joined(command: StudyCommand, worker: int) -> Queue:
@@ -76,73 +65,12 @@ def work(command: StudyCommand, queue: Queue, signals: StopSignals, after_trial:
             time.sleep(_IDLE)
 
 
-@final
-@dataclass(frozen=True)
-class LocalWorkers:
-    """Processes of this machine.
+def serve(command: StudyCommand, worker: int) -> None:
+    """What a worker does that has a process of its own, until the study is finished or a signal ends it.
 
     Args:
-        command: with their number.
+        command: with the study's settings.
+        worker: its number, another one for each.
     """
-
-    command: StudyCommand
-
-    def run(self, watch: Callable[[], None]) -> list[str]:
-        """Runs them until the study is finished; what to tell of those that died.
-
-        Args:
-            watch: is called twice a second.
-
-        Raises:
-            Stopped: if a signal ended it; all processes have ended then.
-        """
-        processes = {index: self._started(index) for index in range(self.command.workers)}
-        died: list[str] = []
-        try:
-            while processes:
-                for index, process in list(processes.items()):
-                    process.join(0.5 / self.command.workers)
-                    if process.exitcode is None:
-                        continue
-                    del processes[index]
-                    if process.exitcode:
-                        died.append(f"worker {process.pid} {_ended(process.exitcode)}")
-                        if len(died) <= _REPLACEMENTS * self.command.workers:
-                            processes[index] = self._started(index + len(died) * self.command.workers)
-                watch()
-        finally:
-            _end(list(processes.values()))
-        return died
-
-    def _started(self, worker: int) -> SpawnProcess:
-        # Ctrl-C reaches every process of the terminal: the workers leave it to the launcher, which ends them.
-        process = multiprocessing.get_context("spawn").Process(target=_worker, args=(self.command, worker))
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            process.start()
-        finally:
-            signal.signal(signal.SIGINT, before)
-        return process
-
-
-def _worker(command: StudyCommand, worker: int) -> None:
-    with StopSignals() as signals:
-        try:
-            work(command, joined(command, worker), signals, lambda: None)
-        except Stopped:
-            sys.exit(0)  # as it was told to
-
-
-def _ended(exit_code: int) -> str:
-    return f"was killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"ended with exit code {exit_code}"
-
-
-def _end(processes: list[SpawnProcess]) -> None:
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + _LAST_WISH
-    for process in processes:
-        process.join(max(0.0, deadline - time.monotonic()))
-        if process.is_alive():
-            process.kill()
-            process.join()
+    with StopSignals() as signals, suppress(Stopped):  # it ends as it was told to
+        work(command, joined(command, worker), signals, lambda: None)

@@ -1,0 +1,162 @@
+"""Workers as tasks of Ray: it finds a place for each in its cluster."""
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, final
+
+import ray
+from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+
+from reparam_suite.studies.engines import Crew, Worker
+from reparam_suite.studies.settings import StudyCommand
+from reparam_suite.studies.workers import serve
+from reparam_suite.tracking import reason, redact
+from reparam_suite.usage import UsageError
+
+# Seconds for the head of a cluster to answer.
+_CONNECT_TIMEOUT = 10.0
+
+
+@final
+class RayTasks(Crew):
+    """One task of Ray core for each worker, for as long as the study takes.
+
+    The cluster is the one that this process is in already, else that of $RAY_ADDRESS; without either, Ray is
+    started here for the time of the command.
+    """
+
+    def __init__(self, command: StudyCommand) -> None:
+        # The environment of this process is not that of the cluster.
+        super().__init__(replace(command, tracking=replace(command.tracking, uri=command.tracking.resolved_uri())))
+        self._joined_here = False
+
+    def __enter__(self) -> Self:
+        started_here = False
+        if not ray.is_initialized():
+            started_here = _join_or_start()
+            self._joined_here = True
+        try:
+            nodes = [node for node in ray.nodes() if node["Alive"]]
+            check_reachable(self.command, {node["NodeManagerAddress"] for node in nodes})
+            if started_here:  # a cluster may grow
+                check_room(self.command, [node["Resources"] for node in nodes])
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._joined_here:
+            ray.shutdown()
+
+    def start(self, number: int) -> Worker:
+        """A task that begins as soon as there is room for it."""
+        task = ray.remote(
+            num_cpus=self.command.cpus_per_worker,
+            num_gpus=self.command.gpus_per_worker,
+            max_retries=0,  # the crew sees to it, with another number
+            max_calls=1,  # a process that was stopped is of no more use
+        )(_serve_in)
+        return _Task(number, task.remote(Path.cwd(), self.command, number))
+
+
+def _serve_in(directory: Path, command: StudyCommand, number: int) -> None:
+    os.chdir(directory)  # from which relative paths of the command count
+    serve(command, number)
+
+
+def _join_or_start() -> bool:
+    """Whether Ray was started here, since no cluster is named."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        if not address:
+            ray.init(address="local", include_dashboard=False, **options)
+            return True
+        _check_answers(address)
+        ray.init(address=address, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(f"--engine ray: Ray at {address or 'this machine'} cannot be used: {reason(error)}") from error
+    finally:
+        signal.signal(signal.SIGTERM, handler)  # Ray has put one that ends this process
+    return False
+
+
+def _check_answers(address: str) -> None:
+    # Ray itself tries for a quarter of an hour.
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT).close()
+
+
+def check_reachable(command: StudyCommand, machines: Iterable[str]) -> None:
+    """Refuses a file of one machine as the database of several.
+
+    Raises:
+        UsageError: if there are several machines and one of the two databases is such a file.
+    """
+    if len(names := sorted(machines)) == 1:
+        return
+    for option, url in (("storage", command.storage_url), ("tracking.uri", command.tracking.resolved_uri())):
+        if url.startswith("sqlite"):
+            raise UsageError(
+                f"--{option}: Ray's cluster has {len(names)} machines ({', '.join(names)}), expected a database that "
+                f"all of them reach, got the file {redact(url)} of one"
+            )
+
+
+def check_room(command: StudyCommand, nodes: Sequence[Mapping[str, float]]) -> None:
+    """Refuses workers that would wait for ever.
+
+    Args:
+        command: with what each worker takes.
+        nodes: what each machine has.
+
+    Raises:
+        UsageError: if no machine has room for one worker.
+    """
+    wanted = {"CPU": command.cpus_per_worker, "GPU": command.gpus_per_worker}
+    most = {name: max(node.get(name, 0.0) for node in nodes) for name in wanted}
+    for name, amount in wanted.items():
+        if amount > most[name]:
+            raise UsageError(
+                f"--{name.lower()}s-per-worker: this machine has {most[name]:g} {name}s, expected at most as many, "
+                f"got {amount:g}"
+            )
+
+
+@final
+class _Task(Worker):
+    def __init__(self, number: int, task: Any) -> None:
+        self.name = f"worker {number}"
+        self._task = task
+
+    def has_ended(self, patience: float) -> bool:
+        ended, _ = ray.wait([self._task], timeout=patience)
+        return bool(ended)
+
+    def death(self) -> str | None:
+        try:
+            ray.get(self._task)
+        except TaskCancelledError:
+            return None
+        except RayTaskError as error:
+            return f"ended with {type(error.cause).__name__}: {reason(error.cause)}"
+        except RayError as error:
+            return f"died: {reason(error)}"
+        return None
+
+    def stop(self) -> None:
+        ray.cancel(self._task)  # arrives there as Ctrl-C would
+
+    def kill(self) -> None:
+        ray.cancel(self._task, force=True)
