@@ -27,6 +27,7 @@ from reparam_suite.variational import (
     normal,
     parameters,
     rebuilt,
+    standard_normal,
     von_mises,
     with_parameters,
 )
@@ -196,6 +197,32 @@ def test_kl_of_the_normals_is_torchs():
     q = normal(draw(B, D), draw(B, D, seed=1).exp())
     p = normal(draw(D, seed=2), draw(D, seed=3).exp())
     assert torch.allclose(variational.kl_divergence(q, p), kl_divergence(q, p))
+
+
+def test_a_standard_normal_is_the_normal_of_mean_0_and_scale_1():
+    p, same = standard_normal(draw(D)), normal(torch.zeros(D).double(), torch.ones(D).double())
+    z = draw(B, D, seed=2) * 3.0
+    assert family(p) is torch.distributions.Normal
+    assert parameters(p).keys() == parameters(same).keys()
+    assert all(torch.equal(*pair) for pair in zip(parameters(p).values(), parameters(same).values(), strict=True))
+    assert torch.allclose(p.log_prob(z), same.log_prob(z), rtol=1e-14)
+    assert torch.allclose(p.expand((B,)).log_prob(z), same.log_prob(z), rtol=1e-14)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        drawn = p.sample((B,))
+        torch.manual_seed(0)
+        assert torch.equal(drawn, same.sample((B,)))
+
+
+def test_the_divergence_from_a_standard_normal_and_its_gradient_are_those_from_a_normal():
+    q = normal(draw(B, D).requires_grad_(), draw(B, D, seed=1).exp().requires_grad_())
+    full = multivariate_normal(draw(B, D), lower(B))
+    p, same = standard_normal(draw(D)), normal(torch.zeros(D).double(), torch.ones(D).double())
+    kls = [variational.kl_divergence(q, each) for each in (p, same)]
+    assert torch.allclose(*kls)
+    gradients = [torch.cat(torch.autograd.grad(kl.sum(), list(parameters(q).values()))) for kl in kls]
+    assert torch.allclose(*gradients)
+    assert torch.equal(variational.kl_divergence(full, p), variational.kl_divergence(full, same))
 
 
 def test_kl_of_a_full_normal_from_a_factorised_one_is_that_between_full_ones():

@@ -63,7 +63,7 @@ def test_path_variance_is_that_of_weighted_moments():
         weights = (weights / weights.sum()).unsqueeze(-1)
         seen = gradients[: step + 1]
         by_hand = (weights * seen.square()).sum(0) - (weights * seen).sum(0).square()
-        torch.testing.assert_close(watched.value(), by_hand.mean(), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(watched.value(), by_hand.mean().double(), rtol=1e-4, atol=1e-6)
     resumed = PathVariance(parameters, decay=0.9)
     resumed.load_state_dict(watched.state_dict())
     for each in (watched, resumed):

@@ -211,8 +211,8 @@ def test_the_kl_of_a_step_is_measured_outside_of_the_training_noise():
     with seeded():
         model.estimator(evidence(model, x, model.bound, model.kl))
         assert torch.equal(torch.get_rng_state(), after)
-    assert model.last_kl.shape == ()
-    assert model.last_kl > 0
+    assert model.reached.kl.shape == ()
+    assert model.reached.kl > 0
 
 
 # ---------------------------------------------------------------------------------------------------- samples and codes

@@ -67,7 +67,7 @@ def test_the_gradient_is_the_exact_one_where_the_estimator_is():
     f = other.log_likelihood(x, states) + other.prior_distribution().log_prob(states) - log_q
     elbo = (log_q.exp() * f).sum(0).mean()
     (-elbo).backward()
-    assert model.last_objective.item() == pytest.approx(elbo.item(), rel=1e-12)
+    assert model.reached.objective.item() == pytest.approx(elbo.item(), rel=1e-12)
     for one, same in zip(model.encoder.parameters(), other.encoder.parameters(), strict=True):
         assert torch.allclose(one.grad, same.grad, atol=1e-12)
     for one, same in zip(model.decoder.parameters(), other.decoder.parameters(), strict=True):
@@ -108,7 +108,7 @@ def test_the_weight_is_that_of_the_objective(kl, step, monkeypatch):
     divergence = kl_divergence(q, p) if kl == "analytic" else (q.log_prob(z) - p.log_prob(z))[0]
     expected = (model.log_likelihood(X, z)[0] - weight * divergence).mean()
     assert loss.item() == pytest.approx(-expected.item(), rel=1e-5)
-    assert model.last_kl_weight == pytest.approx(weight)
+    assert model.reached.kl_weight == pytest.approx(weight)
 
 
 # -------------------------------------------------------------------------------------------------- left for the record
@@ -121,16 +121,16 @@ def test_the_kl_is_left_in_closed_form_however_it_enters(make, weight):
     model.kl_weight = weight
     model.training_step(X, 0)
     exact = kl_divergence(model.posterior_of(X), model.prior_distribution()).mean()
-    assert model.last_kl.item() == pytest.approx(exact.item(), rel=1e-5)
-    assert not model.last_kl.requires_grad
-    assert not model.last_objective.requires_grad
+    assert model.reached.kl.item() == pytest.approx(exact.item(), rel=1e-5)
+    assert not model.reached.kl.requires_grad
+    assert not model.reached.objective.requires_grad
 
 
 def test_an_importance_weighted_bound_has_no_parts():
     model = MODELS["importance-weighted"]()
     model.training_step(X, 0)
-    assert model.last_kl is None
-    assert model.last_objective is not None
+    assert model.reached.kl is None
+    assert model.reached.objective is not None
 
 
 @pytest.mark.parametrize(

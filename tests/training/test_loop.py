@@ -189,6 +189,43 @@ def test_weights_are_averaged_at_every_step():
         assert next(each for each in used.callbacks if isinstance(each, EMAWeightAveraging))._latest_update_step == 13
 
 
+class Registers(Callback):
+    """Asks the optimizer, before the first step, to be told of every one."""
+
+    def __init__(self):
+        self.told = []
+
+    def on_train_start(self, trainer, pl_module):
+        (optimizer,) = trainer.optimizers
+        optimizer.register_step_pre_hook(lambda *_: self.told.append("before"))
+        optimizer.register_step_post_hook(lambda *_: self.told.append("after"))
+
+
+def test_who_asks_the_optimizer_is_told_of_every_step():
+    one, _ = assert_same(MODELS["gaussian"], callbacks=lambda: [Registers()])
+    assert next(each for each in one.callbacks if isinstance(each, Registers)).told == ["before", "after"] * 13
+
+
+class Halves(Callback):
+    """Puts another step in the place of the optimizer's, as schedulers do."""
+
+    def on_train_start(self, trainer, pl_module):
+        (optimizer,) = trainer.optimizers
+        original = optimizer.step
+
+        def step(closure=None):
+            for group in optimizer.param_groups:
+                group["lr"] *= 0.5
+            return original(closure)
+
+        optimizer.step = step
+
+
+def test_a_step_that_was_put_in_the_optimizers_place_is_taken():
+    one, _ = assert_same(MODELS["gaussian"], callbacks=lambda: [Halves()])
+    assert one.optimizers[0].param_groups[0]["lr"] == 1e-3 * 0.5**13
+
+
 class LogsEachStep(Callback):
     """Logs through Lightning, and keeps what came of it."""
 

@@ -38,7 +38,7 @@ class Types(Callback):
         self.seen |= {each.grad.dtype for each in model.parameters() if each.grad is not None}
 
     def on_train_batch_end(self, _, model, *__):
-        self.seen |= {model.last_objective.dtype, *(each.dtype for each in model.parameters())}
+        self.seen |= {model.reached.objective.dtype, *(each.dtype for each in model.parameters())}
 
 
 def run(model, *more: Callback, max_steps: int = 6, **options):

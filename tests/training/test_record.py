@@ -21,9 +21,9 @@ class Witness(Callback):
         self.objectives, self.kls, self.weights = [], [], []
 
     def on_train_batch_end(self, trainer, model, *_):
-        self.objectives.append(model.last_objective.item())
-        self.kls.append(None if model.last_kl is None else model.last_kl.item())
-        self.weights.append(model.last_kl_weight)
+        self.objectives.append(model.reached.objective.item())
+        self.kls.append(None if model.reached.kl is None else model.reached.kl.item())
+        self.weights.append(model.reached.kl_weight)
 
 
 def callbacks(journal, *, every, gradients_every=None, checkpoints=None) -> list[Callback]:
@@ -189,7 +189,7 @@ class BreakAt(Callback):
 
     def on_train_batch_end(self, trainer, model, *_):
         if trainer.global_step == self.step and self.what == "objective":
-            model.last_objective = torch.tensor(float("-inf"))
+            model.reached = model.reached._replace(objective=torch.tensor(float("-inf")))
         if trainer.global_step == self.step and self.what == "parameter":
             model.decoder[0].bias.data[0] = float("nan")
 

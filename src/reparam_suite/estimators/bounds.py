@@ -46,8 +46,8 @@ class Average(Bound):
     admits_exact: ClassVar[bool] = True
 
     def value(self, f: Values) -> PerDatum:
-        """The mean over samples."""
-        return f.mean(0)
+        """The mean over samples; that of one is itself, without an operation."""
+        return f.squeeze(0) if len(f) == 1 else f.mean(0)
 
     def credit(self, f: Values, baseline: Tensor) -> Values:
         """(f_k - baseline) / K."""

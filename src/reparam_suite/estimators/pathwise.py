@@ -24,7 +24,8 @@ class _Reparameterized(GradientEstimator):
 
     def draw(self, q: Distribution) -> Tensor:
         """K samples that carry the gradient of q's parameters, `[K, *B, D]` or `[K, *B, D, C]`."""
-        return q.rsample((self.num_samples,))
+        # The noise of one sample needs no sum over an axis of samples on its way back.
+        return q.rsample().unsqueeze(0) if self.num_samples == 1 else q.rsample((self.num_samples,))
 
 
 @final

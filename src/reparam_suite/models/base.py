@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, get_args
+from typing import ClassVar, NamedTuple, final, get_args
 
 import torch
 from lightning.pytorch import LightningModule
@@ -33,6 +33,22 @@ from reparam_suite.randomness import forked_generator
 from reparam_suite.variational import Posterior, parameters, widened
 
 
+@final
+class Reached(NamedTuple):
+    """What a training step has reached; the tensors stay on the device.
+
+    Attributes:
+        objective: `[]`, the mean over the batch.
+        kl: `[]`, the mean divergence from the prior in nats, whatever its weight; None where the objective has no such
+            part.
+        kl_weight: of the divergence in the objective.
+    """
+
+    objective: Tensor
+    kl: Tensor | None
+    kl_weight: float
+
+
 class VAE(LightningModule, ABC):
     """A variational autoencoder trained with any gradient estimator.
 
@@ -43,6 +59,7 @@ class VAE(LightningModule, ABC):
         accepts: the classes of posterior that the model takes.
         num_val_samples: K of the bound at validation.
         num_test_samples: K of the bound at test time.
+        reached: by the last training step; None before the first.
     """
 
     accepts: ClassVar[tuple[type[Posterior], ...]]
@@ -121,9 +138,7 @@ class VAE(LightningModule, ABC):
         )
         self.register_buffer("input_mean", torch.zeros(num_features))
         self.held_out_bounds = HeldOutBounds()
-        self.last_objective: Tensor | None = None
-        self.last_kl: Tensor | None = None
-        self.last_kl_weight = kl_weight
+        self.reached: Reached | None = None
         self.last_share = 1.0
         self._materialize()
         self.save_hyperparameters(
@@ -193,12 +208,12 @@ class VAE(LightningModule, ABC):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss, whose gradient is the estimator's; what was reached stays on the device for whoever records it."""
-        self.last_kl_weight = self.current_kl_weight()
-        target = evidence(self, batch, self.bound, self.kl, self.last_kl_weight)
+        kl_weight = self.current_kl_weight()
+        target = evidence(self, batch, self.bound, self.kl, kl_weight)
         estimate = self.estimator(target)
         objective: Tensor = estimate.objective.mean()
-        self.last_objective = objective.detach()
-        self.last_kl = self._kl_of(target) if isinstance(self.bound, Average) else None
+        kl = self._kl_of(target, kl_weight) if isinstance(self.bound, Average) else None
+        self.reached = Reached(objective.detach(), kl, kl_weight)
         loss: Tensor = estimate.control_loss - objective
         if num_processes() == 1:
             return loss
@@ -208,13 +223,13 @@ class VAE(LightningModule, ABC):
 
     def on_after_backward(self) -> None:
         """What the estimator remembers becomes that of all processes: of the whole batch."""
-        average_buffers((layer.estimator for layer in self.layers()), self.last_share)
+        if num_processes() > 1:
+            average_buffers((layer.estimator for layer in self.layers()), self.last_share)
 
-    @torch.no_grad()
-    def _kl_of(self, target: Expectation) -> Tensor:
+    def _kl_of(self, target: Expectation, kl_weight: float) -> Tensor:
         # Of the step's data, in closed form where there is one, whichever way it enters the objective.
-        if target.exact is not None and self.last_kl_weight > 0.0:
-            return target.exact.mean() / -self.last_kl_weight
+        if target.exact is not None and kl_weight > 0.0:
+            return target.exact.detach().mean() / -kl_weight
         with forked_generator(self.device):
             return divergence(target.q, self.prior_distribution()).mean()
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
 
-from reparam_suite.variational import OneHotCategorical, bernoulli, categorical, normal
+from reparam_suite.variational import OneHotCategorical, bernoulli, categorical, normal, standard_normal
 
 PriorKind = Literal["fixed", "learned"]
 
@@ -27,9 +27,12 @@ class Prior(nn.Module):
         names = {Normal: ("loc", "log_scale"), MultivariateNormal: ("loc", "log_scale")}.get(family, ("logits",))
         self.natural = nn.ParameterDict({name: torch.zeros(event_shape) for name in names})
         self.natural.requires_grad_(kind == "learned")
+        self._is_standard = kind == "fixed" and "loc" in names
 
     def forward(self) -> Distribution:
         """p(z), batch_shape `[]`."""
+        if self._is_standard:
+            return standard_normal(self.natural["loc"])
         values = dict(self.natural.items())
         if self.family is Bernoulli:
             return bernoulli(values["logits"])

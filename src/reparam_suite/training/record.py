@@ -64,10 +64,10 @@ class StepRecord(Callback):
     ) -> None:
         """Keeps the step's values; now and then records them."""
         assert isinstance(pl_module, VAE)
-        assert pl_module.last_objective is not None
-        values = (pl_module.last_objective, pl_module.last_kl, pl_module.last_kl_weight)
-        self._steps.append(_Step(trainer.global_step, *values, len(batch)))
-        if due(trainer.global_step, self._every) and trainer.global_step > self._recorded_at:
+        assert pl_module.reached is not None
+        step = trainer.global_step
+        self._steps.append(_Step(step, *pl_module.reached, len(batch)))
+        if due(step, self._every) and step > self._recorded_at:
             self._check_objectives()
             self._record(pl_module)
 

@@ -1,5 +1,6 @@
 """The families: their parameters by name, copies with other parameters, divergences, constructors."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, final
 
@@ -80,6 +81,37 @@ class OneHotCategorical(Distribution):
         return copy
 
 
+@final
+class StandardNormal(Normal):
+    """N(0, 1), known to be it: its density, and the divergence from it, take fewer operations than a normal's.
+
+    Args:
+        like: of the shape, type and device of its mean.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self._like = like
+        Distribution.__init__(self, like.shape, validate_args=False)
+
+    @lazy_property
+    def loc(self) -> Tensor:
+        """Zeros."""
+        return torch.zeros_like(self._like)
+
+    @lazy_property
+    def scale(self) -> Tensor:
+        """Ones."""
+        return torch.ones_like(self._like)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """-1/2 (z^2 + log 2 pi)."""
+        return (value.square() + math.log(2.0 * math.pi)) * -0.5
+
+    def expand(self, batch_shape: Any, _instance: Distribution | None = None) -> "StandardNormal":
+        """The same distribution with a larger batch shape."""
+        return StandardNormal(self._like.expand(batch_shape))
+
+
 # What each family is made from: the parameters that carry its gradient.
 _PARAMETERS: Mapping[type[Distribution], tuple[str, ...]] = {
     Normal: ("loc", "scale"),
@@ -95,7 +127,12 @@ _PARAMETERS: Mapping[type[Distribution], tuple[str, ...]] = {
 
 def family(q: Distribution) -> type[Distribution]:
     """The family of `q`: the class of its factors, `Independent` taken off."""
-    return type(q.base_dist) if isinstance(q, Independent) else type(q)
+    made = type(_factors(q))
+    return Normal if made is StandardNormal else made
+
+
+def _factors(q: Distribution) -> Distribution:
+    return q.base_dist if isinstance(q, Independent) else q
 
 
 def parameters(q: Distribution) -> dict[str, Tensor]:
@@ -104,11 +141,11 @@ def parameters(q: Distribution) -> dict[str, Tensor]:
     Raises:
         TypeError: if the family is not one that the suite knows.
     """
-    base = q.base_dist if isinstance(q, Independent) else q
-    if type(base) not in _PARAMETERS:
+    base, kind = _factors(q), family(q)
+    if kind not in _PARAMETERS:
         known = ", ".join(sorted(each.__name__ for each in _PARAMETERS))
-        raise TypeError(f"unknown variational family {type(base).__name__}; known are {known}")
-    return {name: getattr(base, name) for name in _PARAMETERS[type(base)]}
+        raise TypeError(f"unknown variational family {kind.__name__}; known are {known}")
+    return {name: getattr(base, name) for name in _PARAMETERS[kind]}
 
 
 def rebuilt(q: Distribution, values: Mapping[str, Tensor]) -> Distribution:
@@ -127,6 +164,8 @@ def with_parameters(q: Distribution, change: Callable[[Tensor], Tensor]) -> Dist
 
 def widened(tensor: Tensor) -> Tensor:
     """The same numbers in float32, or in what they are if that is wider."""
+    if tensor.dtype == torch.float32:
+        return tensor
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
@@ -162,8 +201,12 @@ def reparameterized(q: Distribution, eps: Tensor) -> Tensor:
 
 def kl_divergence(q: Distribution, p: Distribution) -> Tensor:
     """KL(q || p) in nats, `[*B]`, in closed form and in logits; q may be full-covariance where p is factorised."""
-    pair = (family(q), family(p))
-    ours, theirs = parameters(q), parameters(p)
+    pair, ours = (family(q), family(p)), parameters(q)
+    if pair[0] is Normal and type(_factors(p)) is StandardNormal:
+        loc, scale = ours["loc"], ours["scale"]
+        terms = torch.addcmul(loc.square(), scale, scale).sub(scale.log(), alpha=2.0)
+        return 0.5 * (terms.sum(-1) - terms.shape[-1])
+    theirs = parameters(p)
     if pair == (Bernoulli, Bernoulli):
         a, b = ours["logits"], theirs["logits"]
         return (a.sigmoid() * (a - b) + F.softplus(b) - F.softplus(a)).sum(-1)
@@ -184,8 +227,25 @@ def kl_divergence(q: Distribution, p: Distribution) -> Tensor:
 
 
 def normal(loc: Tensor, scale: Tensor) -> Distribution:
-    """D independent normals, from loc and scale of `[*B, D]`."""
-    return Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
+    """D independent normals, from loc and scale of `[*B, D]`, both of that shape."""
+    made = object.__new__(Normal)
+    made.loc, made.scale = loc, scale
+    return _independent(made, loc.shape)
+
+
+def _independent(factors: Distribution, shape: torch.Size) -> Distribution:
+    # What the constructors of factors of one shape and of `Independent` come to; they themselves, which are called at
+    # every step, take as long as the arithmetic.
+    Distribution.__init__(factors, shape, validate_args=False)
+    made = object.__new__(Independent)
+    made.base_dist, made.reinterpreted_batch_ndims = factors, 1
+    Distribution.__init__(made, shape[:-1], shape[-1:], validate_args=False)
+    return made
+
+
+def standard_normal(like: Tensor) -> Distribution:
+    """D independent normals of mean 0 and scale 1, shaped and placed as `like`, `[*B, D]`."""
+    return _independent(StandardNormal(like), like.shape)
 
 
 def multivariate_normal(loc: Tensor, scale_tril: Tensor) -> Distribution:
