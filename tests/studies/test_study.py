@@ -217,3 +217,38 @@ def test_several_objectives_end_in_a_front(tmp_path):
     artifacts = ended.artifacts(ended.run.info.run_id)
     assert (artifacts / "study" / "pareto_front.png").exists()
     assert len(list(artifacts.glob("best*.yaml"))) == len(front)
+
+
+def test_the_best_trial_is_one_that_keeps_to_the_constraints(tmp_path):
+    # A bound that no training improves is the lower one.
+    settings = several("model.learning_rate", [1e-2, 1e-12]) | {
+        "budget": {"steps": 20},
+        "constraints": {"val/elbo": {"at_most": -43}, "val/kl": {"at_least": 0, "at_most": 1e6}},
+    }
+    ended = study("--config", study_file(tmp_path, **settings), root=tmp_path / "mlruns")
+    assert ended.code == 0, ended.err
+    trials = trials_of(tmp_path / "mlruns")
+    kept = {trial.number for trial in trials if trial.value <= -43}
+    assert kept == {trial.number for trial in trials if trial.params["model.learning_rate"] == 1e-12}
+    assert f"4 trials, {4 - len(kept)} infeasible" in ended.out
+    (best,) = map(int, re.findall(r"best  trial (\d+): ", ended.out))
+    assert best in kept
+    assert trials[best].value == max(trials[number].value for number in kept) < max(trial.value for trial in trials)
+    for trial in trials:
+        assert trial.constraints["val/elbo at_most"] == trial.value + 43
+        assert trial.constraints["val/kl at_least"] <= 0
+    artifacts = ended.artifacts()
+    rows = list(csv.DictReader((artifacts / "trials.csv").read_text().splitlines()))
+    assert {int(row["number"]) for row in rows if row["feasible"] == "true"} == kept
+    assert yaml.safe_load((artifacts / "best.yaml").read_text())["model"]["init_args"]["learning_rate"] == 1e-12
+    ended = study("--config", study_file(tmp_path, **settings | {"constraints": {}}), root=tmp_path / "mlruns")
+    assert ended.code == 2
+    assert "constraints there is {'val/elbo': {'at_most': -43.0, 'at_least': None}" in ended.err
+
+
+def test_a_study_in_which_no_trial_keeps_to_the_constraints_fails_and_says_so(tmp_path):
+    settings = {"space": {"model.learning_rate": {"log_float": [1e-3, 1e-1]}}, "trials": 2}
+    file = study_file(tmp_path, **settings, constraints={"val/elbo": {"at_least": 0}})
+    ended = study("--config", file, root=tmp_path / "mlruns")
+    assert ended.code == 1
+    assert "2 trials are complete, and none keeps to the constraints" in ended.err

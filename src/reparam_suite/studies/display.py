@@ -18,14 +18,14 @@ from reparam_suite.studies.queue import Place, Queue
 
 
 def best_trials(queue: Queue) -> list[FrozenTrial]:
-    """The best trial, or all that no other beats in every objective; empty as long as none is complete."""
-    complete = [place.trial for place in queue.places() if place.state is TrialState.COMPLETE]
-    if not complete:
+    """The best trial, or all that no other beats in every objective; empty as long as none is feasible."""
+    feasible = [place.trial for place in queue.places() if place.feasible]
+    if not feasible:
         return []
     if len(queue.study.directions) > 1:
         return queue.study.best_trials
     sign = 1 if queue.study.direction is StudyDirection.MAXIMIZE else -1
-    return [max(complete, key=lambda trial: sign * trial.values[0])]
+    return [max(feasible, key=lambda trial: sign * trial.values[0])]
 
 
 @final
@@ -91,4 +91,6 @@ class Display:
 def _counts(places: list[Place]) -> str:
     counts = Counter(place.state for place in places)
     told = {TrialState.RUNNING: "running", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-    return ", ".join(f"{counts[state]} {name}" for state, name in told.items() if counts[state])
+    parts = [(counts[state], name) for state, name in told.items()]
+    infeasible = sum(place.state is TrialState.COMPLETE and not place.feasible for place in places)
+    return ", ".join(f"{count} {name}" for count, name in [*parts, (infeasible, "infeasible")] if count)

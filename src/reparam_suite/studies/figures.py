@@ -13,7 +13,7 @@ import numpy as np
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from reparam_suite.studies.queue import ERROR, RUNS
+from reparam_suite.studies.queue import ERROR, RUNS, keeps_to_constraints
 from reparam_suite.studies.storage import unexperimental
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def table(study: Study, metrics: tuple[str, ...]) -> str:
     """All trials with values, parameters, state, times and MLflow runs, as CSV."""
     trials = study.get_trials(deepcopy=False)
     parameters = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    columns = ["number", "state", *metrics, *parameters, "seconds", "retry_of", "runs", "error"]
+    columns = ["number", "state", "feasible", *metrics, *parameters, "seconds", "retry_of", "runs", "error"]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
@@ -99,6 +99,7 @@ def table(study: Study, metrics: tuple[str, ...]) -> str:
             {
                 "number": trial.number,
                 "state": trial.state.name,
+                "feasible": str(keeps_to_constraints(trial)).lower() if trial.state is TrialState.COMPLETE else "",
                 "seconds": f"{trial.duration.total_seconds():.3f}" if trial.duration else "",
                 "retry_of": trial.system_attrs.get("failed_trial", ""),
                 "runs": " ".join(trial.user_attrs.get(RUNS, [])),

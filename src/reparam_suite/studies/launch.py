@@ -36,7 +36,7 @@ class StudyStopped(Exception):  # noqa: N818 - it says what happened
 
 @final
 class StudyFailed(Exception):  # noqa: N818 - it says what happened
-    """No trial has a value."""
+    """No trial has a value, or none keeps to the constraints."""
 
 
 def search(args: Sequence[str], console: Console, signals: StopSignals) -> None:
@@ -46,7 +46,7 @@ def search(args: Sequence[str], console: Console, signals: StopSignals) -> None:
         UsageError: if something cannot be used. Nothing was created then.
         TrackingError: if runs cannot be recorded.
         StudyStopped: if a signal ended it.
-        StudyFailed: if no trial has a value.
+        StudyFailed: if no trial has a value that keeps to the constraints.
         WorkersLost: if no worker is left before the study is finished.
     """
     command = parsed(args)
@@ -97,6 +97,8 @@ def _how_to_go_on(queue: Queue, args: Sequence[str]) -> str:
 def _report(queue: Queue, display: Display, summary: Summary, store: Store, console: Console) -> None:
     best = best_trials(queue)
     if not best:
+        if infeasible := sum(place.state is TrialState.COMPLETE for place in queue.places()):
+            raise StudyFailed(f"{infeasible} trials are complete, and none keeps to the constraints")
         errors = {place.trial.user_attrs.get(ERROR, "") for place in queue.places()}
         failed = sum(place.state is TrialState.FAIL for place in queue.places())
         raise StudyFailed(f"no trial is complete, {failed} failed: {'; '.join(sorted(filter(None, errors)))}")

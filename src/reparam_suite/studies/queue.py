@@ -47,7 +47,7 @@ def found(
     if known is not None and known != definition:
         differences = "; ".join(
             f"{part} there is {_told(known.get(part))}, here {_told(definition.get(part))}"
-            for part in definition
+            for part in {**known, **definition}
             if known.get(part) != definition.get(part)
         )
         raise UsageError(
@@ -65,6 +65,11 @@ def found(
 def _told(part: Any) -> str:
     text = " ".join(str(part).split())
     return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+def keeps_to_constraints(trial: FrozenTrial) -> bool:
+    """Whether a complete trial does."""
+    return all(violation <= 0.0 for violation in trial.constraints.values())
 
 
 @final
@@ -87,6 +92,11 @@ class Place:
     def state(self) -> TrialState:
         """How it stands."""
         return self.trial.state
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it is complete and keeps to all constraints."""
+        return self.state is TrialState.COMPLETE and keeps_to_constraints(self.trial)
 
 
 @final

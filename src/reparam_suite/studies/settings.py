@@ -53,6 +53,39 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What a metric has to keep to, in its own unit.
+
+    Args:
+        at_most: the highest value that is feasible.
+        at_least: the lowest one.
+
+    Raises:
+        ValueError: if neither is given, one is not finite, or no value keeps to both.
+    """
+
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def __post_init__(self) -> None:
+        ends = [end for end in (self.at_least, self.at_most) if end is not None]
+        if not ends or not all(map(math.isfinite, ends)) or ends != sorted(ends):
+            raise ValueError(
+                f"constraints: expected at_most, at_least or both, finite and in order, got at_least "
+                f"{self.at_least}, at_most {self.at_most}"
+            )
+
+    def violations(self, value: float) -> dict[str, float]:
+        """By how much a value is beyond each end; zero or less where it is not, as Optuna has it."""
+        beyond = {}
+        if self.at_most is not None:
+            beyond["at_most"] = value - self.at_most
+        if self.at_least is not None:
+            beyond["at_least"] = self.at_least - value
+        return beyond
+
+
+@dataclass(frozen=True)
 class OptunaClass:
     """A class of Optuna and what it is given.
 
@@ -96,6 +129,7 @@ class StudySettings:
         space: what is searched: option -> {float: [low, high]}, log_float, int, log_int, or categorical: [choices]; in
             place of the list a mapping gives every choice a space of its own.
         objectives: metric of a run -> maximize or minimize; the last value of the metric counts.
+        constraints: metric of a run -> at_most, at_least; a trial that does not keep to them is never the best one.
         trials: that the study ends with.
         budget: of a run.
         seeds: a trial makes one run for each; the means of the metrics count.
@@ -111,6 +145,7 @@ class StudySettings:
     space: dict[str, Any]
     options: dict[str, Any] = field(default_factory=dict)
     objectives: dict[str, Direction] = field(default_factory=lambda: {"val/elbo": "maximize"})
+    constraints: dict[str, Limit] = field(default_factory=dict)
     trials: int = 20
     budget: Budget = field(default_factory=Budget)
     seeds: tuple[int, ...] = (0,)
@@ -150,6 +185,7 @@ class StudySettings:
 
     def definition(self) -> dict[str, Any]:
         """What makes the trials of two studies comparable; the number of trials, sampler and pruner do not."""
+        limits = {metric: vars(limit) for metric, limit in self.constraints.items()}
         plain: dict[str, Any] = json.loads(
             json.dumps(
                 {
@@ -159,6 +195,7 @@ class StudySettings:
                     "objectives": list(self.objectives.items()),  # in their order
                     "budget": vars(self.budget),
                     "seeds": self.seeds,
+                    **({"constraints": limits} if limits else {}),  # which studies of earlier versions have not
                 }
             )
         )
@@ -292,16 +329,16 @@ def _check(settings: StudySettings) -> None:
             raise UsageError(f"--{option} comes from {source} and cannot be given to the trials")
     for corner in corners(settings.dimensions):
         Command(settings.arguments(corner, settings.seeds[0]))
-    for metric in settings.objectives:
-        if not metric.startswith(_METRICS):
-            raise UsageError(
-                f"--objectives: a run has metrics {either(f'{each}...' for each in _METRICS)}; got {metric}"
-            )
+    for option in ("objectives", "constraints"):
+        for metric in getattr(settings, option):
+            if not metric.startswith(_METRICS):
+                accepted = either(f"{each}..." for each in _METRICS)
+                raise UsageError(f"--{option}: a run has metrics {accepted}; got {metric}")
 
 
 # Samplers that go through a list and end the study themselves, which Optuna allows in its own loop only.
 _STOP_STUDIES = ("GridSampler", "BruteForceSampler")
-_METRICS = ("val/", "train/", "grad/", "time/", "memory/")
+_METRICS = ("val/", "train/", "grad/", "latent/", "cost/", "time/", "memory/")
 
 
 def steps_of(command: Command, evaluations: int) -> int:

@@ -2,8 +2,10 @@
 
 import gc
 import math
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 from typing import final
 
@@ -90,8 +92,11 @@ class TrialRunner:
             run_id, journal = self._train(trial, chosen, seed)
             runs[run_id] = journal
         patiently(lambda: trial.set_user_attr(RUNS, list(runs)))
-        journals = runs.values()
-        return [fmean(_value(journal, metric) for journal in journals) for metric in self.settings.objectives]
+        journals = list(runs.values())
+        for metric, limit in self.settings.constraints.items():
+            violations = limit.violations(_mean(journals, metric))
+            patiently(partial(_constrain, trial, metric, violations))
+        return [_mean(journals, metric) for metric in self.settings.objectives]
 
     def _train(self, trial: Trial, chosen: space.Options, seed: int) -> tuple[str, Journal]:
         tags = {"study": self.settings.name, "study.run": "trial", "trial.number": str(trial.number)}
@@ -133,7 +138,7 @@ class TrialRunner:
         keep_config(command, checkpoints)
         trainer.fit(command.model, datamodule=command.datamodule)
         self.signals.wait()
-        for metric in self.settings.objectives:
+        for metric in (*self.settings.objectives, *self.settings.constraints):
             _value(journal, metric)
 
     def chosen(self, trial: FrozenTrial) -> space.Options:
@@ -172,6 +177,16 @@ def _value(journal: Journal, metric: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{metric} is {value}")
     return value
+
+
+def _mean(journals: Sequence[Journal], metric: str) -> float:
+    return fmean(_value(journal, metric) for journal in journals)
+
+
+def _constrain(trial: Trial, metric: str, violations: Mapping[str, float]) -> None:
+    for end, violation in violations.items():
+        if (name := f"{metric} {end}") not in trial.constraints:  # set once, and an attempt may have been cut off here
+            trial.set_constraint(name, violation)
 
 
 def _end(logger: RunLogger, error: BaseException) -> None:
