@@ -18,8 +18,8 @@ study: .venv/.installed-study ## set up with Optuna, then search learning rate, 
 experiments: .venv/.installed ## set up, then every experiment at its short setting; fills docs with figures and numbers
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments $(ARGS); status=$$?; $(BIN)/python -m docs.fill_numbers && exit $$status
 
-bench: .venv/.installed-benchmarks ## set up with the peers, then time training steps; fills docs/performance.md
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fit --seconds 3 --rounds 3 --page docs/performance.md $(ARGS)
+bench: .venv/.installed-benchmarks ## set up with the peers, then every benchmark at its short setting; fills docs/performance.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks $(ARGS)
 
 docs: .venv/.installed-dev ## set up, then the documentation's site, into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

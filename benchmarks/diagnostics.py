@@ -1,6 +1,6 @@
 """What measuring the gradient's variance costs: against the obvious loop, and as a share of training.
 
-    python benchmarks/diagnostics.py [--data-root ../shared/data] [--steps 300] [--output diagnostics.json]
+    python -m benchmarks.diagnostics [--data-root data] [--steps 300] [--times 30] [--rounds 9]
 
 Cost at equal precision: time of one measurement times the variance of what it gives, both roads in this process on the
 same trained model and minibatch of 100, in turn. The naive road is a bare loop of backward passes with running sums.
@@ -15,21 +15,18 @@ of the measurements alone is given beside it, at every 200 steps and at every 10
 """
 
 import argparse
-import json
 import logging
-import platform
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.measuring import Findings, Listing, at_least, parser
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -249,15 +246,75 @@ def share_of_training(make: Callable[[], VAE], x: Tensor, batch_size: int, round
     }
 
 
-def main() -> None:
-    """Measures, prints two tables and writes them as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-root", type=Path, default=None, help="folder with mnist.npz; made-up blobs without it")
-    parser.add_argument("--steps", type=int, default=300, help="training steps before the measurement")
-    parser.add_argument("--times", type=int, default=30, help="measurements whose spread is the precision")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--output", type=Path, default=Path("diagnostics.json"))
-    options = parser.parse_args()
+PRECISION = (
+    "model",
+    "what",
+    "group",
+    "naive ms",
+    "ours ms",
+    "naive error",
+    "our error",
+    "times cheaper",
+    "median element",
+)
+SHARE = (
+    "model",
+    "batch",
+    "trainer step ms",
+    "bare step ms",
+    "measurement ms",
+    "share",
+    "of a bare loop",
+    "measurements",
+    "every 100",
+)
+
+
+def precision_rows(name: str, found: dict[str, dict[str, dict[str, float]]]) -> list[list[str]]:
+    """Of one model: what is measured, for each group."""
+    return [
+        [
+            name,
+            what,
+            group,
+            f"{of_group['naive_ms']:.1f}",
+            f"{of_group['fast_ms']:.1f}",
+            f"{of_group['naive_squared_relative_error'] ** 0.5:.3f}",
+            f"{of_group['fast_squared_relative_error'] ** 0.5:.3f}",
+            f"{of_group['times_cheaper']:.1f}",
+            f"{of_group['median_element_times_cheaper']:.1f}",
+        ]
+        for what, of_groups in found.items()
+        for group, of_group in of_groups.items()
+    ]
+
+
+def share_rows(name: str, found: dict[str, dict[str, float]]) -> list[list[str]]:
+    """Of one model, for each batch."""
+    return [
+        [
+            name,
+            batch,
+            f"{cost['trainer_step_ms']:.2f}",
+            f"{cost['bare_step_ms']:.2f}",
+            f"{cost['measurement_ms']:.2f}",
+            f"{cost['share_percent']:.2f} %",
+            f"{cost['share_of_bare_loop_percent']:.2f} %",
+            f"{cost['measurements_percent']:.2f} %",
+            f"{cost['measurements_every_100_percent']:.2f} %",
+        ]
+        for batch, cost in found.items()
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures, prints two tables and writes them as JSON and on the page."""
+    made = parser("diagnostics", __doc__, devices=("cpu",))
+    made.add_argument("--data-root", type=_folder, default=None, help="with mnist.npz; made-up blobs without it")
+    made.add_argument("--steps", type=at_least(1), default=300, help="training steps before the measurement")
+    made.add_argument("--times", type=at_least(2), default=30, help="measurements whose spread is the precision")
+    made.add_argument("--rounds", type=at_least(1), default=9)
+    options = made.parse_args(arguments)
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
@@ -265,67 +322,44 @@ def main() -> None:
     x = pixels(options.data_root)
     precision: dict[str, Any] = {}
     training: dict[str, Any] = {}
-    table = Table(
-        "model", "what", "group", "naive ms", "ours ms", "naive error", "our error", "times cheaper", "median element"
-    )
-    shares = Table(
-        "model",
-        "batch",
-        "trainer step ms",
-        "bare step ms",
-        "measurement ms",
-        "share",
-        "of a bare loop",
-        "measurements",
-        "every 100",
-    )
     for name, make in MODELS.items():
         model = make()
         train(model, x, 100, options.steps)
-        precision[name] = {}
-        for what, per_element in (("per element", True), ("trace", False)):
-            precision[name][what] = at_equal_precision(model, x[:100], options.times, per_element=per_element)
-            for group, of_group in precision[name][what].items():
-                table.add_row(
-                    name,
-                    what,
-                    group,
-                    f"{of_group['naive_ms']:.1f}",
-                    f"{of_group['fast_ms']:.1f}",
-                    f"{of_group['naive_squared_relative_error'] ** 0.5:.3f}",
-                    f"{of_group['fast_squared_relative_error'] ** 0.5:.3f}",
-                    f"{of_group['times_cheaper']:.1f}",
-                    f"{of_group['median_element_times_cheaper']:.1f}",
-                )
-        training[name] = {}
-        for batch_size in (50, 100):
-            cost = share_of_training(make, x, batch_size, options.rounds)
-            training[name][f"batch {batch_size}"] = cost
-            shares.add_row(
-                name,
-                str(batch_size),
-                f"{cost['trainer_step_ms']:.2f}",
-                f"{cost['bare_step_ms']:.2f}",
-                f"{cost['measurement_ms']:.2f}",
-                f"{cost['share_percent']:.2f} %",
-                f"{cost['share_of_bare_loop_percent']:.2f} %",
-                f"{cost['measurements_percent']:.2f} %",
-                f"{cost['measurements_every_100_percent']:.2f} %",
-            )
-    console = Console()
-    console.print(table)
-    console.print(shares)
-    report = {
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-        "data": "mnist" if options.data_root else "blobs",
-        "repeats": {"naive": NAIVE_REPEATS, "fast": FAST_REPEATS, "default": DEFAULT_REPEATS},
-        "every": EVERY,
-        "equal_precision": precision,
-        "training": training,
-    }
-    options.output.write_text(json.dumps(report, indent=2) + "\n")
-    console.print(f"written to {options.output}")
+        precision[name] = {
+            what: at_equal_precision(model, x[:100], options.times, per_element=per_element)
+            for what, per_element in (("per element", True), ("trace", False))
+        }
+        training[name] = {str(size): share_of_training(make, x, size, options.rounds) for size in (50, 100)}
+    data = "MNIST" if options.data_root else "made-up blobs"
+    Findings(
+        how=f"{data}, {options.steps} steps before, {options.times} measurements, {options.rounds} rounds, cpu time",
+        listings=[
+            Listing(
+                "The gradient's variance at equal precision",
+                PRECISION,
+                [row for name, found in precision.items() for row in precision_rows(name, found)],
+                num_names=3,
+            ),
+            Listing(
+                "What a run records of its gradient, over its training",
+                SHARE,
+                [row for name, found in training.items() for row in share_rows(name, found)],
+            ),
+        ],
+        content={
+            "data": data,
+            "repeats": {"naive": NAIVE_REPEATS, "fast": FAST_REPEATS, "default": DEFAULT_REPEATS},
+            "every": EVERY,
+            "equal_precision": precision,
+            "training": training,
+        },
+    ).report(options)
+
+
+def _folder(text: str) -> Path:
+    if not (Path(text) / "mnist.npz").is_file():
+        raise argparse.ArgumentTypeError(f"expected a folder with mnist.npz, got {text}")
+    return Path(text)
 
 
 if __name__ == "__main__":

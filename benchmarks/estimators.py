@@ -20,17 +20,15 @@ Memory is the peak above what is held anyway. An estimator that refuses so many 
 evaluations, is measured on the most that it takes.
 """
 
-import argparse
-import json
-import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 import torch
+from benchmarks.measuring import Findings, Listing, at_least, parser, writable
 from docs.catalogue import Entry, Latents, entries
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
@@ -261,23 +259,34 @@ def figure(results: dict[str, dict[str, Any]]) -> Figure:
     return made
 
 
-def main() -> None:
-    """Prints the table and writes JSON and figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=20, help="steps a round, divided by the evaluations; at least 3")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="estimators to measure; by default all")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", type=torch.device)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/estimators.json"))
-    parser.add_argument("--figure", type=Path, default=Path("benchmarks/estimators.png"))
-    options = parser.parse_args()
-    if options.steps < 1 or options.rounds < 1:
-        parser.error(f"--steps and --rounds must be at least 1, got {options.steps} and {options.rounds}")
+MISSED = ("estimator", "latents", "evaluations", "time", "memory", "at most")
+
+
+def missed(results: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """The rows that miss their target in time or in memory."""
+    rows = ((name, each) for name, row in results.items() for each in row.values())
+    return [
+        [name, each["latents"], *_cells(each), f"{each['target']:g}"]
+        for name, each in rows
+        if max(each["time_ratio"], each["memory_ratio"]) > each["target"]
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the table, writes JSON and figure, and what misses its target on the page."""
+    made = parser("estimators", __doc__, output=Path("benchmarks/estimators.json"))
+    made.add_argument(
+        "--steps", type=at_least(1), default=20, help="steps a round, divided by the evaluations; at least 3"
+    )
+    made.add_argument("--rounds", type=at_least(1), default=5)
+    made.add_argument("--only", nargs="+", metavar="NAME", help="estimators to measure; by default all")
+    made.add_argument("--figure", type=writable, default=Path("benchmarks/estimators.png"))
+    options = made.parse_args(arguments)
     chosen = [each for each in entries() if not options.only or each.documented[0].__name__ in options.only]
     unknown = set(options.only or ()) - {each.documented[0].__name__ for each in chosen}
     if unknown:
         known = ", ".join(each.documented[0].__name__ for each in entries())
-        parser.error(f"--only {' '.join(sorted(unknown))}: no such estimator; known are {known}")
+        made.error(f"argument --only: expected some of {known}, got {' '.join(sorted(unknown))}")
 
     generator = torch.Generator().manual_seed(SEED)
     x = (torch.rand(BATCH_SIZE, NUM_FEATURES, generator=generator) < 0.2).float().to(options.device)
@@ -299,14 +308,19 @@ def main() -> None:
     printer.print(table(results, options.device))
     for name, found in least.items():
         printer.print(f"{name}: " + ", ".join(f"{what} {ratio:.2f}" for what, ratio in found.items()))
-    machine = {
-        "machine": platform.machine(),
-        "device": options.device.type,
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-    }
-    content = {**machine, "batch_size": BATCH_SIZE, "rounds": options.rounds, "floors": least, "estimators": results}
-    options.output.write_text(json.dumps(content, indent=2) + "\n")
+    num_rows = sum(map(len, results.values()))
+    Findings(
+        how=f"{options.steps} steps, {options.rounds} rounds, {'cpu' if options.device.type == 'cpu' else 'wall'} time",
+        listings=[Listing("What misses its target (*)", MISSED, missed(results), num_names=2)],
+        content={
+            "batch_size": BATCH_SIZE,
+            "rounds": options.rounds,
+            "floors": least,
+            "estimators": results,
+        },
+        notes=[f"{num_rows - len(missed(results))} of {num_rows} rows keep to their target in time and memory."],
+    ).report(options)
+    options.figure.parent.mkdir(parents=True, exist_ok=True)
     figure(results).savefig(options.figure)
 
 

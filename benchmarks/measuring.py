@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from rich.console import Console
@@ -20,6 +20,8 @@ from rich.table import Table
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 OUTPUT = Path("build/benchmarks")
 PACKAGES = ("torch", "lightning", "mlflow")
+
+S, T = TypeVar("S"), TypeVar("T")
 
 
 @final
@@ -160,12 +162,12 @@ def _processor() -> str:
     return f"{platform.machine()} ({named[0]})" if named else platform.machine()
 
 
-def in_turn(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """The figure of each side in each round: one side after the other, every second round in the opposite order."""
-    found = {name: [0.0] * rounds for name in sides}
+def in_turn(sides: Mapping[S, Callable[[], T]], rounds: int) -> dict[S, list[T]]:
+    """What each side gives in each round: one side after the other, every second round in the opposite order."""
+    found: dict[S, list[T]] = {name: [] for name in sides}
     for number in range(rounds):
         for name in list(sides)[:: -1 if number % 2 else 1]:
-            found[name][number] = sides[name]()
+            found[name].append(sides[name]())
     return found
 
 
@@ -191,16 +193,26 @@ class Ratio:
         return cls(statistics.median(ratios), min(ratios), max(ratios))
 
 
-def parser(name: str, description: str, output: Path | None = None) -> argparse.ArgumentParser:
-    """With the options that all benchmarks have: the device, the file of numbers, the page."""
+def parser(
+    name: str, description: str | None, *, output: Path | None = None, devices: Sequence[str] = ("cpu", "cuda")
+) -> argparse.ArgumentParser:
+    """With the options that all benchmarks have: the device, the file of numbers, the page.
+
+    Args:
+        name: of the module and of its part of a page.
+        description: the module's docstring.
+        output: where the numbers go if nothing is said.
+        devices: on which it can measure.
+    """
+    present = [each for each in devices if each == "cpu" or torch.cuda.is_available()]
     made = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", type=_device)
-    made.add_argument("--output", type=_file, default=output or OUTPUT / f"{name}.json", help="the numbers as JSON")
+    made.add_argument("--device", default=present[-1], type=lambda text: _device(text, present))
+    made.add_argument("--output", type=writable, default=output or OUTPUT / f"{name}.json", help="the numbers as JSON")
     made.add_argument(
         "--page",
         type=lambda text: _part(Path(text), name),
@@ -231,13 +243,14 @@ def positive(text: str) -> float:
     return value
 
 
-def _device(text: str) -> torch.device:
-    if text == "cpu" or (text == "cuda" and torch.cuda.is_available()):
-        return torch.device(text)
-    raise argparse.ArgumentTypeError(f"expected {'cpu or cuda' if torch.cuda.is_available() else 'cpu'}, got {text}")
+def _device(text: str, accepted: Sequence[str]) -> torch.device:
+    if text not in accepted:
+        raise argparse.ArgumentTypeError(f"expected {' or '.join(accepted)}, got {text}")
+    return torch.device(text)
 
 
-def _file(text: str) -> Path:
+def writable(text: str) -> Path:
+    """The type of an option that is a file to be written, whose folder need not be there."""
     file = Path(text)
     if file.is_dir() or any(each.exists() and not each.is_dir() for each in file.parents):
         raise argparse.ArgumentTypeError(f"expected a file that can be written, got {text}")
