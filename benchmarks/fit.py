@@ -1,6 +1,6 @@
 """Time of our training steps beside a bare PyTorch loop, plain Lightning, Pyro and pythae, on the same model and data.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.fit [--seconds 3] [--rounds 5] [--clock wall|cpu]
+    OMP_NUM_THREADS=1 python -m benchmarks.fit [--seconds 3] [--rounds 5] [--clock wall|cpu] [--compiled]
 
 All sides run in this process, in turn, for as many steps as take the bare loop `--seconds`. Ours is the whole of
 `reparam_suite.fit` between the first batch and the last, with every default record (training metrics, gradient
@@ -44,6 +44,7 @@ from reparam_suite.training.stopping import StopSignals
 
 WARM_UP = 50
 OURS, BARE, LIGHTNING, PYRO, PYTHAE = "ours", "bare loop", "plain Lightning", "Pyro SVI", "pythae"
+COMPILED = "ours, compiled"
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,10 @@ def command_of(case: Case, setting: Setting, *options: str) -> Command:
     return command
 
 
-def ours(case: Case, steps: int, setting: Setting) -> float:
-    """Seconds a step of our fit."""
+def ours(case: Case, steps: int, setting: Setting, *options: str) -> float:
+    """Seconds a step of our fit, with further options of it."""
     last = WARM_UP + steps
-    command = command_of(case, setting, f"--trainer.max_steps={last}", "--trainer.limit_val_batches=0")
+    command = command_of(case, setting, f"--trainer.max_steps={last}", "--trainer.limit_val_batches=0", *options)
     logger = Store.open(TrackingSettings(root=setting.root)).start_run(name="benchmark", parameters={}, tags={})
     journal, checkpoints, clock = Journal(), Checkpoints(), Clock(last, setting.now)
     journal.logger = command.trainer.logger = logger
@@ -325,6 +326,7 @@ def pythae_trainer(case: Case, steps: int, setting: Setting) -> float:
 
 SIDES: dict[str, Callable[[Case, int, Setting], float]] = {
     OURS: ours,
+    COMPILED: lambda case, steps, setting: ours(case, steps, setting, "--compile=true"),
     BARE: bare,
     LIGHTNING: plain_lightning,
     PYRO: pyro_svi,
@@ -367,7 +369,12 @@ def absent() -> dict[str, str]:
 
 def measure(case: Case, options: argparse.Namespace, setting: Setting, missing: dict[str, str]) -> dict[str, Any]:
     """Milliseconds a step of every side and round, and the ratios."""
-    sides = [OURS, BARE, *(each for each in case.peers if each not in missing)]
+    sides = [
+        OURS,
+        *([COMPILED] if options.compiled else []),
+        BARE,
+        *(each for each in case.peers if each not in missing),
+    ]
     steps = max(100, round(options.seconds / bare(case, 100, setting)))
     timed = {side: partial(SIDES[side], case, steps, setting) for side in sides}
     ms = {side: [1e3 * each for each in seconds] for side, seconds in in_turn(timed, options.rounds).items()}
@@ -410,6 +417,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = parser("fit", __doc__)
     made.add_argument("--seconds", type=positive, default=3.0, help="of a round of the bare loop")
     made.add_argument("--rounds", type=at_least(1), default=5)
+    made.add_argument("--compiled", action="store_true", help="our steps under torch.compile as well")
     made.add_argument("--clock", choices=CLOCKS, default="wall")
     options = made.parse_args(arguments)
     command_line.quiet()

@@ -193,7 +193,17 @@ def test_a_file_need_not_name_the_model(tmp_path):
 def test_the_resolved_configuration_makes_the_same_run_again(text, tmp_path):
     command = parse(text)
     resolved = command.resolved_config()
-    assert set(resolved) == {"seed", "num_threads", "trainer", "model", "data", "tracking", "record", "checkpoint"}
+    assert set(resolved) == {
+        "seed",
+        "num_threads",
+        "compile",
+        "trainer",
+        "model",
+        "data",
+        "tracking",
+        "record",
+        "checkpoint",
+    }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(resolved))
     again = parse(f"--config {tmp_path}/config.yaml")
     assert again.resolved_config() == resolved

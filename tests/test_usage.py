@@ -84,6 +84,14 @@ OPTIONS = [
     ("--seed -1", "--seed: expected 0 to 4294967295, got -1"),
     ("--seeds 0 x", "--seeds: expected int, got x"),
     ("--seeds 0 4294967296", "--seeds: expected 0 to 4294967295, got 4294967296"),
+    (
+        "--model DiscreteVAE --model.num_layers 2 --compile true",
+        "--compile: a compiled step has one layer of latents, got num_layers 2",
+    ),
+    (
+        "--compile true --trainer.strategy ddp --trainer.devices 2 --trainer.accelerator cpu",
+        "--compile: expected one process, got several",
+    ),
     ("--num_threads 0", "--num_threads: expected 1 or more, got 0"),
     ("--model.latent_size abc", "--model.latent_size: expected int, got abc"),
     ("--model.learning_rate fast", "--model.learning_rate: expected float, got fast"),

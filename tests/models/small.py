@@ -38,9 +38,9 @@ def bits(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)).round()
 
 
-def trainer(*callbacks: Callback, max_steps: int = 5, **options) -> Trainer:
+def trainer(*callbacks: Callback, max_steps: int = 5, accelerator: str = "cpu", **options) -> Trainer:
     made = Trainer(
-        accelerator="cpu",
+        accelerator=accelerator,
         devices=1,
         logger=False,
         enable_checkpointing=False,

@@ -14,7 +14,17 @@ SIGNIFICANCE = 0.05
 TEST = "Welch's t-test of the best against each other row, two-sided, Holm's correction, level 5 %"
 
 # What two runs may differ in and still be repetitions of one another, or the same thing told another way.
-_NOT_PART = ("seed", "seeds", "num_threads", "config", "tracking", "record", "checkpoint", "data.init_args.seed")
+_NOT_PART = (
+    "seed",
+    "seeds",
+    "num_threads",
+    "compile",
+    "config",
+    "tracking",
+    "record",
+    "checkpoint",
+    "data.init_args.seed",
+)
 
 
 @final

@@ -1,8 +1,8 @@
 """The one training step, and all that the two models share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, NamedTuple, final, get_args
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple, final, get_args
 
 import torch
 from lightning.pytorch import LightningModule
@@ -139,6 +139,7 @@ class VAE(LightningModule, ABC):
         self.register_buffer("input_mean", torch.zeros(num_features))
         self.held_out_bounds = HeldOutBounds()
         self.reached: Reached | None = None
+        self._compiled_reach: Callable[[Tensor, float], tuple[Tensor, Tensor, Tensor | None]] | None = None
         self.last_share = 1.0
         self._materialize()
         self.save_hyperparameters(
@@ -209,17 +210,43 @@ class VAE(LightningModule, ABC):
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss, whose gradient is the estimator's; what was reached stays on the device for whoever records it."""
         kl_weight = self.current_kl_weight()
-        target = evidence(self, batch, self.bound, self.kl, kl_weight)
-        estimate = self.estimator(target)
-        objective: Tensor = estimate.objective.mean()
-        kl = self._kl_of(target, kl_weight) if isinstance(self.bound, Average) else None
-        self.reached = Reached(objective.detach(), kl, kl_weight)
-        loss: Tensor = estimate.control_loss - objective
+        # A weight that rises would be compiled anew at each step.
+        compiled = self._compiled_reach if kl_weight == self.kl_weight else None
+        loss, objective, kl = (compiled or self._reach)(batch, kl_weight)
+        self.reached = Reached(objective, kl, kl_weight)
         if num_processes() == 1:
             return loss
         # The gradients of the processes are averaged as equals, and the last batch of an epoch may have uneven shares.
         self.last_share = len(batch) / self.trainer.train_dataloader.num_rows  # type: ignore[union-attr]
         return loss * (self.last_share * num_processes())
+
+    def _reach(self, batch: Tensor, kl_weight: float) -> tuple[Tensor, Tensor, Tensor | None]:
+        # The loss; the objective and its KL, cut off from the graph.
+        target = evidence(self, batch, self.bound, self.kl, kl_weight)
+        estimate = self.estimator(target)
+        objective: Tensor = estimate.objective.mean()
+        kl = self._kl_of(target, kl_weight) if isinstance(self.bound, Average) else None
+        return estimate.control_loss - objective, objective.detach(), kl
+
+    def compile_step(self, **options: Any) -> None:
+        """From now on training steps are compiled; validation, diagnostics and checkpoints stay as they are.
+
+        Args:
+            options: of torch.compile.
+
+        Raises:
+            ValueError: if there are several layers of latents: measuring their KL takes noise of its own.
+        """
+        if self.num_layers > 1:
+            raise ValueError(f"a compiled step has one layer of latents, got num_layers {self.num_layers}")
+        compiled = torch.compile(self._reach, dynamic=False, **options)
+
+        def reach(batch: Tensor, kl_weight: float) -> tuple[Tensor, Tensor, Tensor | None]:
+            # CUDA graphs write the next step's values to the same place.
+            loss, objective, kl = compiled(batch, kl_weight)
+            return loss, objective.clone(), None if kl is None else kl.clone()
+
+        self._compiled_reach = reach
 
     def on_after_backward(self) -> None:
         """What the estimator remembers becomes that of all processes: of the whole batch."""
@@ -230,8 +257,11 @@ class VAE(LightningModule, ABC):
         # Of the step's data, in closed form where there is one, whichever way it enters the objective.
         if target.exact is not None and kl_weight > 0.0:
             return target.exact.detach().mean() / -kl_weight
+        prior = self.prior_distribution()
+        if isinstance(prior, Distribution):
+            return divergence(target.q, prior).mean()
         with forked_generator(self.device):
-            return divergence(target.q, self.prior_distribution()).mean()
+            return divergence(target.q, prior).mean()
 
     @property
     def objective_name(self) -> str:

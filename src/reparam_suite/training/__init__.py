@@ -3,6 +3,7 @@
 from reparam_suite.training.between_steps import BetweenSteps
 from reparam_suite.training.checkpoint_files import HEADER, CheckpointFiles, read_checkpoint, write_durably
 from reparam_suite.training.checkpoints import BEST, LAST, PREVIOUS, Checkpoints, CheckpointSettings
+from reparam_suite.training.compilation import compile_options
 from reparam_suite.training.endpoints import EndpointRecord
 from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint, NonFiniteLoss, ProcessLost, Stopped
 from reparam_suite.training.gradients import GradientRecord
@@ -40,6 +41,7 @@ __all__ = [
     "StopSignals",
     "Stopped",
     "Validation",
+    "compile_options",
     "end_training",
     "nothing_left",
     "read_checkpoint",
