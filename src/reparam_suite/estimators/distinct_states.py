@@ -16,7 +16,7 @@ def log_probabilities(q: Distribution) -> Tensor:
     logits = parameters(q)["logits"].detach().double()
     if family(q) is Bernoulli:
         of_likelier = torch.log1p((-logits.abs()).exp())
-        return -torch.stack([logits.clamp_min(0.0) + of_likelier, (-logits).clamp_min(0.0) + of_likelier], -1)
+        return torch.stack([(-logits).clamp_max(0.0) - of_likelier, logits.clamp_max(0.0) - of_likelier], -1)
     top, mode = logits.max(-1, keepdim=True)
     others = (logits - top).exp().scatter(-1, mode, 0.0).sum(-1, keepdim=True)  # beside a 1: right for any certainty
     return logits - top - torch.log1p(others)
@@ -86,6 +86,8 @@ class Remainder:
         self.log_p = log_p
         self.cumulative = log_p[..., :-1].movedim(-1, 0).exp().cumsum(0).float()  # [C - 1, *B, D]
         self.place = torch.arange(num_latents, device=log_p.device)
+        axes = (torch.arange(size, device=log_p.device) for size in batch)
+        self.datum = torch.meshgrid(*axes, indexing="ij") if batch else ()  # the index of each in *B
         self.from_end = (num_latents - self.place).float()
         self.num_taken = 0
         self.taken = torch.zeros(*batch, capacity, num_latents, dtype=torch.long, device=log_p.device)
@@ -109,12 +111,15 @@ class Remainder:
         row, begin, end = (_at(each, way) for each in ways[:3])
         # The first latent of the stretch with which the path loses a share of all that it loses there.
         share = uniform(way.shape, self.log_p)
-        log_path = self._within(_row(self.log_own, row), begin, end).cumsum(-1)
+        log_path = self._within(self._row(self.log_own, row), begin, end).cumsum(-1)
         stays = log_path > torch.log1p(share * torch.expm1(log_path[..., -1:]))
         latent = torch.minimum(torch.maximum(stays.sum(-1, keepdim=True), begin), end - 1).clamp_min(0)
-        value = _categorical(self._values_left(row, latent)).unsqueeze(-1)
-        state = torch.where(self.place < latent, _row(self.taken, row), anything)
-        return torch.where(self.place == latent, value, state)
+        path = self._row(self.taken, row)
+        if self.log_p.shape[-1] == 2:
+            value = 1 - path.gather(-1, latent)
+        else:
+            value = _categorical(self._values_left(row, latent)).unsqueeze(-1)
+        return torch.where(self.place < latent, path, anything).scatter_(-1, latent, value)
 
     def take(self, state: Tensor) -> None:
         """Takes a state `[*B, D]` that is still left."""
@@ -127,7 +132,7 @@ class Remainder:
             differ_at = num_latents - (differ * self.from_end).amax(-1).long()
             self.differ_at[..., new, :new] = self.differ_at[..., :new, new] = differ_at
             latent, closest = differ_at.max(-1, keepdim=True)
-            start, before = latent + 1, self._sum(own, torch.zeros_like(last), latent + 1)
+            start, before = latent + 1, (own * (self.place <= latent)).sum(-1, keepdim=True)
             self._branch(closest, latent, before - own.gather(-1, latent))
         share = self._log_lost(own, start, last)
         self.stretches = self.stretches.and_one(torch.full_like(last, new), start, last, before, share)
@@ -137,7 +142,7 @@ class Remainder:
 
     def _branch(self, row: Tensor, latent: Tensor, log_before: Tensor) -> None:
         # Cuts the stretch of `row` that `latent` is in, all [*B, 1]; none if another state has branched off there.
-        ways, own = self.stretches, _row(self.log_own, row)
+        ways, own = self.stretches, self._row(self.log_own, row)
         cut = (ways.row == row) & (ways.begin <= latent) & (latent < ways.end)
         begin, end = ((cut * each).sum(-1, keepdim=True) for each in (ways.begin, ways.end))
         share = torch.where(cut, self._log_lost(own, begin, latent), ways.log_share)
@@ -160,31 +165,26 @@ class Remainder:
         # Log-probabilities [.., *B, D] at latents from begin to end, 0 elsewhere.
         return own * ((self.place >= begin) & (self.place < end))
 
-    def _sum(self, own: Tensor, begin: Tensor, end: Tensor) -> Tensor:
-        return self._within(own, begin, end).sum(-1, keepdim=True)
-
     def _log_lost(self, own: Tensor, begin: Tensor, end: Tensor) -> Tensor:
         # log(1 - q(stretch)), [*B, 1].
-        return (-torch.expm1(self._sum(own, begin, end))).log()
+        return (-torch.expm1(self._within(own, begin, end).sum(-1, keepdim=True))).log()
 
     def _values_left(self, row: Tensor, latent: Tensor) -> Tensor:
         # The log-probability [.., *B, C] of each value that leaves state `row` [.., *B, 1] at `latent` [.., *B, 1].
-        alike = _row(self.differ_at, row) >= latent  # [.., *B, K]
-        values = _row(self.taken.mT, latent)
+        alike = self._row(self.differ_at, row) >= latent  # [.., *B, K]
+        values = self._row(self.taken.mT, latent)
         every = torch.arange(self.log_p.shape[-1], device=values.device)
         held = ((values.unsqueeze(-1) == every) & alike.unsqueeze(-1))[..., : self.num_taken, :].any(-2)
-        return _row(self.log_p, latent).masked_fill(held, -math.inf)
+        return self._row(self.log_p, latent).masked_fill(held, -math.inf)
+
+    def _row(self, table: Tensor, row: Tensor) -> Tensor:
+        # table [*B, N, M] at row [.., *B, 1]: [.., *B, M].
+        return table[(*self.datum, row.squeeze(-1))]
 
 
 def _at(table: Tensor, index: Tensor) -> Tensor:
     # table [*B, N] at index [.., *B, 1]: [.., *B, 1].
     return table.expand(*index.shape[:-1], table.shape[-1]).gather(-1, index)
-
-
-def _row(table: Tensor, row: Tensor) -> Tensor:
-    # table [*B, N, M] at row [.., *B, 1]: [.., *B, M].
-    index = row.unsqueeze(-1).expand(*row.shape, table.shape[-1])
-    return table.expand(*row.shape[:-1], *table.shape[-2:]).gather(-2, index).squeeze(-2)
 
 
 def _categorical(log_mass: Tensor) -> Tensor:

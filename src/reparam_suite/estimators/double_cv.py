@@ -138,17 +138,19 @@ class RODEO(DoublyControlled):
         """The estimate by the logits.
 
         With w = P(bit of q is not that of z) a flip of bit d moves z_d - p_d by 1 - 2 z_d and t by that times a_d, the
-        slope over s; since w (1 - 2 z) = p - z, the sums over d need no neighbour. A t = -t, A t^2 = sum w a^2 - 2 t^2.
+        slope over s; since w (2 z - 1) = z - p, the sums over d need no neighbour. A t = -t, A t^2 = sum w a^2 - 2 t^2.
         """
         logits = parameters(q)["logits"].detach()
-        error = z - logits.sigmoid()
-        leaves = ((1.0 - 2.0 * z) * logits).sigmoid()
+        sign = 2.0 * z - 1.0
+        leaves = (-sign * logits).sigmoid()
+        error = sign * leaves
         # Only a scale, which may be any: where q is certain, `eps` keeps it from vanishing before the slope does.
         spread = logits.sigmoid() * (-logits).sigmoid() + torch.finfo(z.dtype).eps
         scale = (slope.square() * spread).sum(-1).sqrt().clamp_min(torch.finfo(z.dtype).tiny)
         a = slope / scale.unsqueeze(-1)
+        squared = a.square()
         t = _pairs(error, a).unsqueeze(-1)  # [K, K, *B, 1]: sample k, surrogate j
-        stein_square = _pairs(leaves, a.square()).unsqueeze(-1) - 2.0 * t.square()
+        stein_square = _pairs(leaves, squared).unsqueeze(-1) - 2.0 * t.square()
         features = torch.stack([(error * a).sum(-1), scale.log()], -1)
         coefficients = self.network(features).unflatten(-1, (3, 2)) * self.learned_strengths * scale[..., None, None]
         constant, linear, square = coefficients.to(f.dtype).unbind(-2)  # [K, *B, 2]: of h and of h'
@@ -161,8 +163,8 @@ class RODEO(DoublyControlled):
 
         credit = f - _others(f + stein[..., 0].sum(1))
         level = (stein - value)[..., 1].sum(1)
-        curvature = _others(square[..., 1:] * a.square())
-        beside = leaves * _mixed(rise[..., 1], a) - error * curvature
+        curvature = _mixed((others * square)[..., 1], squared)
+        beside = leaves * (_mixed(rise[..., 1], a) - sign * curvature)
         estimate: Tensor = ((credit + level).unsqueeze(-1) * error + beside).mean(0)
         return estimate
 

@@ -41,7 +41,7 @@ def relaxation_noise(q: Distribution, num_samples: int) -> Tensor:
 
 def noise_of(q: Distribution, u: Tensor) -> Tensor:
     """The same from uniforms, by the quantile function."""
-    return torch.logit(u) if family(q) is Bernoulli else -(-u.log()).log()
+    return torch.logit(u) if family(q) is Bernoulli else u.log().neg_().log_().neg_()
 
 
 def hardened(q: Distribution, perturbed: Tensor) -> Tensor:
@@ -65,23 +65,28 @@ def perturbed_given(q: Distribution, hard: Tensor, noise: Tensor) -> Tensor:
     or M + log sigmoid(logit + noise - M).
     Maddison, Tarlow & Minka (2014); Tucker et al. (2017), arXiv 1703.07370.
     """
-    (perturbed,) = each_perturbed_given(q, hard, [noise])
-    return perturbed
+    (shortfall,) = shortfalls_given(q, hard, [noise])
+    if family(q) is Bernoulli:
+        return (1.0 - 2.0 * hard) * shortfall
+    return (hard * noise).sum(-1, keepdim=True) + shortfall
 
 
-def each_perturbed_given(q: Distribution, hard: Tensor, noises: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The same for one noise after the other: no more than one is held at a time."""
+def shortfalls_given(q: Distribution, hard: Tensor, noises: Iterable[Tensor]) -> Iterator[Tensor]:
+    """By how much such perturbed logits fall short of the selected one, 0 or less, for one noise after the other.
+
+    Bits: minus their absolute value. One-hot: the perturbed logits less their maximum.
+    """
     logits = parameters(q)["logits"]
     if family(q) is Bernoulli:
         sign = 2.0 * hard - 1.0
         log_other = F.logsigmoid(-sign * logits)
         for noise in noises:
-            yield -sign * F.logsigmoid(log_other - sign * noise)
+            yield F.logsigmoid(log_other - sign * noise)
     else:
         others = 1.0 - hard
         for noise in noises:
             maximum = (hard * noise).sum(-1, keepdim=True)
-            yield maximum + others * F.logsigmoid(logits + noise - maximum)
+            yield others * F.logsigmoid(logits + noise - maximum)
 
 
 class Relaxation(GradientEstimator, ABC):
@@ -240,36 +245,39 @@ class GumbelRao(Relaxation):
 
     def draw(self, q: Distribution) -> Tensor:
         """The noise of K samples, then that of their conditional draws: `[R, K, *B, D]` or `[R, K, *B, D, C]`."""
-        logits, num_turns = parameters(q)["logits"], self.num_conditional - 1
+        logits = parameters(q)["logits"]
         first, start = uniform((2, self.num_samples, *logits.shape), logits)
-        turned = (inside((start + turn / num_turns).frac()) for turn in range(num_turns))
-        return torch.stack([noise_of(q, first), *(noise_of(q, each) for each in turned)])
+        noise: Tensor = first.new_empty(self.num_conditional, *first.shape)
+        noise[0] = noise_of(q, first)
+        for turn in range(1, self.num_conditional):
+            noise[turn] = noise_of(q, inside((start + turn / (self.num_conditional - 1)).frac()))
+        return noise
 
     def sample(self, q: Distribution) -> Tensor:
         """The hard sample, carrying the logits' step through the mean Jacobian; the conditional draws are constants."""
         logits, temperature = parameters(q)["logits"], current(self.temperature)
         with torch.no_grad():
-            hard, points = self._points(q, temperature)
-            jacobian = self._jacobian(q, points).div_(temperature)
+            noises = iter(self.draw(q))  # which holds them no longer when it has given the last
+            perturbed = logits + next(noises)
+            hard = hardened(q, perturbed)
+            own = -perturbed.abs() if family(q) is Bernoulli else perturbed - perturbed.amax(-1, keepdim=True)
+            shortfalls = chain([own], shortfalls_given(q, hard, noises))
+            jacobian = self._jacobian(q, (each.div_(temperature) for each in shortfalls)).div_(temperature)
         step = carry(logits)
         return hard + (jacobian * step if family(q) is Bernoulli else (jacobian @ step.unsqueeze(-1)).squeeze(-1))
 
-    def _points(self, q: Distribution, temperature: float | Tensor) -> tuple[Tensor, list[Tensor]]:
-        # The hard sample, and the R relaxed ones that go with it.
-        first, *others = self.draw(q)
-        perturbed = parameters(q)["logits"] + first
-        hard = hardened(q, perturbed)
-        given = each_perturbed_given(q, hard, others)
-        return hard, [softened(q, each, temperature) for each in chain([perturbed], given)]
-
-    def _jacobian(self, q: Distribution, points: list[Tensor]) -> Tensor:
-        # The mean over the points: one number for a bit, [K, *B, D], a matrix for a class, [K, *B, D, C, C].
+    def _jacobian(self, q: Distribution, shortfalls: Iterable[Tensor]) -> Tensor:
+        # The mean over R relaxed points, from their logits less the largest, each of which is overwritten: one number
+        # for a bit, [K, *B, D], a matrix for a class, [K, *B, D, C, C].
         if family(q) is Bernoulli:
-            return functools.reduce(torch.add, (p * (1.0 - p) for p in points)) / len(points)
-        p = torch.stack(points, -2)  # [K, *B, D, R, C]
+            sides = (each.sigmoid_() for each in shortfalls)
+            return functools.reduce(torch.add, (p * (1.0 - p) for p in sides)) / self.num_conditional
+        # None above 0, so that the softmax needs no maximum.
+        weights = (each.exp_() for each in shortfalls)
+        p = torch.stack([each.div_(each.sum(-1, keepdim=True)) for each in weights], -2)  # [K, *B, D, R, C]
         products = p.mT @ p
         products.neg_().diagonal(dim1=-2, dim2=-1).add_(p.sum(-2))
-        return products.div_(len(points))
+        return products.div_(self.num_conditional)
 
 
 @final

@@ -62,11 +62,11 @@ class OneHotCategorical(Distribution):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """One-hot samples `[*sample_shape, *B, C]`: the first class whose cumulative probability exceeds a uniform."""
         with torch.no_grad():
-            up_to = self.mean.to(torch.promote_types(self.logits.dtype, torch.float32)).cumsum(-1)
+            up_to = widened(self.mean).cumsum(-1)
+            up_to[..., -1] = 1.0  # whatever rounding made of the sum
             u = torch.rand((*sample_shape, *up_to.shape[:-1], 1), dtype=up_to.dtype, device=up_to.device)
-            below = F.pad(u < up_to[..., :-1], (0, 1), value=True)  # the last class whatever rounding made of the sum
-            before = F.pad(below[..., :-1], (1, 0))
-            return (below ^ before).to(self.logits.dtype)
+            below = u < up_to
+            return (below ^ F.pad(below[..., :-1], (1, 0))).to(self.logits.dtype)
 
     def expand(self, batch_shape: Any, _instance: Distribution | None = None) -> "OneHotCategorical":
         """The same distribution with a larger batch shape."""
@@ -187,9 +187,9 @@ def samples(q: Distribution, num_samples: int) -> Tensor:
         return q.sample((num_samples,))
     # A quarter of the time of torch.bernoulli, in the same law.
     with torch.no_grad():
-        dtype = torch.promote_types(q.mean.dtype, torch.float32)
-        u = torch.rand((num_samples, *q.mean.shape), dtype=dtype, device=q.mean.device)
-        return (u < q.mean).to(q.mean.dtype)
+        p = widened(q.mean)
+        u = torch.rand((num_samples, *p.shape), dtype=p.dtype, device=p.device)
+        return (u < p).to(q.mean.dtype)
 
 
 def reparameterized(q: Distribution, eps: Tensor) -> Tensor:
