@@ -5,9 +5,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,6 +31,17 @@ class Cluster:
 
     port: int
     sockets: Path
+    start: Callable[[], None]
+    stop: Callable[[], None]
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Inside, it does not answer; all its connections were cut off."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
     def create(self, database: str, *, user: str, password: str) -> str:
         """Makes a role, unless it is there, and a database that it owns; returns the database's URL."""
@@ -75,11 +87,14 @@ def cluster() -> Iterator[Cluster]:
         password.chmod(0o644)
         options = ["--username=postgres", f"--pwfile={password}", "--auth-local=trust", "--auth-host=scram-sha-256"]
         run("initdb", "--no-sync", *options, "--encoding=UTF8", "--locale=C", f"--pgdata={data}")
-        run("pg_ctl", "start", "--wait", f"--pgdata={data}", f"--options={settings}", f"--log={directory}/server.log")
+        logged = [f"--options={settings}", f"--log={directory}/server.log"]
+        start = partial(run, "pg_ctl", "start", "--wait", f"--pgdata={data}", *logged)
+        stop = partial(run, "pg_ctl", "stop", "--wait", "--mode=immediate", f"--pgdata={data}")
+        start()
         try:
-            yield Cluster(port, directory)
+            yield Cluster(port, directory, start, stop)
         finally:
-            run("pg_ctl", "stop", "--wait", "--mode=immediate", f"--pgdata={data}")
+            stop()
     finally:
         shutil.rmtree(directory)
         (directory.parent / f"{directory.name}.log").unlink(missing_ok=True)

@@ -1,9 +1,12 @@
 """The command line of a run: constructor signatures and docstrings are its schema and its --help."""
 
+import copy
+import json
 import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -185,7 +188,13 @@ class Command(LightningCLI):
 
     def resolved_config(self) -> dict[str, Any]:
         """Every option with its value, in plain types: a file of it makes the same run again."""
-        config: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))
+        return copy.deepcopy(self._resolved)
+
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
+        # It is valid: it was parsed. To find that out once more takes longer than the rest.
+        text = self.parser.dump(self.config, skip_unset=False, skip_validation=True, format="json")
+        config: dict[str, Any] = json.loads(text)
         return {key: value for key, value in config.items() if key not in _OF_THIS_COMMAND}
 
     def _set_seed(self) -> None:

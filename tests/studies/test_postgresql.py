@@ -1,20 +1,36 @@
 """A study in PostgreSQL, which workers on many machines share."""
 
+import time
+
 import optuna
 import pytest
 from tests.postgresql import cluster, programs
 from tests.running import study
+from tests.studies.launched import SPACE, Launched, runs, until
 from tests.studies.small import study_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")]
 
-SPACE = {"model.learning_rate": {"log_float": [1e-3, 1e-1]}}
+AWAY = 20.0  # seconds
 
 
 @pytest.fixture(scope="module")
-def url():
+def server():
     with cluster() as running:
-        yield running.create("studies", user="ada", password="s3cret/x")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def url(server):
+    return server.create("studies", user="ada", password="s3cret/x")
+
+
+def trials_of(url):
+    storage = optuna.storages.RDBStorage(url)
+    trials = optuna.load_study(study_name="small", storage=storage).trials
+    storage.remove_session()
+    storage.engine.dispose()
+    return trials
 
 
 def test_a_study_is_kept_there_and_goes_on_there(url, tmp_path):
@@ -25,11 +41,7 @@ def test_a_study_is_kept_there_and_goes_on_there(url, tmp_path):
         ended = study(*arguments, root=tmp_path / "mlruns")
         assert ended.code == 0, ended.err
         assert "s3cret" not in ended.out + ended.err
-    storage = optuna.storages.RDBStorage(url)
-    trials = optuna.load_study(study_name="small", storage=storage).trials
-    storage.remove_session()
-    storage.engine.dispose()
-    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 3
+    assert [trial.state.name for trial in trials_of(url)] == ["COMPLETE"] * 3
     assert not (tmp_path / "mlruns" / "optuna.db").exists()
 
 
@@ -40,3 +52,19 @@ def test_wrong_credentials_are_told_in_one_line_without_the_password(url, tmp_pa
     assert ended.err.count("\n") == 1
     assert "password authentication failed" in ended.err
     assert "wr0ng" not in ended.err
+
+
+def test_while_the_database_is_away_workers_wait_and_then_go_on(server, tmp_path):
+    url = server.create("away", user="ada", password="s3cret/x")
+    options = {"record.test_data": 0}
+    file = study_file(tmp_path, space=SPACE, trials=4, budget={"steps": 400}, options=options)
+    root = tmp_path / "mlruns"
+    with Launched(file, root, "--heartbeat", "10", "--workers", "2", "--storage", url) as launched:
+        until(launched.running, launched)
+        with server.away():
+            time.sleep(AWAY)
+            assert launched.process.poll() is None
+        code, _, err = launched.ended()
+    assert code == 0, err
+    assert [trial.state.name for trial in trials_of(url)] == ["COMPLETE"] * 4
+    assert [run.info.status for run in runs(root)] == ["FINISHED"] * 4

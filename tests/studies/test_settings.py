@@ -77,15 +77,16 @@ def test_without_a_study_file_it_says_what_is_missing(tmp_path):
     assert "--config is needed" in ended.err
 
 
-def test_a_seed_of_the_sampler_is_another_one_in_every_worker(tmp_path):
+def test_a_seed_of_the_sampler_is_another_one_in_every_worker_and_when_a_study_goes_on(tmp_path):
     from reparam_suite.studies.settings import command
 
     sampler = {"name": "RandomSampler", "options": {"seed": 5}}
     settings = command(["--config", study_file(tmp_path, space=RATE, sampler=sampler)]).settings
     import optuna
 
-    def first(worker):
-        return optuna.create_study(sampler=settings.make_sampler(worker)).ask().suggest_float("a", 0.0, 1.0)
+    def first(worker, num_begun):
+        sampler = settings.make_sampler(worker, num_begun)
+        return optuna.create_study(sampler=sampler).ask().suggest_float("a", 0.0, 1.0)
 
-    assert first(0) == first(0)
-    assert len({first(worker) for worker in range(4)}) == 4
+    assert first(0, 0) == first(0, 0)
+    assert len({first(worker, num_begun) for worker in range(4) for num_begun in range(3)}) == 12

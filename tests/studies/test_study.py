@@ -6,9 +6,12 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+import torch
 import yaml
 from tests.running import fit, study
 from tests.studies.small import several, study_file
+
+from reparam_suite.estimators import ScoreFunction
 
 SPACE = {
     "model.learning_rate": {"log_float": [1e-3, 1e-1]},
@@ -31,7 +34,8 @@ def trial_runs(ended, name="small"):
 def searched(tmp_path_factory):
     """A study of four trials with two seeds each."""
     root = tmp_path_factory.mktemp("study")
-    file = study_file(root / "conf", space=SPACE, trials=4, seeds=[3, 5])
+    sampler = {"name": "TPESampler", "options": {"seed": 7}}
+    file = study_file(root / "conf", space=SPACE, trials=4, seeds=[3, 5], sampler=sampler)
     ended = study("--config", file, root=root / "mlruns")
     assert ended.code == 0, ended.err
     (summary,) = [run for run in ended.every_run("small") if run.data.tags["study.run"] == "summary"]
@@ -115,6 +119,7 @@ def test_the_same_command_with_more_trials_goes_on_with_the_same_study_and_summa
     after = trials_of(searched.root)
     assert len(after) == 5
     assert [trial.value for trial in after[:4]] == [trial.value for trial in before]
+    assert len({trial.params["model.learning_rate"] for trial in after}) == 5  # although the sampler has a seed
     summaries = [run for run in ended.every_run("small") if run.data.tags["study.run"] == "summary"]
     assert [(run.info.run_id, run.info.status) for run in summaries] == [(searched.summary.info.run_id, "FINISHED")]
 
@@ -143,6 +148,30 @@ def test_a_trial_that_diverges_fails_alone(tmp_path):
         run = runs[trial.number]
         assert (run.info.status, run.data.tags["trial.state"]) == ("FAILED", "FAIL")
         assert run.data.tags["trial.error"] == trial.user_attrs["error"] != ""
+
+
+def test_a_trial_that_runs_out_of_memory_fails_alone(tmp_path, monkeypatch):
+    draw = ScoreFunction.draw
+
+    def draw_too_much(estimator, q):
+        if q.batch_shape.numel() > 1:  # one datum is what the study's check of its options looks at
+            torch.empty(10**15)
+        return draw(estimator, q)
+
+    monkeypatch.setattr(ScoreFunction, "draw", draw_too_much)
+    file = study_file(tmp_path, **several("model.estimator", ["DisARM", "ScoreFunction"]))
+    ended = study("--config", file, root=tmp_path / "mlruns")
+    assert ended.code == 0, ended.err
+    trials, runs = trials_of(tmp_path / "mlruns"), trial_runs(ended)
+    assert {(trial.params["model.estimator"], trial.state.name) for trial in trials} == {
+        ("DisARM", "COMPLETE"),
+        ("ScoreFunction", "FAIL"),
+    }
+    for trial, run in zip(trials, runs, strict=True):
+        assert run.info.status == {"COMPLETE": "FINISHED", "FAIL": "FAILED"}[trial.state.name]
+        if trial.state.name == "FAIL":
+            assert "can't allocate memory" in run.data.tags["trial.error"]
+            assert trial.user_attrs["error"] == run.data.tags["trial.error"]
 
 
 def test_a_trial_whose_options_do_not_fit_together_fails_alone(tmp_path):

@@ -5,16 +5,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import final
 
-from optuna.exceptions import StorageInternalError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy.exc import SQLAlchemyError
 
 from reparam_suite.studies.queue import Place, Queue
+from reparam_suite.studies.storage import AWAY
 
 
 def best_trials(queue: Queue) -> list[FrozenTrial]:
@@ -48,7 +47,7 @@ class Display:
         try:
             places = self.queue.places()
             best = best_trials(self.queue)
-        except (StorageInternalError, SQLAlchemyError):
+        except AWAY:
             return Text("the database of the study is away; workers wait for it")
         done = sum(place.state.is_finished() for place in places)
         line = Table.grid(padding=(0, 2))

@@ -14,6 +14,7 @@ from reparam_suite.studies.display import Display, best_trials
 from reparam_suite.studies.engines import Engine, engine_of
 from reparam_suite.studies.queue import ERROR, Queue
 from reparam_suite.studies.settings import command as parsed
+from reparam_suite.studies.storage import AWAY
 from reparam_suite.studies.summary import Summary
 from reparam_suite.studies.trials import TrialRunner
 from reparam_suite.studies.workers import joined
@@ -88,9 +89,12 @@ def _search(engine: Engine, queue: Queue, args: Sequence[str], console: Console,
 
 
 def _how_to_go_on(queue: Queue, args: Sequence[str]) -> str:
-    places = queue.places()
-    done = sum(place.state.is_finished() for place in places)
     again = redact(shlex.join(["python", "-m", "reparam_suite.study", *args]))
+    try:
+        places = queue.places()
+    except AWAY:
+        return f"the database of the study is away. When it is back, to go on: {again}"
+    done = sum(place.state.is_finished() for place in places)
     return f"{done} of {len(places)} trials are finished, and what was interrupted waits. To go on: {again}"
 
 

@@ -37,7 +37,7 @@ def found(
         url: of the storage, for messages.
         directions: of the objectives.
         definition: what the study searches and how.
-        parts: sampler and pruner, which no storage keeps.
+        parts: a pruner, which no storage keeps.
 
     Raises:
         UsageError: if there is one that searches something else; both are named.

@@ -133,7 +133,7 @@ class StudySettings:
         trials: that the study ends with.
         budget: of a run.
         seeds: a trial makes one run for each; the means of the metrics count.
-        sampler: of optuna.samplers. A seed in its options is another one in every worker.
+        sampler: of optuna.samplers. A seed in its options is another one in every worker, and when a study goes on.
         pruner: of optuna.pruners. Looks at the first metric, at each validation of the first seed's run.
 
     Raises:
@@ -164,11 +164,14 @@ class StudySettings:
         """The parsed space."""
         return parsed(self.space)
 
-    def make_sampler(self, worker: int) -> "BaseSampler":
-        """The sampler of one worker: with the same seed, all would propose the same."""
+    def make_sampler(self, worker: int, num_begun: int) -> "BaseSampler":
+        """The sampler of one worker, which starts when so many trials have begun.
+
+        With the same seed all workers would propose the same, and a command that goes on what it has proposed before.
+        """
         options = dict(self.sampler.options)
         if options.get("seed") is not None:
-            options["seed"] += worker
+            options["seed"] += worker + _MOST_WORKERS * num_begun
         sampler: BaseSampler = getattr(optuna.samplers, self.sampler.name)(**options)
         return sampler
 
@@ -335,6 +338,9 @@ def _check(settings: StudySettings) -> None:
                 accepted = either(f"{each}..." for each in _METRICS)
                 raise UsageError(f"--{option}: a run has metrics {accepted}; got {metric}")
 
+
+# More than a study has on all machines, with those that take the places of others.
+_MOST_WORKERS = 10_000
 
 # Samplers that go through a list and end the study themselves, which Optuna allows in its own loop only.
 _STOP_STUDIES = ("GridSampler", "BruteForceSampler")

@@ -22,6 +22,9 @@ from reparam_suite.usage import UsageError
 MAX_RETRIES = 2
 """How often a trial whose worker died is begun again: it may be the trial that kills."""
 
+AWAY = (StorageInternalError, SQLAlchemyError)
+"""What a call raises while the database does not answer."""
+
 # Signs of life that may be missing: a database that is away for some time must not make trials look dead.
 _MISSED_HEARTBEATS = 6
 
@@ -103,13 +106,13 @@ def patiently(call: Callable[[], _Result], patience: float = _PATIENCE) -> _Resu
     """The result of `call`, which is made again while the database is away.
 
     Raises:
-        StorageInternalError: or SQLAlchemyError, if it stays away for `patience` seconds.
+        StorageInternalError: or another of `AWAY`, if it stays away for `patience` seconds.
     """
     deadline = time.monotonic() + patience
     while True:
         try:
             return call()
-        except (StorageInternalError, SQLAlchemyError):
+        except AWAY:
             if time.monotonic() > deadline:
                 raise
         time.sleep(_PAUSE)
@@ -143,7 +146,7 @@ class Heartbeat:
         while not self._over.wait(self._storage.heartbeat_interval):
             try:
                 self._storage.record_heartbeat(self._trial_id)
-            except (StorageInternalError, SQLAlchemyError):
+            except AWAY:
                 continue  # the next one will do; the trial's own calls wait for the database
 
 

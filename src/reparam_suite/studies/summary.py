@@ -3,6 +3,8 @@
 import tempfile
 import time
 import warnings
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -13,6 +15,7 @@ from reparam_suite.runs import evaluate_best, finish
 from reparam_suite.studies import figures
 from reparam_suite.studies.display import best_trials
 from reparam_suite.studies.queue import RUNS, Queue
+from reparam_suite.studies.storage import AWAY, patiently
 from reparam_suite.studies.trials import TrialRunner
 from reparam_suite.tracking import RunLogger, TrackingError
 from reparam_suite.training import LAST, Checkpoints, Journal, read_checkpoint
@@ -61,26 +64,33 @@ class Summary:
 
     def update_if_due(self) -> None:
         """Updates, if trials have finished since and the last update is long enough ago."""
-        if time.monotonic() >= self._due and self._finished() != self._told:
+        if time.monotonic() >= self._due and patiently(self._finished) != self._told:
             self.update()
 
     def update(self) -> None:
-        """Draws and writes everything anew."""
+        """Draws and writes everything anew. It waits for a database that is away, unless a signal ends the command."""
         if self._logger is None:
             return
+        if self._runner.signals.received is None:
+            patiently(partial(self._update, self._logger))
+        else:
+            with suppress(*AWAY):
+                self._update(self._logger)
+
+    def _update(self, logger: RunLogger) -> None:
         began = time.monotonic()
         self._told = self._finished()
         study = self._queue.study
         for name, figure in figures.drawn(study, self._metrics):
-            self._logger.log_figure(figure, f"study/{name}")
-        self._logger.log_text(figures.table(study, self._metrics), "trials.csv")
+            logger.log_figure(figure, f"study/{name}")
+        logger.log_text(figures.table(study, self._metrics), "trials.csv")
         if best := best_trials(self._queue):
-            self._log_best(self._logger, best)
+            self._log_best(logger, best)
             with tempfile.TemporaryDirectory() as directory:
                 page = Path(directory) / "study.html"
                 figures.write_page(study, self._metrics, page)
-                self._logger.log_artifact(page)
-        self._logger.flush(10.0)
+                logger.log_artifact(page)
+        logger.flush(10.0)
         self._due = time.monotonic() + _SHARE * (time.monotonic() - began)
 
     def close(self, status: Literal["FINISHED", "KILLED", "FAILED"]) -> None:
@@ -90,7 +100,7 @@ class Summary:
 
     def finish_best(self) -> None:
         """Tests, draws and exports the best trial, into this run; what the trials themselves left out."""
-        best = best_trials(self._queue)
+        best = patiently(partial(best_trials, self._queue))
         if self._logger is None or not best:
             return
         trial, seed = best[0], self._settings.seeds[0]

@@ -1,8 +1,11 @@
 """Workers: they live as long as the study, claim one trial after the other, and run it in their process."""
 
+import gc
 import time
 from collections.abc import Callable
 from contextlib import suppress
+
+from optuna.trial import TrialState
 
 from reparam_suite.command_line import quiet
 from reparam_suite.studies.queue import Queue, found
@@ -31,9 +34,10 @@ def joined(command: StudyCommand, worker: int) -> Queue:
         url,
         directions=tuple(settings.objectives.values()),
         definition=settings.definition(),
-        sampler=settings.make_sampler(worker),
         pruner=settings.make_pruner(),
     )
+    begun = sum(trial.state is not TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+    study.sampler = settings.make_sampler(worker, begun)
     return Queue(study, storage, settings.trials)
 
 
@@ -52,6 +56,7 @@ def work(command: StudyCommand, queue: Queue, signals: StopSignals, after_trial:
     quiet()
     store = Store.open(command.tracking)
     runner = TrialRunner(command.settings, store, signals)
+    gc.freeze()  # what has been imported stays: to look through it after each trial would take as long as a short one
     while not patiently(queue.finished):
         signals.wait()  # neither a claim nor a record is left half done
         if (claim := patiently(queue.claim)) is not None:

@@ -5,6 +5,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def environment_tags() -> dict[str, str]:
             tags[f"version.{package}"] = version(package)
         except PackageNotFoundError:
             tags[f"version.{package}"] = "not installed"
-    return {key: redact(value) for key, value in (tags | _git_tags()).items()}
+    return {key: redact(value) for key, value in {**tags, **_git_tags(__file__)}.items()}
 
 
 def _user() -> str:
@@ -48,11 +50,16 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _git_tags() -> dict[str, str]:
+@cache
+def _git_tags(file: str) -> Mapping[str, str]:
+    # Asked once: a process that makes many runs makes all of them with the code that it has imported.
     # ls-files: a package installed into a .venv inside somebody's checkout is not that checkout's code.
-    if _git("ls-files", "--error-unmatch", __file__) is None or (commit := _git("rev-parse", "HEAD")) is None:
+    directory = Path(file).parent
+    if _git(directory, "ls-files", "--error-unmatch", file) is None:
         return {}
-    changes = _git("status", "--porcelain", "--untracked-files=no")
+    if (commit := _git(directory, "rev-parse", "HEAD")) is None:
+        return {}
+    changes = _git(directory, "status", "--porcelain", "--untracked-files=no")
     return {
         "git.commit": commit,
         "git.dirty": str(bool(changes)).lower(),
@@ -60,11 +67,11 @@ def _git_tags() -> dict[str, str]:
     }
 
 
-def _git(*arguments: str) -> str | None:
+def _git(directory: Path, *arguments: str) -> str | None:
     try:
         answer = subprocess.run(
             ["git", *arguments],
-            cwd=Path(__file__).parent,
+            cwd=directory,
             capture_output=True,
             text=True,
             timeout=5,
