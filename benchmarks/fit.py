@@ -427,9 +427,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         setting = Setting(CLOCKS[options.clock], options.device, Path(scratch) / "mlruns")
         noise = Path(scratch) / "noise.npz"
-        _write_noise(noise)
+        write_noise(noise)
         for name, case in CASES.items():
-            results[name] = measure(_on(noise, case), options, setting, missing)
+            results[name] = measure(on_noise(noise, case), options, setting, missing)
     Findings(
         how=f"{options.clock} time, {options.rounds} rounds",
         listings=[Listing("A training step", COLUMNS, list(rows(results)), num_names=2)],
@@ -439,14 +439,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ).report(options)
 
 
-def _on(noise: Path, case: Case) -> Case:
+def on_noise(noise: Path, case: Case) -> Case:
+    """The case with the file `noise` where it asks for noise."""
     options: list[str] = []
     for each in case.options:
         options += ["--data=Arrays", f"--data.path={noise}"] if each == "--data=Noise" else [each]
     return Case(case.sizes, tuple(options), case.loss_of, case.target, case.peers)
 
 
-def _write_noise(file: Path) -> None:
+def write_noise(file: Path) -> None:
+    """10,000 rows of 784 bits to train on."""
     # As large as an epoch of MNIST's batches of 100 needs to be; the cost of a step does not depend on what is seen.
     rows = np.random.default_rng(0).integers(0, 2, (10_000, 784), dtype=np.uint8)
     np.savez(file, x_train=rows, x_valid=rows[:500], x_test=rows[:500])
