@@ -57,7 +57,7 @@ def test_wrong_credentials_are_told_in_one_line_without_the_password(url, tmp_pa
 def test_while_the_database_is_away_workers_wait_and_then_go_on(server, tmp_path):
     url = server.create("away", user="ada", password="s3cret/x")
     options = {"record.test_data": 0}
-    file = study_file(tmp_path, space=SPACE, trials=4, budget={"steps": 400}, options=options)
+    file = study_file(tmp_path, space=SPACE, trials=4, budget={"steps": 1200}, options=options)
     root = tmp_path / "mlruns"
     with Launched(file, root, "--heartbeat", "10", "--workers", "2", "--storage", url) as launched:
         until(launched.running, launched)
