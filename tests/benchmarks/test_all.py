@@ -60,5 +60,5 @@ def test_a_page_without_a_part_for_one_is_refused_before_anything_runs(ran, tmp_
     with pytest.raises(SystemExit) as ended:
         all_of_them.main([f"--page={page}"])
     assert ended.value.code == 2
-    assert "expected <!-- estimators: begin --> and <!-- estimators: end -->" in capsys.readouterr().err
+    assert "expected <!-- floor: begin --> and <!-- floor: end -->" in capsys.readouterr().err
     assert not ran
