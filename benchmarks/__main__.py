@@ -13,7 +13,7 @@ PAGE = Path("docs/performance.md")
 SHORT: dict[str, tuple[str, ...]] = {
     "fit": ("--seconds=1.5", "--rounds=3", "--clock=cpu"),
     "floor": (),
-    "estimators": ("--steps=3", "--rounds=1", f"--figure={OUTPUT}/estimators.png"),
+    "estimators": ("--steps=3", "--rounds=3", f"--figure={OUTPUT}/estimators.png"),
     "diagnostics": ("--steps=100", "--times=8", "--rounds=2"),
     "memory": ("--points=3", "--figure=docs/memory.png"),
     "scaling": ("--rows=30000", "--rounds=1"),
