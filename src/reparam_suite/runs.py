@@ -1,7 +1,8 @@
 """One run: from a parsed command line to a finished record."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -10,7 +11,7 @@ from typing import Any, final
 
 import torch
 import yaml
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from rich.console import Console
 from torch import nn
 
@@ -187,12 +188,34 @@ def _fit_and_test(
     end: Callable[[], object] | None = None,
 ) -> int:
     """What all processes do together; the optimizer steps that were taken. `end` is for one that hangs for ever."""
-    replicas = command.trainer.strategy
+    model, data, trainer = command.model, command.datamodule, command.trainer
+    with together(trainer, end):
+        trainer.fit(model, datamodule=data, ckpt_path=going_on.checkpoint if going_on else None, weights_only=True)
+        if going_on and going_on.ended:
+            end_training(trainer, model)
+        num_steps = trainer.global_step
+        evaluate_best(command, journal, checkpoints, num_steps)
+    return num_steps
+
+
+@contextmanager
+def together(trainer: Trainer, end: Callable[[], object] | None = None) -> Iterator[None]:
+    """Within this context several processes train; all of them end with it. One that is alone notices nothing.
+
+    Args:
+        trainer: of this process.
+        end: is called if this process has to be ended while it hangs, because another one has died.
+
+    Raises:
+        ProcessLost: if another process has died.
+    """
+    replicas = trainer.strategy
     if not isinstance(replicas, Replicas):
-        return _fitted_and_tested(command, journal, checkpoints, going_on)
+        yield
+        return
     replicas.on_loss(end)
     try:
-        num_steps = _fitted_and_tested(command, journal, checkpoints, going_on)
+        yield
     except BaseException as error:
         lost = replicas.lost(error)
         replicas.close(failed=True)
@@ -200,19 +223,6 @@ def _fit_and_test(
             raise lost from error
         raise
     replicas.close(failed=False)
-    return num_steps
-
-
-def _fitted_and_tested(
-    command: Command, journal: Journal, checkpoints: Checkpoints, going_on: Resumption | None
-) -> int:
-    model, data, trainer = command.model, command.datamodule, command.trainer
-    trainer.fit(model, datamodule=data, ckpt_path=going_on.checkpoint if going_on else None, weights_only=True)
-    if going_on and going_on.ended:
-        end_training(trainer, model)
-    num_steps = trainer.global_step
-    evaluate_best(command, journal, checkpoints, num_steps)
-    return num_steps
 
 
 def estimator_name(estimator: GradientEstimator) -> str:

@@ -15,6 +15,7 @@ from reparam_suite.runs import evaluate_best, finish
 from reparam_suite.studies import figures
 from reparam_suite.studies.display import best_trials
 from reparam_suite.studies.queue import RUNS, Queue
+from reparam_suite.studies.space import Options
 from reparam_suite.studies.storage import AWAY, patiently
 from reparam_suite.studies.trials import TrialRunner
 from reparam_suite.tracking import RunLogger, TrackingError
@@ -108,7 +109,8 @@ class Summary:
         if not (directory / LAST).exists():
             warnings.warn(f"the checkpoints of trial {trial.number} are not on this machine: {directory}", stacklevel=2)
             return
-        command = self._runner.command(self._runner.chosen(trial), seed)
+        alone: Options = {"trainer.devices": 1, "trainer.num_nodes": 1, "trainer.strategy": "auto"}
+        command = self._runner.command(self._runner.chosen(trial) | alone, seed)
         content: dict[str, Any] = read_checkpoint(directory / LAST)
         journal = Journal()
         journal.load_state_dict(content["callbacks"]["StepRecord"]["journal"])

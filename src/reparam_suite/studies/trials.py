@@ -16,13 +16,14 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 
 from reparam_suite.command_line import Command
-from reparam_suite.runs import keep_config, prepare, put_on_record, recording_callbacks, run_tags
+from reparam_suite.runs import keep_config, prepare, put_on_record, run_tags
 from reparam_suite.studies import space
 from reparam_suite.studies.queue import ERROR, RUNS
+from reparam_suite.studies.replica import fit_trial
 from reparam_suite.studies.settings import StudySettings, steps_of
 from reparam_suite.studies.storage import patiently, put_back
 from reparam_suite.tracking import RunLogger, Store, reason
-from reparam_suite.training import BEST, CheckpointFiles, Checkpoints, EndpointRecord, Journal, Stopped, StopSignals
+from reparam_suite.training import BEST, Checkpoints, Journal, Stopped, StopSignals
 
 
 @final
@@ -130,13 +131,8 @@ class TrialRunner:
         return [Reports(trial=trial, journal=journal, metric=next(iter(self.settings.objectives)))]
 
     def _fit(self, command: Command, journal: Journal, checkpoints: Checkpoints, more: list[Callback]) -> None:
-        trainer = command.trainer
-        trainer.strategy.checkpoint_io = CheckpointFiles()
-        recording = recording_callbacks(command, journal, checkpoints, self.signals)
-        light = [each for each in recording if not isinstance(each, EndpointRecord)]  # whose arrays nobody asked for
-        trainer.callbacks.extend([*light, *more])  # type: ignore[attr-defined]
         keep_config(command, checkpoints)
-        trainer.fit(command.model, datamodule=command.datamodule)
+        fit_trial(command, journal, checkpoints, self.signals, more)
         self.signals.wait()
         for metric in (*self.settings.objectives, *self.settings.constraints):
             _value(journal, metric)

@@ -62,6 +62,11 @@ class Replicas(DDPStrategy):
         key = np.random.SeedSequence((self._seed, self.global_rank)).generate_state(1, np.uint64)
         torch.manual_seed(int(key[0]))
 
+    def start_others_as(self, module: str) -> None:
+        """Names the command whose arguments are this one's, and that the other processes run."""
+        assert self._others is not None
+        self._others.module = module
+
     def on_loss(self, end: Callable[[], object] | None) -> None:
         """Names what is to be done if this process has to be ended while it hangs, because another one has died."""
         assert self._others is not None
@@ -93,7 +98,8 @@ class _Launcher(_SubprocessScriptLauncher):
         assert strategy.cluster_environment is not None
         super().__init__(strategy.cluster_environment, strategy.num_processes, strategy.num_nodes)
         self.last_act: Callable[[], object] | None = None
-        self._command = [sys.executable, "-m", "reparam_suite.fit", *arguments]
+        self.module = "reparam_suite.fit"
+        self._arguments = list(arguments)
         self._ending = threading.Event()
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
@@ -113,8 +119,9 @@ class _Launcher(_SubprocessScriptLauncher):
             "WORLD_SIZE": str(self.num_processes * self.num_nodes),
             _PARENT: str(os.getpid()),
         }
+        command = [sys.executable, "-m", self.module, *self._arguments]
         for local_rank in range(1, self.num_processes):
-            self.procs.append(subprocess.Popen(self._command, env={**variables, "LOCAL_RANK": str(local_rank)}))
+            self.procs.append(subprocess.Popen(command, env={**variables, "LOCAL_RANK": str(local_rank)}))
         threading.Thread(target=self._watch, name="processes", daemon=True).start()
 
     def dead(self) -> ProcessLost | None:
