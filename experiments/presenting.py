@@ -37,10 +37,12 @@ class Setting:
     Args:
         length: short or full.
         data_root: where downloaded data are, or go.
+        root: of the record, for an experiment that runs commands of the suite.
     """
 
     length: Length
     data_root: Path
+    root: Path
 
 
 @final
@@ -130,7 +132,7 @@ class Experiment:
             return 2
         console.print(self.question, style="bold", markup=False)
         try:
-            findings = self.answer(Setting(options.length, options.data_root))
+            findings = self.answer(Setting(options.length, options.data_root, options.root))
         except DataError as error:
             print(f"experiments.{self.name}: {error}", file=sys.stderr)
             return 2
