@@ -1,4 +1,4 @@
-"""`python -m experiments`: all but the longest, one after the other, at their short settings."""
+"""`python -m experiments`: all but the two longest, one after the other, at their short settings."""
 
 import sys
 from collections.abc import Sequence

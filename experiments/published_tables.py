@@ -52,9 +52,9 @@ Table: TypeAlias = Literal["IWAE", "RELAX"]
 
 THEIR_ERROR = 0.5
 SEEDS = {"short": 1, "full": 3}
-STAGES = {"short": 2, "full": 8}
-"""Of the importance-weighted autoencoder's schedule: 4 epochs, or all 3,280."""
-STEPS = {"short": 10_000, "full": 2_000_000}
+STAGES = {"short": 3, "full": 8}
+"""Of the importance-weighted autoencoder's schedule: 13 epochs, or all 3,280."""
+STEPS = {"short": 25_000, "full": 2_000_000}
 """Of the linear model."""
 EVALUATED = {"short": 200, "full": 10_000}
 """Data on which the figure is measured."""
