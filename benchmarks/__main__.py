@@ -17,6 +17,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "diagnostics": ("--steps=100", "--times=8", "--rounds=2"),
     "memory": ("--points=3", "--figure=docs/memory.png"),
     "scaling": ("--rows=30000", "--rounds=1"),
+    "startup": ("--rounds=2",),
 }
 """The options of each; what they mean is told by `python -m benchmarks.NAME --help`."""
 
