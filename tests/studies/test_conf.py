@@ -17,4 +17,4 @@ def test_it_is_accepted(file):
 
 
 def test_there_are_studies():
-    assert {"digits", "discrete"} <= {file.stem for file in STUDIES}
+    assert {"digits", "discrete", "pareto"} <= {file.stem for file in STUDIES}
