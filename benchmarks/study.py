@@ -30,7 +30,7 @@ import yaml
 from benchmarks.measuring import CLOCKS, PACKAGES, Findings, Listing, Ratio, at_least, in_turn, parser
 from lightning.pytorch import Callback
 
-from reparam_suite.studies import trials
+from reparam_suite.studies import replica
 from reparam_suite.studies.settings import StudyCommand
 from reparam_suite.studies.settings import command as parsed
 from reparam_suite.studies.workers import joined, work
@@ -115,7 +115,7 @@ def overhead(directory: Path, num_trials: int, now: Callable[[], float]) -> list
     try:
         with (
             StopSignals() as signals,
-            mock.patch.object(trials, "recording_callbacks", gaps.around(trials.recording_callbacks)),
+            mock.patch.object(replica, "recording_callbacks", gaps.around(replica.recording_callbacks)),
         ):
             work(command, queue, signals, lambda: None)
     finally:
