@@ -36,6 +36,14 @@ def test_after_all_are_killed_the_same_command_goes_on(tmp_path):
     assert len(trials) - 3 >= num_running
 
 
+def test_two_commands_that_begin_a_study_at_once_share_its_trials(tmp_path):
+    root, file = tmp_path / "mlruns", study_file(tmp_path, space=SPACE, trials=4, budget={"steps": 60})
+    with Launched(file, root) as first, Launched(file, root) as second:
+        ended = [first.ended(), second.ended()]
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    check_complete(root, 4, 0)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_keeps_what_there_is_and_says_how_to_go_on(tmp_path, workers):
     file = study_file(tmp_path, space=SPACE, trials=2, budget={"steps": 1200})

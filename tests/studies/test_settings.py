@@ -62,6 +62,7 @@ def test_what_cannot_be_used_is_told_in_one_line_before_anything_is_created(tmp_
     [
         (["--workers", "0"], "--workers: expected 1 or more, got 0"),
         (["--heartbeat", "0"], "--heartbeat: expected 1 or more, got 0"),
+        (["--storage", "grpc://host:1"], "accepted are sqlite:///FILE, postgresql://... and mysql://..."),
         (["--wrokers", "2"], "unknown option --wrokers, did you mean --workers?"),
         (["--tracking.experiment", "x"], "tracking.experiment"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),

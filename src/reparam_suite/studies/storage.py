@@ -33,6 +33,8 @@ _PAUSE, _PATIENCE = 1.0, 600.0
 
 _SQLITE_TIMEOUT, _CONNECT_TIMEOUT = 60, 10
 
+_DATABASES = ("sqlite", "postgresql", "mysql")
+
 _Result = TypeVar("_Result")
 
 
@@ -47,6 +49,9 @@ def open_storage(url: str, *, heartbeat: int, root: Path) -> RDBStorage:
     Raises:
         UsageError: if it cannot be used; no password is in the message.
     """
+    if url.partition(":")[0].partition("+")[0] not in _DATABASES:
+        accepted = "sqlite:///FILE, postgresql://... and mysql://..."
+        raise UsageError(f"--storage {redact(url)} is no database of studies; accepted are {accepted}")
     try:
         root.mkdir(parents=True, exist_ok=True)
         with (root / "optuna.lock").open("a") as lock:
