@@ -31,8 +31,8 @@ from benchmarks.measuring import CLOCKS, PACKAGES, Findings, Listing, Ratio, at_
 from lightning.pytorch import Callback
 
 from reparam_suite.studies import replica
-from reparam_suite.studies.settings import StudyCommand
-from reparam_suite.studies.settings import command as parsed
+from reparam_suite.studies.command import StudyCommand
+from reparam_suite.studies.command import command as parsed
 from reparam_suite.studies.workers import joined, work
 from reparam_suite.training import StopSignals
 

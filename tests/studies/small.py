@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.running import study
 
 BASE = {
     "model": {"class_path": "DiscreteVAE", "init_args": {"latent_size": 4, "hidden_sizes": [8]}},
     "data": {"class_path": "Digits", "init_args": {"batch_size": 300}},
 }
+
+RATE = {"model.learning_rate": {"log_float": [1e-3, 1e-1]}}
 
 
 def study_file(directory: Path, **settings: Any) -> str:
@@ -19,6 +22,16 @@ def study_file(directory: Path, **settings: Any) -> str:
     file = directory / "study.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False))
     return str(file)
+
+
+def refused(directory: Path, *args: str, **settings: Any) -> str:
+    """The one line that the command ends with, before it has created anything."""
+    file = study_file(directory, **({"space": RATE} | settings))
+    ended = study("--config", file, *args, root=directory / "mlruns")
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1, ended.err
+    assert not (directory / "mlruns").exists()
+    return ended.err
 
 
 def several(option: str, values: list[Any]) -> dict[str, Any]:

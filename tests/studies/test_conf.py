@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.running import as_it_was
 
-from reparam_suite.studies.settings import command
+from reparam_suite.studies.command import command
 
 STUDIES = sorted((Path(__file__).parents[2] / "conf" / "studies").glob("*.yaml"))
 

@@ -52,6 +52,7 @@ def test_wrong_credentials_are_told_in_one_line_without_the_password(url, tmp_pa
     assert ended.err.count("\n") == 1
     assert "password authentication failed" in ended.err
     assert "wr0ng" not in ended.err
+    assert not (tmp_path / "mlruns").exists()
 
 
 def test_while_the_database_is_away_workers_wait_and_then_go_on(server, tmp_path):

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 import ray
-from tests.running import as_it_was, study
+from tests.running import as_it_was
 from tests.studies.launched import SPACE, Launched, check_complete, runs, until
-from tests.studies.small import study_file
+from tests.studies.small import refused, study_file
 
+from reparam_suite.studies.command import command
 from reparam_suite.studies.on_ray import check_reachable, check_room
-from reparam_suite.studies.settings import command
 from reparam_suite.usage import UsageError
 
 
@@ -55,15 +55,6 @@ def test_ctrl_c_has_the_tasks_finish_their_step_and_says_how_to_go_on(cluster, t
     assert "0 of 2 trials are finished, and what was interrupted waits. To go on: python -m reparam_suite.study" in err
     assert "Traceback" not in err
     assert [run.info.status for run in runs(tmp_path / "mlruns")] == ["KILLED"]
-
-
-def refused(tmp_path, *args):
-    file = study_file(tmp_path, space=SPACE)
-    ended = study("--config", file, "--workers", "2", *args, root=tmp_path / "mlruns")
-    assert ended.code == 2
-    assert ended.err.count("\n") == 1, ended.err
-    assert not (tmp_path / "mlruns").exists()
-    return ended.err
 
 
 @pytest.mark.parametrize(

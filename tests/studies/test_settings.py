@@ -2,18 +2,7 @@
 
 import pytest
 from tests.running import study
-from tests.studies.small import study_file
-
-RATE = {"model.learning_rate": {"log_float": [1e-3, 1e-1]}}
-
-
-def refused(tmp_path, *args, **settings):
-    file = study_file(tmp_path, **({"space": RATE} | settings))
-    ended = study("--config", file, *args, root=tmp_path / "mlruns")
-    assert ended.code == 2
-    assert ended.err.count("\n") == 1, ended.err
-    assert not (tmp_path / "mlruns").exists()
-    return ended.err
+from tests.studies.small import RATE, refused, study_file
 
 
 @pytest.mark.parametrize(
@@ -79,7 +68,7 @@ def test_without_a_study_file_it_says_what_is_missing(tmp_path):
 
 
 def test_a_seed_of_the_sampler_is_another_one_in_every_worker_and_when_a_study_goes_on(tmp_path):
-    from reparam_suite.studies.settings import command
+    from reparam_suite.studies.command import command
 
     sampler = {"name": "RandomSampler", "options": {"seed": 5}}
     settings = command(["--config", study_file(tmp_path, space=RATE, sampler=sampler)]).settings

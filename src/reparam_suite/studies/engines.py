@@ -9,8 +9,8 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Self, final
 
+from reparam_suite.studies.command import StudyCommand
 from reparam_suite.studies.queue import Queue
-from reparam_suite.studies.settings import StudyCommand
 from reparam_suite.studies.storage import patiently
 from reparam_suite.studies.workers import serve, work
 from reparam_suite.training import StopSignals

@@ -10,10 +10,10 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.live import Live
 
+from reparam_suite.studies.command import command as parsed
 from reparam_suite.studies.display import Display, best_trials
 from reparam_suite.studies.engines import Engine, engine_of
 from reparam_suite.studies.queue import ERROR, Queue
-from reparam_suite.studies.settings import command as parsed
 from reparam_suite.studies.storage import AWAY
 from reparam_suite.studies.summary import Summary
 from reparam_suite.studies.trials import TrialRunner

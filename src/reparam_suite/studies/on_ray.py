@@ -13,8 +13,8 @@ from typing import Any, Self, final
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
+from reparam_suite.studies.command import StudyCommand
 from reparam_suite.studies.engines import Crew, Worker
-from reparam_suite.studies.settings import StudyCommand
 from reparam_suite.studies.workers import serve
 from reparam_suite.tracking import reason, redact
 from reparam_suite.usage import UsageError

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, final
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from reparam_suite.tracking import reason, redact
@@ -53,12 +53,23 @@ def open_storage(url: str, *, heartbeat: int, root: Path) -> RDBStorage:
         accepted = "sqlite:///FILE, postgresql://... and mysql://..."
         raise UsageError(f"--storage {redact(url)} is no database of studies; accepted are {accepted}")
     try:
+        if not url.startswith("sqlite:"):
+            _check_access(url)
         root.mkdir(parents=True, exist_ok=True)
         with (root / "optuna.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two that make the tables at once break each other
             return _opened(url, heartbeat)
     except (SQLAlchemyError, StorageInternalError, OSError, ImportError, RuntimeError, ValueError) as error:
         raise UsageError(f"--storage {redact(url)} cannot be used: {_why(error)}") from error
+
+
+def _check_access(url: str) -> None:
+    # Before anything is made: a server that lets nobody in is the usual mistake.
+    engine = create_engine(url, connect_args={"connect_timeout": _CONNECT_TIMEOUT})
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
 
 
 def _opened(url: str, heartbeat: int) -> RDBStorage:

@@ -8,8 +8,8 @@ from contextlib import suppress
 from optuna.trial import TrialState
 
 from reparam_suite.command_line import quiet
+from reparam_suite.studies.command import StudyCommand
 from reparam_suite.studies.queue import Queue, found
-from reparam_suite.studies.settings import StudyCommand
 from reparam_suite.studies.storage import Heartbeat, open_storage, patiently, silence
 from reparam_suite.studies.trials import TrialRunner
 from reparam_suite.tracking import Store
