@@ -49,7 +49,7 @@ from reparam_suite.estimators.control_variates import ControlledScore
 from reparam_suite.figures import COLOURS, WIDTH, styled
 from reparam_suite.models import VAE
 from reparam_suite.objectives import evidence
-from reparam_suite.variational import OneHotCategorical, frozen, parameters, rebuilt
+from reparam_suite.distributions import OneHotCategorical, frozen, parameters, rebuilt
 
 NUM_FEATURES, BATCH_SIZE, SEED = 784, 100, 0
 LATENTS = {

@@ -35,7 +35,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from reparam_suite import command_line, runs
-from reparam_suite.command_line import Command
+from reparam_suite.commands.command_line import Command
 from reparam_suite.models import VAE
 from reparam_suite.networks import mlp
 from reparam_suite.tracking import Store, TrackingSettings

@@ -24,7 +24,7 @@ from reparam_suite.estimators.control_variates import ControlledScore
 from reparam_suite.estimators.distinct_states import log_probabilities
 from reparam_suite.estimators.double_cv import DoublyControlled
 from reparam_suite.estimators.relaxation import softened
-from reparam_suite.variational import parameters
+from reparam_suite.distributions import parameters
 
 
 @final

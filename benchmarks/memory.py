@@ -47,7 +47,7 @@ from reparam_suite.estimators import (
 from reparam_suite.figures import COLOURS, WIDTH, styled
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 from reparam_suite.objectives import evidence
-from reparam_suite.variational import FactorizedCategorical, FullCovarianceNormal, frozen
+from reparam_suite.distributions import FactorizedCategorical, FullCovarianceNormal, frozen
 
 NUM_FEATURES, SEED = 784, 0
 MOST_BEND, MOST_AT_TWICE = 1.1, 2.0

@@ -11,7 +11,7 @@ from torch.distributions import Bernoulli, Distribution, Normal
 from reparam_suite.comparison.library import MOST_EVALUATIONS, NUM_SAMPLES, Listed, library
 from reparam_suite.estimators import Average, Bound, Expectation, GradientEstimator, LogMeanExp
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
-from reparam_suite.variational import (
+from reparam_suite.distributions import (
     DiagonalNormal,
     FactorizedBernoulli,
     FactorizedCategorical,

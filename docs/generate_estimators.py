@@ -33,7 +33,7 @@ from reparam_suite.data import Digits
 from reparam_suite.diagnostics import gradient_statistics
 from reparam_suite.estimators import Average, Bound, LeaveOneOut, LogMeanExp, Pathwise, ScoreFunction
 from reparam_suite.models import VAE
-from reparam_suite.variational import OneHotCategorical
+from reparam_suite.distributions import OneHotCategorical
 
 HERE = Path(__file__).parent
 PAGE, MEASURED = HERE / "estimators.md", HERE / "estimators.json"

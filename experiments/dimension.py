@@ -29,8 +29,8 @@ from reparam_suite.diagnostics import gradient_statistics
 from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.figures import COLOURS, WIDTH, styled
 from reparam_suite.models import VAE, GaussianVAE
-from reparam_suite.randomness import forked_generator
-from reparam_suite.variational import normal
+from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.distributions import normal
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 VAE_SIZES = (2, 4, 8, 16, 32, 64)

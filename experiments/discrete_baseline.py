@@ -27,7 +27,7 @@ from reparam_suite.diagnostics import BasketRow, measure, reference_gradients
 from reparam_suite.estimators import Average, LeaveOneOut, ScoreFunction
 from reparam_suite.figures import COLOURS, QUIET, WIDTH, styled
 from reparam_suite.models import VAE
-from reparam_suite.variational import OneHotCategorical
+from reparam_suite.distributions import OneHotCategorical
 
 BITS, CLASSES = Latents(Bernoulli, 8), Latents(OneHotCategorical, 4, 4)
 BUDGETS = {"short": 2_000, "full": 40_000}

@@ -27,8 +27,8 @@ from torch import Tensor
 
 from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.figures import COLOURS, INK, WIDTH, styled
-from reparam_suite.randomness import forked_generator
-from reparam_suite.variational import normal
+from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.distributions import normal
 
 Array = npt.NDArray[np.float64]
 

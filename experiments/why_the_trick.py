@@ -22,7 +22,7 @@ from torch import Tensor
 from reparam_suite.estimators import GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.figures import INK, WIDTH, styled
 from reparam_suite.problems import ToyGaussian
-from reparam_suite.randomness import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator
 
 PROBLEM = ToyGaussian()
 THETA = PROBLEM.phi.item()

@@ -16,7 +16,7 @@ from reparam_suite.data import Digits
 from reparam_suite.diagnostics import measure, reference_gradients
 from reparam_suite.estimators import DisARM, LeaveOneOut, ScoreFunction, StraightThrough
 from reparam_suite.models import DiscreteVAE
-from reparam_suite.randomness import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator
 
 SMALL = ("--model.latent_size", "6", "--model.hidden_sizes", "[10]", "--trainer.max_steps", "20")
 QUICK = ("--repeats", "32", "--batches", "2")

@@ -8,8 +8,8 @@ import torch
 import yaml
 from tests.running import as_it_was, fit
 
-from reparam_suite.command_line import Command
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.command_line import Command
+from reparam_suite.commands.usage import UsageError
 
 CONF = Path(__file__).parents[1] / "conf"
 README = CONF.parent / "README.md"

@@ -17,8 +17,8 @@ from reparam_suite import fit as command_module
 from reparam_suite import runs, variational
 from reparam_suite.estimators import Expectation, GradientEstimator
 from reparam_suite.models import VAE
-from reparam_suite.usage import concrete_subclasses
-from reparam_suite.variational import Posterior
+from reparam_suite.commands.usage import concrete_subclasses
+from reparam_suite.distributions import Posterior
 
 CONF = Path(__file__).parents[1] / "conf"
 STEPS = 2

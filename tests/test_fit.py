@@ -498,7 +498,7 @@ def test_an_error_after_training_leaves_a_failed_run_too(root, monkeypatch):
     def fail(*_):
         raise ZeroDivisionError("in a figure")
 
-    monkeypatch.setattr("reparam_suite.runs.model_figures", fail)
+    monkeypatch.setattr("reparam_suite.running.run.model_figures", fail)
     with pytest.raises(ZeroDivisionError, match="in a figure"):
         fit(*SHORT, root=root)
     run = Ended(1, "", "", root).every_run()[0]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from torch.distributions import Bernoulli, Normal
 
-from reparam_suite.command_line import Command
+from reparam_suite.commands.command_line import Command
 from reparam_suite.estimators import GradientEstimator
-from reparam_suite.usage import concrete_subclasses
-from reparam_suite.variational import OneHotCategorical
+from reparam_suite.commands.usage import concrete_subclasses
+from reparam_suite.distributions import OneHotCategorical
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

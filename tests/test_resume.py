@@ -166,7 +166,7 @@ DEATHS = {
     "after an epoch's end": Death(f"{TRAINING}.progress", "ProgressBar.on_train_batch_end", 4),
     "at the end of training": Death(f"{TRAINING}.gradients", "GradientRecord.on_train_end"),
     "while it tests": Death("reparam_suite.models.vae", "GaussianVAE.test_step"),
-    "while it draws": Death("reparam_suite.runs", "model_figures"),
+    "while it draws": Death("reparam_suite.running.run", "model_figures"),
 }
 
 

@@ -8,13 +8,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
-from reparam_suite.command_line import Command, option_values, quiet
+from reparam_suite.commands.command_line import Command, option_values, quiet
 from reparam_suite.data import DataError
-from reparam_suite.resumption import Resumption, resumed
-from reparam_suite.runs import Run, RunStopped, train
+from reparam_suite.running.resumption import Resumption, resumed
+from reparam_suite.running.run import Run, RunStopped, train
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 _USAGE, _FAILED = 2, 1
 

@@ -6,7 +6,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
-from reparam_suite.usage import UsageError, explained
+from reparam_suite.commands.usage import UsageError, explained
 
 _DESCRIPTION = (
     "Sends to the tracking store what runs have left unsent under --tracking.root, in order and once, and marks runs "

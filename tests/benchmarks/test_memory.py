@@ -8,7 +8,7 @@ from benchmarks.memory import CASES, Case, Growth, Sizes, f_peak, main, measure,
 
 from reparam_suite.estimators import Average, Estimate, GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.models import DiscreteVAE, GaussianVAE
-from reparam_suite.variational import FullCovarianceNormal
+from reparam_suite.distributions import FullCovarianceNormal
 
 CPU = torch.device("cpu")
 

@@ -21,7 +21,7 @@ from reparam_suite.estimators import (
     StickTheLanding,
 )
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
-from reparam_suite.variational import (
+from reparam_suite.distributions import (
     DiagonalNormal,
     FactorizedBernoulli,
     FactorizedCategorical,

@@ -15,7 +15,7 @@ from reparam_suite.diagnostics.statistics import from_draws, trace_of
 from reparam_suite.estimators import Average, GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.problems import ToyGaussian
-from reparam_suite.variational import normal
+from reparam_suite.distributions import normal
 
 TOY = ToyGaussian()
 

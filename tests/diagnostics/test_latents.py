@@ -8,7 +8,7 @@ import torch
 
 from reparam_suite.diagnostics import latent_use
 from reparam_suite.models import DiscreteVAE, GaussianVAE
-from reparam_suite.variational import (
+from reparam_suite.distributions import (
     FactorizedCategorical,
     FullCovarianceNormal,
     bernoulli,

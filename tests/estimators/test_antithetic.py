@@ -18,7 +18,7 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.estimators.base import uniform
 from reparam_suite.problems import BernoulliModel, GaussianModel
-from reparam_suite.variational import bernoulli, categorical
+from reparam_suite.distributions import bernoulli, categorical
 
 COPULAS = [DirichletCopula(), GaussianCopula()]
 

@@ -23,7 +23,7 @@ from reparam_suite.estimators import (
     VarianceNormalized,
 )
 from reparam_suite.problems import BernoulliModel, GaussianModel, ToyGaussian
-from reparam_suite.variational import bernoulli, normal
+from reparam_suite.distributions import bernoulli, normal
 
 
 def draws(samples):

@@ -52,8 +52,8 @@ from reparam_suite.estimators import (
     VarianceNormalized,
 )
 from reparam_suite.problems import BernoulliModel, CategoricalModel, GaussianModel
-from reparam_suite.usage import concrete_subclasses
-from reparam_suite.variational import family
+from reparam_suite.commands.usage import concrete_subclasses
+from reparam_suite.distributions import family
 
 PROBLEMS = [BernoulliModel(), CategoricalModel(), GaussianModel()]
 

@@ -33,8 +33,8 @@ from reparam_suite.estimators import (
     SumAndSample,
     UnorderedSet,
 )
-from reparam_suite.usage import concrete_subclasses
-from reparam_suite.variational import OneHotCategorical, bernoulli, categorical
+from reparam_suite.commands.usage import concrete_subclasses
+from reparam_suite.distributions import OneHotCategorical, bernoulli, categorical
 
 NUM_LATENTS = 2_000
 

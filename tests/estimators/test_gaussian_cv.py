@@ -21,7 +21,7 @@ from reparam_suite.problems import (
     GaussianWave,
     ToyGaussian,
 )
-from reparam_suite.variational import multivariate_normal, normal, parameters
+from reparam_suite.distributions import multivariate_normal, normal, parameters
 
 # The curvature A of the quadratic problems, -1/2 (z - a)^T A (z - a), and their standard deviations.
 CURVATURE = torch.tensor([[1.3, 0.4], [0.4, 0.7]], dtype=torch.float64)

@@ -7,7 +7,7 @@ from tests.statistics import SEED
 
 from reparam_suite.estimators import UGC, BitFlip, DisARM, Enumeration, Expectation, LocalExpectation
 from reparam_suite.problems import BernoulliModel, CategoricalModel
-from reparam_suite.variational import bernoulli, categorical
+from reparam_suite.distributions import bernoulli, categorical
 
 
 def f_of_bits(z):

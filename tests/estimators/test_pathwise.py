@@ -9,7 +9,7 @@ from scipy import special
 from tests.statistics import LIMIT, SEED, Draws
 
 from reparam_suite.estimators import Expectation, LogMeanExp, Pathwise, StickTheLanding
-from reparam_suite.variational import VonMises, beta, dirichlet, frozen, gamma, normal, von_mises
+from reparam_suite.distributions import VonMises, beta, dirichlet, frozen, gamma, normal, von_mises
 
 CONCENTRATIONS = [0.01, 0.3, 1.0, 4.0, 30.0, 1000.0]
 

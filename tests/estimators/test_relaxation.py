@@ -15,7 +15,7 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.estimators.relaxation import hardened, perturbed_given, relaxation_noise
 from reparam_suite.problems import BernoulliCurved, BernoulliModel, CategoricalCurved, CategoricalModel
-from reparam_suite.variational import bernoulli, categorical
+from reparam_suite.distributions import bernoulli, categorical
 
 PROBLEMS = [BernoulliCurved(), BernoulliModel(), CategoricalCurved(), CategoricalModel()]
 RELAXATIONS = [

@@ -14,7 +14,7 @@ from reparam_suite.estimators import (
     ScoreFunction,
 )
 from reparam_suite.problems import BernoulliCurved, GaussianQuadratic, ToyGaussian
-from reparam_suite.variational import bernoulli, categorical, multivariate_normal, normal
+from reparam_suite.distributions import bernoulli, categorical, multivariate_normal, normal
 
 
 def gradients(estimator, problem, num_replicates=400_000, dtype=torch.float64):

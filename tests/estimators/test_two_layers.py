@@ -18,7 +18,7 @@ from reparam_suite.estimators import (
     ScoreFunction,
 )
 from reparam_suite.problems import Problem
-from reparam_suite.variational import bernoulli
+from reparam_suite.distributions import bernoulli
 
 # These evaluate f without a gradient as well, or train parameters of their own.
 OTHERS = {

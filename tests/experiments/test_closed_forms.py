@@ -6,7 +6,7 @@ import torch
 from tests.statistics import LIMIT
 
 from experiments import dimension, the_random_node, toy_gaussian, when_the_trick_loses
-from reparam_suite.variational import multivariate_normal
+from reparam_suite.distributions import multivariate_normal
 
 # Exact for polynomials up to degree 39.
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(20)

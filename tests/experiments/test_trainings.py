@@ -13,7 +13,7 @@ from torch.distributions import Bernoulli, Normal
 
 from experiments import discrete_baseline, published_tables, vae_comparison
 from reparam_suite.estimators import Average, LogMeanExp
-from reparam_suite.variational import OneHotCategorical
+from reparam_suite.distributions import OneHotCategorical
 
 
 def task(estimator, budget=48, seed=0):

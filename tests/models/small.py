@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, Trainer
 
 from reparam_suite.data import ArrayDataModule
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
-from reparam_suite.variational import FactorizedCategorical
+from reparam_suite.distributions import FactorizedCategorical
 
 SIZES = {"num_features": 12, "latent_size": 3, "hidden_sizes": (7,)}
 

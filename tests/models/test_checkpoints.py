@@ -17,7 +17,7 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
 from reparam_suite.models.hyperparameters import arguments
-from reparam_suite.variational import FullCovarianceNormal
+from reparam_suite.distributions import FullCovarianceNormal
 
 DIGITS = {"num_features": 64}
 

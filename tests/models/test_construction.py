@@ -26,7 +26,7 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, OptimizerSettings
 from reparam_suite.networks import Activation
-from reparam_suite.variational import DiagonalNormal, FactorizedBernoulli, FactorizedCategorical, FullCovarianceNormal
+from reparam_suite.distributions import DiagonalNormal, FactorizedBernoulli, FactorizedCategorical, FullCovarianceNormal
 
 PATHWISE = " or ".join(each.__name__ for each in Pathwise.families)
 

@@ -10,7 +10,7 @@ from tests.statistics import LIMIT
 from reparam_suite.data import Digits
 from reparam_suite.estimators import GumbelSoftmax, LeaveOneOut, Pathwise, ScoreFunction
 from reparam_suite.objectives import held_out_bounds
-from reparam_suite.randomness import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator
 
 NAMES = {"elbo", "reconstruction", "kl"}
 

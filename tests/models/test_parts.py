@@ -13,7 +13,7 @@ from reparam_suite.models import OptimizerSettings, PartedOptimizer
 from reparam_suite.models.hyperparameters import configuration
 from reparam_suite.models.likelihoods import BernoulliLikelihood, NormalLikelihood
 from reparam_suite.models.priors import Prior
-from reparam_suite.variational import OneHotCategorical, family
+from reparam_suite.distributions import OneHotCategorical, family
 
 # ---------------------------------------------------------------------------------------------------------- likelihoods
 

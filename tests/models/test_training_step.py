@@ -15,7 +15,7 @@ from reparam_suite.estimators import (
     StickTheLanding,
 )
 from reparam_suite.objectives import evidence
-from reparam_suite.variational import FullCovarianceNormal, kl_divergence
+from reparam_suite.distributions import FullCovarianceNormal, kl_divergence
 
 X = bits(6, 12)
 

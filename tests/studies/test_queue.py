@@ -9,7 +9,7 @@ from tests.running import as_it_was
 
 from reparam_suite.studies.queue import Queue, found
 from reparam_suite.studies.storage import MAX_RETRIES, open_storage, put_back, silence
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 DEFINITION = {"space": {"a": {"float": [0, 1]}}}
 

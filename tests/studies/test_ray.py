@@ -13,7 +13,7 @@ from tests.studies.small import refused, study_file
 
 from reparam_suite.studies.command import command
 from reparam_suite.studies.on_ray import check_reachable, check_room
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 
 @pytest.fixture(scope="module")

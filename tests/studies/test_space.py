@@ -2,7 +2,7 @@ import optuna
 import pytest
 
 from reparam_suite.studies.space import arguments, choosable, corners, definition, parsed, suggest
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 SPACE = {
     "model.learning_rate": {"log_float": ["1e-4", 0.1]},

@@ -13,7 +13,7 @@ from reparam_suite.data import Digits
 from reparam_suite.estimators import ExponentialDecay, GumbelSoftmax, Learned, ScoreFunction
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, StepRecord, Validation, shorten_loop
 from reparam_suite.training.loop import BatchLoop
-from reparam_suite.variational import FactorizedCategorical
+from reparam_suite.distributions import FactorizedCategorical
 
 HOOKS = [
     "on_train_epoch_start",

@@ -10,7 +10,7 @@ from reparam_suite.data import Digits
 from reparam_suite.estimators import REBAR, GumbelSoftmax, LogMeanExp, ScoreFunction, StickTheLanding
 from reparam_suite.models import OptimizerSettings
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, StepRecord, Validation
-from reparam_suite.variational import FullCovarianceNormal
+from reparam_suite.distributions import FullCovarianceNormal
 
 MODELS = {
     "gaussian": lambda **more: gaussian(num_features=64, **more),

@@ -11,7 +11,7 @@ from reparam_suite.training import Checkpoints, GradientRecord, Journal, NonFini
 from reparam_suite.training import gradients as gradients_module
 from reparam_suite.training import record as record_module
 from reparam_suite.training.record import due
-from reparam_suite.variational import kl_divergence
+from reparam_suite.distributions import kl_divergence
 
 
 class Witness(Callback):

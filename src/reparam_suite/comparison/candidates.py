@@ -8,12 +8,12 @@ from typing import final
 
 from jsonargparse import ArgumentParser
 
-from reparam_suite.comparison.expressions import ALL, Configuration, parse, written
+from reparam_suite.commands.expressions import ALL, Configuration, parse, written
 from reparam_suite.comparison.library import MOST_EVALUATIONS, Listed, library
 from reparam_suite.diagnostics import misfit
 from reparam_suite.estimators import Average, GradientEstimator
 from reparam_suite.models import VAE
-from reparam_suite.usage import UsageError, explained
+from reparam_suite.commands.usage import UsageError, explained
 
 
 @final

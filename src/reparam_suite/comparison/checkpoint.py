@@ -9,10 +9,10 @@ from typing import Any, final
 from jsonargparse import ArgumentParser
 
 from reparam_suite.models import VAE
-from reparam_suite.resumption import checkpoint_directory
+from reparam_suite.running.resumption import checkpoint_directory
 from reparam_suite.tracking import Store, TrackingSettings
 from reparam_suite.training import BEST, HEADER, CheckpointError, read_checkpoint
-from reparam_suite.usage import UsageError, explained
+from reparam_suite.commands.usage import UsageError, explained
 
 _OPTION = "--checkpoint"
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reparam_suite.comparison.candidates import Candidates, candidates, check_fit, made, pristine
 from reparam_suite.comparison.checkpoint import Checkpoint, find
-from reparam_suite.comparison.expressions import parse, written
+from reparam_suite.commands.expressions import parse, written
 from reparam_suite.data import ArrayDataModule
 from reparam_suite.diagnostics import (
     DEFAULT_BUDGET,
@@ -28,7 +28,7 @@ from reparam_suite.diagnostics.measuring import estimated_by
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.models import VAE
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.usage import UsageError, explained, options_of
+from reparam_suite.commands.usage import UsageError, explained, options_of
 
 USAGE = "python -m reparam_suite.compare gradients --checkpoint RUN_OR_FILE [options]"
 DESCRIPTION = """Measures many gradient estimators on the same parameters and minibatches of a trained model, prints

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from reparam_suite.comparison.expressions import written
+from reparam_suite.commands.expressions import written
 from reparam_suite.comparison.gradient_command import GradientCommand, prepared
 from reparam_suite.comparison.report import GradientReport
 from reparam_suite.diagnostics import (
@@ -17,7 +17,7 @@ from reparam_suite.diagnostics import (
     measure,
     reference_gradients,
 )
-from reparam_suite.randomness import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.training import Stopped
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from reparam_suite.estimators import Baseline, GradientEstimator, ScoreFunction
-from reparam_suite.usage import concrete_subclasses
+from reparam_suite.commands.usage import concrete_subclasses
 
 MOST_EVALUATIONS = 512
 """Of f for each datum: what needs more is measured only if it is named, or on fewer latents."""

@@ -11,7 +11,7 @@ from rich.console import Console
 from reparam_suite.comparison.groups import grouped
 from reparam_suite.comparison.run_report import CURVES, RunReport
 from reparam_suite.tracking import Store, TrackingSettings
-from reparam_suite.usage import UsageError, explained, options_of
+from reparam_suite.commands.usage import UsageError, explained, options_of
 
 USAGE = "python -m reparam_suite.compare runs [--experiment E | --study S] [options]"
 DESCRIPTION = """Reads finished runs from MLflow, prints them grouped by estimator (mean and standard error over seeds),

@@ -8,7 +8,7 @@ import numpy as np
 
 from reparam_suite.data import npz
 from reparam_suite.data.base import Array, ArrayDataModule, Binarization, Splits
-from reparam_suite.data.errors import DataError
+from reparam_suite.runtime.errors import DataError
 
 _KEYS = ("x_train", "x_valid", "x_test")
 _ACCEPTED = "accepted are bool, uint8 and floating point"

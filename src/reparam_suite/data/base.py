@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from reparam_suite.data.batches import FIXED, EvaluationBatches, TrainBatches, binarize, keyed_generator
-from reparam_suite.data.errors import DataError
+from reparam_suite.runtime.errors import DataError
 
 __all__ = ["Array", "ArrayDataModule", "Binarization", "DataError", "Split", "Splits"]
 

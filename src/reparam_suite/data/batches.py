@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reparam_suite.data.errors import DataError
+from reparam_suite.runtime.errors import DataError
 
 # The first number of a key: what the draws are for. Two purposes never share a stream.
 ORDER, BINARIZATION, FIXED = 0, 1, 2

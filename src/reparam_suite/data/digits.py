@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from reparam_suite.data.base import ArrayDataModule, Splits
-from reparam_suite.data.errors import DataError
+from reparam_suite.runtime.errors import DataError
 
 
 @final

@@ -9,7 +9,7 @@ import numpy as np
 
 from reparam_suite.data.base import Array, Splits
 from reparam_suite.data.downloaded import DownloadedDataModule
-from reparam_suite.data.errors import DataError
+from reparam_suite.runtime.errors import DataError
 from reparam_suite.data.remote import Archive, RemoteFile
 
 _MNIST = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reparam_suite.data.base import Array
-from reparam_suite.data.errors import DataError
+from reparam_suite.runtime.errors import DataError
 
 
 @contextmanager

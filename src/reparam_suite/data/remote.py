@@ -16,7 +16,7 @@ import numpy as np
 
 from reparam_suite.data import npz
 from reparam_suite.data.base import Array
-from reparam_suite.data.errors import DataError
+from reparam_suite.runtime.errors import DataError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 

@@ -12,7 +12,7 @@ from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, MemoryBudgetError, 
 from reparam_suite.diagnostics.parts import GRAM_ELEMENTS
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientStatistics, GradientSums, add
 from reparam_suite.models import VAE
-from reparam_suite.randomness import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator
 
 _log = logging.getLogger(__name__)
 

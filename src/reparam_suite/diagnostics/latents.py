@@ -11,7 +11,7 @@ from torch.distributions import Bernoulli, Distribution, Normal
 from torchmetrics import Metric
 
 from reparam_suite.models import VAE
-from reparam_suite.variational import OneHotCategorical, family, parameters
+from reparam_suite.distributions import OneHotCategorical, family, parameters
 
 ACTIVE = 0.01
 """A latent is active if the variance over data of its posterior mean is above this: Burda, Grosse & Salakhutdinov

@@ -22,7 +22,7 @@ from reparam_suite.diagnostics.statistics import (
 )
 from reparam_suite.models import VAE, LayeredPrior
 from reparam_suite.objectives import evidence
-from reparam_suite.variational import parameters, with_parameters
+from reparam_suite.distributions import parameters, with_parameters
 
 
 def layerwise_sums(model: VAE, x: Tensor, num_repeats: int, *, per_element: bool = False) -> dict[str, GradientSums]:

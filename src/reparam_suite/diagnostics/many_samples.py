@@ -9,7 +9,7 @@ from torch import Tensor
 from reparam_suite.diagnostics.memory import peak_bytes
 from reparam_suite.models import VAE
 from reparam_suite.objectives import held_out_bounds
-from reparam_suite.randomness import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator
 
 EVALUATION_BUDGET = 2**28
 """256 MiB of tensors that an evaluation may hold at a time; larger chunks are no faster."""

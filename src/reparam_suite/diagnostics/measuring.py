@@ -11,7 +11,7 @@ from reparam_suite.diagnostics.statistics import FEWEST_REPEATS
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.models import VAE
 from reparam_suite.objectives import evidence
-from reparam_suite.randomness import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator
 
 MODEL_GROUPS = ("encoder", "decoder", "prior")
 """The parts of a model whose gradient is measured; the estimator's own parameters are not among them."""

@@ -9,7 +9,7 @@ from torchmetrics import Metric
 from reparam_suite.diagnostics.gradients import DEFAULT_REPEATS, gradient_statistics, gradient_sums
 from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums
 from reparam_suite.models import VAE
-from reparam_suite.processes import num_processes, rank, total
+from reparam_suite.runtime.processes import num_processes, rank, total
 
 
 @final

@@ -16,7 +16,7 @@ from reparam_suite.diagnostics.measuring import (
 from reparam_suite.diagnostics.statistics import GradientStatistics, from_draws
 from reparam_suite.models import VAE
 from reparam_suite.objectives import evidence
-from reparam_suite.variational import parameters, with_parameters
+from reparam_suite.distributions import parameters, with_parameters
 
 
 def naive_gradient_statistics(

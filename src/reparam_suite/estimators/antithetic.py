@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.defaults import fresh, lazily
+from reparam_suite.runtime.defaults import fresh, lazily
 from reparam_suite.estimators.base import (
     Estimate,
     Expectation,
@@ -19,7 +19,7 @@ from reparam_suite.estimators.base import (
 )
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.copulas import Copula, DirichletCopula
-from reparam_suite.variational import OneHotCategorical, parameters
+from reparam_suite.distributions import OneHotCategorical, parameters
 
 
 def require_pairs(estimator: GradientEstimator) -> None:

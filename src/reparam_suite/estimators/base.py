@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 
 from reparam_suite.estimators.bounds import Average, Bound
 from reparam_suite.estimators.shapes import PerDatum, Samples, Scalar, Values
-from reparam_suite.variational import family, frozen, parameters, widened, with_parameters
+from reparam_suite.distributions import family, frozen, parameters, widened, with_parameters
 
 Integrand = Callable[[Tensor, Distribution], Tensor]
 """f(z `[K, *B, D]`, q) -> `[K, *B]`, in nats; q may enter only through a constant multiple of `q.log_prob(z)`."""

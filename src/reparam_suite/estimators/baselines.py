@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam_suite.defaults import fresh, lazily
+from reparam_suite.runtime.defaults import fresh, lazily
 from reparam_suite.estimators.base import Expectation, carry
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
 from reparam_suite.estimators.shapes import Samples, Scalar, Values
-from reparam_suite.variational import score
+from reparam_suite.distributions import score
 
 
 class Baseline(nn.Module, ABC):

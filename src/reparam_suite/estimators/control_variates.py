@@ -24,7 +24,7 @@ from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.relaxation import hardened, relaxation_noise, softened
 from reparam_suite.estimators.shapes import Values
 from reparam_suite.estimators.temperature import checked_temperature
-from reparam_suite.variational import OneHotCategorical, family, parameters
+from reparam_suite.distributions import OneHotCategorical, family, parameters
 
 
 def conditional_weight(q: Distribution, perturbed: Tensor, noise: Tensor) -> Tensor:

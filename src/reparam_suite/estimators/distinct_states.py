@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
 from reparam_suite.estimators.base import uniform
-from reparam_suite.variational import family, parameters
+from reparam_suite.distributions import family, parameters
 
 
 def log_probabilities(q: Distribution) -> Tensor:

@@ -14,7 +14,7 @@ from torch.distributions import Bernoulli, Distribution
 
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, slopes
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.variational import parameters, samples
+from reparam_suite.distributions import parameters, samples
 
 
 class DoublyControlled(GradientEstimator, ABC):

@@ -9,7 +9,7 @@ from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Nor
 
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, require_at_least
 from reparam_suite.estimators.bounds import Average, LogMeanExp
-from reparam_suite.variational import OneHotCategorical, family, reparameterized
+from reparam_suite.distributions import OneHotCategorical, family, reparameterized
 
 
 @final

@@ -8,7 +8,7 @@ from torch.distributions import Distribution, MultivariateNormal, Normal
 
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through, slopes
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.variational import parameters, reparameterized
+from reparam_suite.distributions import parameters, reparameterized
 
 
 def _noise(q: Distribution, num_samples: int) -> Tensor:

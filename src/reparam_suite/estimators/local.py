@@ -9,7 +9,7 @@ from torch.distributions import Bernoulli, Distribution
 from reparam_suite.estimators.antithetic import antithetic_pairs, disarm_gradient, require_pairs
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, require_at_least, uniform
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.variational import OneHotCategorical, family, parameters, samples
+from reparam_suite.distributions import OneHotCategorical, family, parameters, samples
 
 
 def with_each_replaced(target: Expectation, z: Tensor, replacement: Tensor, chunk_size: int) -> Tensor:

@@ -14,7 +14,7 @@ from torch.distributions import Bernoulli, Distribution, Normal
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, require_at_least, uniform
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.local import bernoulli_variance, with_each_replaced
-from reparam_suite.variational import family, parameters
+from reparam_suite.distributions import family, parameters
 
 
 class _Laws(NamedTuple):

@@ -8,7 +8,7 @@ from torch.distributions import Beta, Dirichlet, Distribution, Gamma, Multivaria
 
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator
 from reparam_suite.estimators.bounds import Average, LogMeanExp
-from reparam_suite.variational import VonMises, frozen
+from reparam_suite.distributions import VonMises, frozen
 
 
 class _Reparameterized(GradientEstimator):

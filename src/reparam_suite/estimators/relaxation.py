@@ -27,7 +27,7 @@ from reparam_suite.estimators.base import (
 )
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.temperature import Temperature, checked_temperature, current
-from reparam_suite.variational import OneHotCategorical, family, parameters, softmax
+from reparam_suite.distributions import OneHotCategorical, family, parameters, softmax
 
 
 def relaxation_noise(q: Distribution, num_samples: int) -> Tensor:

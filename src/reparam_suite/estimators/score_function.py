@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Beta, Dirichlet, Distribution, Gamma, MultivariateNormal, Normal
 
-from reparam_suite.defaults import fresh, lazily
+from reparam_suite.runtime.defaults import fresh, lazily
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, slopes
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
-from reparam_suite.variational import OneHotCategorical, VonMises, samples, score_term
+from reparam_suite.distributions import OneHotCategorical, VonMises, samples, score_term
 
 
 class _BaselineEstimator(GradientEstimator):

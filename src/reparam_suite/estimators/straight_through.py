@@ -14,7 +14,7 @@ from torch.distributions import Bernoulli, Distribution
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.temperature import checked_temperature
-from reparam_suite.variational import OneHotCategorical, family, parameters, samples, softmax
+from reparam_suite.distributions import OneHotCategorical, family, parameters, samples, softmax
 
 
 class HardSample(GradientEstimator, ABC):

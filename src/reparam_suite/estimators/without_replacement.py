@@ -16,7 +16,7 @@ from reparam_suite.estimators.base import (
 )
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.distinct_states import Remainder, log_probabilities, most_probable
-from reparam_suite.variational import OneHotCategorical, family, parameters, score_term
+from reparam_suite.distributions import OneHotCategorical, family, parameters, score_term
 
 
 @final

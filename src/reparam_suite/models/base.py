@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.optim import Optimizer
 
-from reparam_suite.defaults import fresh
+from reparam_suite.runtime.defaults import fresh
 from reparam_suite.estimators import Average, Bound, Expectation, GradientEstimator
 from reparam_suite.models.checks import (
     chosen_kl,
@@ -28,9 +28,9 @@ from reparam_suite.models.optimizers import OptimizerSettings, PartedOptimizer
 from reparam_suite.models.priors import PriorKind
 from reparam_suite.networks import Activation, mlp
 from reparam_suite.objectives import KL, divergence, evidence
-from reparam_suite.processes import average_buffers, num_processes
-from reparam_suite.randomness import forked_generator
-from reparam_suite.variational import Posterior, parameters, widened
+from reparam_suite.runtime.processes import average_buffers, num_processes
+from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.distributions import Posterior, parameters, widened
 
 
 @final

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from reparam_suite.estimators import Average, Bound, GradientEstimator
 from reparam_suite.objectives import KL
-from reparam_suite.variational import Posterior
+from reparam_suite.distributions import Posterior
 
 
 def require_at_least(name: str, value: float, least: float) -> None:

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 
 from reparam_suite.objectives import LatentVariableModel, held_out_bounds
-from reparam_suite.processes import num_processes, rank
-from reparam_suite.randomness import forked_generator
+from reparam_suite.runtime.processes import num_processes, rank
+from reparam_suite.runtime.random_streams import forked_generator
 
 # Held-out numbers of different runs are drawn with the same noise, so that they compare.
 _SEED = 1_604_172

@@ -14,7 +14,7 @@ from reparam_suite.estimators import Average, GradientEstimator
 from reparam_suite.models.priors import Prior, PriorKind
 from reparam_suite.networks import Activation, mlp
 from reparam_suite.objectives import evidence
-from reparam_suite.variational import Posterior, widened
+from reparam_suite.distributions import Posterior, widened
 
 
 @final

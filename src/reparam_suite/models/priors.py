@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
 
-from reparam_suite.variational import OneHotCategorical, bernoulli, categorical, normal, standard_normal
+from reparam_suite.distributions import OneHotCategorical, bernoulli, categorical, normal, standard_normal
 
 PriorKind = Literal["fixed", "learned"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import final
 
-from reparam_suite.defaults import lazily
+from reparam_suite.runtime.defaults import lazily
 from reparam_suite.estimators import (
     Average,
     Bound,
@@ -18,7 +18,7 @@ from reparam_suite.models.optimizers import OptimizerSettings
 from reparam_suite.models.priors import PriorKind
 from reparam_suite.networks import Activation
 from reparam_suite.objectives import KL
-from reparam_suite.variational import (
+from reparam_suite.distributions import (
     DiagonalNormal,
     DiscretePosterior,
     FactorizedBernoulli,

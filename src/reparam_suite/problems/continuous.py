@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 from reparam_suite.estimators import Average
 from reparam_suite.estimators.base import Integrand
 from reparam_suite.problems.base import Problem
-from reparam_suite.variational import (
+from reparam_suite.distributions import (
     beta,
     dirichlet,
     gamma,

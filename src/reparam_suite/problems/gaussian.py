@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from reparam_suite.estimators import Average
 from reparam_suite.estimators.base import Integrand
 from reparam_suite.problems.base import Problem
-from reparam_suite.variational import (
+from reparam_suite.distributions import (
     multivariate_normal,
     normal,
 )

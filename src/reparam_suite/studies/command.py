@@ -9,11 +9,11 @@ from typing import Literal, final
 import optuna
 from jsonargparse import ArgumentParser, Namespace
 
-from reparam_suite.command_line import Command, option_values
+from reparam_suite.commands.command_line import Command, option_values
 from reparam_suite.studies.settings import Budget, StudySettings
 from reparam_suite.studies.space import corners
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.usage import UsageError, either, explained, options_of
+from reparam_suite.commands.usage import UsageError, either, explained, options_of
 
 EngineName = Literal["local", "ray"]
 

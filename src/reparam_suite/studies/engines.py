@@ -14,7 +14,7 @@ from reparam_suite.studies.queue import Queue
 from reparam_suite.studies.storage import patiently
 from reparam_suite.studies.workers import serve, work
 from reparam_suite.training import StopSignals
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 # Seconds between two looks at all workers.
 _PERIOD = 0.5

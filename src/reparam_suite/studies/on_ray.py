@@ -17,7 +17,7 @@ from reparam_suite.studies.command import StudyCommand
 from reparam_suite.studies.engines import Crew, Worker
 from reparam_suite.studies.workers import serve
 from reparam_suite.tracking import reason, redact
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 # Seconds for the head of a cluster to answer.
 _CONNECT_TIMEOUT = 10.0

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from reparam_suite.studies.settings import Direction
 from reparam_suite.studies.storage import unexperimental
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 _DEFINITION = "definition"
 

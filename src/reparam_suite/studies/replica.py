@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from lightning.pytorch import Callback
 
-from reparam_suite.command_line import Command, quiet
-from reparam_suite.runs import prepare, recording_callbacks, together
+from reparam_suite.commands.command_line import Command, quiet
+from reparam_suite.running.run import prepare, recording_callbacks, together
 from reparam_suite.training import (
     CheckpointFiles,
     Checkpoints,

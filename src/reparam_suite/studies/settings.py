@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 import optuna
 
-from reparam_suite.command_line import Command
+from reparam_suite.commands.command_line import Command
 from reparam_suite.studies.space import Dimension, Options, arguments, choosable, definition, parsed
-from reparam_suite.usage import UsageError, either
+from reparam_suite.commands.usage import UsageError, either
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import yaml
 
-from reparam_suite.usage import UsageError, either
+from reparam_suite.commands.usage import UsageError, either
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

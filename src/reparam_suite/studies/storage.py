@@ -17,7 +17,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from reparam_suite.tracking import reason, redact
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 MAX_RETRIES = 2
 """How often a trial whose worker died is begun again: it may be the trial that kills."""

@@ -10,8 +10,8 @@ from typing import Any, Literal, final
 
 from optuna.trial import FrozenTrial
 
-from reparam_suite.resumption import checkpoint_directory
-from reparam_suite.runs import evaluate_best, finish
+from reparam_suite.running.resumption import checkpoint_directory
+from reparam_suite.running.run import evaluate_best, finish
 from reparam_suite.studies import figures
 from reparam_suite.studies.display import best_trials
 from reparam_suite.studies.queue import RUNS, Queue

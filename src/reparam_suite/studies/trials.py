@@ -15,8 +15,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 
-from reparam_suite.command_line import Command
-from reparam_suite.runs import keep_config, prepare, put_on_record, run_tags
+from reparam_suite.commands.command_line import Command
+from reparam_suite.running.run import keep_config, prepare, put_on_record, run_tags
 from reparam_suite.studies import space
 from reparam_suite.studies.queue import ERROR, RUNS
 from reparam_suite.studies.replica import fit_trial

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from optuna.trial import TrialState
 
-from reparam_suite.command_line import quiet
+from reparam_suite.commands.command_line import quiet
 from reparam_suite.studies.command import StudyCommand
 from reparam_suite.studies.queue import Queue, found
 from reparam_suite.studies.storage import Heartbeat, open_storage, patiently, silence

@@ -12,7 +12,7 @@ from typing import Any, final
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from reparam_suite.processes import gathered, num_processes, rank
+from reparam_suite.runtime.processes import gathered, num_processes, rank
 from reparam_suite.training.checkpoint_files import FORMAT, HEADER
 from reparam_suite.training.position import put_between_steps
 from reparam_suite.training.random_streams import random_state, set_random_state

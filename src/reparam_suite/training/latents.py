@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reparam_suite.diagnostics import LatentUse, latent_use
 from reparam_suite.models import VAE
-from reparam_suite.randomness import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord
 

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from reparam_suite.models import VAE
-from reparam_suite.processes import num_processes, total
+from reparam_suite.runtime.processes import num_processes, total
 from reparam_suite.training.checkpoints import Checkpoints
 from reparam_suite.training.errors import NonFiniteLoss, Stopped
 from reparam_suite.training.journal import Journal

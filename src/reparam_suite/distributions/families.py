@@ -21,7 +21,7 @@ from torch.distributions import (
 from torch.distributions.kl import kl_divergence as torch_kl_divergence
 from torch.distributions.utils import lazy_property
 
-from reparam_suite.variational.von_mises import VonMises
+from reparam_suite.distributions.von_mises import VonMises
 
 
 @final

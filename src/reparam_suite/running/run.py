@@ -15,11 +15,11 @@ from lightning.pytorch import Callback, Trainer
 from rich.console import Console
 from torch import nn
 
-from reparam_suite.artifacts import model_figures, training_figures
-from reparam_suite.command_line import Command
+from reparam_suite.running.artifacts import model_figures, training_figures
+from reparam_suite.commands.command_line import Command
 from reparam_suite.diagnostics import bound_of_many_samples
 from reparam_suite.estimators import GradientEstimator
-from reparam_suite.resumption import CONFIG, Resumption, checkpoint_directory
+from reparam_suite.running.resumption import CONFIG, Resumption, checkpoint_directory
 from reparam_suite.tracking import RunLogger, Store, TrackingSettings, run_name
 from reparam_suite.training import (
     BEST,
@@ -43,7 +43,7 @@ from reparam_suite.training import (
     read_checkpoint,
     write_durably,
 )
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 
 @final

@@ -4,7 +4,7 @@ Every distribution made here has batch_shape `[*B]` and event_shape `[D]`, or `[
 Shapes are checked here, once; the distributions themselves are made with `validate_args=False`.
 """
 
-from reparam_suite.variational.families import (
+from reparam_suite.distributions.families import (
     OneHotCategorical,
     bernoulli,
     beta,
@@ -26,7 +26,7 @@ from reparam_suite.variational.families import (
     widened,
     with_parameters,
 )
-from reparam_suite.variational.posteriors import (
+from reparam_suite.distributions.posteriors import (
     DiagonalNormal,
     DiscretePosterior,
     FactorizedBernoulli,
@@ -35,8 +35,8 @@ from reparam_suite.variational.posteriors import (
     GaussianPosterior,
     Posterior,
 )
-from reparam_suite.variational.scores import score, score_term
-from reparam_suite.variational.von_mises import (
+from reparam_suite.distributions.scores import score, score_term
+from reparam_suite.distributions.von_mises import (
     VonMises,
 )
 

@@ -9,7 +9,7 @@ import torch
 import yaml
 from tests.running import as_it_was
 
-from reparam_suite.command_line import Command, RecordSettings
+from reparam_suite.commands.command_line import Command, RecordSettings
 from reparam_suite.data import Arrays, Digits
 from reparam_suite.estimators import (
     Average,
@@ -25,7 +25,7 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
 from reparam_suite.models.hyperparameters import arguments
-from reparam_suite.variational import DiagonalNormal, FactorizedCategorical, FullCovarianceNormal
+from reparam_suite.distributions import DiagonalNormal, FactorizedCategorical, FullCovarianceNormal
 
 CONF = Path(__file__).parents[1] / "conf"
 

@@ -7,7 +7,7 @@ from torch.distributions import Distribution, MultivariateNormal, Poisson, kl_di
 from torch.distributions import OneHotCategorical as TorchOneHotCategorical
 
 from reparam_suite import variational
-from reparam_suite.variational import (
+from reparam_suite.distributions import (
     DiagonalNormal,
     DiscretePosterior,
     FactorizedBernoulli,

@@ -13,7 +13,7 @@ from torch.distributions import (
     Normal,
 )
 
-from reparam_suite.variational.families import OneHotCategorical, bernoulli, categorical, multivariate_normal, normal
+from reparam_suite.distributions.families import OneHotCategorical, bernoulli, categorical, multivariate_normal, normal
 
 
 class Posterior(ABC):

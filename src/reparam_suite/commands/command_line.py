@@ -20,11 +20,11 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
 from reparam_suite.data import ArrayDataModule
-from reparam_suite.help import help_text
+from reparam_suite.commands.help import help_text
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, arguments
 from reparam_suite.tracking import TrackingSettings
 from reparam_suite.training import CheckpointSettings, Replicas, compile_options, shorten_loop
-from reparam_suite.usage import UsageError, explained
+from reparam_suite.commands.usage import UsageError, explained
 
 _USAGE = "python -m reparam_suite.fit [options]"
 _DESCRIPTION = "Trains a VAE with a chosen gradient estimator and records the run in MLflow."

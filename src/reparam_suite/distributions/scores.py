@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal
 
-from reparam_suite.variational.families import OneHotCategorical, family, parameters, rebuilt
+from reparam_suite.distributions.families import OneHotCategorical, family, parameters, rebuilt
 
 
 def score(q: Distribution, z: Tensor) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from lightning.pytorch.utilities import rank_zero_only
 
-from reparam_suite.command_line import Command, option_values
+from reparam_suite.commands.command_line import Command, option_values
 from reparam_suite.tracking import Store, TrackingSettings, flattened
 from reparam_suite.training import (
     BEST,
@@ -21,7 +21,7 @@ from reparam_suite.training import (
     nothing_left,
     read_checkpoint,
 )
-from reparam_suite.usage import UsageError, explained
+from reparam_suite.commands.usage import UsageError, explained
 
 CONFIG = "config.yaml"
 

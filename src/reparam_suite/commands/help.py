@@ -9,8 +9,8 @@ from jsonargparse import ArgumentParser
 from reparam_suite.data import MNIST, Arrays
 from reparam_suite.estimators import Baseline, Bound, GradientEstimator
 from reparam_suite.models import GaussianVAE
-from reparam_suite.usage import concrete_subclasses
-from reparam_suite.variational import Posterior
+from reparam_suite.commands.usage import concrete_subclasses
+from reparam_suite.distributions import Posterior
 
 _WIDTH = 100
 

@@ -19,7 +19,7 @@ from reparam_suite.figures import (
     training_curves,
 )
 from reparam_suite.models import VAE, GaussianVAE
-from reparam_suite.randomness import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training import Journal
 from reparam_suite.training.endpoints import ELEMENT_VARIANCES
 from reparam_suite.training.latents import TEST_FILE

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from reparam_suite.defaults import fresh
+from reparam_suite.runtime.defaults import fresh
 from reparam_suite.models.hyperparameters import configuration
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 ALL = "all"
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from reparam_suite.estimators import Bound, Expectation
-from reparam_suite.variational import kl_divergence
+from reparam_suite.distributions import kl_divergence
 
 KL = Literal["analytic", "sampled"]
 

@@ -10,7 +10,7 @@ from tests.statistics import LIMIT
 
 from reparam_suite.estimators import Average, Enumeration, LogMeanExp, Pathwise
 from reparam_suite.objectives import evidence, held_out_bounds
-from reparam_suite.variational import bernoulli, kl_divergence, multivariate_normal, normal
+from reparam_suite.distributions import bernoulli, kl_divergence, multivariate_normal, normal
 
 X = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 NUM_BITS = 2

@@ -3,7 +3,7 @@
 import pytest
 
 from reparam_suite.comparison.candidates import made
-from reparam_suite.comparison.expressions import parse, written
+from reparam_suite.commands.expressions import parse, written
 from reparam_suite.estimators import (
     REBAR,
     DisARM,
@@ -14,7 +14,7 @@ from reparam_suite.estimators import (
     ScoreFunction,
     VarianceNormalized,
 )
-from reparam_suite.usage import UsageError
+from reparam_suite.commands.usage import UsageError
 
 OPTION = "--estimators"
 DISARM = {"class_path": "DisARM", "init_args": {}}

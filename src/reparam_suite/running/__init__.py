@@ -1,0 +1,1 @@
+"""Finished and running trainings: Run, Result, resumption, load, runs."""

@@ -1,0 +1,1 @@
+"""Processes that train run after run: local ones kept warm, and Ray."""
