@@ -37,9 +37,9 @@ def written(value: object) -> str:
 
 
 def _given(value: object) -> str:
-    given = []
+    given, kept = [], getattr(value, "constructor_arguments", dict)()
     for name, parameter in constructor_arguments(type(value)).items():
-        own, default = getattr(value, name, _ABSENT), _default(value, name, parameter)
+        own, default = kept.get(name, getattr(value, name, _ABSENT)), _default(value, name, parameter)
         if own is _ABSENT:
             given.append(f"{name}=...")
         elif default is inspect.Parameter.empty or plain(own) != plain(default):

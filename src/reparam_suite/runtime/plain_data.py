@@ -74,7 +74,12 @@ def plain(value: object) -> Any:
 
 
 def arguments(value: object) -> dict[str, Any]:
-    """The constructor arguments of `value`, in plain types; those that it does not keep are opaque."""
+    """The constructor arguments of `value`, in plain types; those that it does not keep are opaque.
+
+    An object that keeps them in another way has a method `constructor_arguments()`, which returns them by name.
+    """
+    if hasattr(value, "constructor_arguments"):
+        return {name: plain(each) for name, each in value.constructor_arguments().items()}
     found = {}
     for name in constructor_arguments(type(value)):
         kept = inspect.getattr_static(value, name, _ABSENT) is not _ABSENT or name in _entries(value)
