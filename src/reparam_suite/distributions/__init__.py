@@ -1,15 +1,13 @@
-"""Variational families: parameter tensors in, a `torch.distributions` object out.
+"""Distributions: what is asked of a q, our own families, likelihoods and priors."""
 
-Every distribution made here has batch_shape `[*B]` and event_shape `[D]`, or `[D, C]` for latents of C classes.
-Shapes are checked here, once; the distributions themselves are made with `validate_args=False`.
-"""
-
+from reparam_suite.distributions.conditional import Conditional, Family
 from reparam_suite.distributions.families import (
     OneHotCategorical,
     bernoulli,
     beta,
     categorical,
     dirichlet,
+    factors,
     family,
     frozen,
     gamma,
@@ -26,34 +24,52 @@ from reparam_suite.distributions.families import (
     widened,
     with_parameters,
 )
+from reparam_suite.distributions.likelihoods import (
+    BernoulliLikelihood,
+    IndependentBernoulli,
+    IndependentNormal,
+    LikelihoodFamily,
+    NormalLikelihood,
+)
 from reparam_suite.distributions.posteriors import (
     DiagonalNormal,
-    DiscretePosterior,
+    DiscreteFamily,
     FactorizedBernoulli,
     FactorizedCategorical,
     FullCovarianceNormal,
-    GaussianPosterior,
-    Posterior,
+    LatentFamily,
+    NormalFamily,
 )
+from reparam_suite.distributions.priors import BernoulliPrior, CategoricalPrior, NormalPrior, StandardNormal
 from reparam_suite.distributions.scores import score, score_term
-from reparam_suite.distributions.von_mises import (
-    VonMises,
-)
+from reparam_suite.distributions.von_mises import VonMises
 
 __all__ = [
+    "BernoulliLikelihood",
+    "BernoulliPrior",
+    "CategoricalPrior",
+    "Conditional",
     "DiagonalNormal",
-    "DiscretePosterior",
+    "DiscreteFamily",
     "FactorizedBernoulli",
     "FactorizedCategorical",
+    "Family",
     "FullCovarianceNormal",
-    "GaussianPosterior",
+    "IndependentBernoulli",
+    "IndependentNormal",
+    "LatentFamily",
+    "LikelihoodFamily",
+    "NormalFamily",
+    "NormalLikelihood",
+    "NormalPrior",
     "OneHotCategorical",
-    "Posterior",
+    "StandardNormal",
     "VonMises",
     "bernoulli",
     "beta",
     "categorical",
     "dirichlet",
+    "factors",
     "family",
     "frozen",
     "gamma",

@@ -82,7 +82,7 @@ class OneHotCategorical(Distribution):
 
 
 @final
-class StandardNormal(Normal):
+class UnitNormal(Normal):
     """N(0, 1), known to be it: its density, and the divergence from it, take fewer operations than a normal's.
 
     Args:
@@ -107,9 +107,9 @@ class StandardNormal(Normal):
         """-1/2 (z^2 + log 2 pi)."""
         return (value.square() + math.log(2.0 * math.pi)) * -0.5
 
-    def expand(self, batch_shape: Any, _instance: Distribution | None = None) -> "StandardNormal":
+    def expand(self, batch_shape: Any, _instance: Distribution | None = None) -> "UnitNormal":
         """The same distribution with a larger batch shape."""
-        return StandardNormal(self._like.expand(batch_shape))
+        return UnitNormal(self._like.expand(batch_shape))
 
 
 # What each family is made from: the parameters that carry its gradient.
@@ -127,11 +127,12 @@ _PARAMETERS: Mapping[type[Distribution], tuple[str, ...]] = {
 
 def family(q: Distribution) -> type[Distribution]:
     """The family of `q`: the class of its factors, `Independent` taken off."""
-    made = type(_factors(q))
-    return Normal if made is StandardNormal else made
+    made = type(factors(q))
+    return Normal if made is UnitNormal else made
 
 
-def _factors(q: Distribution) -> Distribution:
+def factors(q: Distribution) -> Distribution:
+    """The independent factors of `q`: `Independent` taken off."""
     return q.base_dist if isinstance(q, Independent) else q
 
 
@@ -141,7 +142,7 @@ def parameters(q: Distribution) -> dict[str, Tensor]:
     Raises:
         TypeError: if the family is not one that the suite knows.
     """
-    base, kind = _factors(q), family(q)
+    base, kind = factors(q), family(q)
     if kind not in _PARAMETERS:
         known = ", ".join(sorted(each.__name__ for each in _PARAMETERS))
         raise TypeError(f"unknown variational family {kind.__name__}; known are {known}")
@@ -199,10 +200,16 @@ def reparameterized(q: Distribution, eps: Tensor) -> Tensor:
     return loc + (scale * eps if family(q) is Normal else (scale @ eps.unsqueeze(-1)).squeeze(-1))
 
 
-def kl_divergence(q: Distribution, p: Distribution) -> Tensor:
+def kl_divergence(q: Distribution, p: Distribution) -> Tensor | None:
     """KL(q || p) in nats, `[*B]`, in closed form and in logits; q may be full-covariance where p is factorised."""
-    pair, ours = (family(q), family(p)), parameters(q)
-    if pair[0] is Normal and type(_factors(p)) is StandardNormal:
+    pair = (family(q), family(p))
+    if not set(pair) <= set(_PARAMETERS):
+        try:
+            return torch_kl_divergence(q, p)
+        except NotImplementedError:
+            return None
+    ours = parameters(q)
+    if pair[0] is Normal and type(factors(p)) is UnitNormal:
         loc, scale = ours["loc"], ours["scale"]
         terms = torch.addcmul(loc.square(), scale, scale).sub(scale.log(), alpha=2.0)
         return 0.5 * (terms.sum(-1) - terms.shape[-1])
@@ -245,7 +252,7 @@ def _independent(factors: Distribution, shape: torch.Size) -> Distribution:
 
 def standard_normal(like: Tensor) -> Distribution:
     """D independent normals of mean 0 and scale 1, shaped and placed as `like`, `[*B, D]`."""
-    return _independent(StandardNormal(like), like.shape)
+    return _independent(UnitNormal(like), like.shape)
 
 
 def multivariate_normal(loc: Tensor, scale_tril: Tensor) -> Distribution:
