@@ -1,13 +1,33 @@
-"""Errors of this package that several rooms raise: each is a ValueError or a RuntimeError with a message of one line."""
+"""Errors that the package raises about what it was given; the message is the one that a command prints."""
 
 from typing import final
 
 
-class DataError(ValueError):
-    """Data that is missing, corrupt or of a wrong kind; the message names the file and what is accepted."""
+class SuiteError(Exception):
+    """Base of the package's own errors.
+
+    A subclass is also the built-in exception of its kind: ValueError, TypeError or RuntimeError. The message has the
+    form `what: expected X, got Y`, and then the mend where there is one.
+    """
 
 
-class UsageError(ValueError):
+class ArgumentValueError(SuiteError, ValueError):
+    """An argument of the right type is out of its range."""
+
+
+class ArgumentTypeError(SuiteError, TypeError):
+    """An argument has a wrong type."""
+
+
+class StateError(SuiteError, RuntimeError):
+    """A call came at a moment at which it cannot be answered."""
+
+
+class DataError(SuiteError, ValueError):
+    """Data that are missing, corrupt or of a wrong kind; the message names the file or the argument."""
+
+
+class UsageError(SuiteError, ValueError):
     """Something that the user gave cannot be used; the message is the one line to show."""
 
 
