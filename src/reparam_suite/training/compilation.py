@@ -20,7 +20,9 @@ def compile_options(device: torch.device) -> dict[str, Any]:
         ValueError: if there is nothing to compile with.
     """
     if not has_compiler(device):
-        wanted = "Triton, which compiles for the GPU" if device.type == "cuda" else "a C++ compiler, g++ or what CXX names"
+        wanted = (
+            "Triton, which compiles for the GPU" if device.type == "cuda" else "a C++ compiler, g++ or what CXX names"
+        )
         raise ValueError(f"compile: expected {wanted}, got none")
     return {"options": {"fallback_random": True, "triton.cudagraphs": device.type == "cuda"}}
 
