@@ -253,7 +253,7 @@ def test_use_of_the_top_layer_and_a_refusal_for_the_others():
     top = [0.0, 0.0]
     prior = model.top_prior().mean
     for codes, log_q, *_ in paths(model, x):
-        raw = model.layers()[1].encoder(codes[0]).sigmoid()
+        raw = model.layers()[1].posterior.network(codes[0].unsqueeze(0))[0].sigmoid()
         for d in range(2):
             p = raw[d] if codes[1][d] == 1.0 else 1.0 - raw[d]
             base = prior[d] if codes[1][d] == 1.0 else 1.0 - prior[d]
