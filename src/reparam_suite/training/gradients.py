@@ -1,18 +1,19 @@
 """Gradient variance along training, in a run of the suite or in any Trainer."""
 
+import logging
 import math
-import time
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, cast, final
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from reparam_suite.diagnostics import GradientStatistics, gradient_cost, statistics_over_processes
+from reparam_suite.diagnostics import GradientStatistics, MeasuredModel, gradient_cost, statistics_over_processes
 from reparam_suite.training.budget import MeasuringBudget
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord, due
+
+_log = logging.getLogger(__name__)
 
 _WHAT = "the gradient's variance"
 
@@ -52,7 +53,7 @@ class GradientVariance(Callback):
     module's `sample_batch("train")`; without one, the first training batch that the callback sees. Training is bitwise
     the same with and without the callback.
 
-    Measurements take at most a quarter of the time of training, beyond the first ten seconds: see `MeasuringBudget`.
+    Measurements take at most ten seconds and a quarter of the time of the rest of the run: see `MeasuringBudget`.
 
     Args:
         every: steps between measurements.
@@ -69,7 +70,6 @@ class GradientVariance(Callback):
         self._budget = MeasuringBudget(_WHAT)
         self._batch: Any = None
         self._measured_at = -1
-        self._started = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """The step of the last measurement, and the time spent."""
@@ -88,7 +88,7 @@ class GradientVariance(Callback):
                 f"{type(pl_module).__name__} without"
             )
         self._batch = fixed_batch(trainer)
-        self._started = time.perf_counter() - self._budget.spent
+        self._budget.begin(trainer.strategy.root_device)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Any, batch_idx: int
@@ -99,8 +99,7 @@ class GradientVariance(Callback):
         step = trainer.global_step
         if not due(step, self.every) or step <= self._measured_at:
             return
-        trained = time.perf_counter() - self._started - self._budget.spent
-        if step == 1 or self._budget.affords(trainer, trained):
+        if step == 1 or self._budget.affords(trainer):
             self._measure(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -111,7 +110,7 @@ class GradientVariance(Callback):
     def _measure(self, trainer: Trainer, model: LightningModule) -> None:
         self._measured_at = trainer.global_step
         with self._budget.measuring():
-            metrics = gradient_metrics(statistics_over_processes(model, self._batch))
+            metrics = gradient_metrics(statistics_over_processes(cast("MeasuredModel", model), self._batch))
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=trainer.global_step)
 
@@ -128,12 +127,17 @@ class GradientRecord(Callback):
     the median of nine, and as noisy as the machine is busy; they multiply every variance of the run, so that a curve of
     work-normalized variance has the shape of the variance's own.
 
-    Measurements take at most a quarter of the time of training, beyond the first ten seconds: see `MeasuringBudget`.
+    Measurements take at most ten seconds and a quarter of the time of the rest of the run: see `MeasuringBudget`.
+    Where the gradient cannot be measured, of a model with batch norm say, a line on the log gives the reason.
 
     Args:
         every: steps between measurements.
         journal: to record in.
         record: whose clock is stopped meanwhile.
+
+    Attributes:
+        road: how the gradients of single data were had, and `off`, the layers that were off: see `GradientStatistics`;
+            None before the first measurement.
     """
 
     def __init__(self, *, every: int, journal: Journal, record: StepRecord) -> None:
@@ -142,6 +146,9 @@ class GradientRecord(Callback):
         self._record = record
         self._budget = MeasuringBudget(_WHAT)
         self._measured_at = -1
+        self._refused = False
+        self.road: str | None = None
+        self.off: tuple[str, ...] = ()
 
     def state_dict(self) -> dict[str, Any]:
         """The step of the last measurement, and the time spent."""
@@ -152,6 +159,10 @@ class GradientRecord(Callback):
         self._measured_at = state_dict["measured_at"]
         self._budget.load_state_dict(state_dict["budget"])
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock of the budget."""
+        self._budget.begin(trainer.strategy.root_device)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Any, batch_idx: int
     ) -> None:
@@ -159,7 +170,7 @@ class GradientRecord(Callback):
         step = trainer.global_step
         if due(step, self._every) and step > self._measured_at:
             self._record.pause()
-            if step == 1 or self._budget.affords(trainer, self._record.trained_seconds):
+            if step == 1 or self._budget.affords(trainer):
                 self._measure(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -170,18 +181,28 @@ class GradientRecord(Callback):
     def _measure(self, trainer: Trainer, model: LightningModule) -> None:
         self._record.pause()
         self._measured_at = trainer.global_step
-        if not has_estimator(model) or (batch := fixed_batch(trainer)) is None:
+        if self._refused or not has_estimator(model) or (batch := fixed_batch(trainer)) is None:
             return
-        with self._budget.measuring():
-            milliseconds = self._milliseconds(trainer, model, batch)
-            metrics = gradient_metrics(statistics_over_processes(model, batch))
+        measured_model = cast("MeasuredModel", model)
+        try:
+            with self._budget.measuring():
+                measured = statistics_over_processes(measured_model, batch)
+                milliseconds = self._milliseconds(trainer, measured_model, batch)
+        except ValueError as reason:
+            self._refused = True
+            _log.warning("the variance of the gradient is not recorded: %s", reason)
+            return
+        first = next(iter(measured.values()), None)
+        if first is not None:
+            self.road, self.off = first.road, first.off
+        metrics = gradient_metrics(measured)
         for name, value in list(metrics.items()):
             part, _, kind = name.rpartition("/")
             if kind == "variance":
                 metrics[f"{part}/work_normalized_variance"] = value * milliseconds
         self._journal.write(metrics, trainer.global_step)
 
-    def _milliseconds(self, trainer: Trainer, model: LightningModule, batch: Any) -> float:
+    def _milliseconds(self, trainer: Trainer, model: MeasuredModel, batch: Any) -> float:
         if (milliseconds := self._journal.latest("cost/ms_per_gradient")) is not None:
             return milliseconds
         cost = gradient_cost(model, batch)
