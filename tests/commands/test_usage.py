@@ -86,13 +86,13 @@ OPTIONS = [
     ("--seeds 0 4294967296", "--seeds: expected 0 to 4294967295, got 4294967296"),
     (
         "--model DiscreteVAE --model.num_layers 2 --compile true",
-        "--compile: expected one layer of latents, got num_layers",
+        "--compile: expected one layer of latents, got num_layers 2",
     ),
     (
         "--compile true --trainer.strategy ddp --trainer.devices 2 --trainer.accelerator cpu",
         "--compile: expected one process, got several",
     ),
-    ("--num_threads 0", "--num_threads: expected at least"),
+    ("--num_threads 0", "--num_threads: expected at least 1, got 0"),
     ("--model.latent_size abc", "--model.latent_size: expected int, got abc"),
     ("--model.learning_rate fast", "--model.learning_rate: expected float, got fast"),
     ("--model.centre_input 3", "--model.centre_input: expected bool, got 3"),
@@ -161,20 +161,20 @@ OPTIONS = [
         "--model.estimator: json.Mine cannot be imported: module 'json' has no attribute 'Mine'",
     ),
     # a value out of range
-    ("--model.latent_size 0", "--model.latent_size: expected a whole number of at least"),
+    ("--model.latent_size 0", "--model.latent_size: expected a whole number of at least 1, got 0"),
     ("--model.learning_rate -1", "--model.learning_rate: expected a positive, finite number, got -1.0"),
-    ("--record.every 0", "--record.every: expected at least"),
-    ("--record.gradients_every -5", "--record.gradients_every: expected at least"),
-    ("--record.test_samples 100", "--record.test_samples: expected more than the"),
-    ("--record.test_data 1", "--record.test_data: expected"),
-    ("--data.batch_size 0", "--data.batch_size: expected an integer of at least"),
+    ("--record.every 0", "--record.every: expected at least 1, got 0"),
+    ("--record.gradients_every -5", "--record.gradients_every: expected at least 1, got -5"),
+    ("--record.test_samples 100", "--record.test_samples: expected more than the 100 of every test, got 100"),
+    ("--record.test_data 1", "--record.test_data: expected 0, or at least 2 for a standard error, got 1"),
+    ("--data.batch_size 0", "--data.batch_size: expected an integer of at least 1, got 0"),
     (
         "--model DiscreteVAE --model.posterior FactorizedCategorical --model.posterior.num_classes 1",
-        "num_classes: expected at least",
+        "num_classes: expected at least 2, got 1",
     ),
     (
         "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature -1",
-        "temperature of GumbelSoftmax: expected a finite number above",
+        "temperature of GumbelSoftmax: expected a finite number above 0, got -1.0",
     ),
     (
         "--model.optimizer.options {betaz: 1}",
@@ -192,7 +192,7 @@ OPTIONS = [
     (
         "--model DiscreteVAE --model.estimator ScoreFunction --model.estimator.num_samples 1 "
         "--model.estimator.baseline LeaveOneOut",
-        "num_samples of ScoreFunction with baseline LeaveOneOut: expected at least",
+        "num_samples of ScoreFunction with baseline LeaveOneOut: expected at least 2, got 1",
     ),
     (
         "--model.estimator StickTheLanding --model.objective.kl analytic",
@@ -200,13 +200,13 @@ OPTIONS = [
     ),
     (
         "--model DiscreteVAE --model.estimator Enumeration",
-        "Enumeration: expected at most max_states =",
+        "Enumeration: expected at most max_states = 16,384 states, got about 10^60 (latents of shape 200)",
     ),
     (
         "--model DiscreteVAE --model.latent_size 15 --model.estimator Enumeration",
-        "Enumeration: expected at most max_states =",
+        "Enumeration: expected at most max_states = 16,384 states, got 32,768 (latents of shape 15)",
     ),
-    ("--model DiscreteVAE --model.num_layers 0", "--model.num_layers: expected a whole number of at least"),
+    ("--model DiscreteVAE --model.num_layers 0", "--model.num_layers: expected a whole number of at least 1, got 0"),
     (
         "--model DiscreteVAE --model.num_layers 2 --model.objective.kl analytic",
         "kl: expected sampled or auto, since KL(Bernoulli || LayeredDistribution) has no closed form, got analytic",
@@ -217,7 +217,7 @@ OPTIONS = [
     ),
     (
         "--model DiscreteVAE --model.estimator DisARM --model.estimator.num_samples 3",
-        "num_samples of DisARM: expected an even number, for its samples come in pairs, got",
+        "num_samples of DisARM: expected an even number, for its samples come in pairs, got 3",
     ),
     (
         "--model.estimator DisARM",
@@ -225,7 +225,7 @@ OPTIONS = [
     ),
     (
         "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature 0",
-        "temperature of GumbelSoftmax: expected a finite number above",
+        "temperature of GumbelSoftmax: expected a finite number above 0, got 0.0",
     ),
     # the trainer
     ("--trainer.max_steps many", "--trainer.max_steps: expected int, got many"),
@@ -256,7 +256,7 @@ OPTIONS = [
     ),
     (
         "--trainer.max_steps -2",
-        "--trainer.max_steps: expected at least",
+        "--trainer.max_steps: expected at least 1, or -1 for no limit, got -2",
     ),
     (
         "--trainer.max_time soon",
