@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from reparam_suite.commands.command_line import Command
 from tests.launching import as_it_was, fit
 
-from reparam_suite.commands.command_line import Command
-from reparam_suite.commands.usage import UsageError
+from reparam_suite.runtime.errors import UsageError
 
 CONF = Path(__file__).parents[1] / "conf"
 README = CONF.parent / "README.md"

@@ -15,10 +15,10 @@ from tests.launching import Ended, fit
 
 from reparam_suite import fit as command_module
 from reparam_suite import runs, variational
+from reparam_suite.commands.classes import concrete_subclasses
+from reparam_suite.distributions import Posterior
 from reparam_suite.estimators import Expectation, GradientEstimator
 from reparam_suite.models import VAE
-from reparam_suite.commands.usage import concrete_subclasses
-from reparam_suite.distributions import Posterior
 
 CONF = Path(__file__).parents[1] / "conf"
 STEPS = 2

@@ -119,12 +119,12 @@ def test_a_model_that_is_no_vae_has_its_own_metrics_and_parts(regression):
     assert regression.metrics["val/loss_best_step"] == curve["step"][curve["value"] == best].iloc[0]
 
 
-def test_a_run_that_shall_go_further_resumes_and_is_the_run_at_once(tracking, regression):
-    again = {"model": lambda: Regression(Pathwise()), "data": rows()}
-    longer = Run.resume(regression.run_id, **again, max_steps=16, tracking=tracking).fit()
-    assert (longer.run_id, longer.num_steps) == (regression.run_id, 16)
-    assert longer.seed == regression.seed
-    whole = Run(lambda: Regression(Pathwise()), rows(), monitor="-val/loss", **short(tracking, max_steps=16)).fit()
+def test_a_run_that_shall_go_further_resumes_and_is_the_run_at_once(tracking):
+    parts = {"model": lambda: Regression(Pathwise()), "data": rows()}
+    begun = Run(*parts.values(), seed=5, monitor="-val/loss", **short(tracking)).fit()
+    longer = Run.resume(begun.run_id, **parts, max_steps=16, tracking=tracking).fit()
+    assert (longer.run_id, longer.num_steps, longer.seed) == (begun.run_id, 16, 5)
+    whole = Run(*parts.values(), seed=5, monitor="-val/loss", **short(tracking, max_steps=16)).fit()
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, longer.model.state_dict()[name]), name
 
@@ -237,9 +237,6 @@ def test_a_run_in_a_thread_trains_without_handlers_and_says_so_once(tracking, ca
 
 
 def test_ctrl_c_is_a_keyboard_interrupt_and_leaves_a_checkpoint_of_its_step(tracking):
-    class Interrupt(torch.nn.Module):
-        pass
-
     def interrupted():
         model = gaussian()
         original = model.training_step
