@@ -131,7 +131,10 @@ def test_processes_share_each_global_batch_without_overlap_or_loss(grey, world_s
 
 
 def test_a_batch_too_small_for_the_processes_is_refused(grey):
-    with pytest.raises(DataError, match="batch_size 5: expected batches of at least 4 rows, one per process, got a last batch of 3 of the 23"):
+    with pytest.raises(
+        DataError,
+        match="batch_size 5: expected batches of at least 4 rows, one per process, got a last batch of 3 of the 23",
+    ):
         batches(grey, world_size=4)
     with pytest.raises(DataError, match="rows to evaluate on: expected at least 2, one per process, got 1"):
         EvaluationBatches(grey[:1], world_size=2)

@@ -150,7 +150,15 @@ def test_constructor_arguments_are_documented_keywords_and_kept(cls, tmp_path):
     assert all(f"{name}: " in documentation for name in parameters)
 
     np.savez(tmp_path / "x.npz", x_train=np.zeros((20, 3)))
-    given = {"event_shape": (4, 16) if cls is Digits else (28, 28), "kind": "real", "batch_size": 7, "binarization": "fixed", "seed": 5, "root": tmp_path, "path": tmp_path / "x.npz"}
+    given = {
+        "event_shape": (4, 16) if cls is Digits else (28, 28),
+        "kind": "real",
+        "batch_size": 7,
+        "binarization": "fixed",
+        "seed": 5,
+        "root": tmp_path,
+        "path": tmp_path / "x.npz",
+    }
     options = {name: given[name] for name in parameters}
     assert {name: getattr(cls(**options), name) for name in options} == options
 
@@ -165,8 +173,8 @@ def test_constructor_arguments_are_documented_keywords_and_kept(cls, tmp_path):
         ("batch_size", float("inf"), "batch_size: expected an integer of at least 1, got inf"),
         ("seed", -1, "seed: expected an integer of at least 0, got -1"),
         ("seed", 0.5, "seed: expected an integer of at least 0, got 0.5"),
-        ("binarization", "some", "binarization: expected \"dynamic\", \"fixed\" or \"none\", got 'some'"),
-        ("binarization", None, "binarization: expected \"dynamic\", \"fixed\" or \"none\", got None"),
+        ("binarization", "some", 'binarization: expected "dynamic", "fixed" or "none", got \'some\''),
+        ("binarization", None, 'binarization: expected "dynamic", "fixed" or "none", got None'),
         ("event_shape", 64, "event_shape: expected a sequence of integers, got 64"),
         ("event_shape", "64", "event_shape: expected a sequence of integers, got '64'"),
         ("event_shape", (), "event_shape: expected a shape of 64 elements, got ()"),
@@ -202,7 +210,7 @@ def test_every_question_is_answered_at_once(ask):
 
 def test_an_unknown_split_is_refused():
     for ask in (Digits().sample_batch, Digits().undivided, Digits().has):
-        with pytest.raises(ValueError, match="split: expected \"train\", \"valid\" or \"test\", got 'val'"):
+        with pytest.raises(ValueError, match='split: expected "train", "valid" or "test", got \'val\''):
             ask("val")
 
 
@@ -380,5 +388,7 @@ def test_the_trainer_says_where_an_epoch_ends(limit, length):
 
 @pytest.mark.parametrize("cls", DOWNLOADED, ids=lambda cls: cls.__name__)
 def test_a_file_that_is_not_there_is_named(cls, tmp_path):
-    with pytest.raises(data.DataError, match=f"{cls.archive.file}: expected an .npz file, got a path that does not exist"):
+    with pytest.raises(
+        data.DataError, match=f"{cls.archive.file}: expected an .npz file, got a path that does not exist"
+    ):
         cls(root=tmp_path).setup()
