@@ -4,7 +4,6 @@ from typing import Any, final
 
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
-from torch import Tensor
 
 from reparam_suite.data.base import DataModule, Split
 from reparam_suite.data.foreign import TRANSFERS, ForeignDataModule
@@ -89,9 +88,11 @@ class AdaptedDataModule(ForeignDataModule):
         self.setup("test" if split == "test" else "fit")
         with fixed_streams():
             loader = getattr(self.module, _LOADERS[split])()
-        if isinstance(loader, list | tuple) and len(loader) > 1 and not isinstance(loader[0], Tensor):
-            raise DataError(f"{self.name}: {_LOADERS[split]}: expected one loader, got {len(loader)}")
-        return loader[0] if isinstance(loader, list | tuple) and len(loader) == 1 else loader
+        if isinstance(loader, list | tuple):  # of loaders: Lightning takes no list for a loader
+            if len(loader) > 1:
+                raise DataError(f"{self.name}: {_LOADERS[split]}: expected one loader, got {len(loader)}")
+            return loader[0] if loader else None
+        return loader
 
 
 def _plain(stage: str | None) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from reparam_suite.data import checks
 from reparam_suite.data.base import SPLITS, DataModule, Split
 from reparam_suite.data.kinds import Array, Kind, Values, check_stated, kind_of
-from reparam_suite.data.reading import LoaderReader, datum_of, fixed_streams, is_loader
+from reparam_suite.data.reading import BatchList, LoaderReader, datum_of, fixed_streams, is_loader
 from reparam_suite.runtime.errors import DataError
 
 _READ_ROWS = 1_000  # of each split, to find the kind and the mean
@@ -86,7 +86,7 @@ class ForeignDataModule(DataModule, ABC):
         if split in self._readers:
             return True
         loader = self._loader(split)
-        return loader is not None and not (isinstance(loader, list | tuple) and not loader)
+        return loader is not None and not (isinstance(loader, BatchList) and not len(loader))
 
     def sample_batch(self, split: Split = "train") -> Any:
         """A batch of rows spread evenly over a map-style dataset, else the first batch; as a model is given it.

@@ -97,6 +97,20 @@ class LoaderReader:
         return DataLoader(self._loader.dataset, batch_sampler=lists, collate_fn=self._loader.collate_fn)
 
 
+@final
+class BatchList:
+    """A sequence of batches as a loader: Lightning takes a list for several loaders."""
+
+    def __init__(self, batches: Sequence[Any]) -> None:
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._batches)
+
+
 def is_loader(value: Any) -> bool:
     """Whether `value` gives batches each time it is iterated; an iterator gives them once."""
     return hasattr(value, "__iter__") and not isinstance(value, Iterator | str | bytes | dict | Tensor | np.ndarray)
@@ -168,7 +182,7 @@ def _copied(iterable: Any, shared: object) -> Any:
 
 
 def _in_one_process(loader: Iterable[Any]) -> Iterable[Any]:
-    if isinstance(loader, tuple | list):
+    if isinstance(loader, BatchList):
         return loader
     if not isinstance(loader, DataLoader):
         copied: Iterable[Any] = _copied(loader, None)
