@@ -23,3 +23,15 @@ class StateError(SuiteError, RuntimeError):
 
 class DataError(SuiteError, ValueError):
     """Data that are missing, corrupt or of a wrong kind; the message names the file or the argument."""
+
+
+class UsageError(SuiteError, ValueError):
+    """Something that the user gave cannot be used."""
+
+
+class NotAllowedError(UsageError):
+    """A file names a class of a module that is neither the suite's nor allowed."""
+
+
+class NotOnRecordError(UsageError):
+    """A part of an object is not on record, so that the object cannot be made again from there."""
