@@ -60,8 +60,7 @@ class AdaptedDataModule(ForeignDataModule):
 
     @trainer.setter
     def trainer(self, trainer: Trainer | None) -> None:
-        if trainer is not None:  # None is what Lightning's constructor says
-            self.module.trainer = trainer
+        self.module.trainer = trainer
 
     def setup(self, stage: str | None = None) -> None:
         """Sets up a stage once; without one, what is needed to train and to test."""
