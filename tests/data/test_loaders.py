@@ -294,15 +294,37 @@ def test_what_is_no_loader_is_refused_at_construction(split, value):
 
 
 @pytest.mark.parametrize(
-    ("train", "message"),
+    "train",
+    [[{"x": X}], [LABELS], [(LABELS, X)], [X * 1j], [["text"]], [X * torch.nan], [X[:, :, :3], X]],
+    ids=["dict", "scalars", "first scalars", "complex", "text", "missing", "ragged"],
+)
+def test_of_batches_without_x_nothing_is_claimed(train):
+    data = loaders(train)
+    assert data.kind is None
+    assert data.train_mean is None
+    assert data.sample_batch() is not None
+    if data.event_shape is None or isinstance(train[0], dict):
+        assert data.event_shape is None
+        assert data.image_shape is None
+        assert data.summary == "loaders: batches of the model's own form, rows: valid 53"
+
+
+def test_missing_values_are_left_to_the_model():
+    x = X.clone()
+    x[::2, 0, 0, 0] = torch.nan
+    data = loaders([x])
+    assert data.kind == "real"
+    expected = torch.nanmean(x, dim=0)
+    assert torch.allclose(data.train_mean, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
     [
-        ([{"x": X}], "loaders: train: expected batches x [N, ...] or (x, ...), got dict"),
-        ([LABELS], "loaders: train: expected batches x [N, ...] or (x, ...), got a tensor of shape (53,)"),
-        ([], "loaders: expected one of its splits valid, got train"),
-        ([X, X[:, 0]], "loaders: train: expected data of shape (1, 4, 2), got (1, 4, 2), (4, 2)"),
-        ([X / 0], "loaders: train: expected finite real values, got others"),
+        ({"train": []}, "loaders: expected one of its splits valid, got train"),
+        ({"train": [X], "valid": [X[:, 0]]}, "valid: expected data of shape (1, 4, 2) like train's, got (4, 2)"),
     ],
 )
-def test_batches_that_hold_no_data_are_refused_when_asked_about(train, message):
+def test_splits_that_do_not_fit_are_refused_when_asked_about(options, message):
     with pytest.raises(DataError, match=re.escape(message)):
-        _ = loaders(train).kind
+        _ = loaders(**options).kind

@@ -72,6 +72,11 @@ class ArrayDataModule(DataModule, ABC):
             DataError: if they are missing, corrupt or of a wrong kind.
         """
 
+    @property
+    @abstractmethod
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of a datum x."""
+
     def _observed(self, source: Kind) -> Kind:
         """The kind of the batches of rows of a kind."""
         return "binary" if source == "grey" and self.binarization != "none" else source
