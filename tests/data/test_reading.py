@@ -1,3 +1,4 @@
+import itertools
 import random
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     IterableDataset,
+    Sampler,
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
@@ -138,3 +140,30 @@ def test_an_endless_stream_is_read_from_its_beginning():
     assert data.kind == "real"
     assert data.sample_batch().shape == (300, 3)
     assert data.num_rows == {}
+
+
+class Named(Dataset):
+    """Rows by name: indices of its own form."""
+
+    def __getitem__(self, name):
+        return X[int(name["row"])]
+
+
+class Endless(Sampler):
+    """Indices without end and without length."""
+
+    def __iter__(self):
+        return itertools.cycle([5, 3, 4])
+
+
+def test_indices_of_a_datasets_own_form_are_read_as_they_come():
+    names = [{"row": str(row)} for row in range(10, 53)]
+    data = loaders(DataLoader(Named(), batch_size=10, sampler=names))
+    assert torch.equal(data.sample_batch(), X[10:20])
+    assert data.num_rows == {"valid": 53}
+    assert torch.equal(torch.cat(list(data.undivided("train"))), X[10:])
+
+
+def test_of_an_endless_sampler_the_rows_that_it_gives_are_read():
+    data = loaders(DataLoader(ROWS, batch_size=10, sampler=Endless()))
+    assert data.sample_batch()[1].tolist() == [3, 4, 5]
