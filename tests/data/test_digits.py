@@ -82,7 +82,7 @@ def test_the_batches_of_a_seed_stay_what_they_were(seed, position, content):
 
 
 def test_digits_are_split_completely():
-    splits = Digits()._read()
+    splits = Digits().read()
     source = load_digits().data
     assert [len(x) for x in (splits.train, splits.valid, splits.test)] == [1285, 256, 256]
     # Rows in their old places: nothing lost, nothing twice, even where two images are alike.

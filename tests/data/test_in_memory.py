@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from tests.statistics import LIMIT
 
 from reparam_suite import data
-from reparam_suite.data import MNIST, ArrayDataModule, Arrays, BinarizedMNIST, Digits, FashionMNIST, Omniglot
+from reparam_suite.data import MNIST, ArrayDataModule, Arrays, BinarizedMNIST, Digits, FashionMNIST, Omniglot, Splits
 
 DOWNLOADED = [MNIST, FashionMNIST, Omniglot, BinarizedMNIST]
 
@@ -218,7 +218,7 @@ def test_the_sample_batch_is_at_most_the_split():
 def test_setup_loads_once(monkeypatch):
     digits = loaded()
     loader = digits.train_dataloader()
-    monkeypatch.delattr(Digits, "_read")
+    monkeypatch.delattr(Digits, "read")
     digits.setup("fit")
     digits.setup("test")
     assert digits.train_dataloader() is loader
@@ -288,3 +288,28 @@ def test_the_trainer_says_where_an_epoch_ends(limit, length):
     module.setup()
     assert len(module.train_dataloader()) == 13
     assert len(list(module.train_dataloader())) == length
+
+
+class Squares(ArrayDataModule):
+    """A data set of someone else's: squares of 0..3, in the grey levels 0..9."""
+
+    name = "Squares"
+    source = "arithmetic"
+    event_shape = (2, 2)
+
+    def read(self):
+        rows = np.array([[0, 1, 4, 9]] * 12, np.uint8)
+        return Splits(train=rows, valid=rows[:3], test=None, levels=9, kind=self.kind_of_batches("grey"))
+
+
+def test_a_data_set_of_ones_own_is_its_arrays_and_their_shape():
+    grey, binary = Squares(binarization="none", batch_size=5), Squares(batch_size=5)
+    assert (grey.kind, binary.kind) == ("grey", "binary")
+    expected = torch.tensor([[0, 1], [4, 9]]) / 9
+    assert torch.equal(everything(grey.train_dataloader()), expected.expand(12, 2, 2))
+    assert torch.equal(grey.sample_batch(), expected.expand(5, 2, 2))
+    assert torch.equal(binary.train_mean, expected)
+    assert set(everything(binary.train_dataloader()).unique().tolist()) == {0, 1}
+    assert grey.num_rows == {"train": 12, "valid": 3}
+    assert not grey.has("test")
+    assert grey.digest == binary.digest

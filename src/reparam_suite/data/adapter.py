@@ -76,9 +76,10 @@ class AdaptedDataModule(ForeignDataModule):
         if is_overridden("teardown", self.module):
             self.module.teardown(stage)  # type: ignore[arg-type]
             self._set_up.discard(_plain(stage))
-            self._readers.clear()
+            self.forget_loaders()
 
-    def _loader(self, split: Split) -> Any:
+    def loader(self, split: Split) -> Any:
+        """The module's loader of a split, after what has to be prepared and set up; None where there is none."""
         if not is_overridden(_LOADERS[split], self.module):
             return None
         if not self._set_up and not self._is_prepared:

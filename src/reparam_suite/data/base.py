@@ -42,7 +42,7 @@ class DataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def kind(self) -> Kind | None:
-        """What the batches hold, decided over all splits or stated: "binary", "grey", "colour", "real" or "count".
+        """The kind of the batches, decided over all splits or stated: "binary", "grey", "colour", "real" or "count".
 
         None where batches of others hold no x.
         """
@@ -76,7 +76,7 @@ class DataModule(LightningDataModule, ABC):
 
     @property
     def batches_are_on_device(self) -> bool:
-        """Whether batches lie on the training device as they come, and no hook transfers or changes them."""
+        """Whether batches are on the training device as they come, and no hook transfers or changes them."""
         return True
 
     @property

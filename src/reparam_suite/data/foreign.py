@@ -24,7 +24,7 @@ TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_b
 class ForeignDataModule(DataModule, ABC):
     """Loaders whose batches are handed over as they come: x, or a tuple or list whose first member is x.
 
-    What is asked is found by reading at most 1,000 rows of each split, when it is first asked. Training order and
+    Answers are found by reading at most 1,000 rows of each split, when they are first asked for. Training order and
     global generators stay as they are. A stopped run begins its epoch anew.
 
     Args:
@@ -42,7 +42,7 @@ class ForeignDataModule(DataModule, ABC):
         self._shape: tuple[int, ...] | None = None
 
     @abstractmethod
-    def _loader(self, split: Split) -> Any:
+    def loader(self, split: Split) -> Any:
         """The loader of a split; None or empty where there is none."""
 
     @property
@@ -55,7 +55,7 @@ class ForeignDataModule(DataModule, ABC):
 
     @property
     def kind(self) -> Kind | None:
-        """What x holds: decided by the rows that are read of all splits, or stated; None where batches hold no x."""
+        """The kind of x, decided by the rows that are read of all splits, or stated; None where batches hold no x."""
         return self._values[0]
 
     @property
@@ -86,7 +86,7 @@ class ForeignDataModule(DataModule, ABC):
         checks.one_of("split", split, SPLITS)
         if split in self._readers:
             return True
-        loader = self._loader(split)
+        loader = self.loader(split)
         return loader is not None and not (isinstance(loader, BatchList) and not len(loader))
 
     def sample_batch(self, split: Split = "train") -> Any:
@@ -109,12 +109,16 @@ class ForeignDataModule(DataModule, ABC):
     def _read(self, split: Split, limit: int) -> Iterator[Any]:
         return (self._transferred(batch) for batch in self._reader(split).spread(limit))
 
+    def forget_loaders(self) -> None:
+        """Loaders are asked for anew, where they have changed."""
+        self._readers.clear()
+
     def _reader(self, split: Split) -> LoaderReader:
         if not self.has(split):
             there = ", ".join(name for name in SPLITS if self.has(name))
             raise DataError(f"{self.name}: expected one of its splits {there}, got {split}")
         if split not in self._readers:
-            loader = self._loader(split)
+            loader = self.loader(split)
             if not is_loader(loader):
                 raise DataError(
                     f"{self.name}: {split}: expected a loader that can be iterated in every epoch, "

@@ -53,7 +53,8 @@ class Loaders(ForeignDataModule):
                 )
             self._loaders[split] = BatchList(loader) if isinstance(loader, Sequence) else loader
 
-    def _loader(self, split: Split) -> Any:
+    def loader(self, split: Split) -> Any:
+        """The loader of a split; None where there is none."""
         return self._loaders[split]
 
     def train_dataloader(self) -> Any:
