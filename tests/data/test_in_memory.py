@@ -1,8 +1,6 @@
 import inspect
 import random
 import re
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from tests.statistics import LIMIT
 
-from reparam_suite import data
-from reparam_suite.data import MNIST, ArrayDataModule, Arrays, BinarizedMNIST, Digits, FashionMNIST, Omniglot, Splits
+from reparam_suite.data import MNIST, ArrayDataModule, Arrays, BinarizedMNIST, Digits, FashionMNIST, Omniglot
 
 DOWNLOADED = [MNIST, FashionMNIST, Omniglot, BinarizedMNIST]
 
@@ -25,26 +22,6 @@ def loaded(**options) -> Digits:
 
 def everything(loader) -> torch.Tensor:
     return torch.cat(list(loader))
-
-
-def test_public_names():
-    assert issubclass(data.DataError, ValueError)
-    assert inspect.isabstract(ArrayDataModule)
-    assert all(hasattr(data, name) for name in data.__all__)
-
-
-def test_importing_data_imports_no_heavy_library_of_ours():
-    # Lightning itself brings Pillow and matplotlib where they are installed.
-    code = """
-import sys
-import lightning.pytorch
-before = set(sys.modules)
-import reparam_suite.data
-heavy = {"sklearn", "pooch", "PIL", "matplotlib", "requests"}
-sys.exit(", ".join(heavy & (set(sys.modules) - before)) or 0)
-"""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
 
 
 def test_all_training_rows_in_fixed_order_are_those_of_the_fixed_binarization():
@@ -288,28 +265,3 @@ def test_the_trainer_says_where_an_epoch_ends(limit, length):
     module.setup()
     assert len(module.train_dataloader()) == 13
     assert len(list(module.train_dataloader())) == length
-
-
-class Squares(ArrayDataModule):
-    """A data set of someone else's: squares of 0..3, in the grey levels 0..9."""
-
-    name = "Squares"
-    source = "arithmetic"
-    event_shape = (2, 2)
-
-    def read(self):
-        rows = np.array([[0, 1, 4, 9]] * 12, np.uint8)
-        return Splits(train=rows, valid=rows[:3], test=None, levels=9, kind=self.kind_of_batches("grey"))
-
-
-def test_a_data_set_of_ones_own_is_its_arrays_and_their_shape():
-    grey, binary = Squares(binarization="none", batch_size=5), Squares(batch_size=5)
-    assert (grey.kind, binary.kind) == ("grey", "binary")
-    expected = torch.tensor([[0, 1], [4, 9]]) / 9
-    assert torch.equal(everything(grey.train_dataloader()), expected.expand(12, 2, 2))
-    assert torch.equal(grey.sample_batch(), expected.expand(5, 2, 2))
-    assert torch.equal(binary.train_mean, expected)
-    assert set(everything(binary.train_dataloader()).unique().tolist()) == {0, 1}
-    assert grey.num_rows == {"train": 12, "valid": 3}
-    assert not grey.has("test")
-    assert grey.digest == binary.digest
