@@ -9,10 +9,11 @@ from torch import Tensor
 
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.problems import Problem
+from reparam_suite.testing.chains import chain_gradients, moving_state
 from reparam_suite.testing.promises import PROMISES, expect, name_of
 from reparam_suite.testing.replicates import Measured, measure
 from reparam_suite.testing.selection import fitting_problems
-from reparam_suite.testing.statistics import LIMIT, NUM_REPLICATES, Draws
+from reparam_suite.testing.statistics import LIMIT, NUM_REPLICATES, Draws, draw_until_precise
 
 _log = logging.getLogger(__name__)
 
@@ -23,16 +24,18 @@ def check_estimator(
     num_replicates: int = NUM_REPLICATES,
     problems: Sequence[Problem] | None = None,
 ) -> None:
-    """Holds an estimator to its contract on small problems whose value and gradient are known exactly.
+    """Checks an estimator against its contract, on small problems whose value and gradient are known exactly.
 
-    First, without statistics: `evaluations` is the number of rows that f is handed; the objective is `[*B]`, the control
-    loss `[]` and zero; float32 stays float32; no datum depends on another; an f that ignores z is exact; the control
-    loss reaches the estimator's own parameters and nothing else; state stands still in eval mode. Then the means of the
-    value and of both gradients are compared with exact numbers, at |z| < 5.5 standard errors. An estimator that
-    declares a bias, or a relaxed value, must be seen to have it on at least one problem. One that declares
-    `differentiates_f = False` is given an f whose gradient does not reach z.
+    First, without statistics: `evaluations` is the number of rows that f is handed; the objective is `[*B]`, the
+    control loss `[]` and zero; float32 stays float32; no datum depends on another; an f that ignores z is exact; the
+    control loss reaches the estimator's own parameters and nothing else; state stands still in eval mode.
 
-    All of this is done on deep copies, in eval mode, after ten steps in training mode; the object itself stays as it is.
+    Then the means of the value and of both gradients are compared with exact numbers, at |z| < 5.5 standard errors.
+    An estimator that declares a bias, or a relaxed value, must be seen to have it on at least one problem. One that
+    declares `differentiates_f = False` is given an f whose gradient does not reach z. Where buffers move in training
+    mode, independent chains of one datum are drawn under vmap: no sample may meet its own value in what is remembered.
+
+    All of this happens on deep copies, which have taken ten steps in training mode where the means are drawn.
 
     Args:
         estimator: the estimator; its learned parts, if any, not yet materialised.
@@ -50,6 +53,7 @@ def check_estimator(
         for problem in problems:
             for promise in PROMISES:
                 promise(estimator, problem)
+        _check_chains(estimator, problems, num_replicates)
         bias_seen = relaxation_seen = False
         for problem in problems:
             value_is_exact, gradient_is_exact = _check_means(estimator, problem, num_replicates)
@@ -63,7 +67,7 @@ def check_estimator(
 
 
 def _check_means(estimator: GradientEstimator, problem: Problem, num_replicates: int) -> tuple[bool, bool]:
-    # Whether the value and the gradient are exact within the threshold; raises where they are declared to be and are not.
+    # Whether the value and the gradient are exact within the threshold; raises where they are declared so and are not.
     measured = measure(with_past(estimator, problem), problem, num_replicates=num_replicates)
     exact = _exact(problem)
     subject = name_of(estimator, problem)
@@ -75,6 +79,18 @@ def _check_means(estimator: GradientEstimator, problem: Problem, num_replicates:
             _expect_close(f"gradient with respect to {name} of {subject}", getattr(measured, name), exact[name])
     _log_precision(subject, measured)
     return close["value"], close["phi"] and close["theta"]
+
+
+def _check_chains(estimator: GradientEstimator, problems: Sequence[Problem], num_replicates: int) -> None:
+    # Training mode, on the first problem: an estimator whose state does not move has nothing to check.
+    problem = problems[0]
+    if not estimator.unbiased or not moving_state(estimator, problem):
+        return
+    blocks = draw_until_precise(lambda: chain_gradients(estimator, problem, num_replicates))
+    exact = _exact(problem)
+    for name, draws in zip(("phi", "theta"), blocks, strict=True):
+        where = f"{name_of(estimator, problem)} in training mode, of one datum at the second step"
+        _expect_close(f"gradient with respect to {name} of {where}", draws, exact[name])
 
 
 def with_past(estimator: GradientEstimator, problem: Problem, num_steps: int = 10) -> GradientEstimator:

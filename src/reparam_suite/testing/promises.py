@@ -95,19 +95,25 @@ def check_independence(estimator: GradientEstimator, problem: Problem) -> None:
     first, *gradients = _estimate_of_first(tried, target, phi, theta)
     for name, gradient in zip(("phi", "theta"), gradients, strict=True):
         others = gradient.flatten(0, 1)[1:].abs().max().item()
-        expect(others == 0.0, f"gradient of one datum of {subject}", f"zero with respect to the {name} of others", others)
+        expect(
+            others == 0.0, f"gradient of one datum of {subject}", f"zero with respect to the {name} of others", others
+        )
     if not issubclass(family(target.q), _FIXED_NOISE):
         return
     moved = [block.detach().clone() for block in (phi, theta)]
     for block in moved:
         block.flatten(0, 1)[1:] *= 1.3
-    changed = _estimate_of_first(tried, problem.expectation(*(b.requires_grad_() for b in moved)), *moved)
-    for name, before, after in zip(("objective", "phi", "theta"), (first, *gradients), changed, strict=True):
-        before, after = before.flatten(0, -2)[:1] if before.dim() else before, after.flatten(0, -2)[:1] if after.dim() else after
-        largest = (before - after).abs().max().item()
-        what = "objective" if name == "objective" else f"gradient with respect to {name}"
-        same = torch.allclose(before, after, rtol=1e-9, atol=1e-12)
-        expect(same, f"{what} of one datum of {subject}", "the same whatever the other data are", f"a change of {largest:.4g}")
+        block.requires_grad_()
+    changed = _estimate_of_first(tried, problem.expectation(*moved), *moved)
+    _expect_same(f"objective of one datum of {subject}", first, changed[0])
+    for name, before, after in zip(("phi", "theta"), gradients, changed[1:], strict=True):
+        _expect_same(f"gradient of one datum of {subject} with respect to {name}", before[0, 0], after[0, 0])
+
+
+def _expect_same(subject: str, before: Tensor, after: Tensor) -> None:
+    same = torch.allclose(before, after, rtol=1e-9, atol=1e-12)
+    change = f"a change of {(before - after).abs().max().item():.4g}"
+    expect(same, subject, "the same at the same noise whatever the other data are", change)
 
 
 def _estimate_of_first(
@@ -146,22 +152,25 @@ def check_control_loss(estimator: GradientEstimator, problem: Problem) -> None:
     own = {name: value for name, value in tried.named_parameters() if value.requires_grad}
     loss, objective = estimate.control_loss, estimate.objective
     foreign = {"phi": phi, "theta": theta}
-    if loss.requires_grad:
-        inputs = [*own.values(), *foreign.values()]
-        found = torch.autograd.grad(loss, inputs, retain_graph=True, allow_unused=True)
-        gradients = dict(zip([*own, *foreign], found, strict=True))
-    else:
-        gradients = dict.fromkeys([*own, *foreign])
+    gradients = _gradients(loss, {**own, **foreign})
     for name in foreign:
         leaked = gradients[name]
         size = 0.0 if leaked is None else leaked.abs().max().item()
         expect(size == 0.0, subject, f"no gradient with respect to {name}", f"{size:.4g}")
     for name in own:
         reached = gradients[name]
-        found_one = reached is not None and bool(reached.abs().max() > 0)
-        expect(found_one, subject, f"a gradient with respect to the estimator's parameter {name}", "none")
-    for name, leak in zip(own, torch.autograd.grad(objective.sum(), list(own.values()), allow_unused=True), strict=True) if own else ():
-        expect(leak is None, f"objective of {name_of(estimator, problem)}", f"no gradient with respect to {name}", "one")
+        trained = reached is not None and bool(reached.abs().max() > 0)
+        expect(trained, subject, f"a gradient with respect to the estimator's parameter {name}", "none")
+    for name, leaked in _gradients(objective.sum(), own).items():
+        expect(leaked is None, f"objective of {name_of(estimator, problem)}", f"no gradient reaching {name}", "one")
+
+
+def _gradients(value: Tensor, inputs: dict[str, Tensor]) -> dict[str, Tensor | None]:
+    # With respect to each input, by name; None where the value does not depend on it.
+    if not value.requires_grad or not inputs:
+        return dict.fromkeys(inputs)
+    found = torch.autograd.grad(value, list(inputs.values()), retain_graph=True, allow_unused=True)
+    return dict(zip(inputs, found, strict=True))
 
 
 def check_state(estimator: GradientEstimator, problem: Problem) -> None:
