@@ -3,7 +3,7 @@
 Each check is a function of an estimator and a problem, works on deep copies and raises AssertionError.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 
@@ -165,7 +165,7 @@ def check_control_loss(estimator: GradientEstimator, problem: Problem) -> None:
         expect(leaked is None, f"objective of {name_of(estimator, problem)}", f"no gradient reaching {name}", "one")
 
 
-def _gradients(value: Tensor, inputs: dict[str, Tensor]) -> dict[str, Tensor | None]:
+def _gradients(value: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
     # With respect to each input, by name; None where the value does not depend on it.
     if not value.requires_grad or not inputs:
         return dict.fromkeys(inputs)
@@ -190,8 +190,8 @@ PROMISES: tuple[Callable[[GradientEstimator, Problem], None], ...] = (
     check_evaluations,
     check_shapes,
     check_dtypes,
+    check_state,
     check_independence,
     check_constant,
     check_control_loss,
-    check_state,
 )
