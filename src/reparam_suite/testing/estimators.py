@@ -9,7 +9,8 @@ from torch import Tensor
 
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.problems import Problem
-from reparam_suite.testing.promises import PROMISES, expect, name_of
+from reparam_suite.testing.assertions import expect, expect_close, is_close
+from reparam_suite.testing.promises import PROMISES, name_of
 from reparam_suite.testing.replicates import Measured, measure
 from reparam_suite.testing.selection import fitting_problems
 from reparam_suite.testing.statistics import LIMIT, MOST_ROUNDS, NUM_REPLICATES, Draws, draw_until_precise
@@ -74,12 +75,12 @@ def _check_means(estimator: GradientEstimator, problem: Problem, num_replicates:
     measured = measure(with_past(estimator, problem), problem, num_replicates=num_replicates, most_rounds=MOST_ROUNDS)
     exact = _exact(problem)
     subject = name_of(estimator, problem)
-    close = {name: _is_close(getattr(measured, name), exact[name]) for name in exact}
+    close = {name: is_close(getattr(measured, name), exact[name]) for name in exact}
     if not estimator.relaxed:
-        _expect_close(f"value of {subject}", measured.value, exact["value"])
+        expect_close(f"value of {subject}", measured.value, exact["value"])
     if estimator.unbiased:
         for name in ("phi", "theta"):
-            _expect_close(f"gradient with respect to {name} of {subject}", getattr(measured, name), exact[name])
+            expect_close(f"gradient with respect to {name} of {subject}", getattr(measured, name), exact[name])
     _log_precision(subject, measured)
     return close["value"], close["phi"] and close["theta"]
 
@@ -91,7 +92,7 @@ def _check_second_steps(estimator: GradientEstimator, problem: Problem) -> None:
     exact = _exact(problem)
     where = f"{name_of(estimator, problem)} in training mode, one datum at the second step"
     for name, draws in zip(("phi", "theta"), blocks, strict=True):
-        _expect_close(f"gradient with respect to {name} of {where}", draws, exact[name])
+        expect_close(f"gradient with respect to {name} of {where}", draws, exact[name])
 
 
 def with_past(estimator: GradientEstimator, problem: Problem, num_steps: int = 10) -> GradientEstimator:
@@ -110,19 +111,6 @@ def _exact(problem: Problem) -> dict[str, Tensor]:
     value = problem.exact_value(phi, theta)
     by_phi, by_theta = torch.autograd.grad(value, (phi, theta))
     return {"value": value.detach(), "phi": by_phi, "theta": by_theta}
-
-
-def _is_close(draws: Draws, exact: Tensor) -> bool:
-    return bool((draws.z_scores(exact) < LIMIT).all())
-
-
-def _expect_close(subject: str, draws: Draws, exact: Tensor) -> None:
-    scores = draws.z_scores(exact).flatten()
-    worst = int(scores.argmax())
-    place = f"coordinate {worst} of the {subject}" if len(scores) > 1 else subject
-    expected, got = exact.flatten()[worst].item(), draws.mean.flatten()[worst].item()
-    apart = f"{got:.4g}: {scores[worst].item():.1f} standard errors apart, at most {LIMIT} are allowed"
-    expect(_is_close(draws, exact), place, f"{expected:.4g}", apart)
 
 
 def _log_precision(subject: str, measured: Measured) -> None:

@@ -14,16 +14,11 @@ from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Nor
 from reparam_suite.distributions import OneHotCategorical, family
 from reparam_suite.estimators import Estimate, Expectation, GradientEstimator
 from reparam_suite.problems import Problem
+from reparam_suite.testing.assertions import expect
 from reparam_suite.testing.statistics import SEED
 
 # Families whose samples take the same number of random numbers whatever their parameters are.
 _FIXED_NOISE = (Bernoulli, OneHotCategorical, Normal, MultivariateNormal)
-
-
-def expect(holds: bool, subject: str, expected: str, got: object) -> None:
-    """Raises AssertionError in the form of the suite's messages, unless the promise holds."""
-    if not holds:
-        raise AssertionError(f"{subject}: expected {expected}, got {got}")
 
 
 def name_of(estimator: GradientEstimator, problem: Problem) -> str:

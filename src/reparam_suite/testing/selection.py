@@ -99,8 +99,4 @@ def supported_bounds(estimator: GradientEstimator) -> list[Bound]:
 def is_fitting(estimator: GradientEstimator, problem: Problem) -> bool:
     """Whether the estimator's mathematics allows the problem's q."""
     q = problem.q(problem.phi.expand(2, -1))
-    if not hasattr(estimator, "fits"):
-        from reparam_suite.distributions import family
-
-        return issubclass(family(q), estimator.families)
     return estimator.fits(q) is None
