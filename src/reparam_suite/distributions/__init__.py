@@ -1,31 +1,28 @@
-"""Variational families: parameter tensors in, a `torch.distributions` object out.
+"""Distributions: questions that any `torch.distributions.Distribution` answers, and the families of the suite.
 
-Every distribution made here has batch_shape `[*B]` and event_shape `[D]`, or `[D, C]` for latents of C classes.
-Shapes are checked here, once; the distributions themselves are made with `validate_args=False`.
+Every distribution made here has batch_shape `[*B]` and event_shape `[D]`, or `[D, C]` for latents of C classes, and is
+made with `validate_args=False`: parameters are checked once, where it is built.
 """
 
+from reparam_suite.distributions.divergences import kl_divergence
+from reparam_suite.distributions.factors import factors, family, translated
 from reparam_suite.distributions.families import (
+    FiniteBernoulli,
     OneHotCategorical,
+    UnitNormal,
     bernoulli,
     beta,
     categorical,
     dirichlet,
-    family,
-    frozen,
     gamma,
-    kl_divergence,
     multivariate_normal,
     normal,
-    parameters,
-    rebuilt,
-    reparameterized,
-    samples,
-    softmax,
     standard_normal,
     von_mises,
-    widened,
-    with_parameters,
 )
+from reparam_suite.distributions.freezing import FrozenDensity, frozen
+from reparam_suite.distributions.numbers import softmax, widened
+from reparam_suite.distributions.parameters import can_be_rebuilt, parameters, rebuilt, with_parameters
 from reparam_suite.distributions.posteriors import (
     DiagonalNormal,
     DiscretePosterior,
@@ -35,39 +32,58 @@ from reparam_suite.distributions.posteriors import (
     GaussianPosterior,
     Posterior,
 )
-from reparam_suite.distributions.scores import score, score_term
-from reparam_suite.distributions.von_mises import (
-    VonMises,
+from reparam_suite.distributions.sampling import (
+    has_inverse_cdf,
+    inverse_cdf,
+    is_reparameterized,
+    relaxed,
+    reparameterized,
+    samples,
 )
+from reparam_suite.distributions.scores import score, score_term
+from reparam_suite.distributions.support import num_states, support_of
+from reparam_suite.distributions.von_mises import VonMises
 
 __all__ = [
     "DiagonalNormal",
     "DiscretePosterior",
     "FactorizedBernoulli",
     "FactorizedCategorical",
+    "FiniteBernoulli",
+    "FrozenDensity",
     "FullCovarianceNormal",
     "GaussianPosterior",
     "OneHotCategorical",
     "Posterior",
+    "UnitNormal",
     "VonMises",
     "bernoulli",
     "beta",
+    "can_be_rebuilt",
     "categorical",
     "dirichlet",
+    "factors",
     "family",
     "frozen",
     "gamma",
+    "has_inverse_cdf",
+    "inverse_cdf",
+    "is_reparameterized",
     "kl_divergence",
     "multivariate_normal",
     "normal",
+    "num_states",
     "parameters",
     "rebuilt",
+    "relaxed",
     "reparameterized",
     "samples",
     "score",
     "score_term",
     "softmax",
     "standard_normal",
+    "support_of",
+    "translated",
     "von_mises",
     "widened",
     "with_parameters",
