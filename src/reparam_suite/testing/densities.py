@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, biject_to, constraints
+from torch.distributions import Distribution, Independent, MixtureSameFamily, biject_to, constraints
 from torch.distributions.constraints import Constraint
 
 # Steps of the grid by its number of dimensions. Smooth densities are exact to rounding at either; a kink, as Laplace's,
@@ -112,7 +112,7 @@ def support_of_units(units: Distribution) -> Constraint:
         support = None
     if support is None:
         return constraints.independent(constraints.real, len(units.event_shape))
-    return support
+    return getattr(support, "base_constraint", support) if isinstance(units, MixtureSameFamily) else support
 
 
 def _integers(units: Distribution, drawn: Tensor) -> Nodes | None:
@@ -133,7 +133,7 @@ def _grid(units: Distribution, drawn: Tensor) -> Nodes | None:
     event_dim = len(units.event_shape)
     if event_dim > 1:
         return None
-    u = to_support.inv(drawn)
+    u = to_support.inv(drawn).detach()
     u = u if event_dim else u.unsqueeze(-1)  # [N, *batch, n]
     num_dimensions = u.shape[-1]
     if num_dimensions not in _STEPS:
@@ -150,16 +150,16 @@ def _grid(units: Distribution, drawn: Tensor) -> Nodes | None:
     return _with_mass(units, Nodes(values, log_volume), to_support(middle))
 
 
-@torch.no_grad()
 def _with_mass(units: Distribution, nodes: Nodes, middle: Tensor) -> Nodes:
     # Without nodes of no mass. Far out a value may leave the range of numbers: what `middle` says stands there, with
-    # no volume, so that gradients are finite.
-    inside = support_of_units(units).check(nodes.values)
+    # no volume, so that gradients are finite. Where the support depends on parameters, so do the values.
     event = (1,) * len(units.event_shape)
-    values = torch.where(inside.reshape(*inside.shape, *event), nodes.values, middle)
-    log_mass = units.log_prob(values) + nodes.log_volume
-    kept = inside & log_mass.isfinite() & (log_mass > _LEAST_LOG_MASS)
-    rows = kept.flatten(1).any(1)
-    kept, values, log_volume = kept[rows], values[rows], nodes.log_volume[rows]
+    with torch.no_grad():
+        inside = support_of_units(units).check(nodes.values)
+        values = torch.where(inside.reshape(*inside.shape, *event), nodes.values, middle)
+        log_mass = units.log_prob(values) + nodes.log_volume
+        kept = inside & log_mass.isfinite() & (log_mass > _LEAST_LOG_MASS)
+        rows = kept.flatten(1).any(1)
+    kept, values, log_volume = kept[rows], nodes.values[rows], nodes.log_volume[rows]
     values = torch.where(kept.reshape(*kept.shape, *event), values, middle)
     return Nodes(values, torch.where(kept, log_volume, -math.inf))

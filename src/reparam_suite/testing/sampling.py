@@ -47,7 +47,8 @@ def check_means(q: Distribution, num_samples: int) -> None:
 def _placed(q: Distribution) -> tuple[Distribution, Tensor, Probes]:
     units = units_of(q)
     drawn = units.sample(torch.Size([_NUM_PLACED]))
-    return units, drawn, probes_of(units, drawn)
+    with torch.no_grad():
+        return units, drawn, probes_of(units, drawn)
 
 
 def _exact_means(nodes: Nodes, units: Distribution, probes: Probes) -> Tensor:
@@ -80,8 +81,8 @@ def check_path_gradient(make: Callable[..., Distribution], arguments: Sequence[T
     Raises:
         AssertionError: saying by how many standard errors they do not.
     """
-    q = make(*arguments)
-    units, drawn, probes = _placed(q)
+    leaves = [argument.detach().clone().requires_grad_() for argument in arguments]
+    units, drawn, probes = _placed(make(*leaves))
     name = type(units).__name__
     weight = torch.rand(probes(drawn[:1]).shape[1:], dtype=torch.float64) + 0.5  # [*batch, H]
     nodes = nodes_of(units, drawn)
@@ -110,8 +111,7 @@ def check_path_gradient(make: Callable[..., Distribution], arguments: Sequence[T
                 f"{subject} {index}, minus that of the score function", block.minus(other), torch.zeros_like(block.mean)
             )
         return
-    leaves = [argument.detach().clone().requires_grad_() for argument in arguments]
-    total = (weight * _exact_means(nodes, units_of(make(*leaves)), probes)).sum()
+    total = (weight * _exact_means(nodes, units, probes)).sum()
     exact = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
     for index, (block, expected) in enumerate(zip(blocks, exact, strict=True)):
         expect_close(f"{subject} {index}", block, expected)
