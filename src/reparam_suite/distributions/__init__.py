@@ -4,6 +4,7 @@ Every distribution made here has batch_shape `[*B]` and event_shape `[D]`, or `[
 made with `validate_args=False`: parameters are checked once, where it is built.
 """
 
+from reparam_suite.distributions.conditional import Conditional, Family
 from reparam_suite.distributions.divergences import kl_divergence
 from reparam_suite.distributions.factors import factors, family, translated
 from reparam_suite.distributions.families import (
@@ -21,17 +22,25 @@ from reparam_suite.distributions.families import (
     von_mises,
 )
 from reparam_suite.distributions.freezing import FrozenDensity, frozen
+from reparam_suite.distributions.likelihoods import (
+    BernoulliLikelihood,
+    IndependentBernoulli,
+    IndependentNormal,
+    LikelihoodFamily,
+    NormalLikelihood,
+)
 from reparam_suite.distributions.numbers import softmax, widened
 from reparam_suite.distributions.parameters import can_be_rebuilt, parameters, rebuilt, with_parameters
 from reparam_suite.distributions.posteriors import (
     DiagonalNormal,
-    DiscretePosterior,
+    DiscreteFamily,
     FactorizedBernoulli,
     FactorizedCategorical,
     FullCovarianceNormal,
-    GaussianPosterior,
-    Posterior,
+    LatentFamily,
+    NormalFamily,
 )
+from reparam_suite.distributions.priors import BernoulliPrior, CategoricalPrior, NormalPrior, StandardNormal
 from reparam_suite.distributions.sampling import (
     has_inverse_cdf,
     inverse_cdf,
@@ -45,16 +54,27 @@ from reparam_suite.distributions.support import num_states, support_of
 from reparam_suite.distributions.von_mises import VonMises
 
 __all__ = [
+    "BernoulliLikelihood",
+    "BernoulliPrior",
+    "CategoricalPrior",
+    "Conditional",
     "DiagonalNormal",
-    "DiscretePosterior",
+    "DiscreteFamily",
     "FactorizedBernoulli",
     "FactorizedCategorical",
+    "Family",
     "FiniteBernoulli",
     "FrozenDensity",
     "FullCovarianceNormal",
-    "GaussianPosterior",
+    "IndependentBernoulli",
+    "IndependentNormal",
+    "LatentFamily",
+    "LikelihoodFamily",
+    "NormalFamily",
+    "NormalLikelihood",
+    "NormalPrior",
     "OneHotCategorical",
-    "Posterior",
+    "StandardNormal",
     "UnitNormal",
     "VonMises",
     "bernoulli",

@@ -1,149 +1,182 @@
-"""Posteriors: an encoder's output becomes q(z|x)."""
+"""Families of latents: a network's output becomes a distribution over z."""
 
+import copy
 from abc import ABC, abstractmethod
-from typing import ClassVar, final
+from typing import Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-from torch.distributions import (
-    Bernoulli,
-    Distribution,
-    MultivariateNormal,
-    Normal,
-)
+from torch import Tensor, nn
+from torch.distributions import Distribution
 
-from reparam_suite.distributions.families import OneHotCategorical, bernoulli, categorical, multivariate_normal, normal
+from reparam_suite.distributions.families import bernoulli, categorical, multivariate_normal, normal
+from reparam_suite.distributions.priors import BernoulliPrior, CategoricalPrior, NormalPrior, StandardNormal
 
 
-class Posterior(ABC):
-    """How an encoder's output becomes q(z|x), and what the latents look like."""
+class LatentFamily(ABC):
+    """A family of distributions over D latents.
 
-    family: ClassVar[type[Distribution]]
+    Args:
+        latent_size: D; without it, that of the model which takes the family.
 
-    @abstractmethod
-    def num_parameters(self, latent_size: int) -> int:
-        """How many numbers the encoder has to give for D = `latent_size` latents."""
+    Raises:
+        ValueError: if `latent_size` is below 1.
+    """
 
-    @abstractmethod
-    def event_shape(self, latent_size: int) -> tuple[int, ...]:
-        """The shape of one z: `(D,)` or `(D, C)`."""
+    def __init__(self, latent_size: int | None = None) -> None:
+        if latent_size is not None and latent_size < 1:
+            raise ValueError(f"latent_size: expected at least 1, got {latent_size}")
+        self.latent_size = latent_size
 
-    @abstractmethod
-    def distribution(self, raw: Tensor, latent_size: int) -> Distribution:
-        """q(z|x), batch_shape `[*B]`, from the encoder's output `[*B, num_parameters]`.
+    def of_latent_size(self, latent_size: int) -> Self:
+        """The same family with D = `latent_size`.
 
         Raises:
-            ValueError: if the last axis of `raw` is of another length.
+            ValueError: if it has another D already.
         """
+        if self.latent_size not in (None, latent_size):
+            raise ValueError(f"latent_size of {type(self).__name__}: expected {latent_size}, got {self.latent_size}")
+        sized = copy.copy(self)
+        sized.latent_size = latent_size
+        return sized
 
-    def _checked(self, raw: Tensor, latent_size: int) -> Tensor:
-        expected = self.num_parameters(latent_size)
-        if raw.shape[-1] != expected:
-            raise ValueError(
-                f"{type(self).__name__} with {latent_size} latents takes {expected} parameters a datum, "
-                f"got {raw.shape[-1]}"
-            )
-        return raw
+    @property
+    def size(self) -> int:
+        """D.
+
+        Raises:
+            ValueError: if it was not given.
+        """
+        if self.latent_size is None:
+            raise ValueError(f"latent_size of {type(self).__name__}: expected a number, got None")
+        return self.latent_size
+
+    @property
+    @abstractmethod
+    def num_parameters(self) -> int:
+        """Numbers per datum that the network gives."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one z: `(D,)` or `(D, C)`."""
+        return (self.size,)
+
+    @abstractmethod
+    def distribution(self, raw: Tensor) -> Distribution:
+        """The distribution over z, batch_shape `[*B]`, from the network's output `[*B, num_parameters]`."""
+
+    @abstractmethod
+    def prior(self, *, learned: bool) -> nn.Module:
+        """A prior that goes with the family: a module whose forward returns p(z), batch_shape `[]`."""
 
 
-class GaussianPosterior(Posterior):
-    """A posterior over D real latents."""
+class NormalFamily(LatentFamily):
+    """A family over D real latents; its prior is N(0, I), or a factorised normal that is learned."""
 
-    def event_shape(self, latent_size: int) -> tuple[int, ...]:
-        """`(D,)`."""
-        return (latent_size,)
+    def prior(self, *, learned: bool) -> nn.Module:
+        """N(0, I), or a factorised normal that is learned from there."""
+        return NormalPrior(self.event_shape) if learned else StandardNormal(self.event_shape)
 
 
-@final
-class DiagonalNormal(GaussianPosterior):
-    """N(loc, diag(scale^2)), scale = softplus(raw)."""
+class DiagonalNormal(NormalFamily):
+    """N(loc, diag(scale^2)), scale = softplus(raw): all loc, then all raw scales.
 
-    family = Normal
+    Args:
+        latent_size: D; without it, that of the model.
+    """
 
-    def num_parameters(self, latent_size: int) -> int:
+    @property
+    def num_parameters(self) -> int:
         """D for loc and D for scale."""
-        return 2 * latent_size
+        return 2 * self.size
 
-    def distribution(self, raw: Tensor, latent_size: int) -> Distribution:
+    def distribution(self, raw: Tensor) -> Distribution:
         """D independent normals."""
-        loc, scale = self._checked(raw, latent_size).chunk(2, dim=-1)
+        loc, scale = raw.chunk(2, dim=-1)
         return normal(loc, _positive(scale))
 
 
-@final
-class FullCovarianceNormal(GaussianPosterior):
-    """N(loc, L L^T), L lower-triangular with diagonal softplus(raw)."""
+class FullCovarianceNormal(NormalFamily):
+    """N(loc, L L^T), L lower-triangular with diagonal softplus(raw): loc, then the diagonal, then what is below it.
 
-    family = MultivariateNormal
+    Args:
+        latent_size: D; without it, that of the model.
+    """
 
-    def num_parameters(self, latent_size: int) -> int:
+    @property
+    def num_parameters(self) -> int:
         """D for loc, D for the diagonal of L and D (D - 1) / 2 below it."""
-        return 2 * latent_size + latent_size * (latent_size - 1) // 2
+        return 2 * self.size + self.size * (self.size - 1) // 2
 
-    def distribution(self, raw: Tensor, latent_size: int) -> Distribution:
+    def distribution(self, raw: Tensor) -> Distribution:
         """A normal with a covariance of its own for each datum."""
-        loc, diagonal, below = self._checked(raw, latent_size).split(
-            [latent_size, latent_size, latent_size * (latent_size - 1) // 2], dim=-1
-        )
-        row, column = torch.tril_indices(latent_size, latent_size, offset=-1, device=raw.device)
+        D = self.size
+        loc, diagonal, below = raw.split([D, D, D * (D - 1) // 2], dim=-1)
+        row, column = torch.tril_indices(D, D, offset=-1, device=raw.device)
         scale_tril = torch.diag_embed(_positive(diagonal))
         scale_tril[..., row, column] = below
         return multivariate_normal(loc, scale_tril)
 
 
-class DiscretePosterior(Posterior):
-    """A posterior over D latents that take finitely many values."""
+class DiscreteFamily(LatentFamily):
+    """A family over D latents that take finitely many values."""
 
 
-@final
-class FactorizedBernoulli(DiscretePosterior):
-    """D independent bits, given by their logits."""
+class FactorizedBernoulli(DiscreteFamily):
+    """D independent bits, given by their logits.
 
-    family = Bernoulli
+    Args:
+        latent_size: D; without it, that of the model.
+    """
 
-    def num_parameters(self, latent_size: int) -> int:
+    @property
+    def num_parameters(self) -> int:
         """D logits."""
-        return latent_size
+        return self.size
 
-    def event_shape(self, latent_size: int) -> tuple[int, ...]:
-        """`(D,)`."""
-        return (latent_size,)
-
-    def distribution(self, raw: Tensor, latent_size: int) -> Distribution:
+    def distribution(self, raw: Tensor) -> Distribution:
         """D independent bits."""
-        return bernoulli(self._checked(raw, latent_size))
+        return bernoulli(raw)
+
+    def prior(self, *, learned: bool) -> nn.Module:
+        """Fair coins, or coins that are learned from there."""
+        return BernoulliPrior(self.event_shape, learned=learned)
 
 
-@final
-class FactorizedCategorical(DiscretePosterior):
+class FactorizedCategorical(DiscreteFamily):
     """D independent categoricals of C classes, one-hot, given by their logits.
 
     Args:
+        latent_size: D; without it, that of the model.
         num_classes: C, the number of values that each latent can take.
 
     Raises:
         ValueError: if `num_classes` is below 2.
     """
 
-    family = OneHotCategorical
-
-    def __init__(self, *, num_classes: int = 10) -> None:
+    def __init__(self, latent_size: int | None = None, *, num_classes: int = 10) -> None:
+        super().__init__(latent_size)
         if num_classes < 2:
-            raise ValueError(f"num_classes must be at least 2, got {num_classes}")
+            raise ValueError(f"num_classes: expected at least 2, got {num_classes}")
         self.num_classes = num_classes
 
-    def num_parameters(self, latent_size: int) -> int:
+    @property
+    def num_parameters(self) -> int:
         """D C logits."""
-        return latent_size * self.num_classes
+        return self.size * self.num_classes
 
-    def event_shape(self, latent_size: int) -> tuple[int, ...]:
+    @property
+    def event_shape(self) -> tuple[int, ...]:
         """`(D, C)`."""
-        return (latent_size, self.num_classes)
+        return (self.size, self.num_classes)
 
-    def distribution(self, raw: Tensor, latent_size: int) -> Distribution:
+    def distribution(self, raw: Tensor) -> Distribution:
         """D independent one-hot categoricals."""
-        return categorical(self._checked(raw, latent_size).unflatten(-1, (latent_size, self.num_classes)))
+        return categorical(raw.unflatten(-1, self.event_shape))
+
+    def prior(self, *, learned: bool) -> nn.Module:
+        """Uniform, or categoricals that are learned from there."""
+        return CategoricalPrior(self.event_shape, learned=learned)
 
 
 def _positive(raw: Tensor) -> Tensor:

@@ -1,9 +1,26 @@
-"""LightningModules: a VAE with normal latents and one with discrete latents, each with any estimator."""
+"""LightningModules: any model with a gradient estimator, a VAE of parts, and two VAEs made from sizes and options."""
 
-from reparam_suite.models.base import VAE
-from reparam_suite.models.hyperparameters import arguments
-from reparam_suite.models.layers import LayeredPrior
+from reparam_suite.models.discrete_vae import DiscreteVAE
+from reparam_suite.models.estimator_module import EstimatorModule, measured_groups
+from reparam_suite.models.gaussian_vae import GaussianVAE
+from reparam_suite.models.held_out_bounds import held_out_bounds
+from reparam_suite.models.layers import LayeredDistribution, LayeredPrior
 from reparam_suite.models.optimizers import OptimizerSettings, PartedOptimizer
-from reparam_suite.models.vae import DiscreteVAE, GaussianVAE
+from reparam_suite.models.parts import CONTROL, child_groups
+from reparam_suite.models.vae import VAE, datum_of
 
-__all__ = ["VAE", "DiscreteVAE", "GaussianVAE", "LayeredPrior", "OptimizerSettings", "PartedOptimizer", "arguments"]
+__all__ = [
+    "CONTROL",
+    "VAE",
+    "DiscreteVAE",
+    "EstimatorModule",
+    "GaussianVAE",
+    "LayeredDistribution",
+    "LayeredPrior",
+    "OptimizerSettings",
+    "PartedOptimizer",
+    "child_groups",
+    "datum_of",
+    "held_out_bounds",
+    "measured_groups",
+]

@@ -1,11 +1,12 @@
-"""What validation and test report: the same bounds for every run, whatever trained it."""
+"""Means of the held-out bounds over the data of a validation or a test."""
 
 from typing import final
 
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 
-from reparam_suite.objectives import LatentVariableModel, held_out_bounds
+from reparam_suite.models.held_out_bounds import held_out_bounds
+from reparam_suite.objectives import LatentVariableModel
 from reparam_suite.runtime.processes import num_processes, rank
 from reparam_suite.runtime.random_streams import forked_generator
 
@@ -29,7 +30,7 @@ class HeldOutBounds(nn.Module):
 
         Args:
             model: gives q, p(z) and the likelihood.
-            x: `[B, P]`.
+            x: `[B, *datum]`.
             batch_idx: its place among the batches of this process.
             num_samples: K of the importance-weighted bound.
         """
@@ -39,7 +40,7 @@ class HeldOutBounds(nn.Module):
             self.means[name].update(value)
 
     def take(self, stage: str, num_samples: int) -> dict[str, Tensor]:
-        """STAGE/elbo, STAGE/bound_K, STAGE/reconstruction and STAGE/kl in nats; begins anew."""
+        """STAGE/elbo, STAGE/bound_K, STAGE/reconstruction and STAGE/kl in nats; starts again from no data."""
         values = self.means.compute()
         self.clear()
         return {
@@ -48,5 +49,5 @@ class HeldOutBounds(nn.Module):
         }
 
     def clear(self) -> None:
-        """Begins anew."""
+        """Forgets all batches."""
         self.means.reset()

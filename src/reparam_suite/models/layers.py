@@ -1,61 +1,16 @@
 """Layers of latents above the first: each explains the one below, and is the prior of it."""
 
-import copy
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import final
+from dataclasses import replace
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution
+from torch.distributions import Distribution
 
-from reparam_suite.estimators import Average, GradientEstimator
-from reparam_suite.models.priors import Prior, PriorKind
-from reparam_suite.networks import Activation, mlp
-from reparam_suite.objectives import evidence
-from reparam_suite.distributions import Posterior, widened
+from reparam_suite.estimators import GradientEstimator
+from reparam_suite.objectives import ELBO
 
-
-@final
-@dataclass(frozen=True)
-class Latents:
-    """One layer of latents: how networks see it, and how their output becomes a distribution over it.
-
-    Args:
-        posterior: the family of the layer.
-        size: D.
-        signed: whether networks see bits as -1 and 1.
-    """
-
-    posterior: Posterior
-    size: int
-    signed: bool
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        """The shape of one z: `(D,)` or `(D, C)`."""
-        return self.posterior.event_shape(self.size)
-
-    @property
-    def num_features(self) -> int:
-        """How many numbers networks see of one z."""
-        return math.prod(self.event_shape)
-
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers a network has to give for a distribution over the layer."""
-        return self.posterior.num_parameters(self.size)
-
-    def features(self, z: Tensor) -> Tensor:
-        """What networks see of z: `[*, D]`, or `[*, D C]` if it is one-hot."""
-        if len(self.event_shape) == 2:
-            return z.flatten(-2)
-        return 2.0 * z - 1.0 if self.signed and self.posterior.family is Bernoulli else z
-
-    def distribution(self, raw: Tensor) -> Distribution:
-        """A distribution over the layer, batch_shape `[*B]`, from a network's output `[*B, num_parameters]`."""
-        return self.posterior.distribution(widened(raw), self.size)
+_SAMPLED = ELBO(kl="sampled")
 
 
 @final
@@ -64,89 +19,96 @@ class LayeredPrior(nn.Module):
 
     log p(z) >= E_{q(u|z)}[log p(z|u) + log p(u) - log q(u|z)]
 
-    It is to z what the whole model is to a datum: `evidence` takes it for a model of z. The prior of u may be layered
-    in its turn.
+    It is to z what the whole model is to a datum, and the prior of u may be layered in its turn.
 
     Args:
-        latents: of z and of u alike.
-        prior_network: of u.
-        hidden_sizes: widths of the hidden layers of q(u|z), of p(z|u) in reverse.
-        activation: between them.
+        posterior: a module z `[*B, *event]` -> q(u|z).
+        likelihood: a module u `[*, *event]` -> p(z|u).
+        prior: a module () -> p(u).
         estimator: of the gradient through u; an object of this layer's own.
+        context: a module from z to what a learned baseline sees, `[*B, .]`.
+        event_shape: of z.
     """
 
     def __init__(
         self,
         *,
-        latents: Latents,
-        prior_network: "Prior | LayeredPrior",
-        hidden_sizes: Sequence[int],
-        activation: Activation,
+        posterior: nn.Module,
+        likelihood: nn.Module,
+        prior: nn.Module,
         estimator: GradientEstimator,
+        context: nn.Module,
+        event_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
-        self.latents = latents
-        self.prior_network = prior_network
+        self.posterior = posterior
+        self.likelihood = likelihood
+        self.prior = prior
         self.estimator = estimator
-        widths = list(hidden_sizes)
-        self.encoder = mlp(latents.num_features, widths, latents.num_parameters, activation)
-        self.decoder = mlp(latents.num_features, widths[::-1], latents.num_parameters, activation)
+        self.context = context
+        self.event_shape = tuple(event_shape)
 
-    def forward(self) -> "LayeredPrior":
-        """p(z): this very object, in the place of a distribution."""
-        return self
+    def forward(self) -> "LayeredDistribution":
+        """p(z)."""
+        return LayeredDistribution(self)
 
-    def evidence(self, z: Tensor) -> Tensor:
-        """The lower bound on log p(z), `[*B]` in nats, for z of `[*B, D]` or `[*B, D, C]`.
+    def log_likelihood(self, z: Tensor, u: Tensor) -> Tensor:
+        """log p(z|u), `[K, *B]` in nats, for u of `[K, *B, *event]`."""
+        log_likelihood: Tensor = self.likelihood(u).log_prob(z)
+        return log_likelihood
 
-        Its value is an unbiased estimate of the bound and its gradient one of the bound's gradient, by the parameters
-        of all layers above and by z. What trains the estimator's own parameters rides along, zero in value.
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """The parameters of this layer and those above it, by part: encoder, decoder, prior."""
+        of_prior = getattr(self.prior, "parameter_groups", None)
+        above = of_prior() if of_prior is not None else {"prior": list(self.prior.parameters())}
+        return {
+            "encoder": [*self.posterior.parameters(), *above.get("encoder", [])],
+            "decoder": [*self.likelihood.parameters(), *above.get("decoder", [])],
+            "prior": above.get("prior", []),
+        }
+
+
+@final
+class LayeredDistribution(Distribution):
+    """p(z), batch_shape `[]`, with latents u above z.
+
+    Its log-density is not known: `log_prob` is an estimate, right on average alone, and there is no closed form of a
+    divergence from it.
+
+    Args:
+        layer: the layer above z.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, layer: LayeredPrior) -> None:
+        self.layer = layer
+        super().__init__(torch.Size(), torch.Size(layer.event_shape), validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The lower bound on log p(z), `[*B]` in nats, for z of `[*B, *event]`.
+
+        Its value is an unbiased estimate of the bound, and its gradient one of the bound's gradient with respect to the
+        parameters of all layers above and to z. What trains the estimator's own parameters is added, zero in value.
         """
-        target = replace(evidence(self, z, Average(), "sampled"), context=self.latents.features(z))
-        estimate = self.estimator(target)
+        target = replace(_SAMPLED(self.layer, value, 0), context=self.layer.context(value))
+        estimate = self.layer.estimator(target)
         bound: Tensor = estimate.objective - estimate.control_loss
         return bound
 
-    def posterior_of(self, z: Tensor) -> Distribution:
-        """q(u|z), batch_shape `[*B]`."""
-        return self.latents.distribution(self.encoder(self.latents.features(z)))
-
-    def prior_distribution(self) -> "Distribution | LayeredPrior":
-        """p(u)."""
-        prior: Distribution | LayeredPrior = self.prior_network()
-        return prior
-
-    def log_likelihood(self, z: Tensor, u: Tensor) -> Tensor:
-        """log p(z|u), `[K, *B]` in nats, for u of `[K, *B, D]` or `[K, *B, D, C]`."""
-        return self.given(u).log_prob(z)
-
-    def given(self, u: Tensor) -> Distribution:
-        """p(z|u), batch_shape `[*]`, for u of `[*, D]` or `[*, D, C]`."""
-        return self.latents.distribution(self.decoder(self.latents.features(u)))
+    @torch.no_grad()
+    def log_ratio(self, z: Tensor) -> Tensor:
+        """log p(z, u) - log q(u|z), `[*B]` in nats, at one hard sample u; its exponential has the mean p(z)."""
+        q, prior = self.layer.posterior(z), self.layer.prior()
+        u = q.sample()
+        log_likelihood = self.layer.log_likelihood(z, u.unsqueeze(0)).squeeze(0)
+        log_prior: Tensor = prior.log_ratio(u) if hasattr(prior, "log_ratio") else prior.log_prob(u)
+        ratio: Tensor = log_likelihood + log_prior - q.log_prob(u)
+        return ratio
 
     @torch.no_grad()
-    def sample(self, shape: tuple[int, ...] = ()) -> Tensor:
-        """Samples of p(z), from the top layer down, `[*shape, D]` or `[*shape, D, C]`."""
-        return self.given(self.prior_distribution().sample(shape)).sample()
-
-
-def prior_of(
-    *,
-    latents: Latents,
-    num_layers: int,
-    kind: PriorKind,
-    hidden_sizes: Sequence[int],
-    activation: Activation,
-    estimator: GradientEstimator,
-) -> Prior | LayeredPrior:
-    """The prior of the lowest of `num_layers` layers; every layer above it has a copy of the estimator of its own."""
-    prior: Prior | LayeredPrior = Prior(family=latents.posterior.family, event_shape=latents.event_shape, kind=kind)
-    for _ in range(num_layers - 1):
-        prior = LayeredPrior(
-            latents=latents,
-            prior_network=prior,
-            hidden_sizes=hidden_sizes,
-            activation=activation,
-            estimator=copy.deepcopy(estimator),
-        )
-    return prior
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Samples from the top layer down, `[*sample_shape, *event]`."""
+        u = self.layer.prior().sample(torch.Size(sample_shape))
+        z: Tensor = self.layer.likelihood(u).sample()
+        return z

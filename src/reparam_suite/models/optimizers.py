@@ -1,8 +1,9 @@
-"""Optimizers by part: what the model, the prior and the estimator's own parameters are stepped by."""
+"""Optimizers by part of a model."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, final
 
 import torch
@@ -30,13 +31,15 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         known = _optimizers()
         if self.name not in known:
-            raise ValueError(f"optimizer name must be one of {', '.join(sorted(known))}, got {self.name!r}")
+            raise ValueError(f"optimizer: expected a name among {', '.join(sorted(known))}, got {self.name!r}")
         accepted = set(inspect.signature(known[self.name]).parameters) - {"params", "lr"}
         unknown = sorted(set(self.options) - accepted)
         if unknown:
-            raise ValueError(f"{self.name} takes the options {', '.join(sorted(accepted))}, got {', '.join(unknown)}")
-        if self.learning_rate is not None and not self.learning_rate > 0.0:
-            raise ValueError(f"learning_rate of {self.name} must be positive, got {self.learning_rate}")
+            raise ValueError(
+                f"options of {self.name}: expected some of {', '.join(sorted(accepted))}, got {', '.join(unknown)}"
+            )
+        if self.learning_rate is not None:
+            require_rate(f"learning_rate of {self.name}", self.learning_rate)
 
     def make(self, parameters: Sequence[nn.Parameter], learning_rate: float) -> Optimizer:
         """The optimizer; `learning_rate` is used where the settings name none. Fused where the class can be."""
@@ -47,6 +50,87 @@ class OptimizerSettings:
         if "fused" in inspect.signature(cls).parameters and "foreach" not in options:
             options.setdefault("fused", True)
         return cls(parameters, lr=self.learning_rate or learning_rate, **options)
+
+
+Optimizers = OptimizerSettings | Mapping[str, Any]  # by part: settings, or their arguments as files have them
+"""Settings for all parts of a model, or by the part's name; parts that are not named have the defaults."""
+
+
+def require_rate(name: str, rate: Any) -> None:
+    """Refuses a learning rate that is not a positive, finite number.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if isinstance(rate, bool | str) or not 0.0 < rate < math.inf:
+        raise ValueError(f"{name}: expected a positive, finite number, got {rate!r}")
+
+
+def checked(optimizer: Any) -> Optimizers:
+    """The settings, held to their type; those of a part may be a mapping of arguments.
+
+    Raises:
+        TypeError: naming the part whose settings are none.
+    """
+    if isinstance(optimizer, Mapping):
+        optimizer = {part: _made(part, settings) for part, settings in optimizer.items()}
+    by_part = optimizer if isinstance(optimizer, dict) else {"": optimizer}
+    for part, settings in by_part.items():
+        if not isinstance(settings, OptimizerSettings):
+            name = f"optimizer[{part!r}]" if part else "optimizer"
+            accepted = ", ".join(each.name for each in fields(OptimizerSettings))
+            mend = f"; settings for all parts are {accepted}" if part else ""
+            raise TypeError(f"{name}: expected OptimizerSettings, got {type(settings).__name__}{mend}")
+    checked: Optimizers = optimizer
+    return checked
+
+
+def _made(part: str, settings: Any) -> Any:
+    if not isinstance(settings, Mapping):
+        return settings
+    accepted = [each.name for each in fields(OptimizerSettings)]
+    if unknown := sorted(set(settings) - set(accepted)):
+        raise TypeError(f"optimizer[{part!r}]: expected {', '.join(accepted)}, got {', '.join(unknown)}")
+    return OptimizerSettings(**settings)
+
+
+def optimizer_of(
+    optimizer: Optimizers, groups: Mapping[str, Sequence[nn.Parameter]], learning_rate: float
+) -> Optimizer:
+    """One optimizer for each of the different settings; if there are several, an object that steps all of them.
+
+    Args:
+        optimizer: settings.
+        groups: the model's parameters by part.
+        learning_rate: of settings that name none.
+
+    Raises:
+        ValueError: if settings name a part that the model does not have, or there is nothing to train.
+    """
+    by_part = optimizer if isinstance(optimizer, Mapping) else {}
+    default = OptimizerSettings() if isinstance(optimizer, Mapping) else optimizer
+    unknown = set(by_part) - {*groups, *PARTS}
+    if unknown:
+        raise ValueError(f"optimizer: expected parts among {', '.join(groups)}, got {', '.join(sorted(unknown))}")
+    if not groups:
+        raise ValueError("optimizer: expected a model with parameters to train, got none")
+    together: list[tuple[OptimizerSettings, list[str]]] = []
+    for part in groups:
+        settings = by_part.get(part, default)
+        same = next((parts for known, parts in together if known == settings), None)
+        if same is None:
+            together.append((settings, [part]))
+        else:
+            same.append(part)
+    made = {
+        ", ".join(parts): settings.make([p for part in parts for p in groups[part]], learning_rate)
+        for settings, parts in together
+    }
+    return next(iter(made.values())) if len(made) == 1 else PartedOptimizer(made)
+
+
+PARTS = ("encoder", "decoder", "prior", "control")
+"""Parts of a VAE: settings may name one that a model happens not to have, a prior that is fixed say."""
 
 
 @final
@@ -84,7 +168,7 @@ class PartedOptimizer(Optimizer):
             ValueError: if the names of the parts differ.
         """
         if set(state_dict) != set(self.parts):
-            raise ValueError(f"the optimizer has the parts {sorted(self.parts)}, the saved one {sorted(state_dict)}")
+            raise ValueError(f"optimizer: expected the parts {sorted(state_dict)}, as saved, got {sorted(self.parts)}")
         for name, part in self.parts.items():
             part.load_state_dict(state_dict[name])
         self.param_groups = [group for part in self.parts.values() for group in part.param_groups]

@@ -1,189 +1,203 @@
-"""The two models: they differ in their posterior, its prior and what they start from, and in nothing else."""
+"""A variational autoencoder of parts."""
 
-from collections.abc import Sequence
-from typing import final
+from typing import Any, ClassVar, cast
 
-from reparam_suite.runtime.defaults import lazily
-from reparam_suite.estimators import (
-    Average,
-    Bound,
-    GradientEstimator,
-    LeaveOneOut,
-    Pathwise,
-    ScoreFunction,
-)
-from reparam_suite.models.base import VAE
-from reparam_suite.models.likelihoods import Observation
-from reparam_suite.models.optimizers import OptimizerSettings
-from reparam_suite.models.priors import PriorKind
-from reparam_suite.networks import Activation
-from reparam_suite.objectives import KL
-from reparam_suite.distributions import (
-    DiagonalNormal,
-    DiscretePosterior,
-    FactorizedBernoulli,
-    GaussianPosterior,
-)
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from reparam_suite.distributions import parameters
+from reparam_suite.estimators import Expectation, GradientEstimator
+from reparam_suite.models.estimator_module import EstimatorModule
+from reparam_suite.models.fitting import check_parts
+from reparam_suite.models.held_out import HeldOutBounds
+from reparam_suite.models.held_out_bounds import divergence, held_out_bounds
+from reparam_suite.models.optimizers import Optimizers
+from reparam_suite.models.parts import with_control
+from reparam_suite.objectives import ELBO, Objective
 
 
-@final
-class GaussianVAE(VAE):
-    """A VAE with normal latents: Kingma & Welling (2014), arXiv 1312.6114.
+class VAE(EstimatorModule):
+    """A variational autoencoder trained with any gradient estimator.
+
+    x -> posterior -> q(z|x) -> objective -> Expectation -> estimator -> loss. Validation and test never use objective
+    or estimator and draw hard samples from q, so that the numbers of all runs compare. A batch is x, or a tuple or list
+    whose first member is x.
 
     Args:
-        num_features: P, numbers in a datum; on the command line it comes from the data.
-        observation: what a datum is made of, bits or real numbers; on the command line it comes from the data.
-        latent_size: D, number of latents.
-        posterior: q(z|x), DiagonalNormal or FullCovarianceNormal.
-        prior: N(0, I), or a factorised normal that is learned.
-        estimator: of the gradient, by default Pathwise.
-        bound: the objective: Average (the ELBO) or LogMeanExp (importance-weighted).
-        kl: how the divergence from the prior enters; by default analytic where estimator and bound admit it.
-        kl_weight: of the divergence; other than 1 the objective is no bound.
-        kl_warmup_steps: steps over which the weight rises from 0.
-        hidden_sizes: widths of the encoder's hidden layers, of the decoder's in reverse; none at all is linear.
-        activation: between layers.
-        centre_input: whether the encoder sees x minus the mean of the training data.
-        initialize_bias: whether the decoder starts from the mean of the training data.
-        learning_rate: of every part that names no other.
-        optimizer: of the encoder and the decoder.
-        prior_optimizer: of a learned prior; by default that of the model.
-        control_optimizer: of the estimator's own parameters; by default that of the model.
+        posterior: a module x `[B, *datum]` -> q(z|x), batch_shape `[B]`.
+        likelihood: a module z `[*, *event]` -> p(x|z), batch_shape `[*]`.
+        prior: a module () -> p(z), batch_shape `[]`.
+        objective: what is maximised, `(model, x, step) -> Expectation`; by default ELBO().
+        estimator: of the gradient.
+        optimizer: settings for all parts, or by part: encoder, decoder, prior, control.
 
     Raises:
-        ValueError: if an argument is out of range or estimator, posterior, bound and kl do not fit together.
+        TypeError: if a part returns something else than it should.
+        ValueError: if parts do not fit together; the message names both sides.
     """
 
-    accepts = (GaussianPosterior,)
-
-    @classmethod
-    def default_estimator(cls) -> GradientEstimator:
-        """The reparameterization trick."""
-        return Pathwise()
+    num_val_samples: ClassVar[int] = 10
+    num_test_samples: ClassVar[int] = 100
 
     def __init__(
         self,
         *,
-        num_features: int = 784,
-        observation: Observation = "binary",
-        latent_size: int = 10,
-        posterior: GaussianPosterior = lazily(DiagonalNormal),
-        prior: PriorKind = "fixed",
-        estimator: GradientEstimator | None = None,
-        bound: Bound = lazily(Average),
-        kl: KL | None = None,
-        kl_weight: float = 1.0,
-        kl_warmup_steps: int = 0,
-        hidden_sizes: Sequence[int] = (200, 200),
-        activation: Activation = "relu",
-        centre_input: bool = False,
-        initialize_bias: bool = False,
-        learning_rate: float = 1e-3,
-        optimizer: OptimizerSettings = OptimizerSettings(),
-        prior_optimizer: OptimizerSettings | None = None,
-        control_optimizer: OptimizerSettings | None = None,
+        posterior: nn.Module,
+        likelihood: nn.Module,
+        prior: nn.Module,
+        objective: Objective | None = None,
+        estimator: GradientEstimator,
+        optimizer: Optimizers | None = None,
     ) -> None:
-        super().__init__(
-            num_features=num_features,
-            observation=observation,
-            latent_size=latent_size,
-            num_layers=1,
-            posterior=posterior,
-            prior=prior,
-            estimator=self.default_estimator() if estimator is None else estimator,
-            bound=bound,
-            kl=kl,
-            kl_weight=kl_weight,
-            kl_warmup_steps=kl_warmup_steps,
-            hidden_sizes=hidden_sizes,
-            activation=activation,
-            centre_input=centre_input,
-            initialize_bias=initialize_bias,
-            learning_rate=learning_rate,
-            optimizer=optimizer,
-            prior_optimizer=prior_optimizer,
-            control_optimizer=control_optimizer,
-        )
+        super().__init__(estimator=estimator, optimizer=optimizer)
+        self.posterior = posterior
+        self.likelihood = likelihood
+        self.prior = prior
+        self.objective: Objective = ELBO() if objective is None else objective
+        self.held_out_bounds = HeldOutBounds()
+        self.event_shape = check_parts(self)
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z), `[K, *B]` in nats, for x of `[*B, *datum]` and z of `[K, *B, *event]`."""
+        log_likelihood: Tensor = self.likelihood(z).log_prob(x)
+        return log_likelihood
+
+    def expectation(self, batch: Any) -> Expectation:
+        """The objective's, for the batch."""
+        return self.objective(self, datum_of(batch), self.steps_taken)
+
+    def recorded(self, target: Expectation) -> dict[str, Tensor]:
+        """KL(q || p) of the Expectation's own q, whatever the objective: in closed form, or at one hard sample."""
+        known = getattr(self.objective, "kl_of", None)
+        kl = known(target, self.steps_taken) if known is not None else None
+        if kl is None:
+            kl = divergence(target.q, self.prior())
+        return {"kl": kl.mean()}
+
+    @property
+    def objective_name(self) -> str:
+        """elbo or bound_K where the objective is one, at this step; a relaxed model's number never passes for it."""
+        kind = getattr(self.objective, "record_as", "objective")
+        weight_at = getattr(self.objective, "weight_at", None)
+        if kind == "elbo" and weight_at is not None and weight_at(self.steps_taken) != 1.0:
+            kind = "objective"
+        name = f"bound_{self.estimator.num_samples}" if kind == "bound" else kind
+        return f"relaxed_{name}" if self.estimator.relaxed else name
+
+    @property
+    def monitor(self) -> str | None:
+        """val/elbo where the objective is the ELBO or a bound, else none."""
+        return "val/elbo" if getattr(self.objective, "record_as", None) in ("elbo", "bound") else None
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """The trainable parameters by part: encoder, decoder, prior, control; parts without any are left out.
+
+        A prior of several layers has a `parameter_groups()` of its own, whose parts are joined with the model's.
+        """
+        of_prior = getattr(self.prior, "parameter_groups", None)
+        above = of_prior() if of_prior is not None else {"prior": list(self.prior.parameters())}
+        groups = {
+            "encoder": [*self.posterior.parameters(), *above.get("encoder", [])],
+            "decoder": [*self.likelihood.parameters(), *above.get("decoder", [])],
+            "prior": above.get("prior", []),
+        }
+        return with_control(self, groups)
+
+    def encode(self, x: Tensor) -> Distribution:
+        """q(z|x), batch_shape `[B]`."""
+        q: Distribution = self.posterior(x)
+        return q
+
+    def decode(self, z: Tensor) -> Distribution:
+        """p(x|z), batch_shape `[*]`, for z of `[*, *event]`."""
+        p: Distribution = self.likelihood(z)
+        return p
+
+    @torch.no_grad()
+    def sample(self, n: int, *, draw: bool = False) -> Tensor:
+        """E[x|z] for n draws of z from the prior, `[n, *datum]`; draws of x instead where `draw` is true."""
+        p = self.decode(self.prior().sample((n,)))
+        return p.sample() if draw else p.mean
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """E[x|z] at q's mean, or at a sample of q where it has none, `[B, *datum]`."""
+        q = self.encode(x)
+        return self.decode(q.sample() if (mean := mean_of(q)) is None else mean).mean
+
+    def bound(self, x: Tensor, num_samples: int) -> Tensor:
+        """The importance-weighted bound on log p(x) from `num_samples` hard samples of q, `[B]` in nats."""
+        return held_out_bounds(self, x, num_samples)["bound"]
+
+    def layers(self) -> list[Any]:
+        """This model and the layers of latents above its own, from the data up: each a model of what is below it."""
+        found: list[Any] = [self]
+        while hasattr(found[-1].prior, "posterior"):
+            found.append(found[-1].prior)
+        return found
+
+    def top_prior(self) -> Distribution:
+        """p(z_top), batch_shape `[]`."""
+        p: Distribution = self.layers()[-1].prior()
+        return p
+
+    @torch.no_grad()
+    def posteriors(self, x: Tensor) -> list[Distribution]:
+        """q(z1|x), q(z2|z1) and so on, batch_shape `[*B]`, each given a hard sample of the layer below it."""
+        below, found = x, []
+        for layer in self.layers():
+            found.append(layer.posterior(below))
+            below = found[-1].sample()
+        return found
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """The parameters of q(z|x) by name, and E[x|z] at q's mean as `reconstruction`; no noise, no layer above."""
+        q = self.encode(x)
+        mean = mean_of(q)
+        return dict(parameters(q)) | ({} if mean is None else {"reconstruction": self.decode(mean).mean})
+
+    def on_fit_start(self) -> None:
+        """Gives the mean of the training data to the parts that start from it; a resumed model has it already."""
+        super().on_fit_start()
+        starting = [module for module in self.modules() if hasattr(module, "start_from_mean")]
+        if self.trainer.ckpt_path is None and starting:
+            mean: Tensor = self.trainer.datamodule.train_mean  # type: ignore[attr-defined]
+            for module in starting:
+                cast("Any", module).start_from_mean(mean)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Adds a batch to the held-out bounds."""
+        self.held_out_bounds.add(self, datum_of(batch), batch_idx, self.num_val_samples)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Adds a batch to the held-out bounds."""
+        self.held_out_bounds.add(self, datum_of(batch), batch_idx, self.num_test_samples)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs val/elbo, val/bound_K, val/reconstruction and val/kl."""
+        self.log_dict(self.held_out_bounds.take("val", self.num_val_samples))
+
+    def on_test_epoch_end(self) -> None:
+        """Logs test/elbo, test/bound_K, test/reconstruction and test/kl."""
+        self.log_dict(self.held_out_bounds.take("test", self.num_test_samples))
 
 
-@final
-class DiscreteVAE(VAE):
-    """A VAE with discrete latents, bits or one-hot categoricals, in one stochastic layer or several.
-
-    Args:
-        num_features: P, numbers in a datum; on the command line it comes from the data.
-        observation: what a datum is made of, bits or real numbers; on the command line it comes from the data.
-        latent_size: D, number of latents in a layer.
-        num_layers: stochastic layers, q(z1|x) q(z2|z1) .. below p(z1|z2) .. p(z_top); each has a copy of the estimator,
-            which a layer calls once for each sample of the one below.
-        posterior: q(z|x), FactorizedBernoulli or FactorizedCategorical.
-        prior: uniform, or factorised and learned.
-        estimator: of the gradient, by default ScoreFunction with four samples and LeaveOneOut.
-        bound: the objective: Average (the ELBO) or LogMeanExp (importance-weighted).
-        kl: how the divergence from the prior enters; by default analytic where estimator and bound admit it.
-        kl_weight: of the divergence; other than 1 the objective is no bound.
-        kl_warmup_steps: steps over which the weight rises from 0.
-        hidden_sizes: widths of the encoder's hidden layers, of the decoder's in reverse; none at all is linear.
-        activation: between layers.
-        centre_input: whether the encoder sees x minus the mean of the training data, and the decoder -1 and 1 for bits.
-        initialize_bias: whether the decoder starts from the mean of the training data.
-        learning_rate: of every part that names no other.
-        optimizer: of the encoder and the decoder.
-        prior_optimizer: of a learned prior; by default that of the model.
-        control_optimizer: of the estimator's own parameters; by default that of the model.
+def datum_of(batch: Any) -> Tensor:
+    """x of a batch: itself, or its first member.
 
     Raises:
-        ValueError: if an argument is out of range or estimator, posterior, bound and kl do not fit together.
+        TypeError: if that is no tensor.
     """
+    x = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
+    if not isinstance(x, Tensor):
+        raise TypeError(f"batch: expected a tensor x, or a tuple or list that begins with it, got {type(x).__name__}")
+    return x
 
-    accepts = (DiscretePosterior,)
 
-    @classmethod
-    def default_estimator(cls) -> GradientEstimator:
-        """The leave-one-out score function, which fits every discrete posterior and both bounds."""
-        return ScoreFunction(num_samples=4, baseline=LeaveOneOut())
-
-    def __init__(
-        self,
-        *,
-        num_features: int = 784,
-        observation: Observation = "binary",
-        latent_size: int = 200,
-        num_layers: int = 1,
-        posterior: DiscretePosterior = lazily(FactorizedBernoulli),
-        prior: PriorKind = "fixed",
-        estimator: GradientEstimator | None = None,
-        bound: Bound = lazily(Average),
-        kl: KL | None = None,
-        kl_weight: float = 1.0,
-        kl_warmup_steps: int = 0,
-        hidden_sizes: Sequence[int] = (200, 200),
-        activation: Activation = "relu",
-        centre_input: bool = False,
-        initialize_bias: bool = False,
-        learning_rate: float = 1e-3,
-        optimizer: OptimizerSettings = OptimizerSettings(),
-        prior_optimizer: OptimizerSettings | None = None,
-        control_optimizer: OptimizerSettings | None = None,
-    ) -> None:
-        super().__init__(
-            num_features=num_features,
-            observation=observation,
-            latent_size=latent_size,
-            num_layers=num_layers,
-            posterior=posterior,
-            prior=prior,
-            estimator=self.default_estimator() if estimator is None else estimator,
-            bound=bound,
-            kl=kl,
-            kl_weight=kl_weight,
-            kl_warmup_steps=kl_warmup_steps,
-            hidden_sizes=hidden_sizes,
-            activation=activation,
-            centre_input=centre_input,
-            initialize_bias=initialize_bias,
-            learning_rate=learning_rate,
-            optimizer=optimizer,
-            prior_optimizer=prior_optimizer,
-            control_optimizer=control_optimizer,
-        )
+def mean_of(q: Distribution) -> Tensor | None:
+    """The mean of q, or None where q does not know it."""
+    try:
+        return q.mean
+    except NotImplementedError:
+        return None

@@ -1,5 +1,7 @@
-"""Networks: data to parameter tensors (encoder), latents to the parameters of a likelihood (decoder)."""
+"""Networks: builders from event shapes to modules, and the small modules that stand before and after a network."""
 
-from reparam_suite.networks.mlp import Activation, mlp
+from reparam_suite.networks.adapters import BiasFromMean, Centred, SignedBits
+from reparam_suite.networks.builder import Builder, built
+from reparam_suite.networks.mlp import MLP, Activation
 
-__all__ = ["Activation", "mlp"]
+__all__ = ["MLP", "Activation", "BiasFromMean", "Builder", "Centred", "SignedBits", "built"]

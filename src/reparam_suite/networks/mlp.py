@@ -1,10 +1,13 @@
-"""Networks: data to parameter tensors (encoder), latents to logits (decoder)."""
+"""Multilayer perceptrons."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, get_args
 
 from torch import nn
+
+from reparam_suite.networks.builder import Builder
 
 Activation = Literal["relu", "leaky_relu", "elu", "tanh", "softplus"]
 
@@ -17,18 +20,32 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-def mlp(num_inputs: int, hidden_sizes: Sequence[int], num_outputs: int, activation: Activation) -> nn.Sequential:
-    """A multilayer perceptron on the last axis, `[*B, num_inputs]` to `[*B, num_outputs]`; linear if nothing is hidden.
+class MLP(Builder):
+    """Builds multilayer perceptrons: `MLP(hidden_sizes=(200, 200))((64,), (20,))` maps `[B, 64]` to `[B, 20]`.
+
+    Event shapes of several axes are flattened on the way in and restored on the way out.
+
+    Args:
+        hidden_sizes: widths of the hidden layers; none at all is linear.
+        activation: between layers.
 
     Raises:
-        ValueError: if a size is not positive or the activation is unknown.
+        ValueError: if a width is not positive or the activation is unknown.
     """
-    if any(size < 1 for size in hidden_sizes):
-        raise ValueError(f"hidden_sizes must be positive, got {list(hidden_sizes)}")
-    if activation not in _ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(get_args(Activation))}, got {activation!r}")
-    layers: list[nn.Module] = []
-    sizes = [num_inputs, *hidden_sizes, num_outputs]
-    for fan_in, fan_out in pairwise(sizes):
-        layers += [nn.Linear(fan_in, fan_out), _ACTIVATIONS[activation]()]
-    return nn.Sequential(*layers[:-1])
+
+    def __init__(self, *, hidden_sizes: Sequence[int] = (200, 200), activation: Activation = "relu") -> None:
+        if any(size < 1 for size in hidden_sizes):
+            raise ValueError(f"hidden_sizes: expected widths of at least 1, got {list(hidden_sizes)}")
+        if activation not in _ACTIVATIONS:
+            raise ValueError(f"activation: expected one of {', '.join(get_args(Activation))}, got {activation!r}")
+        self.hidden_sizes = tuple(hidden_sizes)
+        self.activation: Activation = activation
+
+    def __call__(self, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> nn.Sequential:
+        """The network from data of event shape `inputs` to data of event shape `outputs`."""
+        sizes = [math.prod(inputs), *self.hidden_sizes, math.prod(outputs)]
+        layers: list[nn.Module] = [nn.Flatten()] if len(inputs) > 1 else []
+        for fan_in, fan_out in pairwise(sizes):
+            layers += [nn.Linear(fan_in, fan_out), _ACTIVATIONS[self.activation]()]
+        del layers[-1]
+        return nn.Sequential(*layers, *([nn.Unflatten(-1, outputs)] if len(outputs) > 1 else []))

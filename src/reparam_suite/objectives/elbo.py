@@ -1,125 +1,118 @@
-"""How a model and a batch become the expectation whose gradient is wanted."""
+"""The evidence lower bound, its KL weighted, warmed up or with free bits."""
 
-from typing import Literal, Protocol
+import math
+from typing import Literal, get_args
 
-import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from reparam_suite.estimators import Bound, Expectation
-from reparam_suite.distributions import kl_divergence
+from reparam_suite.distributions import factors, family, kl_divergence
+from reparam_suite.estimators import Expectation
+from reparam_suite.objectives.objective import context_of, LatentVariableModel, Objective
 
-KL = Literal["analytic", "sampled"]
-
-
-class LatentVariableModel(Protocol):
-    """What `evidence` asks of a model; x is `[*B, P]`, z is `[K, *B, D]` or `[K, *B, D, C]`."""
-
-    def posterior_of(self, x: Tensor, /) -> Distribution:
-        """q(z|x), batch_shape `[*B]`."""
-
-    def prior_distribution(self) -> "Distribution | Layers":
-        """p(z), batch_shape `[]`; or the layers above z, if p(z) is what they make it."""
-
-    def log_likelihood(self, x: Tensor, z: Tensor, /) -> Tensor:
-        """log p(x|z), `[K, *B]`, in nats."""
+KL = Literal["auto", "analytic", "sampled"]
 
 
-class Layers(LatentVariableModel, Protocol):
-    """A prior that is a model itself: of z, as a model is of x, with latents above it."""
+class ELBO(Objective):
+    """E_q[log p(x|z)] - w KL(q || p), the evidence lower bound where w is 1.
 
-    def evidence(self, z: Tensor, /) -> Tensor:
-        """A bound on log p(z), `[*B]` in nats, whose value and gradient are unbiased estimates."""
-
-
-def evidence(model: LatentVariableModel, x: Tensor, bound: Bound, kl: KL, kl_weight: float = 1.0) -> Expectation:
-    """The bound on log p(x), as an expectation under q(z|x).
-
+    analytic: f = log p(x|z), and -w KL(q || p) in closed form as `exact`
     sampled:  f = log p(x|z) + w (log p(z) - log q(z))
-    analytic: f = log p(x|z), and -w KL(q || p) in closed form
 
-    Where p(z) is made by layers above z, f holds their evidence in the place of log p(z): an estimate within f.
+    With free bits the KL of every latent counts at least as much: Kingma et al. (2016), arXiv 1606.04934, eq. 15,
+    for each datum and latent by itself. The weight: Higgins et al. (2017), beta-VAE; its warm-up: Bowman et al. (2016),
+    arXiv 1511.06349.
 
     Args:
-        model: gives q, p(z) and the likelihood.
-        x: `[*B, P]`.
-        bound: of the K values of f.
-        kl: how the divergence from the prior enters.
-        kl_weight: w; other than 1 the objective is no bound on log p(x).
+        kl: how the divergence from the prior enters; "auto" is analytic where the pair has a closed form and the
+            estimator admits it.
+        weight: w, of the divergence; other than 1 the objective is no bound.
+        warmup_steps: steps over which the weight rises from 0.
+        free_bits: nats per latent below which its KL is not lowered; needs a closed form for each latent.
 
     Raises:
-        ValueError: if an analytic KL is asked for where there is none.
+        ValueError: if an argument is out of range; when it is called, if the closed form that is asked for does not
+            exist or the estimator does not admit it.
     """
-    q, prior = model.posterior_of(x), model.prior_distribution()
-    log_prior = prior.log_prob if isinstance(prior, Distribution) else prior.evidence
-    if kl == "analytic":
-        if not isinstance(prior, Distribution):
-            raise ValueError("the KL to a prior of several layers has no closed form: kl must be sampled, got analytic")
-        return Expectation(
-            q=q,
-            f=lambda z, _: model.log_likelihood(x, z),
-            bound=bound,
-            context=x,
-            exact=-kl_weight * kl_divergence(q, prior),
-        )
 
-    def f(z: Tensor, q: Distribution) -> Tensor:
-        return model.log_likelihood(x, z) + kl_weight * (log_prior(z) - q.log_prob(z))
+    def __init__(self, *, kl: KL = "auto", weight: float = 1.0, warmup_steps: int = 0, free_bits: float = 0.0) -> None:
+        if kl not in get_args(KL):
+            raise ValueError(f"kl: expected {', '.join(get_args(KL))}, got {kl!r}")
+        for name, value in {"weight": weight, "free_bits": free_bits}.items():
+            if isinstance(value, bool) or not 0.0 <= value < math.inf:
+                raise ValueError(f"{name}: expected a finite number of at least 0, got {value}")
+        if int(warmup_steps) != warmup_steps or warmup_steps < 0:
+            raise ValueError(f"warmup_steps: expected a whole number of at least 0, got {warmup_steps}")
+        if free_bits and kl == "sampled":
+            raise ValueError(f"free_bits: expected 0 with a sampled KL, got {free_bits:g}")
+        self.kl: KL = kl
+        self.weight = weight
+        self.warmup_steps = warmup_steps
+        self.free_bits = free_bits
 
-    return Expectation(q=q, f=f, bound=bound, context=x)
+    @property
+    def record_as(self) -> str:
+        """What the objective is called on record."""
+        return "elbo" if self.weight == 1.0 and not self.free_bits else "objective"
+
+    def weight_at(self, step: int) -> float:
+        """The weight of the KL after `step` optimizer steps."""
+        if not self.warmup_steps:
+            return self.weight
+        return self.weight * min(1.0, step / self.warmup_steps)
+
+    def __call__(self, model: LatentVariableModel, x: Tensor, step: int) -> Expectation:
+        """The expectation for the data x `[*B, *datum]`."""
+        q, prior, weight = model.posterior(x), model.prior(), self.weight_at(step)
+        divergence = self._divergence(model, q, prior)
+        if divergence is not None:
+            return Expectation(
+                q=q, f=lambda z, _: model.log_likelihood(x, z), context=context_of(x, q), exact=-weight * divergence
+            )
+
+        def f(z: Tensor, q: Distribution) -> Tensor:
+            value: Tensor = model.log_likelihood(x, z) + weight * (prior.log_prob(z) - q.log_prob(z))
+            return value
+
+        return Expectation(q=q, f=f, context=context_of(x, q))
+
+    def kl_of(self, target: Expectation, step: int) -> Tensor | None:
+        """KL(q || p), `[*B]`, cut off from the graph, if `target` has it in closed form."""
+        weight = self.weight_at(step)
+        if target.exact is None or self.free_bits or not weight > 0.0:
+            return None
+        return target.exact.detach() / -weight
+
+    def _divergence(self, model: LatentVariableModel, q: Distribution, prior: Distribution) -> Tensor | None:
+        """The KL in closed form, free bits included; None where it is sampled."""
+        admitted = model.estimator.admits_exact
+        if self.kl == "sampled" or (self.kl == "auto" and not admitted and not self.free_bits):
+            return None
+        if not admitted:
+            raise ValueError(
+                f"kl: expected a sampled KL for {type(model.estimator).__name__}, which needs all of log q inside f, "
+                f"got {f'free_bits {self.free_bits:g}' if self.free_bits else 'analytic'}"
+            )
+        if self.free_bits:
+            return self._with_free_bits(q, prior)
+        divergence = kl_divergence(q, prior)
+        if divergence is None and self.kl == "analytic":
+            raise ValueError(
+                f"kl: expected sampled or auto, since KL({_name(q)} || {_name(prior)}) has no closed form, got analytic"
+            )
+        return divergence
+
+    def _with_free_bits(self, q: Distribution, prior: Distribution) -> Tensor:
+        own, theirs = factors(q), factors(prior)
+        by_latent = None
+        if len(own.batch_shape) == len(q.batch_shape) + 1 and own.batch_shape[-1:] == theirs.batch_shape[-1:]:
+            by_latent = kl_divergence(own, theirs)
+        if by_latent is None:
+            raise ValueError(
+                f"free_bits: expected a closed form of KL(q || p) for each latent, got {_name(q)} and {_name(prior)}"
+            )
+        return by_latent.clamp_min(self.free_bits).sum(-1)
 
 
-@torch.no_grad()
-def sampled_log_prior(prior: Distribution | Layers, z: Tensor) -> Tensor:
-    """log p(z), `[*B]` in nats; of layers, log p(z, u) - log q(u|z) at one hard sample u of those above z.
-
-    Its exponential has the mean p(z) in either case.
-    """
-    if isinstance(prior, Distribution):
-        return prior.log_prob(z)
-    q = prior.posterior_of(z)
-    u = q.sample()
-    log_likelihood = prior.log_likelihood(z, u.unsqueeze(0)).squeeze(0)
-    return log_likelihood + sampled_log_prior(prior.prior_distribution(), u) - q.log_prob(u)
-
-
-@torch.no_grad()
-def divergence(q: Distribution, prior: Distribution | Layers) -> Tensor:
-    """KL(q || p) in nats, `[*B]`: in closed form, or from one hard sample of every layer."""
-    if isinstance(prior, Distribution):
-        return kl_divergence(q, prior)
-    z = q.sample()
-    return q.log_prob(z) - sampled_log_prior(prior, z)
-
-
-@torch.no_grad()
-def held_out_bounds(
-    model: LatentVariableModel, x: Tensor, num_samples: int, max_elements: int = 2**24
-) -> dict[str, Tensor]:
-    """The same bounds for every model and estimator, from hard samples of q; each `[*B]`, in nats.
-
-    elbo = reconstruction - kl, the KL in closed form, or from the same samples where there are several layers; bound is
-    the importance-weighted one with K = `num_samples`.
-
-    Args:
-        model: gives q, p(z) and the likelihood.
-        x: `[*B, P]`.
-        num_samples: K, drawn in chunks.
-        max_elements: pixels decoded at a time, over samples and data.
-    """
-    q, prior = model.posterior_of(x), model.prior_distribution()
-    log_sum = torch.full(x.shape[:-1], -torch.inf, dtype=x.dtype, device=x.device)
-    reconstruction, sampled_kl = torch.zeros_like(log_sum), torch.zeros_like(log_sum)
-    left = num_samples
-    while left:
-        chunk = min(left, max(1, max_elements // x.numel()))
-        z = q.sample((chunk,))
-        log_likelihood = model.log_likelihood(x, z)
-        log_ratio = sampled_log_prior(prior, z) - q.log_prob(z)
-        log_sum = torch.logaddexp(log_sum, (log_likelihood + log_ratio).logsumexp(0))
-        reconstruction += log_likelihood.sum(0) / num_samples
-        sampled_kl -= log_ratio.sum(0) / num_samples
-        left -= chunk
-    kl = kl_divergence(q, prior) if isinstance(prior, Distribution) else sampled_kl
-    log_num_samples = torch.log(torch.tensor(float(num_samples), device=x.device))
-    return {"elbo": reconstruction - kl, "bound": log_sum - log_num_samples, "reconstruction": reconstruction, "kl": kl}
+def _name(distribution: Distribution) -> str:
+    return family(distribution).__name__

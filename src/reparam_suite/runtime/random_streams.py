@@ -14,3 +14,11 @@ def forked_generator(device: torch.device, seed: int | None = None) -> Iterator[
         if seed is not None:
             torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def forked_everywhere() -> Iterator[None]:
+    """Restores the CPU's generator, and that of the present GPU if CUDA is in use, at the end."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        yield

@@ -1,0 +1,238 @@
+"""Objections of jsonargparse and of constructors in one line: the option, what is expected, what was given."""
+
+import difflib
+import inspect
+import re
+import typing
+from argparse import ArgumentError
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jsonargparse import ArgumentParser, Namespace
+
+from reparam_suite.commands.classes import concrete_subclasses, either
+from reparam_suite.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+T = TypeVar("T", bound="DataclassInstance")
+
+
+@contextmanager
+def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
+    """Turns objections of jsonargparse and of constructors within this context into one line.
+
+    Args:
+        parser: whose options an unknown one is compared with.
+        roots: the classes of the top-level options that take one: model, data.
+
+    Raises:
+        UsageError: if arguments cannot be parsed, or objects not be made from them.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except (ArgumentError, ValueError, TypeError) as error:
+        raise UsageError(as_option(_Objection(str(error), parser, roots).told(), parser)) from error
+
+
+def as_option(message: str, parser: ArgumentParser) -> str:
+    """A message of Python, `record.every: expected ..`, with the option of that name as the user types it."""
+    name, colon, rest = message.partition(": ")
+    known = {option for action in parser._actions for option in action.option_strings}
+    option = next((each for each in (f"--{name}", f"--trainer.{name}") if each in known), None)
+    return f"{option}{colon}{rest}" if option and colon else message
+
+
+@contextmanager
+def arguments_of(key: str, cls: Any) -> Iterator[None]:
+    """Names arguments of a class's constructor in errors within this context as options: --model.latent_size.
+
+    Raises:
+        UsageError: if a constructor raises one.
+    """
+    try:
+        yield
+    except UsageError as error:
+        name = re.match(r"\w*", str(error))
+        known = inspect.signature(cls).parameters if isinstance(cls, type) else {}
+        if name is None or name[0] not in known:
+            raise
+        raise UsageError(f"--{key}.{error}") from error
+
+
+def options_of(cls: type[T], given: Namespace) -> T:
+    """The dataclass whose fields are options of the top level."""
+    return cls(**{each.name: given[each.name] for each in fields(cls)})
+
+
+# What jsonargparse writes on its way down to the objection itself.
+_KEY = re.compile(r'Parser key "([^"]+)"')
+_CLASS = re.compile(r"Problem with given class_path '([^']+)'")
+_TYPE = re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>$")
+_LITERAL = re.compile(r"Expected a typing.Literal\[(.*)\]")
+_GIVEN = re.compile(r"Given value: (?:NestedArg\(.*val=)?'?(.*?)'?\)?$")
+_GOT = re.compile(r"\bGot value: '?(.*?)'?$")
+_FRAME = re.compile(
+    r"Does not validate against any of|Subtypes:|Errors:|Given value|Problem with given class_path"
+    r'|Parser key "[^"]+":$|Expected a (<class|typing)|Expected a path but'
+)
+
+
+@dataclass
+class _Objection:
+    text: str
+    parser: ArgumentParser
+    roots: Mapping[str, type]
+    keys: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+
+    def told(self) -> str:
+        lines = [line.strip().removeprefix("- ") for line in self.text.splitlines()]
+        for line in lines:
+            if (found := _KEY.search(line)) and found[1] not in self.keys:
+                self.keys.append(found[1])
+            if found := _CLASS.search(line):
+                self.classes.append(found[1])
+            for pattern, tell in _RULES:
+                if found := pattern.search(line):
+                    return tell(self, found)
+        given = [found[1] for line in lines if (found := _GIVEN.search(line) or _GOT.search(line))]
+        if accepted := [each for line in lines if (found := _LITERAL.search(line)) for each in found[1].split(", ")]:
+            return f"{self.option()}: expected {either(each.strip(chr(39)) for each in accepted)}, got {given[0]}"
+        objections = [line for line in lines if line and not _FRAME.match(line)]
+        if not objections:
+            types = [found[1] for line in lines if (found := _TYPE.search(line)) and found[1] != "NoneType"]
+            objections = [f"expected {either(types)}, got {given[0]}"] if given else [" ".join(lines)]
+        told = "; ".join(_KEY.sub("", each).removeprefix(": ") for each in dict.fromkeys(objections))
+        return f"{self.option()}: {told}" if self.keys else told
+
+    def option(self, *more: str) -> str:
+        return "--" + ".".join([*self.keys, *more])
+
+    def unrecognized(self, found: re.Match[str]) -> str:
+        given = found[1].split()
+        name = next((each.partition("=")[0] for each in given if each.startswith("-")), given[0])
+        return self.unknown_argument(name.removeprefix("--")) if self.classes else self.unknown_option(name)
+
+    def not_accepted(self, found: re.Match[str]) -> str:
+        return self.unknown_argument(found[1]) if self.classes else self.unknown_option(f"--{found[1]}")
+
+    def not_in_group(self, found: re.Match[str]) -> str:
+        name = f"{found[1]}.{found[2]}"
+        return self.unknown_argument(name) if self.classes else self.unknown_option(f"--{name}")
+
+    def unknown_option(self, name: str) -> str:
+        known = [option for action in self.parser._actions for option in action.option_strings]
+        near = _nearest(name, known) or _nearest(name.partition(".")[0], known)
+        return f"unknown option {name}{near}; --help lists all of them"
+
+    def unknown_argument(self, name: str) -> str:
+        *parents, last = name.split(".")
+        cls = _imported(self.classes[-1])
+        for each in parents:
+            cls = next(iter(_annotated(cls, each)), None)
+        accepted = _arguments(cls) if cls else []
+        listed = f"; it takes {', '.join(accepted)}" if accepted else "; it takes none"
+        owner = cls.__name__ if cls else self.classes[-1]
+        return f"{self.option(name)}: {owner} has no such option{_nearest(last, accepted)}{listed}"
+
+    def no_class(self, found: re.Match[str]) -> str:
+        plain = [each.__name__ for each in self.wanted() if each.__module__ == "builtins"]
+        if plain:
+            return f"{self.option()}: expected {either(plain)}, {self.listed()}, got {found[1]}"
+        near = _nearest(found[1], self.accepted())
+        return f"{self.option()}: there is no {found[1]}{near}; accepted are {self.listed()}"
+
+    def abstract(self, found: re.Match[str]) -> str:
+        name = (found[1] or self.given()).rpartition(".")[2]
+        return f"{self.option()}: {name} is abstract; accepted are {self.listed()}"
+
+    def wrong_class(self, found: re.Match[str]) -> str:
+        return f"{self.option()}: {found[1] or self.given()} is no {found[2]}; accepted are {self.listed()}"
+
+    def given(self) -> str:
+        """The value of the option, where the objection does not name it."""
+        given = re.search(r"Given value: ([\w.]+)", self.text)
+        return given[1] if given else "it"
+
+    def not_importable(self, found: re.Match[str]) -> str:
+        return f"{self.option()}: {self.classes[-1]} cannot be imported: {found[0]}"
+
+    def not_allowed(self, found: re.Match[str]) -> str:
+        return f"{self.option()}: {found[1]}"
+
+    def wrong_type(self, found: re.Match[str]) -> str:
+        return f"{self.option()}: expected {found[1].lower()}, got {found[2]}"
+
+    def required(self, found: re.Match[str]) -> str:
+        owner = self.classes[-1].rpartition(".")[2] if self.classes else "it"
+        return f"{self.option()}: {owner} needs {found[1]}"
+
+    def no_yaml(self, found: re.Match[str]) -> str:  # noqa: ARG002
+        reason = " ".join(self.text.removeprefix("Problems parsing config: ").split())
+        return f"--config: it is no YAML: {reason}"
+
+    def no_mapping(self, found: re.Match[str]) -> str:
+        return f"--config: expected options with their values, got {found[1]}"
+
+    def wanted(self) -> list[type]:
+        """The types that the option may be of."""
+        if self.classes:
+            return _annotated(_imported(self.classes[-1]), self.keys[-1])
+        return [self.roots[self.keys[-1]]] if self.keys[-1] in self.roots else []
+
+    def accepted(self) -> list[str]:
+        """The classes of ours that it may be of."""
+        foreign = ("builtins", "torch")
+        wanted = [each for each in self.wanted() if each.__module__.partition(".")[0] not in foreign]
+        return sorted({cls.__name__ for each in wanted for cls in concrete_subclasses(each)})
+
+    def listed(self) -> str:
+        return either([*self.accepted(), "the dotted path of a class of your own"])
+
+
+_Rule = tuple[re.Pattern[str], Callable[[_Objection, re.Match[str]], str]]
+_RULES: list[_Rule] = [
+    (re.compile(r"unrecognized arguments: (.*)"), _Objection.unrecognized),
+    (re.compile(r"Option '([^']+)' is not accepted"), _Objection.not_accepted),
+    (re.compile(r"Group '([^']+)' does not accept option '([^']+)'"), _Objection.not_in_group),
+    (re.compile(r"Expected a dot import path string: (\S+)"), _Objection.no_class),
+    (re.compile(r"Expected an instantiatable class, but (?:([\w.]+) )?is abstract"), _Objection.abstract),
+    (re.compile(r"Import path (?:(\S+) )?does not correspond to a subclass of (\w+)"), _Objection.wrong_class),
+    (
+        re.compile(r"(?:No module named|cannot import name|module '[^']*' has no attribute) .*"),
+        _Objection.not_importable,
+    ),
+    (re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>. Got value: (.*)"), _Objection.wrong_type),
+    (re.compile(r"the following arguments are required: (.*)"), _Objection.required),
+    (re.compile(r"Problems parsing config: | codec can't decode "), _Objection.no_yaml),
+    (re.compile(r"Unexpected config: (.*)"), _Objection.no_mapping),
+]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    by_lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
+    return f", did you mean {by_lower[close[0]]}?" if close else ""
+
+
+def _imported(class_path: str) -> Any:
+    module, _, name = class_path.rpartition(".")
+    return getattr(__import__(module, fromlist=[name]), name, None)
+
+
+def _arguments(cls: Any) -> list[str]:
+    parameters = inspect.signature(cls).parameters.values()
+    return [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+
+
+def _annotated(cls: Any, argument: str) -> list[type]:
+    hint = typing.get_type_hints(cls.__init__).get(argument)
+    candidates: tuple[Any, ...] = typing.get_args(hint) or (hint,)
+    return [each for each in candidates if isinstance(each, type) and each is not type(None)]

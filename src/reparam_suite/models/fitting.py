@@ -1,0 +1,102 @@
+"""Whether the parts of a VAE fit together: found on dummy data at construction, told with both sides."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from reparam_suite.estimators import Expectation
+from reparam_suite.runtime.random_streams import forked_generator
+
+if TYPE_CHECKING:
+    from reparam_suite.models.vae import VAE
+
+_ROWS = 2
+
+
+def check_parts(model: "VAE") -> tuple[int, ...]:
+    """Passes dummy data through prior, likelihood, posterior, objective and estimator; the event shape of x.
+
+    Lazy layers get their shapes on the way. Evaluation mode and a forked generator: nothing else moves.
+
+    Raises:
+        TypeError: if a part returns something else than it should.
+        ValueError: if two parts do not fit together.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    like = next((p for p in model.parameters() if not isinstance(p, nn.UninitializedParameter)), torch.zeros(()))
+    try:
+        with forked_generator(like.device), torch.enable_grad():
+            x = _checked_data(model, like)
+        with forked_generator(like.device), torch.enable_grad():  # lazy layers start from the state that was found here
+            _estimate(model, x[:1])
+        return tuple(x.shape[1:])
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _checked_data(model: "VAE", like: Tensor) -> Tensor:
+    # Dummy data of the likelihood's event shape, which the posterior takes.
+    prior = _distribution("prior", model.prior)
+    if prior.batch_shape != ():
+        raise ValueError(
+            f"prior: expected batch_shape (), got {tuple(prior.batch_shape)}: wrap it in "
+            "torch.distributions.Independent"
+        )
+    z = prior.sample((_ROWS,))
+    given = _distribution("likelihood", model.likelihood, z)
+    if given.batch_shape != (_ROWS,):
+        raise ValueError(
+            f"likelihood: expected batch_shape {(_ROWS,)} for z of shape {tuple(z.shape)}, "
+            f"got {tuple(given.batch_shape)}"
+        )
+    event_shape = tuple(given.event_shape)
+    x = torch.zeros(_ROWS, *event_shape, dtype=like.dtype, device=like.device)
+    q = _distribution("posterior", model.posterior, x)
+    if q.batch_shape != (_ROWS,):
+        raise ValueError(
+            f"posterior: expected batch_shape {(_ROWS,)} for x of shape {tuple(x.shape)}, got {tuple(q.batch_shape)}: "
+            "wrap it in torch.distributions.Independent"
+        )
+    if q.event_shape != prior.event_shape:
+        raise ValueError(
+            f"prior: expected the event_shape of the posterior, {tuple(q.event_shape)}, got {tuple(prior.event_shape)}"
+        )
+    return x
+
+
+def _estimate(model: "VAE", x: Tensor) -> None:
+    target = _expectation(model, x)
+    try:
+        model.estimator(target)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        name, reason = type(model.estimator).__name__, str(error)
+        raise ValueError(reason if reason.startswith(name) else f"estimator {name}: {reason}") from error
+
+
+def _distribution(part: str, module: Callable[..., Any], *inputs: Tensor) -> Distribution:
+    try:
+        made = module(*inputs)
+    except Exception as error:
+        given = f" for an input of shape {tuple(inputs[0].shape)}" if inputs else ""
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        reason = f"{kind}{' '.join(str(error).split())}"
+        raise ValueError(f"{part}: expected a distribution{given}, got {reason}") from error
+    if not isinstance(made, Distribution):
+        raise TypeError(f"{part}: expected forward to return a Distribution, got {type(made).__name__}")
+    return made
+
+
+def _expectation(model: "VAE", x: Tensor) -> Expectation:
+    if not callable(model.objective):
+        raise TypeError(
+            f"objective: expected a callable (model, x, step) -> Expectation, got {type(model.objective).__name__}"
+        )
+    target = model.objective(model, x, 0)
+    if not isinstance(target, Expectation):
+        raise TypeError(f"objective: expected to return an Expectation, got {type(target).__name__}")
+    return target

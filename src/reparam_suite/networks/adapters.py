@@ -1,0 +1,75 @@
+"""What stands before or after a network: centred input, bits as -1 and 1, an output bias that starts from the data.
+
+A module with a method `start_from_mean(mean)` is given the mean of the training data, of the event shape of x, before
+the first step; a user's module as well.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class Centred(nn.Module):
+    """x minus the mean of the training data; minus nothing before the training.
+
+    Args:
+        event_shape: of one datum.
+    """
+
+    mean: Tensor
+
+    def __init__(self, event_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(event_shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, *event_shape]`, as it comes in."""
+        return x - self.mean
+
+    @torch.no_grad()
+    def start_from_mean(self, mean: Tensor) -> None:
+        """Takes the mean of the training data."""
+        self.mean.copy_(mean)
+
+
+class SignedBits(nn.Module):
+    """0 and 1 as -1 and 1."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """2 z - 1."""
+        return 2.0 * z - 1.0
+
+
+class BiasFromMean(nn.Sequential):
+    """A network whose last linear layer starts with the bias that gives the mean of the training data.
+
+    Args:
+        network: which has a linear layer that gives all numbers of a datum.
+        raw_of: the network's output for a given mean.
+
+    Raises:
+        ValueError: if the network has no linear layer.
+    """
+
+    def __init__(self, network: nn.Module, raw_of: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(network)
+        if not any(isinstance(module, nn.Linear) for module in network.modules()):
+            raise ValueError("initialize_bias: expected a decoder that ends with a linear layer, got one without any")
+        self._raw_of = raw_of
+
+    @torch.no_grad()
+    def start_from_mean(self, mean: Tensor) -> None:
+        """Sets the bias.
+
+        Raises:
+            ValueError: if the last linear layer gives another number of outputs than a datum has.
+        """
+        output = [module for module in self.modules() if isinstance(module, nn.Linear)][-1]
+        raw = self._raw_of(mean).flatten()
+        if output.bias is None or output.bias.shape != raw.shape:
+            raise ValueError(
+                f"initialize_bias: expected a decoder whose last linear layer gives {len(raw)} numbers with a bias, "
+                f"got {output.out_features}{'' if output.bias is not None else ' without one'}"
+            )
+        output.bias.copy_(raw)

@@ -1,0 +1,158 @@
+"""`python -m reparam_suite.fit` inside the test's own process."""
+
+import contextlib
+import io
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import mlflow
+import numpy as np
+import torch
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from reparam_suite import fit as command
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and the runs that it finished."""
+
+    code: int
+    out: str
+    err: str
+    root: Path
+
+    @property
+    def run_ids(self) -> list[str]:
+        found = re.search(r"^run +(.+)$", self.out, re.MULTILINE)
+        return found[1].split(", ") if found else []
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(f"sqlite:///{self.root}/mlflow.db")
+
+    @property
+    def run(self) -> Run:
+        (run_id,) = self.run_ids
+        return self.client.get_run(run_id)
+
+    def every_run(self, experiment_name: str = "reparam_suite") -> list[Run]:
+        """All runs of an experiment, the newest first."""
+        experiment = self.client.get_experiment_by_name(experiment_name)
+        return list(self.client.search_runs([experiment.experiment_id]))
+
+    def curve(self, name: str, run_id: str | None = None) -> list[tuple[int, float]]:
+        """Steps and values of a metric."""
+        points = self.client.get_metric_history(run_id or self.run.info.run_id, name)
+        return sorted((point.step, point.value) for point in points)
+
+    def artifacts(self, run_id: str | None = None) -> Path:
+        return self.root / "artifacts" / (run_id or self.run.info.run_id) / "artifacts"
+
+
+@contextlib.contextmanager
+def as_it_was() -> Iterator[None]:
+    """Environment and generators are those of before at the end: a command seeds all of them."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one that is seeded
+    with mock.patch.dict(os.environ), torch.random.fork_rng():
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def mlflow_at(uri: str) -> Iterator[None]:
+    """Inside, MLflow's own functions look into the store at `uri`, and load no pickle."""
+    with as_it_was():
+        os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+        mlflow.set_tracking_uri(uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(None)
+
+
+def fit(*args: str, root: Path) -> Ended:
+    """Runs the command with what it records under `root`."""
+    return _ended(command.main, ["--tracking.root", str(root), *args], root)
+
+
+def compare(subcommand: str, *args: str, root: Path) -> Ended:
+    """Runs a comparison with what it records, and what it is about, under `root`."""
+    from reparam_suite import compare as compare_command
+
+    return _ended(compare_command.main, [subcommand, "--tracking.root", str(root), *args], root)
+
+
+def study(*args: str, root: Path) -> Ended:
+    """Runs a study with what it records under `root`."""
+    from reparam_suite import study as study_command
+
+    return _ended(study_command.main, ["--tracking.root", str(root), *args], root)
+
+
+def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:
+    out, err = io.StringIO(), io.StringIO()
+    with as_it_was(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(args)
+    return Ended(code, out.getvalue(), err.getvalue(), root)
+
+
+class Started:
+    """A run in a process of its own, seen to train.
+
+    Args:
+        args: of the command.
+        root: under which it records.
+        launcher: what comes before the module's name; by default this Python.
+        env: more variables of the environment.
+    """
+
+    def __init__(
+        self, *args: str, root: Path, launcher: Sequence[str] = (sys.executable,), env: Mapping[str, str] | None = None
+    ) -> None:
+        self.ended = Ended(0, "", "", root)
+        self.process = subprocess.Popen(
+            [*launcher, "-m", "reparam_suite.fit", "--tracking.root", str(root), *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(env or {})},
+        )
+        self.run_id = self._wait_for_metrics()
+
+    def _wait_for_metrics(self) -> str:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.process.communicate()[1]
+            for run in self.ended.every_run():
+                checkpoint = self.ended.root / "checkpoints" / run.info.run_id / "last.ckpt"
+                if run.info.status == "RUNNING" and "train/elbo" in run.data.metrics and checkpoint.exists():
+                    return run.info.run_id
+            time.sleep(0.1)
+        raise AssertionError("the run has not begun to train")
+
+    def stop(self, signum: int) -> tuple[int, str]:
+        """Sends it a signal; its exit code and what it wrote to stderr."""
+        self.process.send_signal(signum)
+        return self.wait()
+
+    def wait(self) -> tuple[int, str]:
+        """Its exit code and what it wrote to stderr."""
+        try:
+            _, err = self.process.communicate(timeout=60)
+        finally:
+            self.process.kill()
+        return self.process.returncode, err
