@@ -1,7 +1,5 @@
 """Errors that the package raises about what it was given; the message is the one that a command prints."""
 
-from typing import final
-
 
 class SuiteError(Exception):
     """Base of the package's own errors.
@@ -28,22 +26,12 @@ class DataError(SuiteError, ValueError):
 
 
 class UsageError(SuiteError, ValueError):
-    """Something that the user gave cannot be used; the message is the one line to show."""
+    """Something that the user gave cannot be used."""
 
 
-@final
-class NotAllowed(UsageError):  # noqa: N818 - it says what happened
-    """A file names a class of a module that is neither the suite's nor allowed.
-
-    Attributes:
-        path: dotted, of the class.
-    """
-
-    def __init__(self, message: str, path: str) -> None:
-        super().__init__(message)
-        self.path = path
+class NotAllowedError(UsageError):
+    """A file names a class of a module that is neither the suite's nor allowed."""
 
 
-@final
-class NotOnRecord(UsageError):  # noqa: N818 - it says what happened
-    """Part of an object is not on record, so that the object cannot be made again from there."""
+class NotOnRecordError(UsageError):
+    """A part of an object is not on record, so that the object cannot be made again from there."""

@@ -22,6 +22,7 @@ from reparam_suite.training.path import PathRecord
 from reparam_suite.training.position import end_training, nothing_left
 from reparam_suite.training.progress import ProgressBar
 from reparam_suite.training.record import StepRecord
+from reparam_suite.training.record_settings import RecordSettings
 from reparam_suite.training.replicas import Replicas
 from reparam_suite.training.stopping import StopSignals
 from reparam_suite.training.validation import HeldOutCallback, Validation
@@ -50,6 +51,7 @@ __all__ = [
     "PathRecord",
     "ProcessLost",
     "ProgressBar",
+    "RecordSettings",
     "Replicas",
     "StepRecord",
     "StopSignals",
