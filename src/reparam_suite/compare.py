@@ -6,11 +6,11 @@ from collections.abc import Callable
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
+from reparam_suite.commands.usage import UsageError
 from reparam_suite.comparison import gradient_command, gradients, runs
 from reparam_suite.data import DataError
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
-from reparam_suite.commands.usage import UsageError
 
 _USAGE = 2
 _ANY_WIDTH = 1_000

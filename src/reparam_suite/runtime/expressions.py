@@ -37,7 +37,8 @@ def written(value: object) -> str:
 
 
 def _given(value: object) -> str:
-    given, kept = [], getattr(value, "constructor_arguments", dict)()
+    given: list[str] = []
+    kept: dict[str, object] = getattr(value, "constructor_arguments", dict)()
     for name, parameter in constructor_arguments(type(value)).items():
         own, default = kept.get(name, getattr(value, name, _ABSENT)), _default(value, name, parameter)
         if own is _ABSENT:
