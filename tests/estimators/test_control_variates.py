@@ -6,6 +6,7 @@ import torch
 from tests.estimators.fixed_noise import assert_same, at, evaluate, noise_like, on
 from tests.statistics import LIMIT, draw_once
 
+from reparam_suite.distributions import bernoulli, categorical, parameters
 from reparam_suite.estimators import (
     REBAR,
     RELAX,
@@ -19,7 +20,6 @@ from reparam_suite.estimators import (
 from reparam_suite.estimators.control_variates import conditional_weight
 from reparam_suite.estimators.relaxation import hardened, perturbed_given, relaxation_noise
 from reparam_suite.problems import BernoulliCurved, BernoulliModel, CategoricalCurved, CategoricalModel
-from reparam_suite.distributions import bernoulli, categorical, parameters
 
 PROBLEMS = [BernoulliCurved(), BernoulliModel(), CategoricalCurved(), CategoricalModel()]
 each_problem = pytest.mark.parametrize("problem", PROBLEMS, ids=str)
@@ -212,11 +212,10 @@ class _Square(torch.autograd.Function):
 @pytest.mark.parametrize("estimator", [REBAR(), RELAX(), DoubleCV(), RODEO()], ids=lambda each: type(each).__name__)
 def test_f_is_differentiated_twice_only_to_train_a_relaxation(estimator):
     phi = torch.full((4, 3), 0.3, requires_grad=True)
-    target = Expectation(q=bernoulli(phi), f=lambda z, _: _Square.apply(z).sum(-1))
 
     def again():
         _Square.again.clear()
-        estimate = estimator(target)
+        estimate = estimator(Expectation(q=bernoulli(phi), f=lambda z, _: _Square.apply(z).sum(-1)))
         assert torch.autograd.grad(estimate.objective.sum(), phi)[0].abs().max() > 0
         return any(_Square.again), estimate.control_loss.requires_grad
 
@@ -300,12 +299,12 @@ def test_float32_is_stable_at_large_logits(make, classes):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: REBAR(temperature=0.0), "temperature of REBAR must be positive and finite, got 0.0"),
-        (lambda: RELAX(temperature=-1.0), "temperature of RELAX must be positive and finite, got -1.0"),
-        (lambda: REBAR(temperature=math.nan), "temperature of REBAR must be positive and finite, got nan"),
-        (lambda: REBAR(num_samples=0), "num_samples of REBAR must be at least 1, got 0"),
-        (lambda: DoubleCV(num_samples=1), "num_samples of DoubleCV must be at least 2, got 1"),
-        (lambda: RODEO(num_samples=1), "num_samples of RODEO must be at least 2, got 1"),
+        (lambda: REBAR(temperature=0.0), "temperature of REBAR: expected a finite number above 0, got 0.0"),
+        (lambda: RELAX(temperature=-1.0), "temperature of RELAX: expected a finite number above 0, got -1.0"),
+        (lambda: REBAR(temperature=math.nan), "temperature of REBAR: expected a finite number above 0, got nan"),
+        (lambda: REBAR(num_samples=0), "num_samples of REBAR: expected an integer of at least 1, got 0"),
+        (lambda: DoubleCV(num_samples=1), "num_samples of DoubleCV: expected an integer of at least 2, got 1"),
+        (lambda: RODEO(num_samples=1), "num_samples of RODEO: expected an integer of at least 2, got 1"),
     ],
 )
 def test_refusals(make, message):
@@ -316,5 +315,7 @@ def test_refusals(make, message):
 @pytest.mark.parametrize("estimator", [DoubleCV(), RODEO()])
 def test_bits_only(estimator):
     problem = CategoricalModel()
-    with pytest.raises(ValueError, match="needs q of Bernoulli, got OneHotCategorical"):
+    with pytest.raises(
+        ValueError, match="expected a q of independent bits, event_shape \\[D\\], got OneHotCategorical"
+    ):
         estimator(problem.expectation(problem.phi.expand(2, -1), problem.theta.expand(2, -1)))

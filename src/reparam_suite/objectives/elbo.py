@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from torch import Tensor
 from torch.distributions import Distribution
 
-from reparam_suite.distributions import factors, kl_divergence
+from reparam_suite.distributions import factors, family, kl_divergence
 from reparam_suite.estimators import Expectation
 from reparam_suite.objectives.objective import LatentVariableModel, context_of
 
@@ -115,4 +115,4 @@ class ELBO:
 
 
 def _name(distribution: Distribution) -> str:
-    return type(factors(distribution)).__name__
+    return family(distribution).__name__
