@@ -32,7 +32,10 @@ def trap(tmp_path, monkeypatch):
         {"class_path": "trap.Trap"},
         {"reference": "trap.Trap"},
         [{"deep": {"class_path": "trap.Trap", "init_args": {}}}],
-        {"class_path": "reparam_suite.estimators.ScoreFunction", "init_args": {"baseline": {"class_path": "trap.Trap"}}},
+        {
+            "class_path": "reparam_suite.estimators.ScoreFunction",
+            "init_args": {"baseline": {"class_path": "trap.Trap"}},
+        },
     ],
 )
 def test_a_class_of_another_module_is_refused_before_it_is_imported(trap, data):
