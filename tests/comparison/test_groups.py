@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import ttest_ind
 
 from reparam_suite.comparison.groups import Group, Quantity, Value, best, grouped, quantities
-from reparam_suite.tracking import FinishedRun
+from reparam_suite.tracking import RecordedRun
 
 ELBO = Quantity("test/elbo", "test ELBO", "higher", positive=False)
 VARIANCE = Quantity("grad/encoder/variance", "variance", "lower", positive=True)
@@ -15,7 +15,7 @@ VARIANCE = Quantity("grad/encoder/variance", "variance", "lower", positive=True)
 def run(estimator, elbo=-20.0, *, seed=0, dataset="Digits", metrics=None, **options):
     parameters = {"seed": str(seed), "data.init_args.seed": str(seed), "tracking.root": f"somewhere{seed}"} | options
     tags = {"estimator": estimator, "model": "GaussianVAE", "dataset": dataset, "bound": "Average"}
-    return FinishedRun(f"{estimator}{seed}", "name", tags, parameters, {"test/elbo": elbo} | (metrics or {}))
+    return RecordedRun(f"{estimator}{seed}", "name", tags, parameters, {"test/elbo": elbo} | (metrics or {}))
 
 
 def group(name, values, metric="test/elbo"):
@@ -72,7 +72,7 @@ def test_columns_are_what_there_is():
     metrics = {"test/bound_100": 0.0, "test/bound_5000": 0.0, "val/elbo": 0.0, "time/ms_per_step": 1.0}
     titles = [each.title for each in quantities(grouped([run("A", metrics=metrics)]))]
     assert titles == ["test ELBO", "bound, K = 100", "bound, K = 5000", "ms a step"]
-    untested = FinishedRun("a", "a", {}, {}, {"val/elbo": 0.0})
+    untested = RecordedRun("a", "a", {}, {}, {"val/elbo": 0.0})
     assert [each.title for each in quantities(grouped([untested]))] == ["val ELBO"]
 
 

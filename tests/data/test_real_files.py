@@ -20,7 +20,7 @@ def test_the_real_file_loads(cls, shared_data):
     module = cls(root=shared_data, batch_size=100)
     module.prepare_data()
     module.setup()
-    assert tuple(module.sizes.values()) == SIZES[cls]
+    assert tuple(module.num_rows.values()) == SIZES[cls]
     assert module.source == str(shared_data / cls.archive.file)
     for loader, size in zip((module.val_dataloader(), module.test_dataloader()), SIZES[cls][1:], strict=True):
         x = torch.cat(list(loader))
@@ -61,7 +61,7 @@ def test_the_checksums_of_the_binarized_set_are_those_of_its_text(shared_data):
 
 def test_omniglot_validates_on_every_alphabet_and_mostly_background(shared_data):
     module = Omniglot(root=shared_data)
-    splits = module._read()
+    splits = module.read()
     with np.load(shared_data / "omniglot28.npz", allow_pickle=False) as file:
         x, alphabet = file["x_train"].reshape(-1, 784), file["y_train"]
     place = np.zeros(len(x), dtype=bool)

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch._inductor.config
 
-from reparam_suite.commands.classes import concrete_subclasses
+from reparam_suite.commands.usage import concrete_subclasses
 from reparam_suite.estimators import (
     ARM,
     ARMS,
@@ -44,6 +44,7 @@ from reparam_suite.estimators import (
     Pathwise,
     Quadrature,
     ReinMax,
+    ReinMaxRao,
     ScoreFunction,
     StickTheLanding,
     StraightThrough,
@@ -73,6 +74,7 @@ MAKES = [
     lambda: LocalExpectation(chunk_size=2),
     lambda: MeasureValued(),
     lambda: ReinMax(),
+    lambda: ReinMaxRao(),
     lambda: StraightThrough(),
     lambda: StraightThroughGumbel(),
     lambda: UGC(),

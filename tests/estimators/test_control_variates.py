@@ -6,6 +6,7 @@ import torch
 from tests.estimators.fixed_noise import assert_same, at, evaluate, noise_like, on
 from tests.statistics import LIMIT, draw_once
 
+from reparam_suite.distributions import bernoulli, categorical, parameters
 from reparam_suite.estimators import (
     REBAR,
     RELAX,
@@ -19,7 +20,6 @@ from reparam_suite.estimators import (
 from reparam_suite.estimators.control_variates import conditional_weight
 from reparam_suite.estimators.relaxation import hardened, perturbed_given, relaxation_noise
 from reparam_suite.problems import BernoulliCurved, BernoulliModel, CategoricalCurved, CategoricalModel
-from reparam_suite.distributions import bernoulli, categorical, parameters
 
 PROBLEMS = [BernoulliCurved(), BernoulliModel(), CategoricalCurved(), CategoricalModel()]
 each_problem = pytest.mark.parametrize("problem", PROBLEMS, ids=str)
@@ -212,11 +212,10 @@ class _Square(torch.autograd.Function):
 @pytest.mark.parametrize("estimator", [REBAR(), RELAX(), DoubleCV(), RODEO()], ids=lambda each: type(each).__name__)
 def test_f_is_differentiated_twice_only_to_train_a_relaxation(estimator):
     phi = torch.full((4, 3), 0.3, requires_grad=True)
-    target = Expectation(q=bernoulli(phi), f=lambda z, _: _Square.apply(z).sum(-1))
 
     def again():
         _Square.again.clear()
-        estimate = estimator(target)
+        estimate = estimator(Expectation(q=bernoulli(phi), f=lambda z, _: _Square.apply(z).sum(-1)))
         assert torch.autograd.grad(estimate.objective.sum(), phi)[0].abs().max() > 0
         return any(_Square.again), estimate.control_loss.requires_grad
 

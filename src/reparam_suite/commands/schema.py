@@ -13,9 +13,7 @@ DESCRIPTION = "Trains a model with a chosen gradient estimator and records the r
 def run_parser() -> ArgumentParser:
     """A parser of the options of `fit`."""
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, description=DESCRIPTION, usage=USAGE)
-    parser.add_argument(
-        "-c", "--config", action="config", help="a YAML file of options; later ones override it"
-    )
+    parser.add_argument("-c", "--config", action="config", help="a YAML file of options; later ones override it")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the noise and the order of the data")
     parser.add_argument("--seeds", type=int, nargs="+", default=None, help="several runs, one for each seed")
     parser.add_argument(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
-from reparam_suite.tracking import FinishedRun
+from reparam_suite.tracking import RecordedRun
 
 Better: TypeAlias = Literal["higher", "lower"]
 
@@ -94,7 +94,7 @@ class Group:
     setting: str
     estimator: str
     differences: Mapping[str, str]
-    runs: Sequence[FinishedRun]
+    runs: Sequence[RecordedRun]
 
     @property
     def label(self) -> str:
@@ -109,9 +109,9 @@ class Group:
         return Value.of(finite) if finite else None
 
 
-def grouped(runs: Sequence[FinishedRun]) -> list[Group]:
+def grouped(runs: Sequence[RecordedRun]) -> list[Group]:
     """The groups of the runs, those of a setting together, in the order in which they began."""
-    settings: defaultdict[str, defaultdict[str, list[FinishedRun]]] = defaultdict(lambda: defaultdict(list))
+    settings: defaultdict[str, defaultdict[str, list[RecordedRun]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         settings[_setting(run)][run.tags.get("estimator", "-")].append(run)
     return [
@@ -122,11 +122,11 @@ def grouped(runs: Sequence[FinishedRun]) -> list[Group]:
     ]
 
 
-def _configurations(setting: str, estimator: str, runs: Sequence[FinishedRun]) -> list[Group]:
+def _configurations(setting: str, estimator: str, runs: Sequence[RecordedRun]) -> list[Group]:
     configurations = {run.run_id: _configuration(run) for run in runs}
     names = {name for each in configurations.values() for name in each}
     varied = sorted(name for name in names if len({each.get(name) for each in configurations.values()}) > 1)
-    groups: defaultdict[tuple[str | None, ...], list[FinishedRun]] = defaultdict(list)
+    groups: defaultdict[tuple[str | None, ...], list[RecordedRun]] = defaultdict(list)
     for run in runs:
         groups[tuple(configurations[run.run_id].get(name) for name in varied)].append(run)
     return [
@@ -135,7 +135,7 @@ def _configurations(setting: str, estimator: str, runs: Sequence[FinishedRun]) -
     ]
 
 
-def _configuration(run: FinishedRun) -> dict[str, str]:
+def _configuration(run: RecordedRun) -> dict[str, str]:
     return {
         name: value
         for name, value in run.parameters.items()
@@ -143,7 +143,7 @@ def _configuration(run: FinishedRun) -> dict[str, str]:
     }
 
 
-def _setting(run: FinishedRun) -> str:
+def _setting(run: RecordedRun) -> str:
     tags = run.tags
     told = [tags.get(name) for name in ("model", "dataset", "bound")]
     return ", ".join(each for each in told if each) or "-"

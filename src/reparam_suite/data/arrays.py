@@ -20,7 +20,7 @@ _EVERY = 10  # of ten training rows in a row the ninth validates and the tenth t
 class Arrays(ArrayDataModule):
     """A file of your own: .npz with x_train and, if you like, x_valid and x_test, each [N, ...].
 
-    What the values are is decided over all arrays. bool, or 0 and 1 in any type: binary. Other uint8: intensities
+    The kind of the values is decided over all arrays. bool, or 0 and 1 in any type: binary. Other uint8: intensities
     x / 255; grey ones are binarized, those of three or four channels, [N, 3, H, W] or [N, H, W, 3], are colour and
     never are. Other integers: counts. Floating point: real values, intensities if they are images with a channel axis
     in [0, 1]. Arrays that contradict each other are refused; `kind` states what they hold.
@@ -93,11 +93,12 @@ class Arrays(ArrayDataModule):
         conversion.check_form(str(self.path), key, shape, dtype)
         if shape[1:] != self._shape[1:] or dtype != self._dtype:
             raise DataError(
-                f"{self.path}: {key}: expected {self._dtype} {('N', *self._shape[1:])} like x_train, "
+                f"{self.path}: {key}: expected {self._dtype} [N, {', '.join(map(str, self._shape[1:]))}] like x_train, "
                 f"got {dtype} {shape}"
             )
 
-    def _read(self) -> Splits:
+    def read(self) -> Splits:
+        """Returns the source arrays."""
         arrays = npz.arrays(self.path, self._given)
         for key, array in arrays.items():
             self._check(key, array.shape, array.dtype)
@@ -170,14 +171,15 @@ class ArraysInMemory(ArrayDataModule):
         self._event_shape = arrays["train"].shape[1:]
         stored = conversion.stored(arrays, self._event_shape, stated=kind, binarizes=False, where=name)
         rows = stored.rows
-        self._load(Splits(rows["train"], rows["valid"], rows.get("test"), stored.levels, stored.kind))
+        self.load(Splits(rows["train"], rows["valid"], rows.get("test"), stored.levels, stored.kind))
 
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of a row."""
         return self._event_shape
 
-    def _read(self) -> Splits:
+    def read(self) -> Splits:
+        """Returns the source arrays."""
         raise AssertionError("loaded at construction")
 
 
@@ -188,8 +190,9 @@ def _check_kind(kind: Any) -> None:
 
 def _as_array(split: str, value: Any) -> Array:
     if isinstance(value, Tensor):
-        value = value.detach().cpu()
-        return np.asarray(value.float() if value.is_floating_point() else value)
+        tensor = value.detach().cpu()
+        array: Array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        return array
     if not isinstance(value, np.ndarray):
         raise ArgumentTypeError(f"{split}: expected a numpy array or a tensor, got {type(value).__name__}")
     return value

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, TransformedDistribution
 
-from reparam_suite.distributions.families import OneHotCategorical
+from reparam_suite.distributions.families import OneHotCategorical, independent_as
 from reparam_suite.distributions.parameters import can_be_rebuilt, with_parameters
 from reparam_suite.distributions.transforms import has_constant_transforms
 
@@ -75,11 +75,9 @@ def frozen(q: Distribution) -> Distribution:
         made: Distribution = own()
         return made
     if isinstance(q, Independent):
-        base = q.base_dist
-        if type(base) is OneHotCategorical:
-            return Independent(base.detached(), q.reinterpreted_batch_ndims, validate_args=False)
-        if hasattr(base, "frozen"):
-            return Independent(base.frozen(), q.reinterpreted_batch_ndims, validate_args=False)
+        return _frozen_factors(q)
+    if type(q) is OneHotCategorical:
+        return q.detached()
     if can_be_rebuilt(q):
         return with_parameters(q, Tensor.detach)
     if _is_transformed_base(q):
@@ -88,6 +86,12 @@ def frozen(q: Distribution) -> Distribution:
         copied.base_dist = frozen(q.base_dist)  # type: ignore[attr-defined]
         return copied
     return FrozenDensity(q)
+
+
+def _frozen_factors(q: Independent[Any]) -> Independent[Any]:
+    if isinstance(q.base_dist, Independent):
+        return Independent(_frozen_factors(q.base_dist), q.reinterpreted_batch_ndims, validate_args=False)
+    return independent_as(q, frozen(q.base_dist))
 
 
 def _is_transformed_base(q: Distribution) -> bool:

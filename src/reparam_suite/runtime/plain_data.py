@@ -14,7 +14,6 @@ from typing import Any, final
 
 import numpy as np
 
-from reparam_suite.runtime.defaults import fresh
 
 CLASS_PATH, INIT_ARGS = "class_path", "init_args"
 """Keys of an object; jsonargparse's names."""
@@ -51,7 +50,6 @@ def plain(value: object) -> Any:
     >>> plain(ScoreFunction(num_samples=4, baseline=LeaveOneOut()))["init_args"]["baseline"]
     {'class_path': 'reparam_suite.estimators.LeaveOneOut', 'init_args': {}}
     """
-    value = fresh(value)
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Described):

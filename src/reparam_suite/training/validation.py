@@ -58,8 +58,9 @@ class Validation(Callback):
         # Not earlier: Lightning warns of short epochs where there is a logger, and hyperparameters are no metrics.
         # Loggers of others keep their place; the run's own is told by the journal.
         if not any(isinstance(logger, JournalLogger) for logger in trainer.loggers):
+            own: object = self._journal.logger
             self._loggers = trainer.loggers
-            others = [logger for logger in trainer.loggers if logger is not self._journal.logger]
+            others = [logger for logger in trainer.loggers if logger is not own]
             trainer.loggers = [JournalLogger(journal=self._journal, trainer=trainer), *others]
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -88,6 +89,7 @@ class Validation(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validates after the last step."""
+        self._log_to_journal(trainer)  # where nothing was left to train, training has not started
         if self._validated_at != trainer.global_step:
             self._validate(trainer, pl_module)
 
