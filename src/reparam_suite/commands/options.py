@@ -98,8 +98,8 @@ class Options:
                 compile=values.compile,
                 progress=True,
                 trainer=self._trainer_options(),
-                record=RecordSettings(**vars(values.record)),
-                checkpoint=CheckpointSettings(**vars(values.checkpoint)),
+                record=RecordSettings(**_values(values.record)),
+                checkpoint=CheckpointSettings(**_values(values.checkpoint)),
                 tracking=self.tracking,
                 **more,
             )
@@ -107,7 +107,7 @@ class Options:
     @property
     def tracking(self) -> TrackingSettings:
         """Where the run is recorded."""
-        return TrackingSettings(**vars(self.values.tracking))
+        return TrackingSettings(**_values(self.values.tracking))
 
     def _trainer_options(self) -> dict[str, Any]:
         # Those that are not Lightning's defaults; callbacks and other objects are described, and made with the run.
@@ -115,7 +115,7 @@ class Options:
         parameters = inspect.signature(Trainer).parameters
         changed = {
             name: value
-            for name, value in vars(values).items()
+            for name, value in _values(values).items()
             if name not in ("max_steps", "max_epochs") and value != parameters[name].default
         }
         if changed.get("devices") == 1:
@@ -174,6 +174,11 @@ class _Parts:
             model.event_shape = list(data.event_shape)
         if not any(key.startswith("model.likelihood") for key in given):
             model.likelihood = _FROM_THE_DATA.get(data.kind, NormalLikelihood)()
+
+
+def _values(group: Namespace) -> dict[str, Any]:
+    # Without the path of the file that they may come from.
+    return {name: value for name, value in vars(group).items() if not name.startswith("__")}
 
 
 def _imported(class_path: str) -> Any:
