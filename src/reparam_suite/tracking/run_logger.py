@@ -186,16 +186,16 @@ class RunLogger(Logger):
 
     def log_dict(self, values: Mapping[str, Any], name: str) -> None:
         """Records a mapping as JSON."""
-        self.log_text(json.dumps(values, indent=2, default=str) + "\n", _with_suffix(name, ".json"))
+        self.log_text(json.dumps(values, indent=2, default=str) + "\n", name.removesuffix(".json") + ".json")
 
     def log_arrays(self, arrays: Mapping[str, Tensor], name: str) -> None:
         """Records arrays as one .npz file, for `numpy.load`."""
         plain: dict[str, Any] = {key: array.detach().cpu().numpy() for key, array in arrays.items()}
-        self._put_file(_with_suffix(name, ".npz"), lambda staged: np.savez(staged, **plain))
+        self._put_file(name.removesuffix(".npz") + ".npz", lambda staged: np.savez(staged, **plain))
 
     def log_figure(self, figure: "Figure", name: str) -> None:
         """Records a matplotlib figure as PNG; one of pyplot's is closed."""
-        self._put_file(_with_suffix(name, ".png"), lambda staged: figure.savefig(staged, format="png"))
+        self._put_file(name.removesuffix(".png") + ".png", lambda staged: figure.savefig(staged, format="png"))
         if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
             pyplot.close(figure)
 
@@ -297,7 +297,3 @@ def _check_name(name: str) -> None:
         raise ValueError(
             f"a metric's name has at most {_LONGEST_NAME} letters, digits, spaces and _ - . : /, not {name!r}"
         )
-
-
-def _with_suffix(name: str, suffix: str) -> str:
-    return name if name.endswith(suffix) else name + suffix
