@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+NO_DIGEST = "none"
+"""On record for data that have no digest: MLflow wants one of every dataset."""
+
 _RUNS_A_PAGE = 1_000
 _RUNS_A_REQUEST = 100
 """Of one request for histories: what MLflow's server takes."""
@@ -30,6 +33,7 @@ class FinishedRun:
         tags: all of them.
         parameters: all of them, as text.
         metrics: the newest value of each.
+        digest: of the contents of its data; None where they have none.
     """
 
     run_id: str
@@ -37,6 +41,7 @@ class FinishedRun:
     tags: Mapping[str, str]
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
+    digest: str | None = None
 
 
 def find_run(client: "MlflowClient", run_id: str) -> "Run | None":
@@ -61,10 +66,16 @@ def finished_runs(client: "MlflowClient", experiment_id: str, wanted: str) -> It
         )
         for run in page:
             data, info = run.data, run.info
-            yield FinishedRun(info.run_id, info.run_name or info.run_id, data.tags, data.params, data.metrics)
+            name = info.run_name or info.run_id
+            yield FinishedRun(info.run_id, name, data.tags, data.params, data.metrics, _digest(run))
         token = page.token
         if not token:
             return
+
+
+def _digest(run: "Run") -> str | None:
+    recorded = [dataset.dataset.digest for dataset in run.inputs.dataset_inputs] if run.inputs else []
+    return next((digest for digest in recorded if digest != NO_DIGEST), None)
 
 
 def histories(client: "MlflowClient", uri: str, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
