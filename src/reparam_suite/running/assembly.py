@@ -16,7 +16,7 @@ from reparam_suite.running.specification import DEFAULT_STEPS, Specification
 from reparam_suite.running.surroundings import Surroundings
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import quiet, seed_everything
-from reparam_suite.training import CheckpointFiles, Replicas, compile_options, shorten_loop
+from reparam_suite.training import CheckpointFiles, Replicas, check_compilable, compile_options, shorten_loop
 
 _DEFAULTS: dict[str, Any] = {
     "accelerator": "auto",
@@ -78,7 +78,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     _check_validation_interval(trainer, data)
     check_fit(model, data)
     if run.compile:
-        _compile(model, trainer)
+        _check_compilable(model, trainer)
     monitor = run.monitor or getattr(model, "monitor", None)
     return Assembly(run, model, data, given_data, trainer, monitor)
 
@@ -186,15 +186,14 @@ def _check_validation_interval(trainer: Trainer, data: DataModule) -> None:
         )
 
 
-def _compile(model: Any, trainer: Trainer) -> None:
+def _check_compilable(model: LightningModule, trainer: Trainer) -> None:
     if isinstance(trainer.strategy, DDPStrategy):
         raise UsageError("compile: expected one process, got several")
-    if not hasattr(model, "compile_step"):
-        raise UsageError(f"compile: expected a model with compile_step, got {type(model).__name__}")
     try:
-        model.compile_step(**compile_options(trainer.strategy.root_device))
+        check_compilable(model)
+        compile_options(trainer.strategy.root_device)
     except ValueError as error:
-        raise UsageError(f"compile: {error}") from None
+        raise UsageError(str(error)) from None
 
 
 def _overrides(model: LightningModule, name: str) -> bool:

@@ -20,6 +20,7 @@ from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.training import (
     BetweenSteps,
     Checkpoints,
+    CompiledStep,
     EndpointRecord,
     GradientRecord,
     Journal,
@@ -78,7 +79,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     finally:
         _let_go(parts)
     logger.close("FINISHED")
-    return result_of(parts, logger, journal, num_steps)
+    return result_of(parts, store, logger, journal, num_steps)
 
 
 def _recorded(parts: Assembly, store: Store) -> RunLogger:
@@ -154,6 +155,7 @@ def callbacks(parts: Assembly, journal: Journal, checkpoints: Checkpoints, signa
         GradientRecord(every=settings.gradients_every, journal=journal, record=record),
         EndpointRecord(journal=journal, record=record),
         PathRecord(every=settings.gradients_every, journal=journal),
+        *([CompiledStep()] if parts.run.compile else []),
         checkpoints,
     ]
 

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule
 
 from reparam_suite.running.artifacts import figures_of
 from reparam_suite.running.assembly import Assembly
-from reparam_suite.tracking import RunLogger
+from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.training import Journal
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Result:
         metrics: the last value of every metric.
         model: with the best weights, or the last where there is no monitor; in eval mode, on the CPU.
         artifacts: where the files of the run are stored.
+        ui_command: the command that opens MLflow's pages on the store of the run.
     """
 
     run_id: str
@@ -38,6 +39,7 @@ class Result:
     metrics: Mapping[str, float]
     model: Any
     artifacts: str
+    ui_command: str
     _journal: Journal = field(repr=False)
     _data: Any = field(repr=False)
 
@@ -62,7 +64,7 @@ class Result:
         yield from figures_of(self.model, self._data, self._journal)
 
 
-def result_of(parts: Assembly, logger: RunLogger, journal: Journal, num_steps: int) -> Result:
+def result_of(parts: Assembly, store: Store, logger: RunLogger, journal: Journal, num_steps: int) -> Result:
     """The result of a run whose record is closed."""
     return Result(
         run_id=logger.run_id,
@@ -72,6 +74,7 @@ def result_of(parts: Assembly, logger: RunLogger, journal: Journal, num_steps: i
         metrics={name: curve[-1][1] for name, curve in journal.curves.items()},
         model=parts.model,
         artifacts=logger.artifact_uri,
+        ui_command=store.ui_command,
         _journal=journal,
         _data=parts.data,
     )
