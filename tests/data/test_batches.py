@@ -131,14 +131,17 @@ def test_processes_share_each_global_batch_without_overlap_or_loss(grey, world_s
 
 
 def test_a_batch_too_small_for_the_processes_is_refused(grey):
-    with pytest.raises(DataError, match="batch_size 5 leaves a last batch of 3 of the 23 training rows, too few for 4"):
+    with pytest.raises(
+        DataError,
+        match="batch_size 5: expected batches of at least 4 rows, one per process, got a last batch of 3 of the 23",
+    ):
         batches(grey, world_size=4)
-    with pytest.raises(DataError, match="1 rows to evaluate on are too few for 2 processes"):
+    with pytest.raises(DataError, match="rows to evaluate on: expected at least 2, one per process, got 1"):
         EvaluationBatches(grey[:1], world_size=2)
 
 
 def test_a_position_beyond_the_epoch_is_refused(grey):
-    with pytest.raises(DataError, match="batch 5 of its epoch, but an epoch has 5 batches now"):
+    with pytest.raises(DataError, match="saved position: expected a batch below 5, the batches of an epoch, got 5"):
         batches(grey).load_state_dict({"epoch": 1, "batch": 5})
 
 
@@ -161,6 +164,18 @@ def test_evaluation_rows_are_shared_without_overlap_or_loss():
     assert all(len(part) for rank in ranks for part in rank)
     rows = torch.cat([*ranks[0], *ranks[1]]).flatten()
     assert torch.equal(rows.sort().values, x.flatten())
+
+
+def test_a_divisor_makes_intensities_of_levels(grey):
+    for loader in (EvaluationBatches(grey, divisor=16), batches(grey, levels=None, divisor=16)):
+        assert sorted(torch.cat(list(loader)).tolist()) == sorted((grey.float() / 16).tolist())
+
+
+def test_images_come_in_the_order_and_binarization_of_their_flat_rows(grey):
+    flat, images = batches(grey[:, :4].contiguous()), batches(grey[:, :4].reshape(23, 1, 2, 2))
+    for rows, shaped in zip(flat, images, strict=True):
+        assert shaped.shape[1:] == (1, 2, 2)
+        assert torch.equal(rows, shaped.flatten(1))
 
 
 def test_a_batch_changed_by_its_user_leaves_the_data_alone():

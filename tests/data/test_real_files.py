@@ -20,7 +20,7 @@ def test_the_real_file_loads(cls, shared_data):
     module = cls(root=shared_data, batch_size=100)
     module.prepare_data()
     module.setup()
-    assert tuple(module.sizes.values()) == SIZES[cls]
+    assert tuple(module.num_rows.values()) == SIZES[cls]
     assert module.source == str(shared_data / cls.archive.file)
     for loader, size in zip((module.val_dataloader(), module.test_dataloader()), SIZES[cls][1:], strict=True):
         x = torch.cat(list(loader))

@@ -144,12 +144,12 @@ def test_a_wrong_checksum_is_refused(server, mnist, tmp_path):
     wrong = idx(mnist["x_train"] ^ 1)
     server.files["train-images-idx3-ubyte.gz"] = gzip.compress(wrong)
     expected = MNIST.archive.remotes[0].md5
-    refused(tmp_path, f"{server.base}train-images-idx3-ubyte.gz: its MD5 is {md5(wrong)}, expected is {expected}")
+    refused(tmp_path, f"{server.base}train-images-idx3-ubyte.gz: expected the MD5 {expected}, got {md5(wrong)}")
 
 
 def test_a_wrong_checksum_of_the_last_file_leaves_nothing(server, mnist, tmp_path):
     server.files["t10k-labels-idx1-ubyte.gz"] = b"other"
-    refused(tmp_path, f"{server.base}t10k-labels-idx1-ubyte.gz: its MD5 is")
+    refused(tmp_path, f"{server.base}t10k-labels-idx1-ubyte.gz: expected the MD5")
 
 
 def test_a_cut_off_transfer_is_refused(server, mnist, tmp_path):
@@ -191,7 +191,7 @@ def test_the_next_place_is_asked_where_one_fails(server, monkeypatch):
     with pytest.raises(DataError, match="f could not be downloaded") as error:
         RemoteFile("f", bases[:2], md5(content), timeout=2).fetch()
     assert f"{nobody}f: " in str(error.value)
-    assert f"{server.base}wrong/f: its MD5 is" in str(error.value)
+    assert f"{server.base}wrong/f: expected the MD5" in str(error.value)
 
 
 def test_a_root_that_cannot_be_made_is_refused(server, mnist, tmp_path):
@@ -226,8 +226,8 @@ def test_an_interruption_leaves_nothing(server, mnist, tmp_path, monkeypatch):
     [
         ({"x_test": None}, "has no x_test. Delete"),
         ({"x_test": None, "x_train": None}, "has no x_test and no x_train. Delete"),
-        ({"x_train": np.zeros((6, 28, 28))}, "x_train is float64 (6, 28, 28), accepted is uint8 (6, 28, 28). Delete"),
-        ({"x_train": np.zeros((5, 784), np.uint8)}, "x_train is uint8 (5, 784), accepted is uint8 (6, 28, 28)"),
+        ({"x_train": np.zeros((6, 28, 28))}, "x_train: expected uint8 (6, 28, 28), got float64 (6, 28, 28). Delete"),
+        ({"x_train": np.zeros((5, 784), np.uint8)}, "x_train: expected uint8 (6, 28, 28), got uint8 (5, 784)"),
         ({"x_train": np.array([None])}, "cannot be read as an .npz file: Object arrays cannot be loaded"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -265,7 +265,7 @@ def test_binarized_mnist_of_grey_values_is_refused(server, monkeypatch, tmp_path
     shapes = {"x_train": (1, 28, 28), "x_valid": (1, 28, 28), "x_test": (1, 28, 28)}
     offer(BinarizedMNIST, server, monkeypatch, [b"", b"", b""], shapes)
     np.savez(tmp_path / BinarizedMNIST.archive.file, **{key: np.full((1, 28, 28), 7, np.uint8) for key in shapes})
-    with pytest.raises(DataError, match=r"larochelle\.npz: x_train has values up to 7, accepted are 0 and 1"):
+    with pytest.raises(DataError, match=r"larochelle\.npz: x_train: expected 0 and 1, got values up to 7"):
         BinarizedMNIST(root=tmp_path).setup()
 
 

@@ -68,16 +68,16 @@ class AdaptedDataModule(ForeignDataModule):
         """Sets up a stage once; without one, what is needed to train and to test."""
         stages = [stage] if stage is not None else ["fit", *["test"] * is_overridden("test_dataloader", self.module)]
         for name in stages:
-            if name not in self._set_up:
+            if _plain(name) not in self._set_up:
                 with fixed_streams():
                     self.module.setup(name)
-                self._set_up.add(name)
+                self._set_up.add(_plain(name))
 
     def teardown(self, stage: str | None = None) -> None:
         """Ends a stage, which is set up anew if data are asked for."""
         if is_overridden("teardown", self.module):
             self.module.teardown(stage)  # type: ignore[arg-type]
-            self._set_up.discard(str(stage))
+            self._set_up.discard(_plain(stage))
             self._readers.clear()
 
     def _loader(self, split: Split) -> Any:
@@ -92,6 +92,10 @@ class AdaptedDataModule(ForeignDataModule):
         if isinstance(loader, list | tuple) and len(loader) > 1 and not isinstance(loader[0], Tensor):
             raise DataError(f"{self.name}: {_LOADERS[split]}: expected one loader, got {len(loader)}")
         return loader[0] if isinstance(loader, list | tuple) and len(loader) == 1 else loader
+
+
+def _plain(stage: str | None) -> str:
+    return str(getattr(stage, "value", stage))  # Lightning's stages are members of an enumeration
 
 
 def adapted(data: Any, *, kind: Kind | None = None) -> DataModule:

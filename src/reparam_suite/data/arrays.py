@@ -93,7 +93,7 @@ class Arrays(ArrayDataModule):
         conversion.check_form(str(self.path), key, shape, dtype)
         if shape[1:] != self._shape[1:] or dtype != self._dtype:
             raise DataError(
-                f"{self.path}: {key}: expected {self._dtype} {('N', *self._shape[1:])} like x_train, "
+                f"{self.path}: {key}: expected {self._dtype} [N, {', '.join(map(str, self._shape[1:]))}] like x_train, "
                 f"got {dtype} {shape}"
             )
 
@@ -188,8 +188,9 @@ def _check_kind(kind: Any) -> None:
 
 def _as_array(split: str, value: Any) -> Array:
     if isinstance(value, Tensor):
-        value = value.detach().cpu()
-        return np.asarray(value.float() if value.is_floating_point() else value)
+        tensor = value.detach().cpu()
+        array: Array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        return array
     if not isinstance(value, np.ndarray):
         raise ArgumentTypeError(f"{split}: expected a numpy array or a tensor, got {type(value).__name__}")
     return value

@@ -146,7 +146,7 @@ class ForeignDataModule(DataModule, ABC):
         x = x.float() if x.is_floating_point() else x
         if x.is_complex() or not torch.isfinite(x).all():
             raise DataError(f"{self.name}: {split}: expected finite real values, got others")
-        return np.asarray(x)
+        return x.numpy()
 
     def _values(self) -> tuple[Kind, Tensor]:
         if self._found is None:

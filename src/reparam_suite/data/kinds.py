@@ -57,6 +57,8 @@ class Values:
     def __str__(self) -> str:
         if self.is_binary and self.least < self.greatest:
             return f"{self.dtype} of 0 and 1"
+        if self.least == self.greatest:
+            return f"{self.dtype} of {self.least:.4g} alone"
         return f"{self.dtype} from {self.least:.4g} to {self.greatest:.4g}"
 
 

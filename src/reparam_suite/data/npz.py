@@ -93,12 +93,14 @@ def _array(path: Path, file: zipfile.ZipFile, key: str) -> Array:
 
 
 def _header(path: Path, file: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype]:
+    if key + _SUFFIX not in file.namelist():
+        raise DataError(f"{path}: expected a member {key}{_SUFFIX}, got {', '.join(file.namelist())}")
     with file.open(key + _SUFFIX) as member:
         if np.lib.format.read_magic(member) == (1, 0):
             shape, _, dtype = np.lib.format.read_array_header_1_0(member)
         else:
             shape, _, dtype = np.lib.format.read_array_header_2_0(member)
-    if any(size < 0 for size in shape):
+    if any(isinstance(size, bool) or size < 0 for size in shape):
         raise DataError(f"{path}: {key}: expected a shape, got {shape}")
     claimed, held = math.prod(shape) * dtype.itemsize, file.getinfo(key + _SUFFIX).compress_size * _DEFLATE_RATIO
     if not dtype.hasobject and claimed > held:

@@ -1,6 +1,7 @@
 import hashlib
 import inspect
 import random
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -30,7 +31,7 @@ def everything(loader) -> torch.Tensor:
 def test_public_names():
     assert issubclass(data.DataError, ValueError)
     assert inspect.isabstract(ArrayDataModule)
-    assert {name for name in data.__all__ if isinstance(getattr(data, name), type)} == set(data.__all__)
+    assert all(hasattr(data, name) for name in data.__all__)
 
 
 def test_importing_data_imports_no_heavy_library_of_ours():
@@ -51,9 +52,94 @@ sys.exit(", ".join(heavy & (set(sys.modules) - before)) or 0)
 def test_what_is_known_before_the_data_is_loaded(cls):
     module = cls()
     assert module.name == cls.__name__
-    height, width = module.image_shape
-    assert module.num_features == height * width == (64 if cls is Digits else 784)
-    assert module.observation == "binary"
+    side = 8 if cls is Digits else 28
+    assert module.event_shape == (side**2,)
+    assert module.image_shape == (side, side), "flat rows are still shown as images"
+    assert module.kind == "binary"
+    assert module.resumes == "bitwise"
+    assert module.batches_are_on_device
+
+
+@pytest.mark.parametrize(("cls", "side"), [(Digits, 8), *((cls, 28) for cls in DOWNLOADED)])
+def test_the_event_shape_is_any_plain_reshape(cls, side):
+    for shape in ((side, side), (1, side, side), [1, side, side], (side**2,), (np.int64(side), 2, side // 2)):
+        assert cls(event_shape=shape).event_shape == tuple(shape)
+    assert cls(event_shape=(1, side, side)).image_shape == (1, side, side)
+    message = rf"event_shape: expected a shape of {side**2} elements, got \({side}, {side + 1}\)"
+    with pytest.raises(ValueError, match=message):
+        cls(event_shape=(side, side + 1))
+
+
+@pytest.mark.parametrize("binarization", ["dynamic", "fixed", "none"])
+def test_the_event_shape_changes_no_value(binarization):
+    flat, image = (loaded(event_shape=shape, binarization=binarization) for shape in ((64,), (1, 8, 8)))
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        for left, right in zip(*(getattr(module, name)() for module in (flat, image)), strict=True):
+            assert right.shape[1:] == (1, 8, 8)
+            assert torch.equal(left, right.reshape(-1, 64))
+    for split in ("train", "valid", "test"):
+        assert torch.equal(flat.sample_batch(split), image.sample_batch(split).reshape(-1, 64))
+    assert torch.equal(flat.train_mean, image.train_mean.flatten())
+    assert image.train_mean.shape == (1, 8, 8)
+    assert image.digest == flat.digest
+
+
+def test_grey_rows_are_handed_over_as_intensities_where_nothing_is_binarized():
+    digits = loaded(binarization="none")
+    assert digits.kind == "grey"
+    source = torch.tensor(load_digits().data, dtype=torch.float32) / 16
+    seventh = torch.arange(1797) % 7
+    assert torch.equal(everything(digits.val_dataloader()), source[seventh == 5])
+    assert torch.equal(everything(digits.undivided("train")), source[seventh < 5])
+    assert sorted(everything(digits.train_dataloader()).tolist()) == sorted(source[seventh < 5].tolist())
+    assert torch.equal(digits.sample_batch("test"), source[seventh == 6][torch.arange(100) * 256 // 100])
+    assert digits.summary == "Digits: grey, event shape (64,), rows: train 1285, valid 256, test 256"
+
+
+def test_all_training_rows_in_fixed_order_are_those_of_the_fixed_binarization():
+    dynamic, fixed = loaded(), loaded(binarization="fixed")
+    rows = everything(dynamic.undivided("train"))
+    assert torch.equal(rows, everything(fixed.undivided("train")))
+    assert set(rows.unique().tolist()) == {0, 1}
+
+
+# The first batches at seed 0 and the first of another epoch and seed, as version 0.1.0 gave them.
+@pytest.mark.parametrize(
+    ("seed", "position", "content"),
+    [(0, {"epoch": 0, "batch": 0}, "85b33197a059fe68"), (7, {"epoch": 3, "batch": 2}, "190fc096ca2e6030")],
+)
+def test_the_batches_of_a_seed_stay_what_they_were(seed, position, content):
+    digits = loaded(seed=seed)
+    digits.load_state_dict(position)
+    batch = next(iter(digits.train_dataloader()))
+    assert hashlib.sha256(batch.numpy().tobytes()).hexdigest()[:16] == content
+
+
+def test_the_seed_is_the_runs_unless_the_data_have_one():
+    def first(digits):
+        return next(iter(digits.train_dataloader()))
+
+    reference = {seed: first(loaded(seed=seed)) for seed in (0, 5)}
+    assert not torch.equal(reference[0], reference[5])
+    without, own = Digits(), Digits(seed=5)
+    assert without.seed is None
+    assert torch.equal(first(without), reference[0])
+    without.begin(5)
+    own.begin(0)
+    assert without.seed is None
+    assert (without.seed_in_use, own.seed_in_use) == (5, 5)
+    assert torch.equal(first(without), reference[5])
+    assert torch.equal(first(own), reference[5])
+
+
+def test_a_second_run_begins_with_the_first_batch():
+    digits = loaded(batch_size=300)
+    first = everything(digits.train_dataloader())
+    next(iter(digits.train_dataloader()))
+    assert digits.state_dict() == {"epoch": 1, "batch": 1}
+    digits.begin(0)
+    assert digits.state_dict() == {"epoch": 0, "batch": 0}
+    assert torch.equal(everything(digits.train_dataloader()), first)
 
 
 @pytest.mark.parametrize("cls", [Digits, *DOWNLOADED, Arrays], ids=lambda cls: cls.__name__)
@@ -64,7 +150,15 @@ def test_constructor_arguments_are_documented_keywords_and_kept(cls, tmp_path):
     assert all(f"{name}: " in documentation for name in parameters)
 
     np.savez(tmp_path / "x.npz", x_train=np.zeros((20, 3)))
-    given = {"batch_size": 7, "binarization": "fixed", "seed": 5, "root": tmp_path, "path": tmp_path / "x.npz"}
+    given = {
+        "event_shape": (4, 16) if cls is Digits else (28, 28),
+        "kind": "real",
+        "batch_size": 7,
+        "binarization": "fixed",
+        "seed": 5,
+        "root": tmp_path,
+        "path": tmp_path / "x.npz",
+    }
     options = {name: given[name] for name in parameters}
     assert {name: getattr(cls(**options), name) for name in options} == options
 
@@ -72,25 +166,52 @@ def test_constructor_arguments_are_documented_keywords_and_kept(cls, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("batch_size", 0, "batch_size is 0; accepted is 1 or more"),
-        ("seed", -1, "seed is -1; accepted is 0 or more"),
-        ("binarization", "none", 'binarization is \'none\'; accepted is "dynamic" or "fixed"'),
+        ("batch_size", 0, "batch_size: expected an integer of at least 1, got 0"),
+        ("batch_size", 4.0, "batch_size: expected an integer of at least 1, got 4.0"),
+        ("batch_size", True, "batch_size: expected an integer of at least 1, got True"),
+        ("batch_size", "7", "batch_size: expected an integer of at least 1, got '7'"),
+        ("batch_size", float("inf"), "batch_size: expected an integer of at least 1, got inf"),
+        ("seed", -1, "seed: expected an integer of at least 0, got -1"),
+        ("seed", 0.5, "seed: expected an integer of at least 0, got 0.5"),
+        ("binarization", "some", 'binarization: expected "dynamic", "fixed" or "none", got \'some\''),
+        ("binarization", None, 'binarization: expected "dynamic", "fixed" or "none", got None'),
+        ("event_shape", 64, "event_shape: expected a sequence of integers, got 64"),
+        ("event_shape", "64", "event_shape: expected a sequence of integers, got '64'"),
+        ("event_shape", (), "event_shape: expected a shape of 64 elements, got ()"),
+        ("event_shape", (8.0, 8), "event_shape: expected an integer of at least 1, got 8.0"),
+        ("event_shape", (-8, -8), "event_shape: expected an integer of at least 1, got -8"),
     ],
 )
 def test_an_argument_out_of_range_is_refused(option, value, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
         Digits(**{option: value})
 
 
-def test_use_before_setup_is_refused():
-    for use in (Digits().train_dataloader, Digits().val_dataloader, Digits().sample_batch):
-        with pytest.raises(RuntimeError, match=r"Digits is not loaded: call setup\(\) first"):
-            use()
+def test_numpys_numbers_are_taken():
+    digits = Digits(batch_size=np.int64(7), seed=np.uint8(3))
+    assert (digits.batch_size, digits.seed) == (7, 3)
+    assert type(digits.batch_size) is type(digits.seed) is int
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda data: data.sample_batch(),
+        lambda data: data.train_mean,
+        lambda data: next(iter(data.train_dataloader())),
+        lambda data: everything(data.undivided("valid")),
+        lambda data: torch.tensor(list(data.num_rows.values())),
+        lambda data: torch.tensor([int(data.digest, 16) % 1_000, data.has("test")]),
+    ],
+)
+def test_every_question_is_answered_at_once(ask):
+    assert torch.equal(ask(Digits()), ask(loaded()))
 
 
 def test_an_unknown_split_is_refused():
-    with pytest.raises(ValueError, match="split is 'dev'; accepted is"):
-        loaded().sample_batch("dev")
+    for ask in (Digits().sample_batch, Digits().undivided, Digits().has):
+        with pytest.raises(ValueError, match='split: expected "train", "valid" or "test", got \'val\''):
+            ask("val")
 
 
 def test_digits_are_split_completely():
@@ -107,7 +228,7 @@ def test_digits_are_split_completely():
 def test_what_is_known_after_setup():
     digits = loaded()
     source = load_digits().data[np.arange(1797) % 7 < 5] / 16
-    assert digits.sizes == {"train": 1285, "valid": 256, "test": 256}
+    assert digits.num_rows == {"train": 1285, "valid": 256, "test": 256}
     assert torch.allclose(digits.train_mean, torch.tensor(source.mean(0), dtype=torch.float32), atol=1e-6)
     assert digits.source == "scikit-learn"
     assert digits.digest == "b63d8c42587d5f3c"
@@ -267,5 +388,7 @@ def test_the_trainer_says_where_an_epoch_ends(limit, length):
 
 @pytest.mark.parametrize("cls", DOWNLOADED, ids=lambda cls: cls.__name__)
 def test_a_file_that_is_not_there_is_named(cls, tmp_path):
-    with pytest.raises(data.DataError, match=f"{cls.archive.file} does not exist"):
+    with pytest.raises(
+        data.DataError, match=f"{cls.archive.file}: expected an .npz file, got a path that does not exist"
+    ):
         cls(root=tmp_path).setup()

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from reparam_suite.data import checks
+from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
+
+
+@pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3)])
+def test_integers_are_taken_as_python_numbers(value):
+    assert type(checks.integer("n", value, least=3)) is int
+
+
+@pytest.mark.parametrize("value", [3.0, "3", None, True, np.float32(3), np.bool_(True), [3]])
+def test_what_is_no_integer_is_a_type_error(value):
+    with pytest.raises(ArgumentTypeError, match="n: expected an integer of at least 1, got") as error:
+        checks.integer("n", value, least=1)
+    assert isinstance(error.value, TypeError)
+
+
+def test_a_number_out_of_range_is_a_value_error():
+    with pytest.raises(ArgumentValueError, match="n: expected an integer of at least 1, got 0") as error:
+        checks.integer("n", 0, least=1)
+    assert isinstance(error.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(7, TypeError), ("", ValueError), ("  ", ValueError), ("a\x1b[1m", ValueError)]
+)
+def test_a_name_can_be_shown(value, kind):
+    assert checks.name("name", "grey-digits") == "grey-digits"
+    with pytest.raises(kind, match="name: expected a"):
+        checks.name("name", value)
