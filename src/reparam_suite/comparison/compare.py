@@ -35,9 +35,9 @@ def compare_gradients(
 ) -> GradientComparison:
     """Measures gradient estimators on a model and a minibatch: variance, direction, cost.
 
-    What is measured is the gradient of `model.expectation(batch)`, whatever the objective. Estimators are copied before
-    they are used, and measured with what they have learned: a new one is untrained. The model is evaluated in eval mode;
-    its mode, gradients, buffers and estimator, and the global random generators, are as before.
+    It is the gradient of `model.expectation(batch)`, whatever the objective, in eval mode. Estimators are copied before
+    they are used, and measured with what they have learned: a new one is untrained. The model's mode, gradients,
+    buffers and own estimator, and the global random generators, are as before.
 
     Args:
         model: any nn.Module with `expectation(batch)` and an `estimator`.
@@ -50,8 +50,8 @@ def compare_gradients(
 
     Raises:
         TypeError: if `model` has no expectation, or one of `estimators` is no GradientEstimator.
-        ValueError: if the model has NaN weights, nothing to train, or does not take the batch; if there is no estimator,
-            or `reference` is biased or does not fit.
+        ValueError: if the model has weights that are not finite, nothing to train, or does not take the batch; if there
+            is no estimator, or `reference` is biased or does not fit.
     """
     options = {"reference": reference, "num_repeats": num_repeats, "memory_budget": memory_budget}
     *_, whole = comparisons(model, [batch], estimators, **options)  # type: ignore[arg-type]

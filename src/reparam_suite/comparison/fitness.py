@@ -12,7 +12,7 @@ from reparam_suite.diagnostics.measured_model import as_module
 from reparam_suite.estimators import Expectation
 
 
-def check_repeats(num_repeats: int) -> None:
+def check_repeats(num_repeats: int, name: str = "num_repeats") -> None:
     """Refuses a number of gradients that cannot be drawn in equal rounds.
 
     Raises:
@@ -20,8 +20,7 @@ def check_repeats(num_repeats: int) -> None:
     """
     if num_repeats < NUM_ROUNDS * FEWEST_REPEATS or num_repeats % NUM_ROUNDS:
         raise ValueError(
-            f"num_repeats: expected a multiple of {NUM_ROUNDS}, at least {NUM_ROUNDS * FEWEST_REPEATS}, "
-            f"got {num_repeats}"
+            f"{name}: expected a multiple of {NUM_ROUNDS}, at least {NUM_ROUNDS * FEWEST_REPEATS}, got {num_repeats}"
         )
 
 

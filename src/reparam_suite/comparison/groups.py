@@ -91,7 +91,9 @@ def _configurations(setting: str, estimator: str, runs: Sequence[FinishedRun]) -
     for run in runs:
         groups[tuple(configurations[run.run_id].get(name) for name in varied)].append(run)
     return [
-        Group(setting, estimator, {n: v for n, v in zip(varied, values, strict=True) if v is not None}, latest, repeated)
+        Group(
+            setting, estimator, {n: v for n, v in zip(varied, values, strict=True) if v is not None}, latest, repeated
+        )
         for values, own in groups.items()
         for latest, repeated in [_latest(own)]
     ]

@@ -122,7 +122,9 @@ class RunReport:
         # A run that diverged has no place in a mean; the line says over how many it is.
         found = {}
         for group in groups:
-            curves = [self._histories[metric][run.run_id] for run in group.runs if run.run_id in self._histories[metric]]
+            curves = [
+                self._histories[metric][run.run_id] for run in group.runs if run.run_id in self._histories[metric]
+            ]
             drawn = [curve for curve in curves if all(is_finite(value) for _, value in curve)]
             label = group.label if len(drawn) == len(curves) else f"{group.label}, {len(drawn)} of {len(curves)} runs"
             try:

@@ -9,7 +9,7 @@ from torch import nn
 
 from reparam_suite.diagnostics import MeasuredModel, incompatibility, measuring
 from reparam_suite.diagnostics.batches import part
-from reparam_suite.estimators import Average, GradientEstimator
+from reparam_suite.estimators import Average, Bound, GradientEstimator
 from reparam_suite.runtime.expressions import written
 
 
@@ -58,7 +58,7 @@ def selected(model: MeasuredModel, batch: Any, estimators: Iterable[GradientEsti
         if not isinstance(estimator, GradientEstimator):
             shown = f"the class {estimator.__name__}" if isinstance(estimator, type) else type(estimator).__name__
             raise TypeError(f"estimators[{position}]: expected a GradientEstimator, got {shown}")
-    num_samples = _samples_of_bound(model, batch)
+    num_samples = samples_of_bound(model, batch)
     chosen: dict[str, GradientEstimator] = {}
     left_out: dict[str, str] = {}
     own = None
@@ -95,10 +95,15 @@ def refusal(model: MeasuredModel, batch: Any, estimator: GradientEstimator, num_
     return reason if reason is None or reason.startswith(name) else f"{name}: {reason}"
 
 
-def _samples_of_bound(model: MeasuredModel, batch: Any) -> int | None:
+def bound_of(model: MeasuredModel, batch: Any) -> Bound:
+    """The bound of the model's expectation."""
     with measuring(model):
-        bound = model.expectation(part(batch, slice(0, 1))).bound
-    return None if isinstance(bound, Average) else model.estimator.num_samples
+        return model.expectation(part(batch, slice(0, 1))).bound
+
+
+def samples_of_bound(model: MeasuredModel, batch: Any) -> int | None:
+    """K of the model's multi-sample bound, that of its own estimator; None for another objective."""
+    return None if isinstance(bound_of(model, batch), Average) else model.estimator.num_samples
 
 
 def _is_lazy(estimator: GradientEstimator) -> bool:

@@ -25,25 +25,24 @@ def best(groups: Sequence[Group], quantity: Quantity) -> Group | None:
         return None
     sign = 1.0 if quantity.better == "higher" else -1.0
     first, *others = sorted(tested, key=lambda pair: -sign * pair[1].mean)
-    p_values = sorted(_welch(first[1], other, quantity) for _, other in others)
+    p_values = sorted(welch(first[1], other, quantity) for _, other in others)
     sure = all(p * (len(others) - rank) < SIGNIFICANCE for rank, p in enumerate(p_values))
     return first[0] if sure and not first[1].diverged else None
 
 
-def _welch(one: Value, other: Value, quantity: Quantity) -> float:
-    # The two-sided p-value; scipy's own test warns where a spread is small.
-    from scipy.special import stdtr
+def welch(one: Value, other: Value, quantity: Quantity) -> float:
+    """The two-sided p-value of Welch's test; 1 where a value has no logarithm."""
+    from scipy.special import stdtr  # scipy's own test warns where a spread is small
 
     left, right = _scaled(one.values, quantity), _scaled(other.values, quantity)
     if not all(map(math.isfinite, [*left, *right])):
         return 1.0
-    difference, errors = Value.of(left).mean - Value.of(right).mean, []
-    for sample in (left, right):
-        errors.append((Value.of(sample).standard_error ** 2, len(sample) - 1))
-    squared = sum(error for error, _ in errors)
-    if squared == 0.0:
+    samples = [Value.of(left), Value.of(right)]
+    difference = samples[0].mean - samples[1].mean
+    squared = sum(sample.standard_error**2 for sample in samples)
+    if squared == 0.0:  # no spread at all: the statistic would divide by zero
         return 0.0 if difference else 1.0
-    freedom = 1.0 / sum((error / squared) ** 2 / degrees for error, degrees in errors)
+    freedom = 1.0 / sum((each.standard_error**2 / squared) ** 2 / (len(each.values) - 1) for each in samples)
     return float(2.0 * stdtr(freedom, -abs(difference) / math.sqrt(squared)))
 
 
