@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from tests.running import Ended, Started, fit, mlflow_at
+from tests.launching import Ended, Started, fit, mlflow_at
 
 from reparam_suite import fit as command
 from reparam_suite.estimators import Pathwise

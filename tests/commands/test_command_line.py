@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tests.running import as_it_was
+from tests.launching import as_it_was
 
 from reparam_suite.commands.command_line import Command, RecordSettings
 from reparam_suite.data import Arrays, Digits

@@ -7,7 +7,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from tests.running import as_it_was
+from tests.launching import as_it_was
 
 from reparam_suite import estimators, fit
 from reparam_suite.data import MNIST

@@ -108,7 +108,9 @@ def test_statistics_of_known_draws():
 
 def test_no_noise_is_no_variance():
     model = GaussianVAE(event_shape=(6,), latent_size=2, hidden_sizes=(5,)).double()
-    model.likelihood.network[0].weight.data.zero_()  # the decoder ignores z: the encoder's gradient is that of the KL alone
+    model.likelihood.network[
+        0
+    ].weight.data.zero_()  # the decoder ignores z: the encoder's gradient is that of the KL alone
     for statistics in (gradient_statistics(model, data(4)), naive_gradient_statistics(model, data(4), 5)):
         assert statistics["encoder"].squared_norm > 0.0
         assert statistics["encoder"].variance < 1e-20

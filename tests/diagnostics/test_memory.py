@@ -18,7 +18,10 @@ MODELS = {
     "gaussian": lambda: GaussianVAE(event_shape=(80,), latent_size=10, hidden_sizes=(50, 40)),
     "discrete": lambda: DiscreteVAE(event_shape=(80,), latent_size=20, hidden_sizes=(50,)),
     "many samples": lambda: GaussianVAE(
-        event_shape=(80,), hidden_sizes=(50,), objective=ImportanceWeighted(bound=LogMeanExp()), estimator=StickTheLanding(num_samples=20)
+        event_shape=(80,),
+        hidden_sizes=(50,),
+        objective=ImportanceWeighted(bound=LogMeanExp()),
+        estimator=StickTheLanding(num_samples=20),
     ),
     "datum by datum": lambda: GaussianVAE(event_shape=(80,), hidden_sizes=(50,), estimator=ThroughTheGradient()),
 }

@@ -2,20 +2,12 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch.distributions import Distribution, MultivariateNormal, Poisson, kl_divergence
 from torch.distributions import OneHotCategorical as TorchOneHotCategorical
 
 from reparam_suite import distributions
 from reparam_suite.distributions import (
-    DiagonalNormal,
-    DiscretePosterior,
-    FactorizedBernoulli,
-    FactorizedCategorical,
-    FullCovarianceNormal,
-    GaussianPosterior,
     OneHotCategorical,
-    Posterior,
     bernoulli,
     beta,
     categorical,
@@ -55,70 +47,6 @@ def every_family(*batch: int) -> list[Distribution]:
         dirichlet(draw(*batch, D, C).exp()),
         von_mises(draw(*batch, D), draw(*batch, D, seed=1).exp()),
     ]
-
-
-POSTERIORS: list[Posterior] = [
-    DiagonalNormal(),
-    FullCovarianceNormal(),
-    FactorizedBernoulli(),
-    FactorizedCategorical(num_classes=C),
-]
-
-
-@pytest.mark.parametrize("posterior", POSTERIORS, ids=lambda each: type(each).__name__)
-def test_a_posterior_has_the_batch_event_and_family_that_it_says(posterior):
-    raw = draw(2, B, posterior.num_parameters(D))
-    q = posterior.distribution(raw, D)
-    assert q.batch_shape == (2, B)
-    assert q.event_shape == posterior.event_shape(D)
-    assert family(q) is posterior.family
-    assert isinstance(posterior, GaussianPosterior) != isinstance(posterior, DiscretePosterior)
-    assert q.log_prob(q.sample((7,))).shape == (7, 2, B)
-    # Every number of the encoder's matters.
-    raw.requires_grad_()
-    q = posterior.distribution(raw, D)
-    z = q.sample()
-    gradient = torch.autograd.grad(q.log_prob(z).sum(), raw)[0]
-    assert (gradient != 0).all()
-
-
-def test_the_diagonal_normal_is_loc_and_softplus_of_the_rest():
-    raw = draw(B, 2 * D)
-    q = DiagonalNormal().distribution(raw, D)
-    assert torch.equal(q.mean, raw[:, :D])
-    assert torch.allclose(q.stddev, torch.log1p(raw[:, D:].exp()))
-
-
-def test_the_full_normal_has_the_covariance_of_its_factor():
-    raw = draw(B, 9)
-    q = FullCovarianceNormal().distribution(raw, D)
-    for row, covariance in zip(raw, q.covariance_matrix, strict=True):
-        a, b, c = F.softplus(row[3:6])
-        factor = torch.tensor([[a, 0, 0], [row[6], b, 0], [row[7], row[8], c]], dtype=torch.float64)
-        assert torch.allclose(covariance, factor @ factor.T)
-    assert torch.equal(q.mean, raw[:, :D])
-
-
-@pytest.mark.parametrize(("posterior", "expected"), list(zip(POSTERIORS, (6, 9, 3, 15), strict=True)))
-def test_another_number_of_parameters_is_refused(posterior, expected):
-    name = type(posterior).__name__
-    with pytest.raises(ValueError, match=f"{name} with 3 latents takes {expected} parameters a datum, got 7"):
-        posterior.distribution(draw(B, 7), D)
-
-
-def test_fewer_than_two_classes_are_refused():
-    with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
-        FactorizedCategorical(num_classes=1)
-
-
-@pytest.mark.parametrize("posterior", [DiagonalNormal(), FullCovarianceNormal()])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_scale_that_underflows_has_a_density_and_a_divergence_all_the_same(posterior, dtype):
-    raw = torch.full((1, posterior.num_parameters(D)), -1e4, dtype=dtype)
-    q = posterior.distribution(raw, D)
-    assert (q.stddev > 0).all()
-    assert q.log_prob(q.mean).isfinite().all()
-    assert distributions.kl_divergence(q, normal(torch.zeros(D, dtype=dtype), torch.ones(D, dtype=dtype))).isfinite()
 
 
 # -------------------------------------------------------------------------------------------------- one-hot categorical

@@ -316,5 +316,7 @@ def test_refusals(make, message):
 @pytest.mark.parametrize("estimator", [DoubleCV(), RODEO()])
 def test_bits_only(estimator):
     problem = CategoricalModel()
-    with pytest.raises(ValueError, match="expected a q of independent bits, event_shape \\[D\\], got OneHotCategorical"):
+    with pytest.raises(
+        ValueError, match="expected a q of independent bits, event_shape \\[D\\], got OneHotCategorical"
+    ):
         estimator(problem.expectation(problem.phi.expand(2, -1), problem.theta.expand(2, -1)))

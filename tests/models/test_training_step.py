@@ -5,7 +5,6 @@ import torch
 from tests.models.small import bits, categorical, discrete, gaussian, seeded
 
 from reparam_suite.distributions import FullCovarianceNormal, kl_divergence
-from reparam_suite.objectives import ELBO, ImportanceWeighted
 from reparam_suite.estimators import (
     Enumeration,
     Expectation,
@@ -16,6 +15,7 @@ from reparam_suite.estimators import (
     ScoreFunction,
     StickTheLanding,
 )
+from reparam_suite.objectives import ELBO, ImportanceWeighted
 
 X = bits(6, 12)
 

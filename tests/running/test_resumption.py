@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.running import Ended, fit
+from tests.launching import Ended, fit
 from tests.test_fit import SHORT, finished
 
 from reparam_suite.training import HEADER, CheckpointFiles, GradientRecord

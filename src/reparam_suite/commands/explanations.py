@@ -172,7 +172,8 @@ class _Objection:
 
     def accepted(self) -> list[str]:
         """The classes of ours that it may be of."""
-        wanted = [each for each in self.wanted() if each.__module__ != "builtins"]
+        foreign = ("builtins", "torch")
+        wanted = [each for each in self.wanted() if each.__module__.partition(".")[0] not in foreign]
         return sorted({cls.__name__ for each in wanted for cls in concrete_subclasses(each)})
 
     def listed(self) -> str:
