@@ -1,0 +1,354 @@
+"""check_distribution accepts distributions that exist in these tests only, and finds every defect planted in one."""
+
+import logging
+import math
+from typing import ClassVar
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import (
+    Bernoulli,
+    Cauchy,
+    Distribution,
+    Independent,
+    MixtureSameFamily,
+    Normal,
+    Poisson,
+    TanhTransform,
+    TransformedDistribution,
+    Uniform,
+    constraints,
+)
+from torch.distributions import Categorical as TorchCategorical
+
+from reparam_suite.distributions import (
+    bernoulli,
+    beta,
+    categorical,
+    dirichlet,
+    gamma,
+    multivariate_normal,
+    normal,
+    von_mises,
+)
+from reparam_suite.estimators import carry
+from reparam_suite.testing import check_distribution
+
+LOC = torch.tensor([[0.7, -1.2], [0.1, 0.4], [-0.6, 2.0]])
+SCALE = torch.tensor([[0.8, 1.5], [2.1, 0.4], [1.1, 0.7]])
+LOGITS = torch.tensor([[[0.7, -0.5, 0.1], [-0.9, 0.2, 1.1]], [[0.3, 0.2, -1.1], [1.2, -0.4, 0.5]]])
+
+
+class Logistic(Distribution):
+    """Written as PyTorch's documentation says; the methods after the first two are for subclasses with a defect."""
+
+    arg_constraints: ClassVar = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.real
+    has_rsample = True
+
+    def __init__(self, loc: Tensor, scale: Tensor) -> None:
+        self.loc, self.scale = torch.broadcast_tensors(loc, scale)
+        super().__init__(self.loc.shape, validate_args=False)
+
+    def noise(self, shape: torch.Size) -> Tensor:
+        u = torch.rand(self._extended_shape(shape), dtype=self.loc.dtype)
+        return u.clamp(1e-6, 1 - 1e-6).logit()
+
+    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        return self.loc + self.scale * self.noise(sample_shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        y = (value - self.loc) / self.scale
+        return -y - 2.0 * F.softplus(-y) - self.scale.log()
+
+
+class Spiral(Distribution):
+    """z_1 ~ N(a, 1), z_2 ~ N(z_1^2, b): dependent coordinates on an event axis of its own, no named parameters."""
+
+    has_rsample = True
+    support = constraints.real_vector
+
+    def __init__(self, a: Tensor, b: Tensor) -> None:
+        self.first, self.width = Normal(a, torch.ones_like(a)), b
+        super().__init__(a.shape, torch.Size([2]), validate_args=False)
+
+    @property
+    def arg_constraints(self):
+        return {}
+
+    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        x = self.first.rsample(sample_shape)
+        return torch.stack([x, x.square() + self.width * torch.randn_like(x)], -1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        x, y = value.unbind(-1)
+        return self.first.log_prob(x) + Normal(x.square(), self.width).log_prob(y)
+
+
+class Die(Distribution):
+    """A value of {1, 2, 4} with probabilities by softmax of logits `[*B, 3]`: discrete, no family of anyone's."""
+
+    arg_constraints: ClassVar = {"logits": constraints.real_vector}
+    support = constraints.integer_interval(1, 4)
+    has_enumerate_support = True
+    faces = torch.tensor([1.0, 2.0, 4.0])
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+        super().__init__(logits.shape[:-1], validate_args=False)
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        chosen = TorchCategorical(logits=self.logits.detach()).sample(sample_shape)
+        return self.faces.to(self.logits.dtype)[chosen]
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        at = (value.unsqueeze(-1) == self.faces).to(self.logits.dtype)
+        return (self.logits.log_softmax(-1) * at).sum(-1)
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        faces = self.faces.to(self.logits.dtype).reshape(-1, *(1,) * len(self.batch_shape))
+        return faces.expand(-1, *self.batch_shape) if expand else faces
+
+
+def independent(cls):
+    return lambda *arguments: Independent(cls(*arguments), 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (independent(Logistic), (LOC, SCALE)),
+        (Spiral, (LOC[:, 0], SCALE[:, 0])),
+        (independent(Die), (LOGITS,)),
+    ],
+    ids=["Logistic", "Spiral", "Die"],
+)
+def test_distributions_of_ones_own_pass(make, arguments, dtype):
+    check_distribution(make, *(argument.to(dtype) for argument in arguments))
+
+
+OURS = {
+    "normal": (normal, LOC, SCALE),
+    "multivariate_normal": (
+        lambda loc, below: multivariate_normal(loc, below.tril()),
+        LOC,
+        SCALE[:, :, None] + torch.eye(2),
+    ),
+    "bernoulli": (bernoulli, LOC),
+    "categorical": (categorical, LOGITS),
+    "gamma": (gamma, SCALE, SCALE.flip(0)),
+    "beta": (beta, SCALE, SCALE.flip(0)),
+    "dirichlet": (dirichlet, LOGITS.exp()),
+    "von_mises": (von_mises, LOC, SCALE),
+}
+TORCHS = {
+    "heavy tails": (independent(Cauchy), LOC, SCALE),
+    "a support that moves": (lambda low, width: Independent(Uniform(low, low + width), 1), LOC, SCALE),
+    "counts": (independent(Poisson), SCALE),
+    "a mixture": (
+        lambda logits, loc: Independent(MixtureSameFamily(TorchCategorical(logits=logits), Normal(loc, 0.5)), 1),
+        LOGITS,
+        2.0 * LOGITS,
+    ),
+    "a transform with a cache": (
+        lambda loc, scale: Independent(TransformedDistribution(Normal(loc, scale), [TanhTransform(cache_size=1)]), 1),
+        0.3 * LOC,
+        0.4 * SCALE,
+    ),
+    "five dimensions": (
+        lambda loc, below: multivariate_normal(loc, below.tril(-1) + torch.eye(5, dtype=loc.dtype)),
+        torch.linspace(-1.0, 1.0, 10).reshape(2, 5),
+        torch.linspace(-0.4, 0.5, 50).reshape(2, 5, 5),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list((OURS | TORCHS).values()), ids=list(OURS | TORCHS))
+def test_distributions_of_the_suite_and_of_torch_pass(case):
+    make, *arguments = case
+    check_distribution(make, *arguments)
+
+
+def test_without_arguments_values_alone_are_checked():
+    check_distribution(lambda: normal(LOC.double(), SCALE.double()))
+
+
+# ---------------------------------------------------------------------------------------------- defects that are seen
+
+
+class ThreePercentTooDense(Logistic):
+    def log_prob(self, value):
+        return super().log_prob(value) + math.log(1.03)
+
+
+class DensityOfAnotherWidth(Logistic):
+    def log_prob(self, value):
+        y = (value - self.loc) / (1.03 * self.scale)
+        return -y - 2.0 * F.softplus(-y) - (1.03 * self.scale).log()
+
+
+class ThreePercentTooWide(Logistic):
+    def rsample(self, sample_shape=torch.Size()):
+        return self.loc + 1.03 * self.scale * self.noise(sample_shape)
+
+
+class ThreePercentOfTheWidth(Logistic):
+    def rsample(self, sample_shape=torch.Size()):
+        noise = self.noise(sample_shape)
+        return self.loc + self.scale * noise + 0.03 * carry(self.scale) * noise
+
+
+class WidthWithoutAPath(Logistic):
+    def rsample(self, sample_shape=torch.Size()):
+        return self.loc + self.scale.detach() * self.noise(sample_shape)
+
+
+class NoPathAtAll(Logistic):
+    def rsample(self, sample_shape=torch.Size()):
+        return super().rsample(sample_shape).detach()
+
+
+class DensityWithoutAGradient(Logistic):
+    def log_prob(self, value):
+        y = (value - self.loc) / self.scale.detach()
+        return -y - 2.0 * F.softplus(-y) - self.scale.detach().log()
+
+
+class NamesACopy(Logistic):
+    arg_constraints: ClassVar = {"loc": constraints.real, "width": constraints.positive}
+
+    @property
+    def width(self):
+        return self.scale.clone()
+
+
+class SampleWithAGradient(Logistic):
+    def sample(self, sample_shape=torch.Size()):
+        return self.rsample(sample_shape)
+
+
+class SummedDensity(Logistic):
+    def log_prob(self, value):
+        return super().log_prob(value).sum(0)
+
+
+class DoubleSamples(Logistic):
+    def rsample(self, sample_shape=torch.Size()):
+        return super().rsample(sample_shape).double()
+
+
+class FreezesNothing(Logistic):
+    def frozen(self):
+        return self
+
+
+class FreezesToAnotherLaw(Logistic):
+    def frozen(self):
+        return Logistic(self.loc.detach(), 1.03 * self.scale.detach())
+
+
+class FreezesTheSample(Logistic):
+    def frozen(self):
+        held = Logistic(self.loc.detach(), self.scale.detach())
+        held.log_prob = lambda z: Logistic.log_prob(held, z.detach())
+        return held
+
+
+PLANTED = {
+    ThreePercentTooDense: r"integral of exp log_prob of ThreePercentTooDense: expected 1, got 1.03",
+    DensityOfAnotherWidth: r"means of bounded functions of samples of .*: expected .* standard errors apart",
+    ThreePercentTooWide: r"means of bounded functions of samples of .*: expected .* standard errors apart",
+    ThreePercentOfTheWidth: r"gradient that samples of .* carry to argument 1: expected .* standard errors apart",
+    WidthWithoutAPath: r"rsample of WidthWithoutAPath: expected to be computed from .* names scale, got no gradient",
+    NoPathAtAll: r"rsample of NoPathAtAll: expected a gradient, got none",
+    DensityWithoutAGradient: r"gradient of log_prob of .* along argument 1: expected .* by finite differences, got 0",
+    NamesACopy: r"log_prob of NamesACopy: expected to be computed from the tensor that parameters\(q\) names width",
+    SampleWithAGradient: r"sample of SampleWithAGradient: expected no gradient: that is for rsample, got one",
+    SummedDensity: r"log_prob of SummedDensity: expected shape \(3, 3\), got",
+    DoubleSamples: r"sample of DoubleSamples: expected torch.float32, as its arguments, got torch.float64",
+    FreezesNothing: r"frozen\(q\).log_prob of .*: expected no gradient with respect to argument 0, got",
+    FreezesToAnotherLaw: r"frozen\(q\).log_prob of .*: expected the values of log_prob, got a difference of",
+    FreezesTheSample: r"frozen\(q\).log_prob of .*: expected the gradient of log_prob with respect to z, got",
+}
+
+
+@pytest.mark.parametrize(("cls", "message"), list(PLANTED.items()), ids=lambda value: getattr(value, "__name__", ""))
+def test_a_planted_defect_is_found(cls, message):
+    with pytest.raises(AssertionError, match=message):
+        check_distribution(independent(cls), LOC, SCALE)
+
+
+class LoadedDie(Die):
+    def sample(self, sample_shape=torch.Size()):
+        chosen = TorchCategorical(logits=1.15 * self.logits.detach()).sample(sample_shape)
+        return self.faces.to(self.logits.dtype)[chosen]
+
+
+class UnnormalizedDie(Die):
+    def log_prob(self, value):
+        return (self.logits * (value.unsqueeze(-1) == self.faces)).sum(-1)
+
+
+class SpiralOfAnotherCurve(Spiral):
+    def rsample(self, sample_shape=torch.Size()):
+        x, y = super().rsample(sample_shape).unbind(-1)
+        return torch.stack([x, y + 0.05 * x.square()], -1)
+
+
+def test_defects_of_discrete_and_of_dependent_values_are_found():
+    with pytest.raises(AssertionError, match=r"means of bounded functions of samples of LoadedDie.* standard errors"):
+        check_distribution(independent(LoadedDie), LOGITS)
+    with pytest.raises(AssertionError, match="integral of exp log_prob of UnnormalizedDie: expected 1"):
+        check_distribution(independent(UnnormalizedDie), LOGITS)
+    with pytest.raises(AssertionError, match=r"means of bounded functions of samples of Spiral.* standard errors"):
+        check_distribution(SpiralOfAnotherCurve, LOC[:, 0], SCALE[:, 0])
+
+
+class Wide(Distribution):
+    """Five coordinates, for which there is no grid; `density` and `path` plant an error in one of the two."""
+
+    has_rsample = True
+    arg_constraints: ClassVar = {"loc": constraints.real_vector}
+    support = constraints.real_vector
+
+    def __init__(self, loc: Tensor, *, density: float = 1.0, path: float = 1.0) -> None:
+        self.loc, self.density, self.path = loc, density, path
+        super().__init__(loc.shape[:-1], loc.shape[-1:], validate_args=False)
+
+    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        eps = torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
+        return self.loc + eps + (self.path - 1.0) * carry(self.loc)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return Normal(self.loc, 1.0).log_prob(value).sum(-1) + math.log(self.density)
+
+
+def test_defects_in_many_dimensions_are_found():
+    loc = torch.linspace(-1.0, 1.0, 10).reshape(2, 5)
+    check_distribution(Wide, loc)
+    with pytest.raises(
+        AssertionError, match=r"mean of p\(z\) / q\(z\) at samples of Wide: expected 1, got 0\.9[45].* standard"
+    ):
+        check_distribution(lambda loc: Wide(loc, density=1.05), loc)
+    with pytest.raises(AssertionError, match=r"carry to argument 0, minus that of the score function: expected 0"):
+        check_distribution(lambda loc: Wide(loc, path=1.05), loc)
+
+
+def test_what_is_no_distribution_or_has_no_event_axis_is_named():
+    with pytest.raises(AssertionError, match=r"make: expected a torch.distributions.Distribution, got Tensor"):
+        check_distribution(lambda loc: loc, LOC)
+    with pytest.raises(AssertionError, match=r"event_shape of Logistic: .*wrap it in torch.distributions.Independent"):
+        check_distribution(Logistic, LOC, SCALE)
+    with pytest.raises(AssertionError, match=r"batch_shape of Bernoulli: expected \(3,\), the rows of its arguments"):
+        check_distribution(lambda logits: Independent(Bernoulli(logits=logits), 2), LOC)
+
+
+def test_the_generator_is_left_as_it_was_and_nothing_is_logged(caplog):
+    before = torch.get_rng_state()
+    with caplog.at_level(logging.WARNING):
+        check_distribution(independent(Logistic), LOC, SCALE)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not caplog.records

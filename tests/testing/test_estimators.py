@@ -1,0 +1,343 @@
+"""check_estimator accepts estimators that keep the contract and finds every defect that is planted in one."""
+
+import logging
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from reparam_suite.distributions import score_term
+from reparam_suite.estimators import (
+    Average,
+    DisARM,
+    Estimate,
+    Expectation,
+    GradientEstimator,
+    GumbelSoftmax,
+    Learned,
+    LeaveOneOut,
+    LogMeanExp,
+    MovingAverage,
+    Pathwise,
+    ScoreFunction,
+    StraightThrough,
+    carry,
+)
+from reparam_suite.problems import BernoulliCurved, BernoulliModel, GaussianModel, ToyGaussian
+from reparam_suite.testing import check_estimator
+
+
+class Mixed(GradientEstimator):
+    """Half pathwise, half score function, at the same samples: a member that exists in the tests only."""
+
+    bounds = (Average,)
+    differentiates_f = True
+    unbiased = True
+
+    def __init__(self, *, num_samples: int = 4, weight: float = 0.5) -> None:
+        super().__init__(num_samples=num_samples, fewest_samples=2)
+        self.weight = weight
+
+    def fits(self, q: Distribution) -> str | None:
+        return None if q.has_rsample else "q cannot be reparameterized"
+
+    def gradient_of(self, score: Tensor) -> Tensor:
+        return score
+
+    def estimate(self, target: Expectation) -> Estimate:
+        z = target.q.rsample((self.num_samples,))
+        held = z.detach()
+        f = target.values(held + self.weight * carry(z))
+        score = score_term(target.q, held, target.bound.leave_one_out(f.detach()))
+        objective = target.bound.value(f) + (1.0 - self.weight) * carry(self.gradient_of(score))
+        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
+
+
+class Changed(Mixed):
+    """The same with its estimate changed by `change`."""
+
+    def __init__(self, change) -> None:
+        super().__init__()
+        self.change = change
+
+    def estimate(self, target):
+        return self.change(super().estimate(target))
+
+
+def with_objective(change):
+    return lambda estimate: Estimate(objective=change(estimate.objective), control_loss=estimate.control_loss)
+
+
+def with_control_loss(change):
+    def changed(estimate):
+        made = object.__new__(Estimate)  # past the shapes that jaxtyping enforces in tests
+        vars(made).update(objective=estimate.objective, control_loss=change(estimate.objective))
+        return made
+
+    return changed
+
+
+def test_an_estimator_of_ones_own_passes_on_all_that_it_fits():
+    check_estimator(Mixed(), num_replicates=20_000)
+
+
+ON_BITS = [BernoulliCurved(), BernoulliModel()]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "problems"),
+    [
+        (Pathwise(), None),
+        (DisARM(), None),
+        (StraightThrough(), ON_BITS),
+        (GumbelSoftmax(), ON_BITS),
+        (ScoreFunction(num_samples=4, baseline=LeaveOneOut()), ON_BITS),
+        (ScoreFunction(num_samples=4, baseline=MovingAverage()), [BernoulliModel()]),
+        (ScoreFunction(num_samples=4, baseline=Learned()), [BernoulliModel()]),
+        (ScoreFunction(num_samples=3, baseline=LeaveOneOut()), [BernoulliModel(bound=LogMeanExp(), num_samples=3)]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_estimators_of_the_suite_pass(estimator, problems):
+    check_estimator(estimator, num_replicates=20_000, problems=problems)
+
+
+# ------------------------------------------------------------------------------------------------ defects that are seen
+
+PLANTED = {
+    "a value 3 % too large": (
+        with_objective(lambda objective: objective + 0.03 * objective.detach()),
+        r"objective of Changed on ToyGaussian with an f that ignores z: expected \[0.0, 1.0, .*, got \[0.0, 1.03,",
+    ),
+    "a gradient 3 % too large": (
+        with_objective(lambda objective: objective + 0.03 * carry(objective)),
+        "gradient of Changed on ToyGaussian with an f that ignores z: expected 1 with respect to f, got .1.03",
+    ),
+    "one number for all data": (with_objective(lambda objective: objective.mean()), r"expected the shape \(5,\)"),
+    "data mixed in the value": (
+        with_objective(lambda objective: objective - objective.mean().detach()),
+        "objective of one datum of .*: expected the same at the same noise",
+    ),
+    "data mixed in the gradient": (
+        with_objective(lambda objective: objective + carry(objective.mean())),
+        "gradient of one datum of .*: expected zero with respect to the phi of others",
+    ),
+    "float64 in all cases": (with_objective(Tensor.double), "expected float32 from float32, got torch.float64"),
+    "a control loss with a value": (
+        with_control_loss(lambda objective: objective.new_ones(())),
+        "value of control_loss .*: expected zero, got 1",
+    ),
+    "a control loss per datum": (with_control_loss(Tensor.detach), "control_loss .*: expected one number"),
+    "a control loss that leaks": (
+        with_control_loss(lambda objective: carry(objective).sum()),
+        "control_loss of .*: expected no gradient with respect to phi",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), list(PLANTED.values()), ids=list(PLANTED))
+def test_a_planted_defect_is_found(change, message):
+    with pytest.raises(AssertionError, match=message):
+        check_estimator(Changed(change), num_replicates=20_000)
+
+
+def test_a_wrong_number_of_evaluations_is_found_before_anything_is_drawn():
+    wrong = Mixed()
+    wrong.evaluations = lambda q: 8
+    with pytest.raises(AssertionError, match=r"evaluations\(q\) of Mixed on .*: expected the 4 rows .*, got 8"):
+        check_estimator(wrong, num_replicates=2_000)
+
+
+@pytest.mark.parametrize("factor", [0.97, 1.03])
+def test_three_percent_of_the_gradient_with_respect_to_phi_are_found(factor):
+    wrong = Mixed(weight=0.0)
+    wrong.gradient_of = lambda score: factor * score
+    with pytest.raises(AssertionError, match=r"gradient with respect to phi of Mixed on .* standard errors apart"):
+        check_estimator(wrong, num_replicates=20_000, problems=[GaussianModel()])
+
+
+class SmallerValue(Mixed):
+    """The value is that of the smaller samples, to a share of a fiftieth; where f ignores z it is right."""
+
+    def estimate(self, target):
+        estimate = super().estimate(target)
+        f = target.f(target.q.sample((2,)), target.q).detach()
+        lower = estimate.objective + 0.02 * (f.amin(0) - f.mean(0))
+        return Estimate(objective=lower, control_loss=estimate.control_loss)
+
+    def evaluations(self, q):
+        return self.num_samples + 2
+
+
+def test_a_value_that_is_not_the_bound_is_found():
+    message = r"value of SmallerValue on GaussianModel: expected -1.923, got -1.9\d*: \d*\.\d standard errors apart"
+    with pytest.raises(AssertionError, match=message):
+        check_estimator(SmallerValue(), num_replicates=20_000, problems=[GaussianModel()])
+
+
+class Skewed(Mixed):
+    """The part of the score is lost: biased, whatever it declares."""
+
+    def gradient_of(self, score):
+        return 0.0 * score
+
+
+class DeclaresItsBias(Skewed):
+    unbiased = False
+
+
+class DeclaresTooMuch(Mixed):
+    unbiased = False
+
+
+def test_a_bias_that_is_not_declared_is_found():
+    with pytest.raises(AssertionError, match=r"gradient with respect to phi of Skewed .* standard errors apart"):
+        check_estimator(Skewed(), num_replicates=20_000, problems=[GaussianModel()])
+
+
+def test_a_declared_bias_must_be_seen_somewhere():
+    check_estimator(DeclaresItsBias(), num_replicates=20_000, problems=[GaussianModel()])
+    with pytest.raises(
+        AssertionError, match="unbiased = False: expected a bias of its gradient on one of GaussianModel"
+    ):
+        check_estimator(DeclaresTooMuch(), num_replicates=20_000, problems=[GaussianModel()])
+
+
+def test_a_declared_relaxation_must_be_seen_somewhere():
+    wrong = Mixed()
+    wrong.relaxed = True
+    with pytest.raises(AssertionError, match="relaxed = True: expected another value than the bound"):
+        check_estimator(wrong, num_replicates=20_000, problems=[ToyGaussian()])
+
+
+def test_a_derivative_of_f_that_is_not_declared_is_found():
+    wrong = Mixed()
+    wrong.differentiates_f = False
+    with pytest.raises(AssertionError, match=r"gradient with respect to phi .* standard errors apart"):
+        check_estimator(wrong, num_replicates=20_000, problems=[GaussianModel()])
+
+
+class AddsNoise(Mixed):
+    """What f says is disturbed by noise of mean zero: right in the mean, and wrong where f does not look at z."""
+
+    def estimate(self, target):
+        estimate = super().estimate(target)
+        return Estimate(
+            objective=estimate.objective + torch.randn_like(estimate.objective), control_loss=estimate.control_loss
+        )
+
+
+def test_an_f_that_ignores_z_must_be_exact():
+    with pytest.raises(AssertionError, match="with an f that ignores z"):
+        check_estimator(AddsNoise(), num_replicates=2_000, problems=[BernoulliModel(), ToyGaussian()][1:])
+
+
+class WithScale(Mixed):
+    """An own parameter that `loss` and `objective` reach as they are told."""
+
+    def __init__(self, *, in_loss: bool, in_objective: bool) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.in_loss, self.in_objective = in_loss, in_objective
+
+    def estimate(self, target):
+        estimate = super().estimate(target)
+        own = carry(self.scale)
+        return Estimate(
+            objective=estimate.objective + own if self.in_objective else estimate.objective,
+            control_loss=own if self.in_loss else estimate.control_loss,
+        )
+
+
+def test_own_parameters_are_reached_by_the_control_loss_alone():
+    problems = [ToyGaussian()]
+    check_estimator(WithScale(in_loss=True, in_objective=False), num_replicates=2_000, problems=problems)
+    with pytest.raises(
+        AssertionError, match="expected a gradient with respect to the estimator's parameter scale, got"
+    ):
+        check_estimator(WithScale(in_loss=False, in_objective=False), num_replicates=2_000, problems=problems)
+    with pytest.raises(AssertionError, match=r"objective of .*: expected no gradient reaching scale"):
+        check_estimator(WithScale(in_loss=True, in_objective=True), num_replicates=2_000, problems=problems)
+
+
+class Averages(Mixed):
+    """Subtracts a moving average of its values from them: `first` before it holds the sample at hand, or after."""
+
+    past: Tensor
+
+    def __init__(self, *, learns_first: bool, in_eval_mode: bool = False) -> None:
+        super().__init__(num_samples=2)
+        self.learns_first, self.in_eval_mode = learns_first, in_eval_mode
+        self.register_buffer("past", torch.zeros(()))
+
+    def estimate(self, target):
+        z = target.q.rsample((self.num_samples,)).detach()
+        f = target.values(z)
+        before, after = self.past, torch.lerp(f.detach().mean().to(self.past), self.past, 0.3)
+        if self.training or self.in_eval_mode:
+            self.past = after
+        baseline = after if self.learns_first and self.training else before
+        score = score_term(target.q, z, target.bound.credit(f.detach(), baseline.to(f.dtype)))
+        objective = target.bound.value(f) + carry(score)
+        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
+
+
+def test_an_average_that_holds_the_sample_at_hand_is_found():
+    check_estimator(Averages(learns_first=False), num_replicates=20_000, problems=[GaussianModel()])
+    with pytest.raises(AssertionError, match=r"in training mode, one datum at the second step.* standard errors"):
+        check_estimator(Averages(learns_first=True), num_replicates=20_000, problems=[GaussianModel()])
+
+
+def test_state_that_moves_in_eval_mode_is_found():
+    wrong = Averages(learns_first=False, in_eval_mode=True)
+    with pytest.raises(AssertionError, match="past of Averages on GaussianModel: expected no change in eval mode"):
+        check_estimator(wrong, num_replicates=2_000, problems=[GaussianModel()])
+
+
+# ----------------------------------------------------------------------------------------------- the object, the choice
+
+
+def test_the_object_itself_is_left_as_it_is():
+    estimator = ScoreFunction(num_samples=2, baseline=MovingAverage()).train()
+    before = {name: value.clone() for name, value in estimator.state_dict().items()}
+    generator = torch.get_rng_state()
+    check_estimator(estimator, num_replicates=2_000, problems=[ToyGaussian()])
+    assert estimator.training
+    assert all(torch.equal(before[name], value) for name, value in estimator.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), generator)
+
+
+def test_what_was_changed_after_construction_is_what_is_checked():
+    changed = Mixed()
+    changed.weight = 0.9
+    changed.gradient_of = lambda score: 1.3 * score
+    with pytest.raises(AssertionError, match="standard errors apart"):
+        check_estimator(changed, num_replicates=20_000, problems=[GaussianModel()])
+
+
+class FitsNothing(Mixed):
+    def fits(self, q):
+        return "nothing fits"
+
+
+def test_an_estimator_that_fits_no_problem_is_refused():
+    with pytest.raises(ValueError, match="FitsNothing fits none of the suite's problems"):
+        check_estimator(FitsNothing())
+
+
+def test_a_bound_whose_exact_value_is_out_of_reach_is_named_in_the_log(caplog):
+    wrong = Pathwise(num_samples=7)
+    wrong.evaluations = lambda q: 0
+    with caplog.at_level(logging.WARNING), pytest.raises(AssertionError):
+        check_estimator(wrong)
+    assert (
+        "Pathwise was not checked on LogMeanExp: its exact value needs num_samples of at most 2, got 7" in caplog.text
+    )
+
+
+def test_too_few_draws_are_named_in_the_log(caplog, monkeypatch):
+    monkeypatch.setattr("reparam_suite.testing.estimators.MOST_ROUNDS", 1)
+    with caplog.at_level(logging.WARNING):
+        check_estimator(ScoreFunction(), num_replicates=100, problems=[GaussianModel()])
+    assert "phi of ScoreFunction on GaussianModel: only an error of" in caplog.text
