@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from reparam_suite.commands.usage import UsageError, concrete_subclasses
 from torch import nn
 
 from reparam_suite.comparison.candidates import candidates
@@ -17,7 +18,6 @@ from reparam_suite.estimators import (
     StickTheLanding,
 )
 from reparam_suite.models import DiscreteVAE, GaussianVAE
-from reparam_suite.commands.usage import UsageError, concrete_subclasses
 
 SIZES = {"num_features": 6, "latent_size": 3, "hidden_sizes": (5,)}
 RLOO = "ScoreFunction(num_samples=4, baseline=LeaveOneOut())"

@@ -7,7 +7,7 @@ from scipy.stats import ttest_ind
 
 from reparam_suite.comparison.groups import Group
 from reparam_suite.comparison.quantities import Quantity
-from reparam_suite.comparison.significance import welch, best
+from reparam_suite.comparison.significance import best, welch
 from reparam_suite.tracking import FinishedRun
 
 ELBO = Quantity("test/elbo", "test ELBO", "higher", positive=False)
