@@ -26,7 +26,8 @@ def test_a_run_that_diverged_is_told_apart_and_spoils_no_mean(odd):
     assert value.standard_error == pytest.approx(1.0)
     assert repr(value.diverged) == repr((odd,))
     alone = Value.of([odd])
-    assert math.isnan(alone.mean) and alone.values == ()
+    assert math.isnan(alone.mean)
+    assert alone.values == ()
 
 
 def test_large_numbers_do_not_overflow():

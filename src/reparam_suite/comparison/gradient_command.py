@@ -195,14 +195,11 @@ def _parsed_data(args: list[str], checkpoint: Checkpoint, *, named: bool) -> Lig
 
 def _batches(data: DataModule, number: int, device: torch.device) -> list[Any]:
     of_epoch = list(islice(iter(data.train_dataloader()), number))
-    full = [
-        mapped(batch, lambda tensor: tensor.to(device))
-        for batch in of_epoch
-        if num_data(batch) == num_data(of_epoch[0])
-    ]
+    size = num_data(of_epoch[0])
+    full = [mapped(batch, lambda tensor: tensor.to(device)) for batch in of_epoch if num_data(batch) == size]
     if number > len(full):
         raise UsageError(
-            f"--batches: expected at most {len(full)}, the batches of {num_data(full[0])} data in an epoch of "
+            f"--batches: expected at most {len(full)}, the batches of {size} data in an epoch of "
             f"{data.name}, got {number}"
         )
     return full

@@ -90,13 +90,11 @@ def _configurations(setting: str, estimator: str, runs: Sequence[FinishedRun]) -
     groups: defaultdict[tuple[str | None, ...], list[FinishedRun]] = defaultdict(list)
     for run in runs:
         groups[tuple(configurations[run.run_id].get(name) for name in varied)].append(run)
-    return [
-        Group(
-            setting, estimator, {n: v for n, v in zip(varied, values, strict=True) if v is not None}, latest, repeated
-        )
-        for values, own in groups.items()
-        for latest, repeated in [_latest(own)]
-    ]
+    found = []
+    for values, own in groups.items():
+        differences = {name: value for name, value in zip(varied, values, strict=True) if value is not None}
+        found.append(Group(setting, estimator, differences, *_latest(own)))
+    return found
 
 
 def _configuration(run: FinishedRun) -> dict[str, str]:

@@ -120,11 +120,9 @@ class RunReport:
 
     def _bands(self, groups: Sequence[Group], metric: str) -> dict[str, Band]:
         # A run that diverged has no place in a mean; the line says over how many it is.
-        found = {}
+        found, histories = {}, self._histories[metric]
         for group in groups:
-            curves = [
-                self._histories[metric][run.run_id] for run in group.runs if run.run_id in self._histories[metric]
-            ]
+            curves = [histories[run.run_id] for run in group.runs if run.run_id in histories]
             drawn = [curve for curve in curves if all(is_finite(value) for _, value in curve)]
             label = group.label if len(drawn) == len(curves) else f"{group.label}, {len(drawn)} of {len(curves)} runs"
             try:
