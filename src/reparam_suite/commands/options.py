@@ -5,7 +5,6 @@ from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -180,6 +179,8 @@ def _defaults(given: dict[str, Any]) -> list[str]:
     # Options that name what `given` does not.
     named = {"model": "GaussianVAE", "data": "Digits"} | {key: value for key, value in given.items() if value}
     defaults = [f"--{key}={named[key]}" for key in ("model", "data")]
+    if "model.objective" not in named and any(key.startswith("model.objective.") for key in named):
+        defaults.append("--model.objective=ELBO")
     model = _SIZED.get(str(named["model"]).rpartition(".")[2])
     if model and "model.estimator" not in named:
         defaults += _options_of("model.estimator", model.default_estimator())
@@ -215,8 +216,3 @@ def _check_ranges(values: Namespace) -> None:
 def set_threads(values: Namespace) -> None:
     """Sets the CPU threads of a step."""
     torch.set_num_threads(values.num_threads)
-
-
-def file_arguments(file: Path, args: list[str]) -> list[str]:
-    """Arguments that read a file before `args`."""
-    return ["--config", str(file), *args]
