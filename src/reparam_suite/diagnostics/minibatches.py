@@ -78,7 +78,9 @@ def data_variance(groups: Sequence[GradientSums]) -> DataVariance:
         ValueError: if every datum has parameters of its own.
     """
     if not all(each.shared for each in groups):
-        raise ValueError("groups: expected sums of a gradient with respect to parameters that all data share, got each datum's own")
+        raise ValueError(
+            "groups: expected sums of a gradient with respect to parameters that all data share, got each datum's own"
+        )
     repeats = groups[0].num_repeats
     counts = torch.stack([each.num_data for each in groups])
     noise = torch.stack([each.variance for each in groups])
