@@ -212,11 +212,10 @@ class _Square(torch.autograd.Function):
 @pytest.mark.parametrize("estimator", [REBAR(), RELAX(), DoubleCV(), RODEO()], ids=lambda each: type(each).__name__)
 def test_f_is_differentiated_twice_only_to_train_a_relaxation(estimator):
     phi = torch.full((4, 3), 0.3, requires_grad=True)
-    target = Expectation(q=bernoulli(phi), f=lambda z, _: _Square.apply(z).sum(-1))
 
     def again():
         _Square.again.clear()
-        estimate = estimator(target)
+        estimate = estimator(Expectation(q=bernoulli(phi), f=lambda z, _: _Square.apply(z).sum(-1)))
         assert torch.autograd.grad(estimate.objective.sum(), phi)[0].abs().max() > 0
         return any(_Square.again), estimate.control_loss.requires_grad
 

@@ -183,7 +183,7 @@ def test_bad_options_are_refused_by_name():
         ValueError, match="num_samples of UGC: expected an even number, for its samples come in pairs, got 5"
     ):
         UGC(num_samples=5)
-    with pytest.raises(ValueError, match=r"threshold of UGC must lie in \[0, 1\] or be none, got -0.1"):
+    with pytest.raises(ValueError, match="threshold of UGC: expected a finite number of at least 0 and of at most 1, got -0.1"):
         UGC(threshold=-0.1)
     with pytest.raises(ValueError, match="num_samples of BitFlip: expected an integer of at least 1, got 0"):
         BitFlip(num_samples=0)

@@ -96,9 +96,12 @@ def test_on_bits_the_coupled_one_is_the_local_expectation():
     coupled = CoupledMeasureValued(num_samples=3)
     u = coupled.draw(bernoulli(logits))
     local = with_noise(LocalExpectation(num_samples=3), (torch.logit(u[0]) < logits).double())
-    target = Expectation(q=bernoulli(logits), f=lambda z, _: (z * torch.arange(5.0)).sum(-1).cos())
-    assert coupled.evaluations(target.q) == local.evaluations(target.q)
-    objectives = [with_noise(coupled, u)(target).objective, local(target).objective]
+
+    def target():
+        return Expectation(q=bernoulli(logits), f=lambda z, _: (z * torch.arange(5.0)).sum(-1).cos())
+
+    assert coupled.evaluations(target().q) == local.evaluations(target().q)
+    objectives = [with_noise(coupled, u)(target()).objective, local(target()).objective]
     gradients = [torch.autograd.grad(each.sum(), logits)[0] for each in objectives]
     torch.testing.assert_close(objectives[0], objectives[1], rtol=0, atol=0)
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-13, atol=1e-15)

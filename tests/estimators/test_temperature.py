@@ -65,7 +65,7 @@ def test_the_estimator_uses_the_temperature_of_the_step():
     ("options", "message"),
     [
         ({"start": 0.0}, "start of {}: expected a finite number above 0, got 0.0"),
-        ({"end": -0.5}, "end of {}: expected a finite number above 0, got -0.5"),
+        ({"end": -0.5}, "end of {}: expected a finite number above 0 and of at most 1, got -0.5"),
         ({"start": math.inf}, "start of {}: expected a finite number above 0, got inf"),
         ({"start": 0.5, "end": 1.0}, "end of {}: expected a finite number above 0 and of at most 0.5, got 1.0"),
         ({"num_steps": 0}, "num_steps of {}: expected an integer of at least 1, got 0"),

@@ -38,7 +38,7 @@ class OneHotCategorical(Distribution):
     Args:
         logits: `[*B, C]`; kept as log-probabilities, the log of their sum taken off. A class may be masked by a logit
             of minus infinity: its probability is 0, its log-probability a finite number far below any other
-            (-4.6e18 in float32), and no gradient reaches its logit.
+            (-1e15), and no gradient reaches its logit.
         validate_args: whether arguments are checked.
     """
 

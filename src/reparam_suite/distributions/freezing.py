@@ -75,11 +75,9 @@ def frozen(q: Distribution) -> Distribution:
         made: Distribution = own()
         return made
     if isinstance(q, Independent):
-        base = q.base_dist
-        if type(base) is OneHotCategorical:
-            return Independent(base.detached(), q.reinterpreted_batch_ndims, validate_args=False)
-        if hasattr(base, "frozen"):
-            return Independent(base.frozen(), q.reinterpreted_batch_ndims, validate_args=False)
+        return Independent(frozen(q.base_dist), q.reinterpreted_batch_ndims, validate_args=False)
+    if type(q) is OneHotCategorical:
+        return q.detached()
     if can_be_rebuilt(q):
         return with_parameters(q, Tensor.detach)
     if _is_transformed_base(q):

@@ -12,12 +12,12 @@ def widened(tensor: Tensor) -> Tensor:
 
 
 def finite(logits: Tensor) -> Tensor:
-    """The same logits within a quarter of the square root of the largest number, 4.6e18 in float32.
+    """The same logits between -1e15 and 1e15, or what half precision has in the place of these.
 
     exp of the lower limit is 0, and products of two of them do not overflow: 0 times a logit is 0, never NaN. Beyond
     the limits no gradient is passed on.
     """
-    limit = 0.25 * float(torch.finfo(logits.dtype).max) ** 0.5
+    limit = min(1e15, 0.25 * float(torch.finfo(logits.dtype).max) ** 0.5)
     return logits.clamp(-limit, limit)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from torch.distributions import (
     Beta,
+    Chi2,
     Distribution,
     Gumbel,
     LowRankMultivariateNormal,
@@ -28,6 +29,7 @@ IN_THE_GRAPH: Mapping[type[Distribution], Mapping[str, str]] = {
         "cov_factor": "_unbroadcasted_cov_factor",
         "cov_diag": "_unbroadcasted_cov_diag",
     },
+    Chi2: {"concentration": "concentration"},
     Beta: {"concentration": "_dirichlet.concentration"},
     Gumbel: {"loc": "transforms.-1.loc", "scale": "scale"},
     Wishart: {"df": "df", "scale_tril": "_unbroadcasted_scale_tril"},

@@ -182,6 +182,6 @@ class RELAX(ControlledScore):
         self.network = nn.Sequential(*layers, nn.LazyLinear(1))
 
     def control(self, target: Expectation, z: Tensor) -> Values:
-        """f at the relaxed sample, times the strength, and the network at the perturbed logits."""
-        residual: Tensor = self.network(z.flatten(-len(target.q.event_shape)))
+        """f at the relaxed sample, times the strength, and the network at the perturbed logits, masked ones limited."""
+        residual: Tensor = self.network(z.clamp(-100.0, 100.0).flatten(-len(target.q.event_shape)))
         return self.relaxed_values(target, z) + residual.squeeze(-1)

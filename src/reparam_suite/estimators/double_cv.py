@@ -150,7 +150,10 @@ class RODEO(DoublyControlled):
         leaves = (-sign * logits).sigmoid()
         error = sign * leaves
         # Only a scale, which may be any: where q is certain, `eps` keeps it from vanishing before the slope does.
-        spread = logits.sigmoid() * (-logits).sigmoid() + torch.finfo(z.dtype).eps
+        variance = logits.sigmoid() * (-logits).sigmoid()
+        # The slope of log q itself is a logit: that of a bit which never flips would drown the others.
+        slope = slope.masked_fill(variance < torch.finfo(z.dtype).tiny, 0.0)
+        spread = variance + torch.finfo(z.dtype).eps
         scale = (slope.square() * spread).sum(-1).sqrt().clamp_min(torch.finfo(z.dtype).tiny)
         a = slope / scale.unsqueeze(-1)
         squared = a.square()
