@@ -78,7 +78,9 @@ def checked(optimizer: Any) -> Optimizers:
     for part, settings in by_part.items():
         if not isinstance(settings, OptimizerSettings):
             name = f"optimizer[{part!r}]" if part else "optimizer"
-            raise TypeError(f"{name}: expected OptimizerSettings, got {type(settings).__name__}")
+            accepted = ", ".join(each.name for each in fields(OptimizerSettings))
+            mend = f"; settings for all parts are {accepted}" if part else ""
+            raise TypeError(f"{name}: expected OptimizerSettings, got {type(settings).__name__}{mend}")
     checked: Optimizers = optimizer
     return checked
 

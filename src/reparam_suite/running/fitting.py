@@ -57,7 +57,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     console = surroundings.console if trainer.is_global_zero else Console(quiet=True)
     bar = ProgressBar(journal=journal, console=console, monitor=parts.monitor)
     add_callbacks(parts, [*callbacks(parts, journal, checkpoints, surroundings.signals), bar])
-    ended = run.resumption is not None and check_resumption(parts, run.resumption)
+    ended = run.resumption is not None and check_resumption(parts, run.resumption, surroundings.tell)
     if not trainer.is_global_zero:
         _fit_and_test(parts, checkpoints, ended=ended)
         return None
