@@ -1,14 +1,14 @@
 """Rows of a table of runs: which runs belong together, and which of them count."""
 
 from reparam_suite.comparison.groups import grouped, is_training
-from reparam_suite.tracking import FinishedRun
+from reparam_suite.tracking import RecordedRun
 
 
 def run(estimator, elbo=-20.0, *, seed=0, dataset="Digits", digest="1a2b", run_id=None, **options):
     parameters = {"seed": str(seed), "data.init_args.seed": str(seed), "tracking.root": f"somewhere{seed}"} | options
     tags = {"estimator": estimator, "model": "GaussianVAE", "dataset": dataset, "objective": "ELBO()"}
     name = run_id or f"{estimator}{seed}{dataset}"
-    return FinishedRun(name, "name", tags, parameters, {"test/elbo": elbo}, digest=digest)
+    return RecordedRun(name, "name", tags, parameters, {"test/elbo": elbo}, digest=digest)
 
 
 def test_runs_that_differ_in_seed_and_place_alone_are_one_row():
@@ -74,14 +74,14 @@ def test_another_seed_of_the_data_is_another_run():
 
 
 def test_runs_without_a_seed_on_record_are_not_taken_for_repetitions():
-    runs = [FinishedRun(f"{n}", "n", {"estimator": "A"}, {}, {}, digest="d") for n in range(2)]
+    runs = [RecordedRun(f"{n}", "n", {"estimator": "A"}, {}, {}, digest="d") for n in range(2)]
     (group,) = grouped(runs)
     assert len(group.runs) == 2
 
 
 def test_comparisons_summaries_and_foreign_runs_are_no_rows():
-    of_comparison = FinishedRun("c", "c", {"comparison": "gradients", "model": "GaussianVAE"}, {}, {})
-    assert [is_training(each) for each in (run("A"), of_comparison, FinishedRun("f", "f", {}, {}, {}))] == [
+    of_comparison = RecordedRun("c", "c", {"comparison": "gradients", "model": "GaussianVAE"}, {}, {})
+    assert [is_training(each) for each in (run("A"), of_comparison, RecordedRun("f", "f", {}, {}, {}))] == [
         True,
         False,
         False,

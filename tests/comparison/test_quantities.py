@@ -5,11 +5,11 @@ import math
 import pytest
 
 from reparam_suite.comparison.quantities import Value, columns_of
-from reparam_suite.tracking import FinishedRun
+from reparam_suite.tracking import RecordedRun
 
 
 def titles(metrics, tags=None):
-    return [each.title for each in columns_of([FinishedRun("a", "a", tags or {}, {}, dict.fromkeys(metrics, 0.0))])]
+    return [each.title for each in columns_of([RecordedRun("a", "a", tags or {}, {}, dict.fromkeys(metrics, 0.0))])]
 
 
 def test_mean_and_standard_error():
@@ -50,5 +50,5 @@ def test_of_gradients_the_encoders_is_shown_and_else_that_of_every_part():
 
 
 def test_the_metric_that_a_run_monitors_is_a_column():
-    found = columns_of([FinishedRun("a", "a", {"monitor": "-val/loss"}, {}, {"val/loss": 1.0})])
+    found = columns_of([RecordedRun("a", "a", {"monitor": "-val/loss"}, {}, {"val/loss": 1.0})])
     assert [(each.title, each.better) for each in found] == [("val/loss", "lower")]

@@ -8,14 +8,14 @@ from scipy.stats import ttest_ind
 from reparam_suite.comparison.groups import Group
 from reparam_suite.comparison.quantities import Quantity
 from reparam_suite.comparison.significance import best, welch
-from reparam_suite.tracking import FinishedRun
+from reparam_suite.tracking import RecordedRun
 
 ELBO = Quantity("test/elbo", "test ELBO", "higher", positive=False)
 VARIANCE = Quantity("grad/encoder/variance", "variance", "lower", positive=True)
 
 
 def group(name, values, metric="test/elbo"):
-    runs = [FinishedRun(f"{name}{n}", name, {}, {}, {metric: value}) for n, value in enumerate(values)]
+    runs = [RecordedRun(f"{name}{n}", name, {}, {}, {metric: value}) for n, value in enumerate(values)]
     return Group("s", name, {}, runs, {})
 
 

@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
-from reparam_suite.tracking import Store, TrackingSettings, reading
+from reparam_suite.tracking import Store, TrackingError, TrackingSettings, reading
 
 MLFLOW = Path(sys.executable).with_name("mlflow")
 
@@ -29,11 +29,40 @@ def assert_read(store, ids):
     runs = store.finished_runs()
     assert sorted(run.run_id for run in runs) == sorted(ids)
     assert [run.run_id for run in store.finished_runs("tags.kind = '2'")] == [ids[1]]
+    assert_every_run_is_read(store, ids)
     found = store.histories(ids, "m")
     assert found[ids[0]] == [(0, 3.0), (1, 1.0), (2, 2.0)]
     assert math.isnan(found[ids[1]][0][1])
     assert found[ids[1]][1] == (1, 5.0)
     assert ids[2] not in found
+
+
+def assert_every_run_is_read(store, ids):
+    every = {run.run_id: run for run in store.runs()}
+    (running,) = every.keys() - set(ids)
+    assert every[running].status == "RUNNING"
+    assert every[running].estimator == "" and every[running].seed is None
+    assert {every[run_id].status for run_id in ids} == {"FINISHED"}
+    assert every[ids[0]].metrics == {"m": 2.0}
+    assert [run.run_id for run in store.runs("attributes.status = 'RUNNING'")] == [running]
+
+
+def test_what_a_run_of_the_suite_records_is_read_by_name(store):
+    logger = store.start_run(name="mine", parameters={"estimator": "Pathwise"}, tags={"seed": "3"})
+    logger.log_metrics({"test/elbo": -math.inf, "test/kl": 2.0}, step=5)
+    logger.close("KILLED")
+    (run,) = store.runs("tags.seed = '3'")
+    assert (run.run_id, run.name, run.estimator, run.seed, run.status) == (
+        logger.run_id,
+        "mine",
+        "Pathwise",
+        3,
+        "KILLED",
+    )
+    assert run.metrics == {"test/elbo": -math.inf, "test/kl": 2.0}
+    assert store.histories([run.run_id], "test/elbo") == {run.run_id: [(5, -math.inf)]}
+    with pytest.raises(TrackingError):
+        store.runs("no condition at all")
 
 
 def test_from_a_database(store, settings):

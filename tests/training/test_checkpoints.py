@@ -55,6 +55,39 @@ def test_the_best_is_the_highest_so_far(checkpoints):
     assert read(checkpoints) == {"best.ckpt": "step 7"}
 
 
+def test_infinite_values_are_never_the_best(checkpoints):
+    for step, value in enumerate([float("inf"), -9.0, float("nan"), float("inf"), -8.0], start=1):
+        checkpoints.consider(FakeTrainer(global_step=step), value)
+    assert read(checkpoints) == {"best.ckpt": "step 5"}
+    assert checkpoints.best == -8.0
+
+
+def test_with_a_minus_the_smallest_is_the_best(checkpoints):
+    checkpoints.monitor = "-val/loss"
+    assert checkpoints.monitored == "val/loss"
+    kept = [
+        checkpoints.consider(FakeTrainer(global_step=step), value)
+        for step, value in enumerate([9.0, 5.0, 7.0, float("nan"), float("-inf"), 4.0], start=1)
+    ]
+    assert kept == [True, True, False, False, False, True]
+    assert checkpoints.best == 4.0
+    resumed = Checkpoints(monitor="-val/loss")
+    resumed.directory = checkpoints.directory
+    with torch.random.fork_rng():
+        resumed.load_state_dict(checkpoints.state_dict())
+    assert not resumed.consider(FakeTrainer(global_step=7), 4.5)
+    assert resumed.consider(FakeTrainer(global_step=8), 3.5)
+
+
+def test_the_best_of_another_metric_is_no_mark(checkpoints):
+    checkpoints.consider(FakeTrainer(global_step=1), -5.0)
+    resumed = Checkpoints(monitor="val/other")
+    resumed.directory = checkpoints.directory
+    with torch.random.fork_rng():
+        resumed.load_state_dict(checkpoints.state_dict())
+    assert resumed.consider(FakeTrainer(global_step=2), -6.0)
+
+
 def test_what_stands_before_the_first_step_is_no_checkpoint(checkpoints):
     checkpoints.consider(FakeTrainer(global_step=0), 100.0)
     assert not checkpoints.directory.exists()

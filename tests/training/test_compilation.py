@@ -100,7 +100,9 @@ def test_an_objective_that_may_change_with_every_step_is_refused():
     def mine(model, x, step):
         return ELBO(weight=min(1.0, step / 10))(model, x, step)
 
-    with pytest.raises(ValueError, match=r"expected an objective with `record_as` or `weight_at\(step\)`, got function"):
+    with pytest.raises(
+        ValueError, match=r"expected an objective with `record_as` or `weight_at\(step\)`, got function"
+    ):
         check_compilable(gaussian(objective=mine))
 
 

@@ -12,12 +12,8 @@ from reparam_suite.training import Checkpoints, GradientRecord, Journal, StepRec
 MODELS = {
     "gaussian": lambda: gaussian(),
     "moving average": lambda: discrete(estimator=ScoreFunction(baseline=MovingAverage())),
-    "learned": lambda: discrete(
-        prior="learned", estimator=ScoreFunction(baseline=Learned(hidden_sizes=(4,)))
-    ),
-    "schedule": lambda: discrete(
-        estimator=GumbelSoftmax(temperature=ExponentialDecay(start=2.0, num_steps=5))
-    ),
+    "learned": lambda: discrete(prior="learned", estimator=ScoreFunction(baseline=Learned(hidden_sizes=(4,)))),
+    "schedule": lambda: discrete(estimator=GumbelSoftmax(temperature=ExponentialDecay(start=2.0, num_steps=5))),
 }
 
 

@@ -10,11 +10,11 @@ from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from tests.training.small import discrete, gaussian, seeded, trainer
 
 from reparam_suite.data import Digits
-from reparam_suite.objectives import ELBO
+from reparam_suite.distributions import FactorizedCategorical
 from reparam_suite.estimators import ExponentialDecay, GumbelSoftmax, Learned, ScoreFunction
+from reparam_suite.objectives import ELBO
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, StepRecord, Validation, shorten_loop
 from reparam_suite.training.loop import BatchLoop
-from reparam_suite.distributions import FactorizedCategorical
 
 HOOKS = [
     "on_train_epoch_start",

@@ -3,21 +3,19 @@
 import pytest
 import torch
 from lightning.pytorch import Callback
-from tests.training.small import categorical, discrete, gaussian, seeded, trainer
 from tests.statistics import LIMIT
+from tests.training.small import categorical, discrete, gaussian, seeded, trainer
 
 from reparam_suite.data import Digits
+from reparam_suite.distributions import FullCovarianceNormal
 from reparam_suite.estimators import REBAR, GumbelSoftmax, ScoreFunction, StickTheLanding
 from reparam_suite.models import OptimizerSettings
 from reparam_suite.objectives import ImportanceWeighted
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, StepRecord, Validation
-from reparam_suite.distributions import FullCovarianceNormal
 
 MODELS = {
     "gaussian": lambda **more: gaussian(**more),
-    "full covariance": lambda **more: gaussian(
-        posterior=FullCovarianceNormal(), estimator=StickTheLanding(), **more
-    ),
+    "full covariance": lambda **more: gaussian(posterior=FullCovarianceNormal(), estimator=StickTheLanding(), **more),
     "importance-weighted": lambda **more: gaussian(
         estimator=StickTheLanding(num_samples=3), objective=ImportanceWeighted(), **more
     ),

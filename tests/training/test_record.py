@@ -8,6 +8,7 @@ from lightning.pytorch import Callback
 from tests.training.small import categorical, discrete, fit, gaussian, validated
 
 from reparam_suite.data import Digits
+from reparam_suite.distributions import kl_divergence
 from reparam_suite.estimators import GumbelSoftmax, StickTheLanding
 from reparam_suite.objectives import ELBO, ImportanceWeighted
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, NonFiniteLoss, StepRecord, Validation
@@ -15,7 +16,6 @@ from reparam_suite.training import gradients as gradients_module
 from reparam_suite.training import record as record_module
 from reparam_suite.training.budget import MeasuringBudget
 from reparam_suite.training.record import due
-from reparam_suite.distributions import kl_divergence
 
 
 class Witness(Callback):

@@ -15,6 +15,7 @@ from tests.training.small import categorical, discrete, gaussian, seeded, traine
 from reparam_suite.data import Digits
 from reparam_suite.estimators import REBAR, ExponentialDecay, GumbelSoftmax, Learned, MovingAverage, ScoreFunction
 from reparam_suite.models import VAE, OptimizerSettings
+from reparam_suite.objectives import ELBO
 from reparam_suite.training import (
     BetweenSteps,
     CheckpointFiles,
@@ -94,7 +95,7 @@ def attempt(make, directory: Path, options: dict, *, dies_at=None, averaged=Fals
     with seeded():
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002
-        model, journal, witness, checkpoints = make(), Journal(), Witness(dies_at), Checkpoints()
+        model, journal, witness, checkpoints = make(), Journal(), Witness(dies_at), Checkpoints(monitor="val/elbo")
         checkpoints.directory = directory
         record = StepRecord(every=4, journal=journal, checkpoints=checkpoints)
         settings = CheckpointSettings(every_steps=2)
@@ -157,18 +158,16 @@ def assert_same(resumed: Attempt, whole: Attempt, number: int) -> None:
     assert drawn == whole.witness.drawn[len(whole.witness.drawn) - len(drawn) :], number
 
 
-DIGITS = {"num_features": 64}
 MODELS = {
-    "gaussian": lambda: gaussian(**DIGITS, objective=ELBO(warmup_steps=9), centre_input=True, initialize_bias=True),
-    "moving average": lambda: discrete(**DIGITS, estimator=ScoreFunction(baseline=MovingAverage(decay=0.9))),
+    "gaussian": lambda: gaussian(objective=ELBO(warmup_steps=9), centre_input=True, initialize_bias=True),
+    "moving average": lambda: discrete(estimator=ScoreFunction(baseline=MovingAverage(decay=0.9))),
     "learned baseline": lambda: discrete(
-        **DIGITS,
         estimator=ScoreFunction(baseline=Learned(hidden_sizes=(4,))),
         prior="learned",
-        prior_optimizer=OptimizerSettings(name="SGD", learning_rate=0.1, options={"momentum": 0.5}),
+        optimizer={"prior": OptimizerSettings(name="SGD", learning_rate=0.1, options={"momentum": 0.5})},
     ),
-    "REBAR": lambda: discrete(**DIGITS, estimator=REBAR()),
-    "schedule": lambda: categorical(**DIGITS, estimator=GumbelSoftmax(temperature=ExponentialDecay(num_steps=10))),
+    "REBAR": lambda: discrete(estimator=REBAR()),
+    "schedule": lambda: categorical(estimator=GumbelSoftmax(temperature=ExponentialDecay(num_steps=10))),
 }
 SCHEDULES = {
     "epochs": {"max_epochs": 3},

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from reparam_suite.comparison.quantities import Quantity, Value
-from reparam_suite.tracking import FinishedRun
+from reparam_suite.tracking import RecordedRun
 
 # Options in which repetitions of one run may differ, or which other options say as well.
 _NOT_PART = (
@@ -40,7 +40,7 @@ class Group:
     setting: str
     estimator: str
     differences: Mapping[str, str]
-    runs: Sequence[FinishedRun]
+    runs: Sequence[RecordedRun]
     repeated: Mapping[str, int]
 
     @property
@@ -55,12 +55,12 @@ class Group:
         return Value.of(values) if values else None
 
 
-def is_training(run: FinishedRun) -> bool:
+def is_training(run: RecordedRun) -> bool:
     """Whether the run has trained a model: comparisons, summaries of studies and other programs' runs have not."""
     return "estimator" in run.tags and "comparison" not in run.tags
 
 
-def grouped(runs: Sequence[FinishedRun]) -> list[Group]:
+def grouped(runs: Sequence[RecordedRun]) -> list[Group]:
     """The groups of the runs, those of a setting together, in the order in which they began.
 
     Of runs of one configuration and one seed the latest counts, since the others are no further evidence. Data of
@@ -69,7 +69,7 @@ def grouped(runs: Sequence[FinishedRun]) -> list[Group]:
     digests: defaultdict[str, set[str]] = defaultdict(set)
     for run in runs:
         digests[_setting(run)].add(run.digest or "")
-    settings: defaultdict[str, defaultdict[str, list[FinishedRun]]] = defaultdict(lambda: defaultdict(list))
+    settings: defaultdict[str, defaultdict[str, list[RecordedRun]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         setting = _setting(run)
         if len(digests[setting]) > 1:
@@ -83,11 +83,11 @@ def grouped(runs: Sequence[FinishedRun]) -> list[Group]:
     ]
 
 
-def _configurations(setting: str, estimator: str, runs: Sequence[FinishedRun]) -> list[Group]:
+def _configurations(setting: str, estimator: str, runs: Sequence[RecordedRun]) -> list[Group]:
     configurations = {run.run_id: _configuration(run) for run in runs}
     names = {name for options in configurations.values() for name in options}
     varied = sorted(name for name in names if len({each.get(name) for each in configurations.values()}) > 1)
-    groups: defaultdict[tuple[str | None, ...], list[FinishedRun]] = defaultdict(list)
+    groups: defaultdict[tuple[str | None, ...], list[RecordedRun]] = defaultdict(list)
     for run in runs:
         groups[tuple(configurations[run.run_id].get(name) for name in varied)].append(run)
     found = []
@@ -97,7 +97,7 @@ def _configurations(setting: str, estimator: str, runs: Sequence[FinishedRun]) -
     return found
 
 
-def _configuration(run: FinishedRun) -> dict[str, str]:
+def _configuration(run: RecordedRun) -> dict[str, str]:
     options = {
         name: value
         for name, value in run.parameters.items()
@@ -106,9 +106,9 @@ def _configuration(run: FinishedRun) -> dict[str, str]:
     return options if run.digest else options | {"run": run.run_id[:8]}
 
 
-def _latest(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], dict[str, int]]:
+def _latest(runs: Sequence[RecordedRun]) -> tuple[list[RecordedRun], dict[str, int]]:
     # The runs began in this order. Without a seed on record nothing says that two are the same.
-    by_seed: dict[tuple[str, ...], FinishedRun] = {}
+    by_seed: dict[tuple[str, ...], RecordedRun] = {}
     repeated: dict[str, int] = {}
     for run in runs:
         seed = run.parameters.get("seed", run.tags.get("seed"))
@@ -119,7 +119,7 @@ def _latest(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], dict[str, i
     return list(by_seed.values()), repeated
 
 
-def _setting(run: FinishedRun) -> str:
+def _setting(run: RecordedRun) -> str:
     told = [run.tags.get(name) for name in ("model", "dataset", "objective")]
     return ", ".join(name for name in told if name) or "-"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
-from reparam_suite.tracking import FinishedRun
+from reparam_suite.tracking import RecordedRun
 
 Better: TypeAlias = Literal["higher", "lower"]
 
@@ -67,7 +67,7 @@ def is_finite(value: float) -> bool:
     return math.isfinite(value) and abs(value) < LARGEST
 
 
-def columns_of(runs: Sequence[FinishedRun]) -> list[Quantity]:
+def columns_of(runs: Sequence[RecordedRun]) -> list[Quantity]:
     """The columns that some run has; validation counts where nothing was tested."""
     metrics = dict.fromkeys(sorted(name for run in runs for name in run.metrics))
     bounds = sorted((name for name in metrics if name.startswith("test/bound_")), key=lambda name: (len(name), name))

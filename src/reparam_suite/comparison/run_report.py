@@ -15,7 +15,7 @@ from reparam_suite.comparison.quantities import Quantity, Value, columns_of, is_
 from reparam_suite.comparison.significance import TEST, best
 from reparam_suite.figures import Band, band, banded_curves, gradient_cost
 from reparam_suite.figures.page import curves_section, page, parallel_section, scatter_section, table_section
-from reparam_suite.tracking import FinishedRun
+from reparam_suite.tracking import RecordedRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,7 +132,7 @@ class RunReport:
         return found
 
 
-def _runs(groups: Sequence[Group]) -> list[FinishedRun]:
+def _runs(groups: Sequence[Group]) -> list[RecordedRun]:
     return [run for group in groups for run in group.runs]
 
 

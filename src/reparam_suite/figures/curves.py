@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,6 @@ from reparam_suite.figures.style import COLOURS, WIDTH, styled
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas import DataFrame
 
 Points = npt.NDArray[np.float64]
 
@@ -21,9 +20,18 @@ DENSE = 100
 """More points than this are drawn pale, under their running mean."""
 
 
+class Frame(Protocol):
+    """A table with columns, such as a pandas DataFrame."""
+
+    columns: Any
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Returns a column."""
+
+
 @styled
 def curves(
-    histories: Mapping[str, Sequence[tuple[int, float]] | DataFrame], *, ylabel: str = "", title: str | None = None
+    histories: Mapping[str, Sequence[tuple[int, float]] | Frame], *, ylabel: str = "", title: str | None = None
 ) -> Figure:
     """Metrics against the step, one curve a history: points (step, value), or a frame with columns step and value.
 
@@ -127,7 +135,7 @@ def gradient_variance(
     return figure
 
 
-def _pairs(history: Sequence[tuple[int, float]] | DataFrame) -> Sequence[tuple[int, float]]:
+def _pairs(history: Sequence[tuple[int, float]] | Frame) -> Sequence[tuple[int, float]]:
     columns: Any = history
     return list(zip(columns["step"], columns["value"], strict=True)) if hasattr(history, "columns") else columns
 

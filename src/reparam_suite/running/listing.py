@@ -41,7 +41,7 @@ def runs(
             "status": run.status,
             **run.metrics,
         }
-        for run in Store.open(settings).search(filter)
+        for run in reversed(Store.open(settings).runs(filter))
     ]
     metrics = sorted({name for row in rows for name in row} - set(_COLUMNS))
     return DataFrame(rows, columns=[*_COLUMNS, *metrics])

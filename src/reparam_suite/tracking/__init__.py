@@ -1,10 +1,10 @@
-"""Runs on record: MLflow, and the only module that imports it.
+"""Runs on record in MLflow; the only room that imports it.
 
 Importing this package does not import MLflow; opening a `Store` does.
 """
 
 from reparam_suite.tracking.environment import environment_tags, run_name
-from reparam_suite.tracking.reading import FinishedRun
+from reparam_suite.tracking.reading import RecordedRun
 from reparam_suite.tracking.reasons import reason
 from reparam_suite.tracking.records import flattened
 from reparam_suite.tracking.recovery import Recovered
@@ -14,7 +14,7 @@ from reparam_suite.tracking.settings import TrackingError, TrackingSettings
 from reparam_suite.tracking.store import Store
 
 __all__ = [
-    "FinishedRun",
+    "RecordedRun",
     "Recovered",
     "RunLogger",
     "Store",

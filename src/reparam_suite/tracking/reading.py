@@ -1,6 +1,7 @@
-"""Reading runs: one, or many at once with a query a thousand, and a query a metric for all their histories."""
+"""Reading runs: one, or many at once with one query per thousand runs, and one query per metric for all histories."""
 
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,23 +18,23 @@ NO_DIGEST = "none"
 
 _RUNS_A_PAGE = 1_000
 _RUNS_A_REQUEST = 100
-"""Of one request for histories: what MLflow's server takes."""
+"""Runs in one request for histories: the limit of MLflow's server."""
 _POINTS_A_REQUEST = 25_000
-"""Likewise."""
+"""Points in its answer, likewise."""
 
 
 @final
 @dataclass(frozen=True)
-class FinishedRun:
-    """The record of a run.
+class RecordedRun:
+    """A run as it is on record, finished or not.
 
     Args:
-        run_id: of the run in MLflow.
+        run_id: in MLflow.
         name: of the run.
         tags: all of them.
         parameters: all of them, as text.
-        metrics: the newest value of each.
-        status: FINISHED, RUNNING, KILLED or FAILED.
+        metrics: the newest value of each; MLflow's stand-ins for infinities are infinite again.
+        status: RUNNING, FINISHED, FAILED or KILLED.
         digest: of the contents of its data; None where they have none.
     """
 
@@ -45,9 +46,20 @@ class FinishedRun:
     status: str = "FINISHED"
     digest: str | None = None
 
+    @property
+    def estimator(self) -> str:
+        """The estimator's name, as runs of the suite record it; empty where there is none."""
+        return self.tags.get("estimator", self.parameters.get("estimator", ""))
+
+    @property
+    def seed(self) -> int | None:
+        """The seed, as runs of the suite record it."""
+        text = self.tags.get("seed", self.parameters.get("seed", ""))
+        return int(text) if text.isdecimal() else None
+
 
 def find_run(client: "MlflowClient", run_id: str) -> "Run | None":
-    """The run as MLflow tells it, or None if there is none."""
+    """The run in MLflow's own form, or None if there is none."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -58,23 +70,21 @@ def find_run(client: "MlflowClient", run_id: str) -> "Run | None":
         raise
 
 
-def finished_runs(client: "MlflowClient", experiment_id: str, wanted: str) -> Iterator[FinishedRun]:
-    """The finished runs of an experiment that MLflow's filter string `wanted` lets pass, the oldest first."""
-    condition = "attributes.status = 'FINISHED'" + (f" and {wanted}" if wanted else "")
-    yield from found_runs(client, experiment_id, condition, "attributes.start_time ASC")
-
-
-def found_runs(client: "MlflowClient", experiment_id: str, condition: str, order: str) -> Iterator[FinishedRun]:
-    """The runs of an experiment that an MLflow filter string lets pass, in order."""
-    token = None
+def recorded_runs(
+    client: "MlflowClient", experiment_id: str, wanted: str, *, finished: bool = False
+) -> Iterator[RecordedRun]:
+    """The runs of an experiment that MLflow's filter string `wanted` selects, the oldest first; finished ones alone."""
+    conditions = [*(["attributes.status = 'FINISHED'"] if finished else []), *([wanted] if wanted else [])]
+    order, token = ["attributes.start_time ASC"], None
     while True:
         page = client.search_runs(
-            [experiment_id], condition, max_results=_RUNS_A_PAGE, order_by=[order], page_token=token
+            [experiment_id], " and ".join(conditions), max_results=_RUNS_A_PAGE, order_by=order, page_token=token
         )
         for run in page:
             data, info = run.data, run.info
+            metrics = {name: _value(value) for name, value in data.metrics.items()}
             name = info.run_name or info.run_id
-            yield FinishedRun(info.run_id, name, data.tags, data.params, data.metrics, info.status, _digest(run))
+            yield RecordedRun(info.run_id, name, data.tags, data.params, metrics, info.status, _digest(run))
         token = page.token
         if not token:
             return
@@ -85,12 +95,17 @@ def _digest(run: "Run") -> str | None:
     return next((digest for digest in recorded if digest != NO_DIGEST), None)
 
 
+def _value(stored: float) -> float:
+    # MLflow stores an infinity as the largest finite number.
+    return math.copysign(math.inf, stored) if abs(stored) == sys.float_info.max else stored
+
+
 def histories(client: "MlflowClient", uri: str, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
     """Steps and values of a metric by run; runs without it are left out."""
     points = _of_server(client, run_ids, key) if is_server(uri) else _of_database(client, run_ids, key)
     found: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     for run_id, step, value in points:
-        found[run_id].append((step, value))
+        found[run_id].append((step, _value(value)))
     return {run_id: sorted(curve) for run_id, curve in found.items()}
 
 
@@ -109,7 +124,7 @@ def _of_database(client: "MlflowClient", run_ids: Sequence[str], key: str) -> It
 
 
 def _of_server(client: "MlflowClient", run_ids: Sequence[str], key: str) -> Iterator[tuple[str, int, float]]:
-    # The road of MLflow's own page. It cuts off what is too much, and says nothing: then run by run.
+    # The request of MLflow's own page. It cuts long answers off without a word: then run by run.
     from mlflow.utils.rest_utils import http_request, verify_rest_response
 
     credentials, road = client._tracking_client.store.get_host_creds(), "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
@@ -119,7 +134,7 @@ def _of_server(client: "MlflowClient", run_ids: Sequence[str], key: str) -> Iter
         answer = verify_rest_response(http_request(credentials, road, "GET", params=asked), road)
         points = answer.json()["metrics"]
         if len(points) < _POINTS_A_REQUEST:
-            yield from ((each["run_id"], int(each.get("step", 0)), float(each["value"])) for each in points)
+            yield from ((point["run_id"], int(point.get("step", 0)), float(point["value"])) for point in points)
             continue
         for run_id in some:
             for point in client.get_metric_history(run_id, key):

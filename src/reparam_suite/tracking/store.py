@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 from reparam_suite.tracking import opening, reading
 from reparam_suite.tracking.environment import environment_tags
 from reparam_suite.tracking.process import Process
-from reparam_suite.tracking.reading import FinishedRun
+from reparam_suite.tracking.reading import RecordedRun
 from reparam_suite.tracking.reasons import as_tracking_error
 from reparam_suite.tracking.records import Destination, Parameters, Tags
 from reparam_suite.tracking.recovery import Recovered, Recovery, deliver
@@ -208,29 +208,29 @@ class Store:
         """
         return opening.experiment_names(settings)
 
-    def finished_runs(self, wanted: str = "") -> list[FinishedRun]:
+    def runs(self, wanted: str = "") -> list[RecordedRun]:
+        """All runs of the experiment that are not deleted, finished or not, the oldest first.
+
+        Args:
+            wanted: a condition in the language of MLflow's filters, "tags.seed = '1'" say.
+
+        Raises:
+            TrackingError: if MLflow does not accept the condition, or the store does not answer.
+        """
+        with as_tracking_error(f"runs could not be looked for in {self.uri}"):
+            return list(reading.recorded_runs(self._client, self.experiment_id, wanted))
+
+    def finished_runs(self, wanted: str = "") -> list[RecordedRun]:
         """The finished runs of the experiment, the oldest first.
 
         Args:
-            wanted: a condition in the words of MLflow's filters.
+            wanted: a condition in the language of MLflow's filters.
 
         Raises:
-            TrackingError: if the condition is none, or the store does not answer.
+            TrackingError: if MLflow does not accept the condition, or the store does not answer.
         """
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(reading.finished_runs(self._client, self.experiment_id, wanted))
-
-    def search(self, condition: str = "") -> list[FinishedRun]:
-        """The runs of the experiment, of any status, the newest first.
-
-        Args:
-            condition: in the language of MLflow's filters.
-
-        Raises:
-            TrackingError: if the condition is none, or the store does not answer.
-        """
-        with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(reading.found_runs(self._client, self.experiment_id, condition, "attributes.start_time DESC"))
+            return list(reading.recorded_runs(self._client, self.experiment_id, wanted, finished=True))
 
     def histories(self, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
         """Steps and values of a metric for many runs at once; runs without it are left out."""

@@ -122,9 +122,10 @@ def _hold_steps(model: LightningModule) -> SimpleNamespace:
 
     def steps_taken(self: Any) -> int:
         own: Any = super(held_class, self)
-        return own.steps_taken if held.step is None else held.step
+        steps: int = own.steps_taken if held.step is None else held.step
+        return steps
 
-    body = {"steps_taken": property(steps_taken)} if hasattr(cls, "steps_taken") else {}
+    body: dict[str, Any] = {"steps_taken": property(steps_taken)} if hasattr(cls, "steps_taken") else {}
     body |= {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
     held_class = type(cls.__name__, (cls,), body)
     model.__class__ = held_class
@@ -135,7 +136,7 @@ def _weight_changes(model: LightningModule) -> bool:
     weight_at = getattr(getattr(model, "objective", None), "weight_at", None)
     if weight_at is None:
         return False
-    return bool(weight_at(model.steps_taken) != weight_at(2**62))  # type: ignore[operator]
+    return bool(weight_at(model.steps_taken) != weight_at(2**62))
 
 
 def _cloned(value: Any) -> Any:

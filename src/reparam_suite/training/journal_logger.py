@@ -53,7 +53,7 @@ class JournalLogger(Logger):
         values = {name: float(value) for name, value in metrics.items() if name != "epoch"}
         self._journal.write(values, self._trainer.global_step if own or step is None else step)
 
-    def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Hands hyperparameters to the store's logger."""
         if self._inner is not None:
             self._inner.log_hyperparams(params, *args, **kwargs)

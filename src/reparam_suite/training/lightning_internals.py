@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from lightning.fabric.strategies.launchers.subprocess_script import _basic_subprocess_cmd
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from lightning.pytorch.loops.optimization.automatic import Closure, ClosureResult
 from lightning.pytorch.loops.progress import _BaseProgress
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
-from lightning.pytorch.strategies.launchers.subprocess_script import _basic_subprocess_cmd
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -150,6 +150,8 @@ def validate_now(trainer: Trainer, callbacks: Sequence[Callback]) -> dict[str, f
     before, and callbacks other than those given are not called: they see the validations that the trainer's options ask
     for.
     """
+    if not trainer.enable_validation:
+        return {}
     loop, connector, state = trainer.fit_loop.epoch_loop.val_loop, trainer._logger_connector, trainer.state
     before = {name: getattr(connector, name) for name in _CONNECTOR_STATE}
     others, state_before, grad = trainer.callbacks, (state.fn, state.stage), torch.is_grad_enabled()  # type: ignore[attr-defined]

@@ -1,11 +1,11 @@
 """The variance of the gradient along the training path, as the papers around DisARM report it."""
 
-from typing import Any, final
+from typing import Any, cast, final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
-from reparam_suite.diagnostics import PathVariance, trained_parameters
+from reparam_suite.diagnostics import MeasuredModel, PathVariance, trained_parameters
 from reparam_suite.training.gradients import has_estimator
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import due
@@ -69,7 +69,7 @@ class PathRecord(Callback):
 
     def _of(self, model: LightningModule) -> PathVariance | None:
         if self._path is None and has_estimator(model):
-            part, parameters = next(iter(trained_parameters(model).items()), ("", []))
+            part, parameters = next(iter(trained_parameters(cast("MeasuredModel", model)).items()), ("", []))
             if not parameters:
                 return None
             self._name = f"grad_path/{part}/variance_per_element"

@@ -58,8 +58,9 @@ class Validation(Callback):
         # Not earlier: Lightning warns of short epochs where there is a logger, and hyperparameters are no metrics.
         # Loggers of others keep their place; the run's own is told by the journal.
         if not any(isinstance(logger, JournalLogger) for logger in trainer.loggers):
+            own: object = self._journal.logger
             self._loggers = trainer.loggers
-            others = [logger for logger in trainer.loggers if logger is not self._journal.logger]
+            others = [logger for logger in trainer.loggers if logger is not own]
             trainer.loggers = [JournalLogger(journal=self._journal, trainer=trainer), *others]
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
