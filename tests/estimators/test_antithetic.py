@@ -5,6 +5,7 @@ import torch
 from tests.estimators.draws import replicate, with_noise
 from tests.statistics import LIMIT, SEED
 
+from reparam_suite.distributions import bernoulli, categorical
 from reparam_suite.estimators import (
     ARM,
     ARMS,
@@ -18,7 +19,6 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.estimators.base import uniform
 from reparam_suite.problems import BernoulliModel, GaussianModel
-from reparam_suite.distributions import bernoulli, categorical
 
 COPULAS = [DirichletCopula(), GaussianCopula()]
 
@@ -278,9 +278,9 @@ def test_an_empty_chunk_of_swaps_is_refused():
 
 def test_what_does_not_fit_is_refused_by_name():
     bits, gaussian = BernoulliModel(bound=LogMeanExp(), num_samples=2), GaussianModel()
-    with pytest.raises(ValueError, match="ARSM: expected a q of independent one-hot latents, .*, got Bernoulli"):
+    with pytest.raises(ValueError, match=r"ARSM: expected a q of independent one-hot latents, .*, got Bernoulli"):
         ARSM()(bits.expectation(bits.phi, bits.theta))
-    with pytest.raises(ValueError, match="DisARM: expected a q of independent bits, .*, got Normal"):
+    with pytest.raises(ValueError, match=r"DisARM: expected a q of independent bits, .*, got Normal"):
         DisARM()(gaussian.expectation(gaussian.phi, gaussian.theta))
     with pytest.raises(ValueError, match="ARMS: expected the bound Average, got LogMeanExp"):
         ARMS()(bits.expectation(bits.phi, bits.theta))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.statistics import LIMIT, NUM_REPLICATES, SEED, Draws
 
+from reparam_suite.distributions import bernoulli, normal, support_of
 from reparam_suite.estimators import (
     OVIS,
     Average,
@@ -22,7 +23,6 @@ from reparam_suite.estimators import (
     VarianceNormalized,
 )
 from reparam_suite.problems import BernoulliModel, GaussianModel, ToyGaussian
-from reparam_suite.distributions import bernoulli, normal, support_of
 
 
 def draws(samples):
@@ -243,7 +243,9 @@ def test_past_is_not_moved_by_measuring():
 @pytest.mark.parametrize("make", [MovingAverage, OptimalConstant, VarianceNormalized])
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
 def test_decay_outside_its_range_is_refused(make, decay):
-    with pytest.raises(ValueError, match=f"decay of {make.__name__}: expected a finite number of at least 0 and below 1, got {decay}"):
+    with pytest.raises(
+        ValueError, match=f"decay of {make.__name__}: expected a finite number of at least 0 and below 1, got {decay}"
+    ):
         make(decay=decay)
 
 

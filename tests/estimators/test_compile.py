@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch._inductor.config
 
+from reparam_suite.commands.usage import concrete_subclasses
 from reparam_suite.estimators import (
     ARM,
     ARMS,
@@ -52,7 +53,6 @@ from reparam_suite.estimators import (
     VarianceNormalized,
 )
 from reparam_suite.problems import BernoulliModel, CategoricalModel, GaussianModel
-from reparam_suite.commands.usage import concrete_subclasses
 
 PROBLEMS = [BernoulliModel(), CategoricalModel(), GaussianModel()]
 

@@ -6,6 +6,7 @@ import torch
 from tests.estimators.fixed_noise import assert_same, at, evaluate, noise_like, on
 from tests.statistics import LIMIT, draw_once
 
+from reparam_suite.distributions import bernoulli, categorical, parameters
 from reparam_suite.estimators import (
     REBAR,
     RELAX,
@@ -19,7 +20,6 @@ from reparam_suite.estimators import (
 from reparam_suite.estimators.control_variates import conditional_weight
 from reparam_suite.estimators.relaxation import hardened, perturbed_given, relaxation_noise
 from reparam_suite.problems import BernoulliCurved, BernoulliModel, CategoricalCurved, CategoricalModel
-from reparam_suite.distributions import bernoulli, categorical, parameters
 
 PROBLEMS = [BernoulliCurved(), BernoulliModel(), CategoricalCurved(), CategoricalModel()]
 each_problem = pytest.mark.parametrize("problem", PROBLEMS, ids=str)

@@ -2,9 +2,9 @@ import pytest
 import torch
 from tests.estimators.fixed_noise import assert_same, at, evaluate, noise_like, on
 
+from reparam_suite.distributions import bernoulli
 from reparam_suite.estimators import RODEO, DoubleCV, Expectation, LeaveOneOut, ScoreFunction
 from reparam_suite.problems import BernoulliCurved, BernoulliModel
-from reparam_suite.distributions import bernoulli
 
 each_problem = pytest.mark.parametrize("problem", [BernoulliCurved(), BernoulliModel()], ids=str)
 

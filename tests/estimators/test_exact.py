@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from reparam_suite.distributions import multivariate_normal, normal
 from reparam_suite.estimators import Expectation, LogMeanExp, Quadrature
 from reparam_suite.problems import GaussianModel
-from reparam_suite.distributions import multivariate_normal, normal
 
 
 @pytest.mark.parametrize("num_nodes", [1, 2, 5, 20])

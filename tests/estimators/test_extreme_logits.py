@@ -7,6 +7,8 @@ import torch
 from tests.estimators.draws import replicate
 from tests.statistics import LIMIT
 
+from reparam_suite.commands.usage import concrete_subclasses
+from reparam_suite.distributions import bernoulli, categorical
 from reparam_suite.estimators import (
     ARM,
     ARMS,
@@ -32,8 +34,6 @@ from reparam_suite.estimators import (
     SumAndSample,
     UnorderedSet,
 )
-from reparam_suite.commands.usage import concrete_subclasses
-from reparam_suite.distributions import bernoulli, categorical
 
 NUM_LATENTS = 2_000
 

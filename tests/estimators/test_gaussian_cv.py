@@ -4,6 +4,7 @@ import pytest
 import torch
 from tests.statistics import SEED, draw_once
 
+from reparam_suite.distributions import multivariate_normal, normal, parameters
 from reparam_suite.estimators import (
     AntitheticPathwise,
     ControlledPathwise,
@@ -21,7 +22,6 @@ from reparam_suite.problems import (
     GaussianWave,
     ToyGaussian,
 )
-from reparam_suite.distributions import multivariate_normal, normal, parameters
 
 # The curvature A of the quadratic problems, -1/2 (z - a)^T A (z - a), and their standard deviations.
 CURVATURE = torch.tensor([[1.3, 0.4], [0.4, 0.7]], dtype=torch.float64)
@@ -182,7 +182,7 @@ def test_a_linear_f_makes_no_noise_at_all(make, q):
 def test_an_odd_number_of_samples_is_refused(num_samples):
     with pytest.raises(
         ValueError,
-        match=f"num_samples of AntitheticPathwise: expected an even number, for its samples come in pairs, got {num_samples}",
+        match=f"num_samples of AntitheticPathwise: expected an even number, .* got {num_samples}",
     ):
         AntitheticPathwise(num_samples=num_samples)
 

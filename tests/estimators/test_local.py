@@ -5,9 +5,9 @@ import torch
 from tests.estimators.draws import replicate, with_noise
 from tests.statistics import SEED
 
+from reparam_suite.distributions import bernoulli, categorical
 from reparam_suite.estimators import UGC, BitFlip, DisARM, Enumeration, Expectation, LocalExpectation
 from reparam_suite.problems import BernoulliModel, CategoricalModel
-from reparam_suite.distributions import bernoulli, categorical
 
 
 def f_of_bits(z):
@@ -183,7 +183,9 @@ def test_bad_options_are_refused_by_name():
         ValueError, match="num_samples of UGC: expected an even number, for its samples come in pairs, got 5"
     ):
         UGC(num_samples=5)
-    with pytest.raises(ValueError, match="threshold of UGC: expected a finite number of at least 0 and of at most 1, got -0.1"):
+    with pytest.raises(
+        ValueError, match=r"threshold of UGC: expected a finite number of at least 0 and of at most 1, got -0.1"
+    ):
         UGC(threshold=-0.1)
     with pytest.raises(ValueError, match="num_samples of BitFlip: expected an integer of at least 1, got 0"):
         BitFlip(num_samples=0)

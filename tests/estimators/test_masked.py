@@ -149,7 +149,7 @@ def test_every_estimator_is_finite_and_gives_a_masked_logit_no_gradient(problem,
     assert len(fitted) > 18
     for estimator in fitted:
         for bound in (bound() for bound in (Average, LogMeanExp)):
-            supported = set(estimator.bounds) & set(getattr(getattr(estimator, "baseline", estimator), "bounds"))
+            supported = set(estimator.bounds) & set(getattr(estimator, "baseline", estimator).bounds)
             if type(bound) not in supported:
                 continue
             objective, by_phi, by_theta, learned = drawn(estimator, problem, bound, mask, 50, dtype)

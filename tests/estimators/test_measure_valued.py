@@ -7,8 +7,8 @@ import torch
 from tests.estimators.draws import replicate, with_noise
 from tests.statistics import LIMIT, SEED
 
-from reparam_suite.estimators import CoupledMeasureValued, Expectation, LocalExpectation, MeasureValued
 from reparam_suite.distributions import bernoulli, normal
+from reparam_suite.estimators import CoupledMeasureValued, Expectation, LocalExpectation, MeasureValued
 
 BOTH = [MeasureValued, CoupledMeasureValued]
 

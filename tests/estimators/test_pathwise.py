@@ -8,8 +8,8 @@ import torch
 from scipy import special
 from tests.statistics import LIMIT, SEED, Draws
 
-from reparam_suite.estimators import Expectation, LogMeanExp, Pathwise, StickTheLanding
 from reparam_suite.distributions import VonMises, beta, dirichlet, frozen, gamma, normal, von_mises
+from reparam_suite.estimators import Expectation, LogMeanExp, Pathwise, StickTheLanding
 
 CONCENTRATIONS = [0.01, 0.3, 1.0, 4.0, 30.0, 1000.0]
 

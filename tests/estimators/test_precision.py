@@ -6,8 +6,8 @@ from tests.estimators.cases import ROWS, Case, Row
 from tests.statistics import SEED
 from torch import Tensor, nn
 
-from reparam_suite.estimators import Expectation, GradientEstimator, Learned, LogMeanExp, ScoreFunction
 from reparam_suite.distributions import bernoulli, parameters
+from reparam_suite.estimators import Expectation, GradientEstimator, Learned, LogMeanExp, ScoreFunction
 
 # A bfloat16 has 8 significant bits: each of the roundings within f is 0.2 % in the mean, 0.4 % at most. Measured on
 # these cases: 0.8 % of the largest coordinate of the mean gradient, and 4 % of the largest value of a single datum.

@@ -5,6 +5,7 @@ import torch
 from tests.estimators.fixed_noise import assert_same, at, evaluate, noise_like, on
 from tests.statistics import LIMIT
 
+from reparam_suite.distributions import bernoulli, categorical
 from reparam_suite.estimators import (
     DecoupledGumbel,
     Expectation,
@@ -15,7 +16,6 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.estimators.relaxation import hardened, perturbed_given, relaxation_noise
 from reparam_suite.problems import BernoulliCurved, BernoulliModel, CategoricalCurved, CategoricalModel
-from reparam_suite.distributions import bernoulli, categorical
 
 PROBLEMS = [BernoulliCurved(), BernoulliModel(), CategoricalCurved(), CategoricalModel()]
 RELAXATIONS = [

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tests.statistics import LIMIT, SEED, Draws, draw_once
 
+from reparam_suite.distributions import bernoulli, categorical, multivariate_normal, normal
 from reparam_suite.estimators import (
     Expectation,
     LeaveOneOut,
@@ -14,7 +15,6 @@ from reparam_suite.estimators import (
     ScoreFunction,
 )
 from reparam_suite.problems import BernoulliCurved, GaussianQuadratic, ToyGaussian
-from reparam_suite.distributions import bernoulli, categorical, multivariate_normal, normal
 
 
 def gradients(estimator, problem, num_replicates=400_000, dtype=torch.float64):

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from tests.estimators.fixed_noise import assert_same, at, evaluate, noise_like, on
 
+from reparam_suite.distributions import bernoulli, categorical
 from reparam_suite.estimators import DARN, Expectation, ReinMax, StraightThrough
 from reparam_suite.problems import BernoulliCurved, BernoulliModel, CategoricalCurved, CategoricalModel
-from reparam_suite.distributions import bernoulli, categorical
 
 PROBLEMS = [BernoulliCurved(), BernoulliModel(), CategoricalCurved(), CategoricalModel()]
 each_problem = pytest.mark.parametrize("problem", PROBLEMS, ids=str)

@@ -9,6 +9,7 @@ import torch
 from tests.estimators.nesting import NESTING
 from tests.statistics import LIMIT, Draws, measure
 
+from reparam_suite.distributions import bernoulli
 from reparam_suite.estimators import (
     UGC,
     BitFlip,
@@ -18,7 +19,6 @@ from reparam_suite.estimators import (
     ScoreFunction,
 )
 from reparam_suite.problems import Problem
-from reparam_suite.distributions import bernoulli
 
 # These evaluate f without a gradient as well, or train parameters of their own.
 OTHERS = {

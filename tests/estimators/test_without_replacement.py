@@ -8,10 +8,10 @@ from tests.estimators.draws import with_noise
 from tests.estimators.fixed_noise import assert_same, evaluate, on
 from tests.statistics import LIMIT, SEED
 
+from reparam_suite.distributions import bernoulli, categorical
 from reparam_suite.estimators import Enumeration, Expectation, LeaveOneOut, ScoreFunction, SumAndSample, UnorderedSet
 from reparam_suite.estimators.without_replacement import most_probable
 from reparam_suite.problems import BernoulliCurved, BernoulliModel, CategoricalCurved, CategoricalModel
-from reparam_suite.distributions import bernoulli, categorical
 
 PROBLEMS = [BernoulliCurved(), BernoulliModel(), CategoricalCurved(), CategoricalModel()]
 LOGITS = torch.tensor([[0.7, -0.5, 0.1], [-0.9, 0.2, 1.1]], dtype=torch.float64)
