@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.data.server import Server
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -21,3 +22,11 @@ def grey() -> torch.Tensor:
     first, second = np.divmod(values, 17)
     rows = np.stack([first, second, np.full(23, 0), np.full(23, 16), np.full(23, 8)], axis=1)
     return torch.from_numpy(rows.astype(np.uint8))
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = Server()
+    yield server
+    server.close()

@@ -157,3 +157,11 @@ def test_a_resumed_run_gets_the_batches_that_remain(taken):
 def test_anything_else_is_refused_at_construction(options, kind, message):
     with pytest.raises(kind, match=re.escape(message)):
         arrays(REAL, **options)
+
+
+def test_numbers_near_the_end_of_float32_have_a_finite_mean():
+    large = np.abs(REAL) * 1e38 + 1e38
+    large[large > 3e38] = 3e38
+    data = arrays(large)
+    assert torch.isfinite(data.train_mean).all()
+    assert torch.allclose(data.train_mean.double(), torch.from_numpy(large.mean(0)), rtol=1e-6)

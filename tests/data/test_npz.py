@@ -8,6 +8,7 @@ import pytest
 
 from reparam_suite.data import Arrays, DataError, npz
 
+GREY = np.random.default_rng(11).integers(0, 256, (40, 5, 2)).astype(np.uint8)
 X = np.random.default_rng(2).normal(size=(40, 3))
 
 
@@ -36,6 +37,12 @@ def write(tmp_path):
         return path
 
     return write_members
+
+
+def loaded(path) -> Arrays:
+    module = Arrays(path=path)
+    module.setup()
+    return module
 
 
 def refused(path, message):
@@ -89,3 +96,51 @@ def test_zeros_that_compress_well_are_read(tmp_path):
     np.savez_compressed(path, x_train=np.zeros((20_000, 100)))
     assert path.stat().st_size < 20_000 * 100 * 8 / 900
     assert npz.arrays(path, ["x_train"])["x_train"].shape == (20_000, 100)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, ": expected an .npz file, got a path that does not exist"),
+        (b"", "cannot be read as an .npz file"),
+        (b"x_train,x_test\n1,2\n", "cannot be read as an .npz file"),
+        (b"\x93NUMPY\x01\x00", "cannot be read as an .npz file"),
+    ],
+    ids=["absent", "empty", "text", "npy"],
+)
+def test_what_is_no_npz_file_is_refused(tmp_path, content, message):
+    path = tmp_path / "mine.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=f"{path}:? {message.removeprefix(': ')}"):
+        Arrays(path=path)
+
+
+def test_a_directory_is_refused(tmp_path):
+    with pytest.raises(DataError, match=f"{tmp_path} cannot be read as an .npz file"):
+        Arrays(path=tmp_path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_damaged_file_is_never_taken_for_another(tmp_path, compressed):
+    path = tmp_path / "mine.npz"
+    (np.savez_compressed if compressed else np.savez)(path, x_train=GREY, x_valid=GREY, x_test=GREY)
+    whole = path.read_bytes()
+    digest = loaded(path).digest
+    refusals = []
+    for cut in range(0, len(whole), 37):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(DataError, match=str(path)):
+            loaded(path)
+    path.write_bytes(whole)
+    with zipfile.ZipFile(path) as file:
+        end = file.start_dir  # zipfile does not check the directory that follows, only that names agree with it
+    for place in range(0, end, 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            # Some bytes of a zip file, such as dates, mean nothing to us.
+            assert loaded(path).digest == digest
+        except DataError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 100
+    assert all(str(path) in refusal for refusal in refusals)

@@ -61,7 +61,7 @@ def test_the_checksums_of_the_binarized_set_are_those_of_its_text(shared_data):
 
 def test_omniglot_validates_on_every_alphabet_and_mostly_background(shared_data):
     module = Omniglot(root=shared_data)
-    splits = module._read()
+    splits = module.read()
     with np.load(shared_data / "omniglot28.npz", allow_pickle=False) as file:
         x, alphabet = file["x_train"].reshape(-1, 784), file["y_train"]
     place = np.zeros(len(x), dtype=bool)

@@ -10,6 +10,7 @@ from reparam_suite.data.loaders import Loaders
 from reparam_suite.data.mnist import MNIST, BinarizedMNIST, FashionMNIST
 from reparam_suite.data.omniglot import Omniglot
 from reparam_suite.data.reading import datum_of
+from reparam_suite.data.splits import Splits
 from reparam_suite.runtime.errors import DataError
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Loaders",
     "Omniglot",
     "Split",
+    "Splits",
     "adapted",
     "datum_of",
     "image_shape_of",

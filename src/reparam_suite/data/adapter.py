@@ -4,7 +4,6 @@ from typing import Any, final
 
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
-from torch import Tensor
 
 from reparam_suite.data.base import DataModule, Split
 from reparam_suite.data.foreign import TRANSFERS, ForeignDataModule
@@ -61,8 +60,7 @@ class AdaptedDataModule(ForeignDataModule):
 
     @trainer.setter
     def trainer(self, trainer: Trainer | None) -> None:
-        if trainer is not None:  # None is what Lightning's constructor says
-            self.module.trainer = trainer
+        self.module.trainer = trainer
 
     def setup(self, stage: str | None = None) -> None:
         """Sets up a stage once; without one, what is needed to train and to test."""
@@ -78,9 +76,10 @@ class AdaptedDataModule(ForeignDataModule):
         if is_overridden("teardown", self.module):
             self.module.teardown(stage)  # type: ignore[arg-type]
             self._set_up.discard(_plain(stage))
-            self._readers.clear()
+            self.forget_loaders()
 
-    def _loader(self, split: Split) -> Any:
+    def loader(self, split: Split) -> Any:
+        """The module's loader of a split, after what has to be prepared and set up; None where there is none."""
         if not is_overridden(_LOADERS[split], self.module):
             return None
         if not self._set_up and not self._is_prepared:
@@ -89,9 +88,11 @@ class AdaptedDataModule(ForeignDataModule):
         self.setup("test" if split == "test" else "fit")
         with fixed_streams():
             loader = getattr(self.module, _LOADERS[split])()
-        if isinstance(loader, list | tuple) and len(loader) > 1 and not isinstance(loader[0], Tensor):
-            raise DataError(f"{self.name}: {_LOADERS[split]}: expected one loader, got {len(loader)}")
-        return loader[0] if isinstance(loader, list | tuple) and len(loader) == 1 else loader
+        if isinstance(loader, list | tuple):  # of loaders: Lightning takes no list for a loader
+            if len(loader) > 1:
+                raise DataError(f"{self.name}: {_LOADERS[split]}: expected one loader, got {len(loader)}")
+            return loader[0] if loader else None
+        return loader
 
 
 def _plain(stage: str | None) -> str:

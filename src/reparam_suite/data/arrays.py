@@ -20,7 +20,7 @@ _EVERY = 10  # of ten training rows in a row the ninth validates and the tenth t
 class Arrays(ArrayDataModule):
     """A file of your own: .npz with x_train and, if you like, x_valid and x_test, each [N, ...].
 
-    What the values are is decided over all arrays. bool, or 0 and 1 in any type: binary. Other uint8: intensities
+    The kind of the values is decided over all arrays. bool, or 0 and 1 in any type: binary. Other uint8: intensities
     x / 255; grey ones are binarized, those of three or four channels, [N, 3, H, W] or [N, H, W, 3], are colour and
     never are. Other integers: counts. Floating point: real values, intensities if they are images with a channel axis
     in [0, 1]. Arrays that contradict each other are refused; `kind` states what they hold.
@@ -97,7 +97,8 @@ class Arrays(ArrayDataModule):
                 f"got {dtype} {shape}"
             )
 
-    def _read(self) -> Splits:
+    def read(self) -> Splits:
+        """Returns the source arrays."""
         arrays = npz.arrays(self.path, self._given)
         for key, array in arrays.items():
             self._check(key, array.shape, array.dtype)
@@ -170,14 +171,15 @@ class ArraysInMemory(ArrayDataModule):
         self._event_shape = arrays["train"].shape[1:]
         stored = conversion.stored(arrays, self._event_shape, stated=kind, binarizes=False, where=name)
         rows = stored.rows
-        self._load(Splits(rows["train"], rows["valid"], rows.get("test"), stored.levels, stored.kind))
+        self.load(Splits(rows["train"], rows["valid"], rows.get("test"), stored.levels, stored.kind))
 
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of a row."""
         return self._event_shape
 
-    def _read(self) -> Splits:
+    def read(self) -> Splits:
+        """Returns the source arrays."""
         raise AssertionError("loaded at construction")
 
 

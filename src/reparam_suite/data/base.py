@@ -36,13 +36,16 @@ class DataModule(LightningDataModule, ABC):
 
     @property
     @abstractmethod
-    def event_shape(self) -> tuple[int, ...]:
-        """Shape of a datum x."""
+    def event_shape(self) -> tuple[int, ...] | None:
+        """Shape of a datum x; None where batches of others hold no x, which then is the model's own affair."""
 
     @property
     @abstractmethod
-    def kind(self) -> Kind:
-        """What the batches hold, decided over all splits or stated: "binary", "grey", "colour", "real" or "count"."""
+    def kind(self) -> Kind | None:
+        """The kind of the batches, decided over all splits or stated: "binary", "grey", "colour", "real" or "count".
+
+        None where batches of others hold no x.
+        """
 
     @property
     @abstractmethod
@@ -51,7 +54,7 @@ class DataModule(LightningDataModule, ABC):
 
     @property
     @abstractmethod
-    def train_mean(self) -> Tensor:
+    def train_mean(self) -> Tensor | None:
         """Mean training datum, of event_shape; of the intensities where grey rows are binarized."""
 
     @property
@@ -73,19 +76,20 @@ class DataModule(LightningDataModule, ABC):
 
     @property
     def batches_are_on_device(self) -> bool:
-        """Whether batches lie on the training device as they come, and no hook transfers or changes them."""
+        """Whether batches are on the training device as they come, and no hook transfers or changes them."""
         return True
 
     @property
     def image_shape(self) -> tuple[int, ...] | None:
         """[H, W], [1, H, W] or [3, H, W] if a datum is shown as an image, else None."""
-        return image_shape_of(self.event_shape)
+        return None if self.event_shape is None else image_shape_of(self.event_shape)
 
     @property
     def summary(self) -> str:
         """One line: the kind that the data are taken for, their event shape and the number of rows of each split."""
         rows = ", ".join(f"{split} {number}" for split, number in self.num_rows.items())
-        return f"{self.name}: {self.kind}, event shape {self.event_shape}, rows: {rows or 'unknown'}"
+        x = f"{self.kind}, event shape {self.event_shape}" if self.event_shape else "batches of the model's own form"
+        return f"{self.name}: {x}, rows: {rows or 'unknown'}"
 
     def begin(self, seed: int) -> None:
         """Starts the training order from its beginning, for a run with this seed.

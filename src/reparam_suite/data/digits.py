@@ -53,10 +53,11 @@ class Digits(ArrayDataModule):
 
     @property
     def kind(self) -> Kind:
-        """What the batches hold: "binary", or "grey" where nothing is binarized."""
-        return self._observed("grey")
+        """The kind of the batches: "binary", or "grey" where nothing is binarized."""
+        return self.kind_of_batches("grey")
 
-    def _read(self) -> Splits:
+    def read(self) -> Splits:
+        """Returns the source arrays."""
         x = np.loadtxt(_file(), delimiter=",", dtype=np.uint8)[:, :-1]  # the last column is the class
         seventh = np.arange(len(x)) % 7
         return Splits(train=x[seventh < 5], valid=x[seventh == 5], test=x[seventh == 6], levels=16, kind=self.kind)

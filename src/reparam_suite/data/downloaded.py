@@ -50,13 +50,13 @@ class DownloadedDataModule(ArrayDataModule, ABC):
 
     @property
     def kind(self) -> Kind:
-        """What the batches hold: "binary", or "grey" where nothing is binarized."""
-        return self._observed("grey")
+        """The kind of the batches: "binary", or "grey" where nothing is binarized."""
+        return self.kind_of_batches("grey")
 
     def prepare_data(self) -> None:
         """Download the data where it is missing."""
         self.archive.download(self.root)
 
-    def _rows(self) -> dict[str, Array]:
+    def rows(self) -> dict[str, Array]:
         """The archive's arrays, [N, P]."""
         return {key: array.reshape(len(array), -1) for key, array in self.archive.read(self.root).items()}

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any, get_args
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from reparam_suite.data import checks
 from reparam_suite.data.base import SPLITS, DataModule, Split
 from reparam_suite.data.kinds import Array, Kind, Values, check_stated, kind_of
-from reparam_suite.data.reading import LoaderReader, datum_of, fixed_streams, is_loader
+from reparam_suite.data.reading import BatchList, LoaderReader, datum_of, fixed_streams, is_loader
 from reparam_suite.runtime.errors import DataError
 
 _READ_ROWS = 1_000  # of each split, to find the kind and the mean
@@ -23,7 +24,7 @@ TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_b
 class ForeignDataModule(DataModule, ABC):
     """Loaders whose batches are handed over as they come: x, or a tuple or list whose first member is x.
 
-    What is asked is found by reading at most 1,000 rows of each split, when it is first asked. Training order and
+    Answers are found by reading at most 1,000 rows of each split, when they are first asked for. Training order and
     global generators stay as they are. A stopped run begins its epoch anew.
 
     Args:
@@ -39,29 +40,29 @@ class ForeignDataModule(DataModule, ABC):
         self._stated = kind
         self._readers: dict[Split, LoaderReader] = {}
         self._shape: tuple[int, ...] | None = None
-        self._found: tuple[Kind, Tensor] | None = None
 
     @abstractmethod
-    def _loader(self, split: Split) -> Any:
+    def loader(self, split: Split) -> Any:
         """The loader of a split; None or empty where there is none."""
 
     @property
-    def event_shape(self) -> tuple[int, ...]:
-        """Shape of a datum x."""
+    def event_shape(self) -> tuple[int, ...] | None:
+        """Shape of a datum x; None where batches hold no x."""
         if self._shape is None:
-            self._shape = tuple(self._x_of(self._batch("train", 1), "train").shape[1:])
+            x = _x_of(self._batch("train", 1))
+            self._shape = None if x is None else tuple(x.shape[1:])
         return self._shape
 
     @property
-    def kind(self) -> Kind:
-        """What x holds: decided by the rows that are read of all splits, or stated."""
-        return self._values()[0]
+    def kind(self) -> Kind | None:
+        """The kind of x, decided by the rows that are read of all splits, or stated; None where batches hold no x."""
+        return self._values[0]
 
     @property
-    def train_mean(self) -> Tensor:
-        """Mean of the training rows that are read, of event_shape."""
-        mean = self._values()[1]
-        return mean if self.trainer is None else mean.to(self.trainer.strategy.root_device)
+    def train_mean(self) -> Tensor | None:
+        """Mean of the training rows that are read, of event_shape; None where batches hold no x."""
+        mean = self._values[1]
+        return mean if mean is None or self.trainer is None else mean.to(self.trainer.strategy.root_device)
 
     @property
     def num_rows(self) -> dict[Split, int]:
@@ -85,8 +86,8 @@ class ForeignDataModule(DataModule, ABC):
         checks.one_of("split", split, SPLITS)
         if split in self._readers:
             return True
-        loader = self._loader(split)
-        return loader is not None and not (isinstance(loader, list | tuple) and not loader)
+        loader = self.loader(split)
+        return loader is not None and not (isinstance(loader, BatchList) and not len(loader))
 
     def sample_batch(self, split: Split = "train") -> Any:
         """A batch of rows spread evenly over a map-style dataset, else the first batch; as a model is given it.
@@ -108,12 +109,16 @@ class ForeignDataModule(DataModule, ABC):
     def _read(self, split: Split, limit: int) -> Iterator[Any]:
         return (self._transferred(batch) for batch in self._reader(split).spread(limit))
 
+    def forget_loaders(self) -> None:
+        """Loaders are asked for anew, where they have changed."""
+        self._readers.clear()
+
     def _reader(self, split: Split) -> LoaderReader:
         if not self.has(split):
             there = ", ".join(name for name in SPLITS if self.has(name))
             raise DataError(f"{self.name}: expected one of its splits {there}, got {split}")
         if split not in self._readers:
-            loader = self._loader(split)
+            loader = self.loader(split)
             if not is_loader(loader):
                 raise DataError(
                     f"{self.name}: {split}: expected a loader that can be iterated in every epoch, "
@@ -129,34 +134,40 @@ class ForeignDataModule(DataModule, ABC):
             batch = self.transfer_batch_to_device(batch, device, 0)
             return self.on_after_batch_transfer(batch, 0)
 
-    def _x_of(self, batch: Any, split: Split) -> Tensor:
-        x = datum_of(batch)
-        if not isinstance(x, Tensor) or x.ndim < 2 or not x.numel():
-            got = f"a tensor of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-            raise DataError(f"{self.name}: {split}: expected batches x [N, ...] or (x, ...), got {got}")
-        return x
+    def _rows(self, split: Split) -> Array | None:
+        parts = [_x_of(batch) for batch in self._read(split, _READ_ROWS)]
+        found = [x.detach().cpu() for x in parts if x is not None]
+        shapes = {tuple(x.shape[1:]) for x in found}
+        if not found or len(found) < len(parts) or (len(shapes) > 1 and split == "train"):
+            return None
+        if shapes != {self.event_shape}:
+            got = ", ".join(map(str, sorted(shapes)))
+            raise DataError(f"{self.name}: {split}: expected data of shape {self.event_shape} like train's, got {got}")
+        x = torch.cat(found)
+        rows: Array = (x.float() if x.is_floating_point() else x).numpy()
+        return rows
 
-    def _rows(self, split: Split) -> Array:
-        parts = [self._x_of(batch, split).detach().cpu() for batch in self._read(split, _READ_ROWS)]
-        shapes = {tuple(part.shape[1:]) for part in parts}
-        if len(shapes) != 1 or shapes != {self.event_shape}:
-            found = ", ".join(map(str, sorted(shapes))) or "no batch"
-            raise DataError(f"{self.name}: {split}: expected data of shape {self.event_shape}, got {found}")
-        x = torch.cat(parts)
-        x = x.float() if x.is_floating_point() else x
-        if x.is_complex() or not torch.isfinite(x).all():
-            raise DataError(f"{self.name}: {split}: expected finite real values, got others")
-        return x.numpy()
+    @cached_property
+    def _values(self) -> tuple[Kind | None, Tensor | None]:
+        shape, train = self.event_shape, self._rows("train")
+        if train is None or shape is None:
+            return self._stated, None
+        others = {str(split): self._rows(split) for split in SPLITS if split != "train" and self.has(split)}
+        rows = {"train": train} | {split: array for split, array in others.items() if array is not None}
+        # Missing values, NaN, are the model's own affair; those that are there tell the kind.
+        finite = {split: array[np.isfinite(array)] for split, array in rows.items()}
+        if not len(finite["train"]):
+            return self._stated, None
+        facts = {split: Values.of(array) for split, array in finite.items() if len(array)}
+        if self._stated is None:
+            kind = kind_of(facts, shape, where=self.name)
+        else:
+            kind = self._stated
+            check_stated(kind, facts, shape, where=self.name)
+        mean = np.ma.masked_invalid(train.astype(np.float64)).mean(axis=0).filled(0.0)
+        return kind, torch.from_numpy(mean).to(torch.float32)
 
-    def _values(self) -> tuple[Kind, Tensor]:
-        if self._found is None:
-            rows = {str(split): self._rows(split) for split in SPLITS if self.has(split)}
-            facts = {split: Values.of(array) for split, array in rows.items()}
-            if self._stated is None:
-                kind = kind_of(facts, self.event_shape, where=self.name)
-            else:
-                kind = self._stated
-                check_stated(kind, facts, self.event_shape, where=self.name)
-            mean = rows["train"].mean(axis=0, dtype=np.float64)
-            self._found = kind, torch.from_numpy(np.asarray(mean)).to(torch.float32)
-        return self._found
+
+def _x_of(batch: Any) -> Tensor | None:
+    x = datum_of(batch)
+    return x if isinstance(x, Tensor) and x.ndim > 1 and x.numel() and not x.is_complex() else None

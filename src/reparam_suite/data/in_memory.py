@@ -65,20 +65,25 @@ class ArrayDataModule(DataModule, ABC):
         self._position = {"epoch": 0, "batch": 0}
 
     @abstractmethod
-    def _read(self) -> Splits:
-        """Load the source arrays.
+    def read(self) -> Splits:
+        """Returns the source arrays.
 
         Raises:
             DataError: if they are missing, corrupt or of a wrong kind.
         """
 
-    def _observed(self, source: Kind) -> Kind:
+    @property
+    @abstractmethod
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of a datum x."""
+
+    def kind_of_batches(self, source: Kind) -> Kind:
         """The kind of the batches of rows of a kind."""
         return "binary" if source == "grey" and self.binarization != "none" else source
 
     @property
     def kind(self) -> Kind:
-        """What the batches hold."""
+        """The kind of the batches."""
         return self._facts.kind
 
     @property
@@ -125,7 +130,7 @@ class ArrayDataModule(DataModule, ABC):
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  (Lightning's signature)
         """Load the data, once, and move it to the training device."""
         if self._known is None:
-            self._load(self._read())
+            self.load(self.read())
         place = self._find_place()
         if place != self._place:
             self._move(place)
@@ -134,10 +139,11 @@ class ArrayDataModule(DataModule, ABC):
     def _facts(self) -> Facts:
         if self._known is None:
             self.prepare_data()
-            return self._load(self._read())
+            return self.load(self.read())
         return self._known
 
-    def _load(self, splits: Splits) -> Facts:
+    def load(self, splits: Splits) -> Facts:
+        """Stores source arrays, binarized and reshaped as batches are to have them."""
         facts = Facts.of(splits)
         # Reshaped here, once, and not in every batch.
         x = {split: torch.from_numpy(rows).reshape(-1, *self.event_shape) for split, rows in splits.arrays().items()}

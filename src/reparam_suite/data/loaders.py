@@ -1,13 +1,13 @@
 """A user's own loaders, by split."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, final
 
 from reparam_suite.data import checks
 from reparam_suite.data.base import Split
 from reparam_suite.data.foreign import ForeignDataModule
 from reparam_suite.data.kinds import Kind
-from reparam_suite.data.reading import is_loader
+from reparam_suite.data.reading import BatchList, is_loader
 from reparam_suite.runtime.errors import ArgumentTypeError, DataError
 
 
@@ -43,15 +43,18 @@ class Loaders(ForeignDataModule):
     ) -> None:
         super().__init__(kind=kind)
         self.name = checks.name("name", name)
-        self._loaders: dict[Split, Any] = {"train": train, "valid": valid, "test": test}
-        for split, loader in self._loaders.items():
+        self._loaders: dict[Split, Any] = {}
+        given: dict[Split, Any] = {"train": train, "valid": valid, "test": test}
+        for split, loader in given.items():
             if not (is_loader(loader) or (split == "test" and loader is None)):
                 raise ArgumentTypeError(
                     f"{split}: expected a DataLoader or another iterable of batches that can be iterated in every "
                     f"epoch, got {type(loader).__name__}"
                 )
+            self._loaders[split] = BatchList(loader) if isinstance(loader, Sequence) else loader
 
-    def _loader(self, split: Split) -> Any:
+    def loader(self, split: Split) -> Any:
+        """The loader of a split; None where there is none."""
         return self._loaders[split]
 
     def train_dataloader(self) -> Any:

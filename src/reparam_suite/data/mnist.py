@@ -85,8 +85,9 @@ class MNIST(DownloadedDataModule):
         _from_idx,
     )
 
-    def _read(self) -> Splits:
-        return _split(self._rows(), self.kind)
+    def read(self) -> Splits:
+        """Returns the source arrays."""
+        return _split(self.rows(), self.kind)
 
 
 @final
@@ -110,8 +111,9 @@ class FashionMNIST(DownloadedDataModule):
         _from_idx,
     )
 
-    def _read(self) -> Splits:
-        return _split(self._rows(), self.kind)
+    def read(self) -> Splits:
+        """Returns the source arrays."""
+        return _split(self.rows(), self.kind)
 
 
 @final
@@ -149,8 +151,9 @@ class BinarizedMNIST(DownloadedDataModule):
     ) -> None:
         super().__init__(event_shape=event_shape, batch_size=batch_size, binarization="fixed", seed=seed, root=root)
 
-    def _read(self) -> Splits:
-        rows = self._rows()
+    def read(self) -> Splits:
+        """Returns the source arrays."""
+        rows = self.rows()
         for key, array in rows.items():
             if array.max() > 1:
                 raise DataError(f"{self.source}: {key}: expected 0 and 1, got values up to {array.max()}")

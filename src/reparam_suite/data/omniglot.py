@@ -61,8 +61,9 @@ class Omniglot(DownloadedDataModule):
         _from_pictures,
     )
 
-    def _read(self) -> Splits:
-        rows = self._rows()
+    def read(self) -> Splits:
+        """Returns the source arrays."""
+        rows = self.rows()
         is_valid = np.zeros(len(rows["x_train"]), dtype=bool)
         is_valid[np.arange(_NUM_VALID) * len(is_valid) // _NUM_VALID] = True
         train, valid = rows["x_train"][~is_valid], rows["x_train"][is_valid]

@@ -17,10 +17,11 @@ from torch.utils.data import (
     IterableDataset,
     RandomSampler,
     SequentialSampler,
-    SubsetRandomSampler,
 )
 
 _UNCOPYABLE = (TypeError, ValueError, RuntimeError, NotImplementedError, copy.Error, pickle.PicklingError)
+
+_UNKNOWN_LENGTH = 10_000  # indices, or lists of them, of a sampler that may be endless
 
 _DEFAULT_ROWS = 100  # of a batch, where a loader does not say how many
 
@@ -62,7 +63,7 @@ class LoaderReader:
     def __init__(self, loader: Iterable[Any]) -> None:
         self._loader = loader
         with fixed_streams():
-            self._indices = _indices_of(loader)
+            self._indices: Sequence[Any] | None = _indices_of(loader)
 
     @property
     def batch_size(self) -> int:
@@ -90,11 +91,25 @@ class LoaderReader:
             return _guarded(self._by_index(self._indices))
         return _guarded(_in_one_process(self._loader))
 
-    def _by_index(self, indices: Sequence[int]) -> Iterable[Any]:
+    def _by_index(self, indices: Sequence[Any]) -> Iterable[Any]:
         assert isinstance(self._loader, DataLoader)
         size = self.batch_size
         lists = [list(indices[start : start + size]) for start in range(0, len(indices), size)]
         return DataLoader(self._loader.dataset, batch_sampler=lists, collate_fn=self._loader.collate_fn)
+
+
+@final
+class BatchList:
+    """A sequence of batches as a loader: Lightning takes a list for several loaders."""
+
+    def __init__(self, batches: Sequence[Any]) -> None:
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._batches)
 
 
 def is_loader(value: Any) -> bool:
@@ -139,24 +154,30 @@ def _head(batch: Any, limit: int, length: int) -> Any:
     return batch
 
 
-def _indices_of(loader: Any) -> Sequence[int] | None:
+def _indices_of(loader: Any) -> Sequence[Any] | None:
     if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
         return None
     dataset, batch_sampler = loader.dataset, loader.batch_sampler
     if batch_sampler is None:
         return None  # an index stands for whole batches
     if type(batch_sampler) is not BatchSampler:
-        return sorted(set(chain.from_iterable(islice(_copied(batch_sampler, dataset), _num_batches(loader)))))
-    sampler = batch_sampler.sampler
+        batches = islice(_copied(batch_sampler, dataset), _length(batch_sampler))
+        return _distinct(chain.from_iterable(batches))
+    sampler: Any = batch_sampler.sampler
     if type(sampler) in (SequentialSampler, RandomSampler):
         return range(len(dataset))  # type: ignore[arg-type]
-    if type(sampler) is SubsetRandomSampler:
-        return list(sampler.indices)
-    return sorted(set(islice(_copied(sampler, dataset), _num_batches(loader) * (loader.batch_size or 1))))
+    return _distinct(islice(_copied(sampler, dataset), _length(sampler)))
 
 
-def _num_batches(loader: DataLoader[Any]) -> int:
-    return len(loader)
+def _length(sampler: Any) -> int:
+    return len(sampler) if hasattr(sampler, "__len__") else _UNKNOWN_LENGTH
+
+
+def _distinct(indices: Iterable[Any]) -> list[Any] | None:
+    try:
+        return sorted(set(indices))
+    except TypeError:  # indices of a form of the dataset's own: the loader is iterated
+        return None
 
 
 def _copied(iterable: Any, shared: object) -> Any:
@@ -168,7 +189,7 @@ def _copied(iterable: Any, shared: object) -> Any:
 
 
 def _in_one_process(loader: Iterable[Any]) -> Iterable[Any]:
-    if isinstance(loader, tuple | list):
+    if isinstance(loader, BatchList):
         return loader
     if not isinstance(loader, DataLoader):
         copied: Iterable[Any] = _copied(loader, None)
@@ -176,6 +197,9 @@ def _in_one_process(loader: Iterable[Any]) -> Iterable[Any]:
     if isinstance(loader.dataset, IterableDataset):
         rows: IterableDataset[Any] = _copied(loader.dataset, None)
         return DataLoader(rows, batch_size=loader.batch_size, collate_fn=loader.collate_fn)
+    if loader.batch_sampler is not None:
+        batch_sampler = _copied(loader.batch_sampler, loader.dataset)
+        return DataLoader(loader.dataset, batch_sampler=batch_sampler, collate_fn=loader.collate_fn)
     # A sampler of single indices, or of lists of them, each of which the dataset answers with a batch.
     sampler = _copied(loader.sampler, loader.dataset)
     return DataLoader(loader.dataset, sampler=sampler, batch_size=None, collate_fn=loader.collate_fn)

@@ -74,5 +74,5 @@ class Facts:
 
     @property
     def divisor(self) -> int | None:
-        """What makes values intensities, where they are not binarized."""
+        """The divisor that makes values intensities, where they are not binarized."""
         return None if self.kind == "binary" else self.levels

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from reparam_suite.data.kinds import Values, check_stated, is_colour, kind_of
+from reparam_suite.runtime.errors import DataError
+
+RNG = np.random.default_rng(8)
+UNIT = RNG.random((30, 48))
+
+
+def facts(*arrays):
+    return {name: Values.of(np.asarray(array)) for name, array in zip(("train", "valid", "test"), arrays, strict=False)}
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.array([False, True]), Values("bool", 0.0, 1.0, is_whole=True, is_binary=True)),
+        (np.array([0, 2], np.uint8), Values("uint8", 0.0, 2.0, is_whole=True, is_binary=False)),
+        (np.array([-1, 1]), Values("integer", -1.0, 1.0, is_whole=True, is_binary=False)),
+        (np.array([0.0, 1.0]), Values("float", 0.0, 1.0, is_whole=True, is_binary=True)),
+        (np.array([0.0, 0.5]), Values("float", 0.0, 0.5, is_whole=False, is_binary=False)),
+    ],
+)
+def test_facts(array, expected):
+    assert Values.of(array) == expected
+
+
+@pytest.mark.parametrize(
+    ("event_shape", "colour"),
+    [
+        ((3, 8, 8), True),
+        ((8, 8, 3), True),
+        ((4, 8, 8), True),
+        ((1, 8, 8), False),
+        ((8, 8, 1), False),
+        ((1, 8, 3), False),
+        ((3, 8), False),
+        ((2, 8, 8), False),
+        ((3, 3, 8, 8), False),
+    ],
+)
+def test_colour_has_three_or_four_channels(event_shape, colour):
+    assert is_colour(event_shape) == colour
+    light = (UNIT * 256).astype(np.uint8)
+    assert kind_of(facts(light, light), event_shape, where="x") == ("colour" if colour else "grey")
+
+
+@pytest.mark.parametrize(
+    ("splits", "event_shape", "kind"),
+    [
+        ((UNIT, UNIT), (1, 6, 8), "grey"),
+        ((UNIT, UNIT), (3, 4, 4), "colour"),
+        ((UNIT, UNIT), (48,), "real"),
+        ((UNIT, UNIT), (6, 8), "real"),
+        ((UNIT, UNIT * 3 - 1), (1, 6, 8), "real"),
+        ((UNIT, UNIT * 0), (1, 6, 8), "grey"),
+        ((UNIT * 0, UNIT > 0.5), (48,), "binary"),
+        ((RNG.poisson(2, (9, 4)), RNG.integers(0, 2, (9, 4))), (4,), "count"),
+        ((RNG.poisson(2, (9, 4)) - 1, RNG.poisson(2, (9, 4))), (4,), "real"),
+        ((RNG.poisson(2, (9, 4)), RNG.poisson(2, (9, 4)) - 1), (4,), "real"),
+    ],
+)
+def test_the_kind_is_decided_over_all_splits(splits, event_shape, kind):
+    assert kind_of(facts(*splits), event_shape, where="x") == kind
+
+
+@pytest.mark.parametrize(
+    ("splits", "found"),
+    [
+        ((UNIT, UNIT, UNIT * 255), r"intensities in \[0, 1\] in every split or in none, got train float from"),
+        ((UNIT * 255, UNIT), r"intensities in \[0, 1\] in every split or in none, got train float from"),
+        ((UNIT.round(), UNIT), "0 and 1 in every split or in none, got train float of 0 and 1; valid float from"),
+        ((UNIT, UNIT.round()), "0 and 1 in every split or in none, got train float from .*; valid float of 0 and 1"),
+    ],
+)
+def test_a_contradiction_names_every_split(splits, found):
+    with pytest.raises(DataError, match=f"mine.npz: expected {found}"):
+        kind_of(facts(*splits), (1, 6, 8), where="mine.npz")
+    check_stated("real", facts(*splits), (1, 6, 8), where="mine.npz")
+
+
+def test_a_stated_binary_kind_does_not_hide_a_contradiction():
+    bits = UNIT.round().astype(np.uint8)
+    check_stated("binary", facts(bits * 255, bits * 200), (48,), where="x")
+    with pytest.raises(DataError, match="x: expected 0 and 1 in every split or in none"):
+        check_stated("binary", facts(bits, bits * 255), (48,), where="x")
