@@ -146,6 +146,9 @@ class Measurement:
             layout = self._layout
             try:
                 portion = _portion(self._model, layout, batch, num_repeats, memory_budget)
+                if portion < num_data(batch) and (mixed := mixture_of_data(self._model, batch)) is not None:
+                    self._leave_layers(batch, mixed)
+                    return None
                 totals: dict[str, GradientSums] = {}
                 for data in split(batch, portion):
                     shard = layerwise_sums(self._model, data, num_repeats, layout, per_element=per_element)

@@ -15,7 +15,8 @@ from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, t
 from reparam_suite.diagnostics.memory import graph_bytes
 from reparam_suite.diagnostics.recorder import Axes, Recorder
 from reparam_suite.diagnostics.rows import is_affine
-from reparam_suite.diagnostics.variational import carriers, is_rebuildable
+from reparam_suite.diagnostics.variational import carriers
+from reparam_suite.distributions import can_be_rebuilt
 from reparam_suite.runtime.random_streams import forked_generator
 
 NUM_PROBED = 3
@@ -161,7 +162,7 @@ def _watching(encoder: object) -> Iterator[list[bool]]:
             and isinstance(q, Distribution)
             and q.batch_shape[:1] == inputs[0].shape[:1]
             and bool(carriers(q))
-            and is_rebuildable(q)
+            and can_be_rebuilt(q)
             and torch.equal(states[-1], _random_state(inputs))
         )
 

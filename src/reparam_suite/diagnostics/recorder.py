@@ -13,7 +13,8 @@ from torch.distributions import Distribution
 from torch.utils.hooks import RemovableHandle
 
 from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, tensors_of
-from reparam_suite.diagnostics.variational import carriers, from_leaves, is_rebuildable
+from reparam_suite.diagnostics.variational import carriers, from_leaves
+from reparam_suite.distributions import can_be_rebuilt
 
 Axes = Mapping[tuple[nn.Module, int], int]
 """For each call of a module, counted from 0: how many axes of its output hold its rows, samples and data."""
@@ -112,7 +113,7 @@ class Recorder:
 
     def _leave(self, module: nn.Module, inputs: tuple[Any, ...], result: Any) -> Any:  # noqa: ARG002
         self._within -= 1
-        if not isinstance(result, Distribution) or result.batch_shape or not is_rebuildable(result):
+        if not isinstance(result, Distribution) or result.batch_shape or not can_be_rebuilt(result):
             return None
         made = carriers(result)
         if not made:

@@ -107,12 +107,12 @@ def reference_gradients(
     Raises:
         ValueError: if `estimator` is biased or does not fit the model, states that cannot be enumerated included.
     """
+    layers_off(as_module(model))  # refuses batch norm
     chosen = estimator or _best_reference(model, batch)
     if not chosen.unbiased:
         raise ValueError(f"estimator: expected an unbiased one for a reference, got {type(chosen).__name__}")
     if estimator is not None and (reason := incompatibility(model, batch, chosen)):
         raise ValueError(reason)
-    layers_off(as_module(model))
     with estimated_by(model, chosen):
         if isinstance(chosen, Enumeration | Quadrature):
             return _exact_gradients(model, batch, memory_budget)
