@@ -38,7 +38,7 @@ def test_all_is_every_estimator_of_the_library_chosen_or_left_out_with_a_reason(
 def test_what_needs_too_many_evaluations_is_measured_only_if_it_is_named():
     model = DiscreteVAE(event_shape=(6,), latent_size=10, hidden_sizes=(5,))
     assert MOST_EVALUATIONS < 2**10
-    assert candidates(model, X, ["all"]).left_out["Enumeration()"].startswith("1,024 evaluations of f for each datum")
+    assert candidates(model, X, ["all"]).left_out["Enumeration()"].startswith("1,024 evaluations of f per datum")
     found = candidates(model, X, ["all", "Enumeration"])
     assert "Enumeration()" in found.chosen
     assert "Enumeration()" not in found.left_out
