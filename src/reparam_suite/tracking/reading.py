@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+NO_DIGEST = "none"
+"""On record for data that have no digest: MLflow wants one of every dataset."""
+
 _RUNS_A_PAGE = 1_000
 _RUNS_A_REQUEST = 100
 """Runs in one request for histories: the limit of MLflow's server."""
@@ -33,6 +36,7 @@ class RecordedRun:
         parameters: all of them, as text.
         metrics: the newest value of each; MLflow's stand-ins for infinities are infinite again.
         status: RUNNING, FINISHED, FAILED or KILLED.
+        digest: of the contents of its data; None where they have none.
     """
 
     run_id: str
@@ -41,6 +45,7 @@ class RecordedRun:
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
     status: str = "FINISHED"
+    digest: str | None = None
 
     @property
     def estimator(self) -> str:
@@ -79,10 +84,16 @@ def recorded_runs(
         for run in page:
             data, info = run.data, run.info
             metrics = {name: _value(value) for name, value in data.metrics.items()}
-            yield RecordedRun(info.run_id, info.run_name or info.run_id, data.tags, data.params, metrics, info.status)
+            name = info.run_name or info.run_id
+            yield RecordedRun(info.run_id, name, data.tags, data.params, metrics, info.status, _digest(run))
         token = page.token
         if not token:
             return
+
+
+def _digest(run: "Run") -> str | None:
+    recorded = [dataset.dataset.digest for dataset in run.inputs.dataset_inputs] if run.inputs else []
+    return next((digest for digest in recorded if digest != NO_DIGEST), None)
 
 
 def _value(stored: float) -> float:
