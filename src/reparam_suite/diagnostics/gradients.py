@@ -194,9 +194,9 @@ def _check_datumwise_budget(model: MeasuredModel, batch: Batch, num_repeats: int
     # R gradients by all parameters, three copies; R graphs, since R gradients go backward side by side.
     trained = [parameter for group in trained_parameters(model).values() for parameter in group]
     needed = (3 * num_repeats + 6) * sum(each.numel() * each.element_size() for each in trained)
-    module, datum = as_module(model), part(batch, slice(0, 1))
+    datum = part(batch, slice(0, 1))
     with forked_generator(device_of(model)):
-        kept = graph_bytes(lambda: objective_of(model, datum, 1), [*module.parameters(), *module.buffers()])
+        kept = graph_bytes(lambda: objective_of(model, datum, 1))
     needed += 3 * num_repeats * num_repeats * kept
     if memory_budget < needed:
         raise MemoryBudgetError(memory_budget, num_repeats, needed)

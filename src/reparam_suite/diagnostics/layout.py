@@ -65,7 +65,7 @@ def layout_of(model: MeasuredModel, batch: Batch) -> Layout:
         return objectives[-1]
 
     with forked_generator(device_of(batch)), recorder.watching(), _watching(encoder) as encoded:
-        kept = graph_bytes(forward, [*module.parameters(), *module.buffers()])
+        kept = graph_bytes(forward)
     axes = _proved(recorder.calls, recorder.numbers, objectives[-1])
     explicit = _formed_elements(recorder.calls, axes.values()) * objectives[-1].element_size()
     return Layout(

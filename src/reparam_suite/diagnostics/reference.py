@@ -141,11 +141,10 @@ def _is_discrete(q: Distribution) -> bool:
 
 
 def _exact_gradients(model: MeasuredModel, batch: Batch, memory_budget: int) -> dict[str, ReferenceGradient]:
-    groups, module = trained_parameters(model), as_module(model)
+    groups = trained_parameters(model)
     with measuring(model):
-        held = [*module.parameters(), *module.buffers()]
         with forked_generator(device_of(model)):
-            kept = graph_bytes(lambda: model.estimator(model.expectation(part(batch, slice(0, 1)))).objective, held)
+            kept = graph_bytes(lambda: model.estimator(model.expectation(part(batch, slice(0, 1)))).objective)
         portion = max(1, memory_budget // (3 * kept))
         if Measurement(model, batch).road == "whole batch":
             portion = num_data(batch)
