@@ -162,12 +162,13 @@ def bits(logits: Tensor) -> FiniteBernoulli:
 
 
 def independent_as(q: Independent[Any], base: Distribution) -> Independent[Any]:
-    """`base`, of the shapes of the factors of `q`, made independent as those are."""
+    """`base`, of any batch shape, made independent over as many axes as the factors of `q` are."""
     if isinstance(q.base_dist, Independent):
         base = independent_as(q.base_dist, base)
     made = object.__new__(Independent)
     made.base_dist, made.reinterpreted_batch_ndims = base, q.reinterpreted_batch_ndims
-    Distribution.__init__(made, q.batch_shape, q.event_shape, validate_args=False)
+    shape, axes = base.batch_shape, len(base.batch_shape) - q.reinterpreted_batch_ndims
+    Distribution.__init__(made, shape[:axes], shape[axes:] + base.event_shape, validate_args=False)
     return made
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from reparam_suite.tracking.mlflow_internals import backend
 from reparam_suite.tracking.settings import is_server
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _of_database(client: "MlflowClient", run_ids: Sequence[str], key: str) -> It
     from mlflow.store.tracking.dbmodels.models import SqlMetric
 
     table: Any = SqlMetric
-    store: Any = client._tracking_client.store
+    store = backend(client)
     with store.ManagedSessionMaker(read_only=True) as session:
         for first in range(0, len(run_ids), _RUNS_A_PAGE):
             some = run_ids[first : first + _RUNS_A_PAGE]
@@ -127,7 +128,7 @@ def _of_server(client: "MlflowClient", run_ids: Sequence[str], key: str) -> Iter
     # The request of MLflow's own page. It cuts long answers off without a word: then run by run.
     from mlflow.utils.rest_utils import http_request, verify_rest_response
 
-    credentials, road = client._tracking_client.store.get_host_creds(), "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
+    credentials, road = backend(client).get_host_creds(), "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
     for first in range(0, len(run_ids), _RUNS_A_REQUEST):
         some = run_ids[first : first + _RUNS_A_REQUEST]
         asked: dict[str, Any] = {"run_id": some, "metric_key": key, "max_results": _POINTS_A_REQUEST}

@@ -31,7 +31,7 @@ def fixed_batch(trainer: Trainer) -> Any | None:
 
 
 def gradient_metrics(measured: Mapping[str, GradientStatistics]) -> dict[str, float]:
-    """grad/PART/variance, variance_standard_error and, where there is noise, snr; of one process too if there are more."""
+    """grad/PART/variance, variance_standard_error and, where there is noise, snr; that of one process of several."""
     metrics = {}
     for part, statistics in measured.items():
         metrics[f"grad/{part}/variance"] = float(statistics.variance)
