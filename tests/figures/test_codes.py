@@ -42,9 +42,9 @@ def test_a_latent_stuck_in_one_class_has_perplexity_one_and_an_even_one_as_many_
 @pytest.mark.parametrize(
     ("probabilities", "message"),
     [
-        (torch.tensor([[-0.5, 0.5]]), "run from -0.5 to 0.5; they must lie in"),
-        (torch.tensor([[0.5, 2.0]]), "run from 0.5 to 2; they must lie in"),
-        (torch.rand(4), r"shape \[4\]; it must be \[N, D, C\]"),
+        (torch.tensor([[-0.5, 0.5]]), r"expected values in \[0, 1\], got values from -0.5 to 0.5"),
+        (torch.tensor([[0.5, 2.0]]), r"expected values in \[0, 1\], got values from 0.5 to 2"),
+        (torch.rand(4), r"expected the shape \[N, D, C\] and not empty, got \[4\]"),
     ],
 )
 def test_what_are_no_probabilities_is_refused(probabilities, message):

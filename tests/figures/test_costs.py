@@ -53,5 +53,5 @@ def test_a_single_run_has_no_bar_and_the_axis_says_of_what_the_cost_is():
 
 
 def test_nothing_to_draw_is_refused():
-    with pytest.raises(ValueError, match="no estimator to draw"):
+    with pytest.raises(ValueError, match="points: expected an estimator to draw, got none"):
         gradient_cost({})

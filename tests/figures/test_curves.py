@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reparam_suite.figures import gradient_variance, training_curves
+from reparam_suite.figures import curves, gradient_variance, training_curves
 
 
 def legend(ax):
@@ -89,7 +89,7 @@ def test_a_gradient_without_any_variance_still_has_its_figure():
 
 @pytest.mark.parametrize("draw", [training_curves, gradient_variance])
 def test_nothing_to_draw_is_refused(draw):
-    with pytest.raises(ValueError, match="histories holds no point to draw"):
+    with pytest.raises(ValueError, match="histories: expected a point to draw, got none"):
         draw({"train": []})
 
 
@@ -99,5 +99,19 @@ def test_a_history_still_empty_does_not_hide_the_others():
 
 
 def test_points_of_the_wrong_width_are_refused():
-    with pytest.raises(ValueError, match=r"the history of encoder is \[1, 2\]; each of its points must be 3 numbers"):
+    with pytest.raises(ValueError, match=r"history of encoder: expected points of 3 numbers, got the shape \[1, 2\]"):
         gradient_variance({"encoder": [(0, 1.0)]})
+
+
+def test_histories_of_a_journal_and_frames_are_drawn_alike():
+    pandas = pytest.importorskip("pandas")
+    points = [(0, -3.0), (5, -2.0), (10, -1.5)]
+    frame = pandas.DataFrame(points, columns=["step", "value"])
+    figure = curves({"val/a": points, "val/b": frame}, ylabel="nats")
+    (ax,) = figure.axes
+    for line in ax.lines:
+        np.testing.assert_array_equal(line.get_xydata(), np.array(points))
+    assert ax.get_ylabel() == "nats"
+    assert ax.get_title(loc="left") == "val/a, val/b"
+    with pytest.raises(ValueError, match="histories: expected a point to draw, got none"):
+        curves({"val/a": []})

@@ -48,7 +48,7 @@ def test_what_rounding_made_negative_is_without_variance_and_what_is_not_finite_
 
 
 def test_no_group_is_refused():
-    with pytest.raises(ValueError, match="variances hold no group to draw"):
+    with pytest.raises(ValueError, match="variances: expected a group to draw, got none"):
         element_variances({"step 1": {}})
 
 

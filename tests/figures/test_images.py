@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from reparam_suite.figures import latent_traversal, prior_samples, reconstructions
+from reparam_suite.figures import image_shape_of, latent_traversal, reconstruction_grid, sample_grid
 
 
 def pixels(*shape):
@@ -20,7 +20,7 @@ def labels(ticks):
 
 def test_reconstructions_show_the_data_above_the_reconstructions():
     x, probabilities = pixels(5, 12).round(), pixels(5, 12)
-    figure = reconstructions(x, probabilities, image_shape=(3, 4))
+    figure = reconstruction_grid(x, probabilities, image_shape=(3, 4))
     (ax,) = figure.axes
     expected = torch.cat([x, probabilities]).reshape(10, 3, 4).double().numpy()
     np.testing.assert_array_equal(arrays(ax), expected)
@@ -30,13 +30,13 @@ def test_reconstructions_show_the_data_above_the_reconstructions():
 
 
 def test_no_more_than_16_are_shown_and_the_title_says_so():
-    figure = reconstructions(pixels(20, 4), pixels(20, 4), image_shape=(1, 2, 2))
+    figure = reconstruction_grid(pixels(20, 4), pixels(20, 4), image_shape=(1, 2, 2))
     assert len(figure.axes[0].images) == 32
     assert "first 16 of 20" in figure.axes[0].get_title(loc="left")
 
 
 def test_an_image_pixel_takes_a_whole_number_of_figure_pixels():
-    figure = reconstructions(pixels(3, 30), pixels(3, 30), image_shape=(6, 5))
+    figure = reconstruction_grid(pixels(3, 30), pixels(3, 30), image_shape=(6, 5))
     figure.draw_without_rendering()
     for image in figure.axes[0].images:
         box = image.get_window_extent()
@@ -48,7 +48,7 @@ def test_what_is_drawn_is_the_array_pixel_by_pixel():
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     sample = pixels(1, 64).round()
-    figure = prior_samples(sample, image_shape=(8, 8))
+    figure = sample_grid(sample, image_shape=(8, 8))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     drawn = np.asarray(canvas.buffer_rgba())[..., 0]
@@ -59,13 +59,13 @@ def test_what_is_drawn_is_the_array_pixel_by_pixel():
 
 
 def test_greys_run_from_zero_to_one_whatever_the_data():
-    figure = prior_samples(0.4 + 0.1 * pixels(4, 9), image_shape=(3, 3))
+    figure = sample_grid(0.4 + 0.1 * pixels(4, 9), image_shape=(3, 3))
     assert {image.get_clim() for image in figure.axes[0].images} == {(0.0, 1.0)}
     assert not figure.axes[0].child_axes
 
 
 def test_values_beyond_zero_and_one_are_shown_and_read_off_a_colour_bar():
-    figure = prior_samples(torch.tensor([[-1.0, 0.0, 2.0, 1.0], [0.0, 0.0, 0.0, 3.0]]), image_shape=(2, 2))
+    figure = sample_grid(torch.tensor([[-1.0, 0.0, 2.0, 1.0], [0.0, 0.0, 0.0, 3.0]]), image_shape=(2, 2))
     assert {image.get_clim() for image in figure.axes[0].images} == {(-1.0, 3.0)}
     (bar,) = figure.axes[0].child_axes
     assert bar.get_ylabel() == "pixel value"
@@ -73,7 +73,7 @@ def test_values_beyond_zero_and_one_are_shown_and_read_off_a_colour_bar():
 
 def test_data_without_an_image_shape_are_drawn_as_lines():
     x, means = pixels(6, 30), pixels(6, 30)
-    figure = reconstructions(x, means, image_shape=None)
+    figure = reconstruction_grid(x, means, image_shape=None)
     assert len(figure.axes) == 4
     for index, ax in enumerate(figure.axes):
         data, reconstruction = ax.lines
@@ -83,10 +83,54 @@ def test_data_without_an_image_shape_are_drawn_as_lines():
     assert "first 4 of 6" in figure.axes[0].get_title(loc="left")
 
 
+@pytest.mark.parametrize(
+    ("event_shape", "shown"),
+    [
+        ((64,), (8, 8)),
+        ((5, 7), (5, 7)),
+        ((1, 5, 7), (5, 7)),
+        ((3, 5, 7), (3, 5, 7)),
+        ((30,), None),
+        ((1,), None),
+        ((2, 5, 7), None),
+        ((), None),
+    ],
+)
+def test_the_shape_of_an_image_follows_from_that_of_a_datum(event_shape, shown):
+    assert image_shape_of(event_shape) == shown
+
+
+def test_colours_are_red_green_and_blue():
+    images = pixels(2, 3, 4, 5)
+    (ax,) = sample_grid(images, image_shape=(3, 4, 5)).axes
+    np.testing.assert_array_equal(arrays(ax), images.permute(0, 2, 3, 1).double().numpy())
+
+
+def test_colours_beyond_zero_and_one_are_scaled_and_the_title_says_so():
+    images = torch.tensor([-1.0, 0.0, 3.0]).reshape(1, 3, 1, 1).expand(1, 3, 2, 2)
+    (ax,) = sample_grid(images, image_shape=(3, 2, 2)).axes
+    np.testing.assert_allclose(arrays(ax)[0][0, 0], [0.0, 0.25, 1.0])
+    assert ax.get_title(loc="left").endswith("colours from -1 to 3")
+
+
+def test_samples_that_are_no_images_are_lines():
+    samples = pixels(6, 30)
+    figure = sample_grid(samples, image_shape=None)
+    assert [ax.get_ylabel() for ax in figure.axes] == ["sample 1", "sample 2", "sample 3", "sample 4"]
+    np.testing.assert_array_equal(figure.axes[2].lines[0].get_ydata(), samples[2].double())
+
+
+def test_a_single_number_is_a_bar():
+    x, means = pixels(2, 1), pixels(2, 1)
+    figure = reconstruction_grid(x, means, image_shape=None)
+    heights = [[bar.get_height() for bar in ax.patches] for ax in figure.axes]
+    assert heights == [[x[row].item(), means[row].item()] for row in range(2)]
+
+
 @pytest.mark.parametrize("number", [1, 7, 64, 300])
 def test_prior_samples_are_all_there_in_order(number):
     samples = pixels(number, 4)
-    (ax,) = prior_samples(samples, image_shape=(2, 2)).axes
+    (ax,) = sample_grid(samples, image_shape=(2, 2)).axes
     np.testing.assert_array_equal(arrays(ax), samples.reshape(-1, 2, 2).double().numpy())
     assert len({image.get_extent()[0] for image in ax.images}) <= 16
 
@@ -108,13 +152,22 @@ def test_a_traversal_takes_names():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: prior_samples(pixels(2, 5), image_shape=(2, 2)), r"image_shape \[2, 2\] does not fit 5 pixels"),
-        (lambda: prior_samples(pixels(2, 12), image_shape=(3, 2, 2)), r"image_shape \[3, 2, 2\] does not fit"),
-        (lambda: prior_samples(pixels(2, 2, 2), image_shape=(2, 2)), r"shape \[2, 2, 2\]; it must be \[N, P\]"),
-        (lambda: prior_samples(pixels(0, 4), image_shape=(2, 2)), "not empty"),
-        (lambda: prior_samples(torch.full((1, 4), torch.nan), image_shape=(2, 2)), "4 values that are not finite"),
-        (lambda: reconstructions(pixels(2, 4), pixels(3, 4), image_shape=None), "must be alike"),
-        (lambda: latent_traversal(pixels(2, 3, 4), [0.0], image_shape=(2, 2)), "needs 3 values and 2 names, not 1"),
+        (
+            lambda: sample_grid(pixels(2, 5), image_shape=(2, 2)),
+            r"image_shape: expected .* with 5 numbers in all, got \[2, 2\]",
+        ),
+        (lambda: sample_grid(pixels(2, 12), image_shape=(4, 1, 3)), r"with 12 numbers in all, got \[4, 1, 3\]"),
+        (lambda: sample_grid(pixels(4), image_shape=(2, 2)), r"images: expected the shape \[N, P\] .*, got \[4\]"),
+        (lambda: sample_grid(pixels(0, 4), image_shape=(2, 2)), "not empty"),
+        (lambda: sample_grid(torch.full((1, 4), torch.nan), image_shape=(2, 2)), "expected finite values, got 4"),
+        (
+            lambda: reconstruction_grid(pixels(2, 4), pixels(3, 4), image_shape=None),
+            r"means: expected the shape of x, \[2, 4\], got \[3, 4\]",
+        ),
+        (
+            lambda: latent_traversal(pixels(2, 3, 4), [0.0], image_shape=(2, 2)),
+            "expected 3 values and 2 names .* got 1",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(call, message):
@@ -124,11 +177,11 @@ def test_what_does_not_fit_is_refused_by_name(call, message):
 
 def test_tensors_of_any_precision_that_still_need_a_gradient_are_drawn():
     samples = pixels(2, 4).bfloat16().requires_grad_()
-    (ax,) = prior_samples(samples, image_shape=(2, 2)).axes
+    (ax,) = sample_grid(samples, image_shape=(2, 2)).axes
     np.testing.assert_array_equal(arrays(ax), samples.detach().reshape(2, 2, 2).double().numpy())
 
 
 def test_matplotlib_is_left_as_it_was():
     before = dict(mpl.rcParams)
-    prior_samples(pixels(2, 4), image_shape=(2, 2))
+    sample_grid(pixels(2, 4), image_shape=(2, 2))
     assert dict(mpl.rcParams) == before

@@ -13,5 +13,5 @@ def test_every_latent_has_a_bar_of_its_two_parts_the_largest_first():
 
 
 def test_values_that_are_not_finite_are_refused():
-    with pytest.raises(ValueError, match="kl_per_latent holds 1 values that are not finite"):
+    with pytest.raises(ValueError, match="kl_per_latent: expected finite values, got 1 that are not"):
         latent_use(np.array([np.nan, 1.0]), np.zeros(2))

@@ -1,16 +1,16 @@
-"""Estimators as a user writes them: `DisARM`, `ScoreFunction(num_samples=4, baseline=LeaveOneOut())`."""
+"""Expressions as class paths and arguments: `DisARM`, `ScoreFunction(num_samples=4, baseline=LeaveOneOut())`.
+
+The inverse of `runtime.expressions.written`.
+"""
 
 import ast
-import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from reparam_suite.runtime.defaults import fresh
-from reparam_suite.models.hyperparameters import configuration
-from reparam_suite.commands.usage import UsageError
+from reparam_suite.runtime.errors import UsageError
 
 ALL = "all"
 
@@ -19,7 +19,7 @@ Configuration = dict[str, Any]
 
 
 def parse(texts: Iterable[str], option: str) -> list[Configuration | str]:
-    """What the arguments of an option ask for: configurations, and the word "all" as it is. No code is run.
+    """The configurations that the arguments of an option ask for, and the word "all" as it is. No code is run.
 
     Each is an expression, several of them with commas between, a list in brackets, or a YAML file with a list.
 
@@ -30,33 +30,6 @@ def parse(texts: Iterable[str], option: str) -> list[Configuration | str]:
     if not found:
         raise UsageError(f"{option}: expected one estimator or more, got an empty list")
     return found
-
-
-def written(value: object) -> str:
-    """An object as an expression: its class, and the arguments that are not at their defaults.
-
-    >>> from reparam_suite.estimators import LeaveOneOut, ScoreFunction
-    >>> written(ScoreFunction(num_samples=4, baseline=LeaveOneOut()))
-    'ScoreFunction(num_samples=4, baseline=LeaveOneOut())'
-    """
-    return type(value).__name__ + (f"({given})" if (given := _given(value)) else "")
-
-
-def _given(value: object) -> str:
-    given = []
-    for name, parameter in inspect.signature(type(value)).parameters.items():
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            continue
-        own, default = getattr(value, name), fresh(parameter.default)
-        if default is parameter.empty or configuration(own) != configuration(default):
-            given.append(f"{name}={_shown(own)}")
-    return ", ".join(given)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(configuration(value), Mapping) and not isinstance(value, Mapping):
-        return f"{type(value).__name__}({_given(value)})"
-    return repr(value)
 
 
 def _parsed(text: str, option: str) -> list[Configuration | str]:

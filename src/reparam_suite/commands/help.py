@@ -1,7 +1,8 @@
-"""What `--help` tells beyond the parser's own page: the options of the classes that options choose."""
+"""The page of `--help`: that of the parser, and the options of the classes that options choose."""
 
 import inspect
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -9,8 +10,10 @@ from jsonargparse import ArgumentParser
 from reparam_suite.data import MNIST, Arrays
 from reparam_suite.estimators import Baseline, Bound, GradientEstimator
 from reparam_suite.models import GaussianVAE
-from reparam_suite.commands.usage import concrete_subclasses
-from reparam_suite.distributions import Posterior
+from reparam_suite.commands.classes import concrete_subclasses
+from reparam_suite.distributions.likelihoods import LikelihoodFamily
+from reparam_suite.distributions.posteriors import LatentFamily
+from reparam_suite.objectives import ELBO, ImportanceWeighted
 
 _WIDTH = 100
 
@@ -22,10 +25,12 @@ def help_text(parser: ArgumentParser) -> str:
         _options("GaussianVAE and DiscreteVAE (--model)", "model", GaussianVAE),
         _options("MNIST, FashionMNIST, Omniglot; Digits and BinarizedMNIST have fewer (--data)", "data", MNIST),
         _options("Arrays (--data)", "data", Arrays),
-        _classes("Posteriors (--model.posterior)", Posterior),
-        _classes("Bounds (--model.bound)", Bound),
+        _classes("Posteriors (--model.posterior)", LatentFamily),
+        _classes("Likelihoods (--model.likelihood)", LikelihoodFamily),
+        _classes("Bounds (--model.objective.bound)", Bound),
         _classes("Gradient estimators (--model.estimator)", GradientEstimator),
         _classes("Baselines (--model.estimator.baseline)", Baseline),
+        _objectives(),
     ]
     return "\n".join(sections)
 
@@ -38,9 +43,17 @@ def _options(title: str, key: str, cls: type) -> str:
     return "\n".join([f"{title}:", *lines[first:], ""])
 
 
+def _objectives() -> str:
+    return _listed("Objectives (--model.objective)", [ELBO, ImportanceWeighted])
+
+
 def _classes(title: str, base: type[Any]) -> str:
+    return _listed(title, sorted(concrete_subclasses(base), key=lambda cls: cls.__name__))
+
+
+def _listed(title: str, classes: Iterable[type[Any]]) -> str:
     lines = [f"{title}:"]
-    for cls in sorted(concrete_subclasses(base), key=lambda each: each.__name__):
+    for cls in classes:
         summary = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
         lines.append(f"  {cls.__name__}{_arguments(cls)}")
         lines += textwrap.wrap(summary, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)

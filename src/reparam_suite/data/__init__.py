@@ -1,18 +1,33 @@
-"""Data sets that lie on the training device as one array: batches are slices, binarized as each epoch begins."""
+"""Data sets: our own, stored on the training device, a user's arrays and loaders, and any LightningDataModule."""
 
-from reparam_suite.data.arrays import Arrays
-from reparam_suite.data.base import ArrayDataModule, DataError
+from reparam_suite.data.adapter import AdaptedDataModule, adapted
+from reparam_suite.data.arrays import Arrays, ArraysInMemory
+from reparam_suite.data.base import DataModule, Split, image_shape_of
 from reparam_suite.data.digits import Digits
+from reparam_suite.data.in_memory import ArrayDataModule
+from reparam_suite.data.kinds import Kind
+from reparam_suite.data.loaders import Loaders
 from reparam_suite.data.mnist import MNIST, BinarizedMNIST, FashionMNIST
 from reparam_suite.data.omniglot import Omniglot
+from reparam_suite.data.reading import datum_of
+from reparam_suite.runtime.errors import DataError
 
 __all__ = [
     "MNIST",
+    "AdaptedDataModule",
     "ArrayDataModule",
     "Arrays",
+    "ArraysInMemory",
     "BinarizedMNIST",
     "DataError",
+    "DataModule",
     "Digits",
     "FashionMNIST",
+    "Kind",
+    "Loaders",
     "Omniglot",
+    "Split",
+    "adapted",
+    "datum_of",
+    "image_shape_of",
 ]

@@ -1,17 +1,18 @@
-"""A user's own arrays."""
+"""A user's own arrays, in a file or in memory."""
 
-import math
 from pathlib import Path
-from typing import final
+from typing import Any, final, get_args
 
 import numpy as np
+from torch import Tensor
 
-from reparam_suite.data import npz
-from reparam_suite.data.base import Array, ArrayDataModule, Binarization, Splits
-from reparam_suite.runtime.errors import DataError
+from reparam_suite.data import checks, conversion, npz
+from reparam_suite.data.in_memory import ArrayDataModule, Binarization
+from reparam_suite.data.kinds import Array, Kind, type_of
+from reparam_suite.data.splits import Splits
+from reparam_suite.runtime.errors import ArgumentTypeError, DataError
 
 _KEYS = ("x_train", "x_valid", "x_test")
-_ACCEPTED = "accepted are bool, uint8 and floating point"
 _EVERY = 10  # of ten training rows in a row the ninth validates and the tenth tests, where those arrays are absent
 
 
@@ -19,70 +20,96 @@ _EVERY = 10  # of ten training rows in a row the ninth validates and the tenth t
 class Arrays(ArrayDataModule):
     """A file of your own: .npz with x_train and, if you like, x_valid and x_test, each [N, ...].
 
-    bool, or uint8 of 0 and 1: binary. Other uint8: grey, intensities x / 255, binarized. Floating point: real values.
-    [N, H, W] are images; further axes are flattened. Without x_valid, the ninth of every ten rows of x_train validates;
-    without x_test, the tenth tests. Arrays not called x_... are left alone.
+    What the values are is decided over all arrays. bool, or 0 and 1 in any type: binary. Other uint8: intensities
+    x / 255; grey ones are binarized, those of three or four channels, [N, 3, H, W] or [N, H, W, 3], are colour and
+    never are. Other integers: counts. Floating point: real values, intensities if they are images with a channel axis
+    in [0, 1]. Arrays that contradict each other are refused; `kind` states what they hold.
+
+    Without x_valid, the ninth of every ten rows of x_train validates; without x_test, the tenth tests. Arrays not
+    called x_... are left alone. `Arrays.of` takes arrays in memory.
 
     Args:
         path: of the .npz file.
+        kind: what the batches shall hold, "binary", "grey", "colour", "real" or "count"; by default decided by type
+            and values. "grey" gives uint8 as x / 255, not binarized; "real" and "count" give values as they are.
         batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
-        binarization: of grey training rows: "dynamic" draws them anew each epoch, "fixed" once for all runs.
-        seed: of the order of the training batches and of their binarization.
+        binarization: of grey uint8 rows: "dynamic" draws the training rows anew in each epoch, "fixed" once for all
+            runs; "none" gives intensities in [0, 1].
+        seed: of the order of the training batches and of their binarization; by default the run's, without a run 0.
 
     Raises:
         DataError: if the file cannot be read or holds something else; names the file and the array.
     """
 
     def __init__(
-        self, *, path: Path, batch_size: int = 100, binarization: Binarization = "dynamic", seed: int = 0
+        self,
+        *,
+        path: Path,
+        kind: Kind | None = None,
+        batch_size: int = 100,
+        binarization: Binarization = "dynamic",
+        seed: int | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, binarization=binarization, seed=seed)
+        _check_kind(kind)
         self.path = Path(path)
         self.source = str(path)
         self.name = f"Arrays-{self.path.stem}"
+        self._stated = kind
         self._given = self._find_keys()
         self._shape, self._dtype = shape, dtype = npz.header(self.path, "x_train")
         self._check("x_train", shape, dtype)
-        self.num_features = math.prod(shape[1:])
-        self.image_shape = (shape[1], shape[2]) if len(shape) == 3 else None
-        self.observation = "real" if dtype.kind == "f" else "binary"
+
+    @staticmethod
+    def of(
+        *,
+        train: Array | Tensor,
+        valid: Array | Tensor,
+        test: Array | Tensor | None = None,
+        name: str = "arrays",
+        kind: Kind | None = None,
+        batch_size: int = 100,
+        seed: int | None = None,
+    ) -> "ArraysInMemory":
+        """Arrays or tensors in memory, each [N, ...]; see `ArraysInMemory`."""
+        return ArraysInMemory(
+            train=train, valid=valid, test=test, name=name, kind=kind, batch_size=batch_size, seed=seed
+        )
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of a row."""
+        return self._shape[1:]
 
     def _find_keys(self) -> list[str]:
         keys = npz.keys(self.path)
         strange = [key for key in keys if key.lower().startswith("x_") and key not in _KEYS]
         if "x_train" not in keys or strange:
             found = ", ".join(keys) or "nothing"
-            raise DataError(f"{self.path} holds {found}; accepted are x_train (required), x_valid and x_test")
+            raise DataError(f"{self.path}: expected x_train and, if you like, x_valid and x_test, got {found}")
         return [key for key in _KEYS if key in keys]
 
     def _check(self, key: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        if dtype.kind not in "bf" and dtype != np.uint8:
-            raise DataError(f"{self.path}: {key} is of type {dtype}; {_ACCEPTED}")
-        if len(shape) < 2 or 0 in shape:
-            raise DataError(f"{self.path}: {key} has shape {shape}; accepted is [N, ...] with nothing empty")
+        conversion.check_form(str(self.path), key, shape, dtype)
         if shape[1:] != self._shape[1:] or dtype != self._dtype:
             raise DataError(
-                f"{self.path}: {key} is {dtype} {shape}, but x_train is {self._dtype} {self._shape}; "
-                "accepted are arrays that differ in their first size only"
+                f"{self.path}: {key}: expected {self._dtype} {('N', *self._shape[1:])} like x_train, "
+                f"got {dtype} {shape}"
             )
 
     def _read(self) -> Splits:
-        rows = {}
-        for key, array in npz.arrays(self.path, self._given).items():
+        arrays = npz.arrays(self.path, self._given)
+        for key, array in arrays.items():
             self._check(key, array.shape, array.dtype)
-            rows[key] = self._convert(key, array.reshape(len(array), -1))
-        train, valid, test = self._split(rows)
-        return Splits(train=train, valid=valid, test=test, levels=self._levels_of(rows))
-
-    def _convert(self, key: str, array: Array) -> Array:
-        if array.dtype.kind != "f":
-            return array.astype(np.uint8)
-        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite and is refused
-            array = array.astype(np.float32)
-        if not np.isfinite(array).all():
-            row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-            raise DataError(f"{self.path}: {key} has NaN or infinity in row {row}; accepted are finite float32 values")
-        return array
+        stored = conversion.stored(
+            arrays,
+            self.event_shape,
+            stated=self._stated,
+            binarizes=self.binarization != "none",
+            where=str(self.path),
+        )
+        train, valid, test = self._split(stored.rows)
+        return Splits(train=train, valid=valid, test=test, levels=stored.levels, kind=stored.kind)
 
     def _split(self, rows: dict[str, Array]) -> tuple[Array, Array, Array]:
         x = rows["x_train"]
@@ -92,12 +119,87 @@ class Arrays(ArrayDataModule):
         taken = [_EVERY - 2] * ("x_valid" not in rows) + [_EVERY - 1] * ("x_test" not in rows)
         if not len(valid) or not len(test):
             raise DataError(
-                f"{self.path}: x_train has {len(x)} rows, too few to take validation and test rows from; "
-                f"accepted are {_EVERY} or more, or arrays x_valid and x_test"
+                f"{self.path}: x_train: expected at least {_EVERY} rows to take validation and test rows from, "
+                f"got {len(x)}; or add x_valid and x_test"
             )
         return x[~np.isin(tenth, taken)], valid, test
 
-    def _levels_of(self, rows: dict[str, Array]) -> int | None:
-        if self.observation == "real":
-            return None
-        return 1 if max(array.max() for array in rows.values()) <= 1 else 255
+
+@final
+class ArraysInMemory(ArrayDataModule):
+    """Arrays or tensors in memory, each [N, ...], copied; made by `Arrays.of`.
+
+    Taken as those of a file are, but nothing is binarized: uint8 that is not binary gives intensities x / 255.
+    Without `test` there is no test split.
+
+    Args:
+        train: rows to train on.
+        valid: rows to validate on.
+        test: rows to test on.
+        name: of the data set.
+        kind: what the batches shall hold; by default decided by type and values, see `Arrays`.
+        batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
+        seed: of the order of the training batches; by default the run's, without a run 0.
+
+    Raises:
+        ArgumentTypeError: if an argument has a wrong type.
+        DataError: if the arrays do not fit together; names the array.
+    """
+
+    source = "memory"
+
+    def __init__(
+        self,
+        *,
+        train: Array | Tensor,
+        valid: Array | Tensor,
+        test: Array | Tensor | None = None,
+        name: str = "arrays",
+        kind: Kind | None = None,
+        batch_size: int = 100,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(batch_size=batch_size, binarization="none", seed=seed)
+        _check_kind(kind)
+        self.name = checks.name("name", name)
+        given = {"train": train, "valid": valid} | ({} if test is None else {"test": test})
+        arrays = {split: _as_array(split, value) for split, value in given.items()}
+        for split, array in arrays.items():
+            conversion.check_form(name, split, array.shape, array.dtype)
+        _check_alike(name, arrays)
+        self._event_shape = arrays["train"].shape[1:]
+        stored = conversion.stored(arrays, self._event_shape, stated=kind, binarizes=False, where=name)
+        rows = stored.rows
+        self._load(Splits(rows["train"], rows["valid"], rows.get("test"), stored.levels, stored.kind))
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of a row."""
+        return self._event_shape
+
+    def _read(self) -> Splits:
+        raise AssertionError("loaded at construction")
+
+
+def _check_kind(kind: Any) -> None:
+    if kind is not None:
+        checks.one_of("kind", kind, get_args(Kind))
+
+
+def _as_array(split: str, value: Any) -> Array:
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        return np.asarray(value.float() if value.is_floating_point() else value)
+    if not isinstance(value, np.ndarray):
+        raise ArgumentTypeError(f"{split}: expected a numpy array or a tensor, got {type(value).__name__}")
+    return value
+
+
+def _check_alike(name: str, arrays: dict[str, Array]) -> None:
+    train = arrays["train"]
+    for split, array in arrays.items():
+        if array.shape[1:] != train.shape[1:] or type_of(array) != type_of(train):
+            raise DataError(
+                f"{name}: {split}: expected rows {list(train.shape[1:])} of {type_of(train)} like train's, "
+                f"got {list(array.shape[1:])} of {type_of(array)}"
+            )

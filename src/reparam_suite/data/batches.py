@@ -1,4 +1,4 @@
-"""Batches sliced from a tensor that lies on the training device; binarization; randomness by key."""
+"""Batches sliced from a tensor on the training device; binarization; randomness by key."""
 
 from collections.abc import Iterator
 from typing import final
@@ -39,8 +39,9 @@ class TrainBatches:
     The order is drawn on the CPU and is the same on every device; the binarization is drawn where x lies.
 
     Args:
-        x: [N, P] on the training device, uint8 or float32.
+        x: [N, *event] on the training device, uint8 or float32.
         levels: x / levels is redrawn as Bernoulli at each epoch; None yields x as it is.
+        divisor: of the values of a batch; None leaves them as they are.
         batch_size: rows of a global batch; the last one of an epoch may be smaller.
         seed: of the order and the binarization.
         rank: of this process, which takes every `world_size`-th row of a global batch.
@@ -58,7 +59,8 @@ class TrainBatches:
         self,
         x: Tensor,
         *,
-        levels: int | None,
+        levels: int | None = None,
+        divisor: int | None = None,
         batch_size: int,
         seed: int,
         rank: int = 0,
@@ -68,11 +70,12 @@ class TrainBatches:
         last = (len(x) - 1) % batch_size + 1
         if min(last, batch_size) < world_size:
             raise DataError(
-                f"batch_size {batch_size} leaves a last batch of {last} of the {len(x)} training rows, "
-                f"too few for {world_size} processes: choose a batch_size that leaves {world_size} or more"
+                f"batch_size {batch_size}: expected batches of at least {world_size} rows, one per process, "
+                f"got a last batch of {last} of the {len(x)} training rows"
             )
         self._x = x
         self._levels = levels
+        self._divisor = divisor
         self._batch_size = batch_size
         self._seed = seed
         self._rank = rank
@@ -101,7 +104,8 @@ class TrainBatches:
             self.num_rows = len(batch)
             # Before the yield: Lightning never asks for a batch beyond the last, and saves its checkpoint in between.
             self._advance()
-            yield x.index_select(0, batch[self._rank :: self._world_size]).to(torch.float32)
+            rows = x.index_select(0, batch[self._rank :: self._world_size]).to(torch.float32)
+            yield rows if self._divisor is None else rows.div_(self._divisor)
 
     def _advance(self) -> None:
         self._batch += 1
@@ -121,8 +125,8 @@ class TrainBatches:
         epoch, batch = state_dict["epoch"], state_dict["batch"]
         if not 0 <= batch < self._num_batches:
             raise DataError(
-                f"the saved position is batch {batch} of its epoch, but an epoch has {self._num_batches} batches now: "
-                "the data or batch_size is not that of the checkpoint"
+                f"saved position: expected a batch below {self._num_batches}, the batches of an epoch, got {batch}; "
+                "the data or batch_size differ from the checkpoint's"
             )
         self._epoch, self._batch = epoch, batch
 
@@ -132,7 +136,8 @@ class EvaluationBatches:
     """A fixed set in fixed order, in batches of nearly equal size and at most 500 rows over all processes.
 
     Args:
-        x: [N, P] on the training device, uint8 or float32.
+        x: [N, *event] on the training device, uint8 or float32.
+        divisor: of the values of a batch; None leaves them as they are.
         rank: of this process, which takes every `world_size`-th row of a global batch.
         world_size: number of processes.
 
@@ -140,10 +145,11 @@ class EvaluationBatches:
         DataError: if there are fewer rows than processes.
     """
 
-    def __init__(self, x: Tensor, *, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(self, x: Tensor, *, divisor: int | None = None, rank: int = 0, world_size: int = 1) -> None:
         if len(x) < world_size:
-            raise DataError(f"{len(x)} rows to evaluate on are too few for {world_size} processes")
+            raise DataError(f"rows to evaluate on: expected at least {world_size}, one per process, got {len(x)}")
         self._x = x
+        self._divisor = divisor
         self._rank = rank
         self._world_size = world_size
         self._num_batches = -(-len(x) // max(EVALUATION_ROWS, world_size))
@@ -153,4 +159,5 @@ class EvaluationBatches:
 
     def __iter__(self) -> Iterator[Tensor]:
         for batch in self._x.tensor_split(self._num_batches):
-            yield batch[self._rank :: self._world_size].to(torch.float32, copy=True)
+            rows = batch[self._rank :: self._world_size].to(torch.float32, copy=True)
+            yield rows if self._divisor is None else rows.div_(self._divisor)

@@ -6,7 +6,10 @@ from typing import final
 
 import numpy as np
 
-from reparam_suite.data.base import ArrayDataModule, Splits
+from reparam_suite.data import checks
+from reparam_suite.data.in_memory import ArrayDataModule, Binarization
+from reparam_suite.data.kinds import Kind
+from reparam_suite.data.splits import Splits
 from reparam_suite.runtime.errors import DataError
 
 
@@ -17,21 +20,46 @@ class Digits(ArrayDataModule):
     Of every seven images in a row, the sixth is for validation and the seventh for the test: 1,285 / 256 / 256.
 
     Args:
+        event_shape: of a digit: (64,), (8, 8), (1, 8, 8) or another one of 64 elements.
         batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
-        binarization: of grey training images: "dynamic" draws them anew each epoch, "fixed" once for all runs.
-        seed: of the order of the training batches and of their binarization.
+        binarization: of grey images: "dynamic" draws the training rows anew in each epoch, "fixed" once for all runs;
+            "none" gives intensities in [0, 1].
+        seed: of the order of the training batches and of their binarization; by default the run's, without a run 0.
     """
 
     name = "Digits"
-    num_features = 64
-    image_shape = (8, 8)
-    observation = "binary"
     source = "scikit-learn"
+
+    def __init__(
+        self,
+        *,
+        event_shape: tuple[int, ...] = (64,),
+        batch_size: int = 100,
+        binarization: Binarization = "dynamic",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(batch_size=batch_size, binarization=binarization, seed=seed)
+        self._event_shape = checks.event_shape(event_shape, num_elements=64)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of a digit."""
+        return self._event_shape
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Height and width, whatever the event shape."""
+        return super().image_shape or (8, 8)
+
+    @property
+    def kind(self) -> Kind:
+        """What the batches hold: "binary", or "grey" where nothing is binarized."""
+        return self._observed("grey")
 
     def _read(self) -> Splits:
         x = np.loadtxt(_file(), delimiter=",", dtype=np.uint8)[:, :-1]  # the last column is the class
         seventh = np.arange(len(x)) % 7
-        return Splits(train=x[seventh < 5], valid=x[seventh == 5], test=x[seventh == 6], levels=16)
+        return Splits(train=x[seventh < 5], valid=x[seventh == 5], test=x[seventh == 6], levels=16, kind=self.kind)
 
 
 def _file() -> Path:
@@ -39,5 +67,5 @@ def _file() -> Path:
     package = find_spec("sklearn")
     file = Path(package.origin).parent / "datasets/data/digits.csv.gz" if package and package.origin else None
     if file is None or not file.is_file():
-        raise DataError("Digits is part of scikit-learn, which is not installed or has no digits.csv.gz")
+        raise DataError("Digits: expected scikit-learn with its digits.csv.gz, got none: install scikit-learn")
     return file

@@ -1,10 +1,12 @@
-"""What the downloaded data sets share: a root directory and an archive in it."""
+"""Data sets that are downloaded: a root directory and an archive in it."""
 
 from abc import ABC
 from pathlib import Path
 from typing import ClassVar
 
-from reparam_suite.data.base import Array, ArrayDataModule, Binarization
+from reparam_suite.data import checks
+from reparam_suite.data.in_memory import ArrayDataModule, Binarization
+from reparam_suite.data.kinds import Array, Kind
 from reparam_suite.data.remote import Archive
 
 
@@ -12,29 +14,44 @@ class DownloadedDataModule(ArrayDataModule, ABC):
     """A data set kept as one .npz file in `root`, made from the official files when it is not there.
 
     Args:
+        event_shape: of an image: (784,), (28, 28), (1, 28, 28) or another one of 784 elements.
         batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
-        binarization: of grey training images: "dynamic" draws them anew each epoch, "fixed" once for all runs.
-        seed: of the order of the training batches and of their binarization.
+        binarization: of grey images: "dynamic" draws the training rows anew in each epoch, "fixed" once for all runs;
+            "none" gives intensities in [0, 1].
+        seed: of the order of the training batches and of their binarization; by default the run's, without a run 0.
         root: directory of the file; created, and the file downloaded into it, where missing.
     """
 
     archive: ClassVar[Archive]
 
-    num_features = 784
-    image_shape = (28, 28)
-    observation = "binary"
-
     def __init__(
         self,
         *,
+        event_shape: tuple[int, ...] = (784,),
         batch_size: int = 100,
         binarization: Binarization = "dynamic",
-        seed: int = 0,
+        seed: int | None = None,
         root: Path = Path("data"),
     ) -> None:
         super().__init__(batch_size=batch_size, binarization=binarization, seed=seed)
+        self._event_shape = checks.event_shape(event_shape, num_elements=784)
         self.root = Path(root)
         self.source = str(self.root / self.archive.file)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of an image."""
+        return self._event_shape
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Height and width, whatever the event shape."""
+        return super().image_shape or (28, 28)
+
+    @property
+    def kind(self) -> Kind:
+        """What the batches hold: "binary", or "grey" where nothing is binarized."""
+        return self._observed("grey")
 
     def prepare_data(self) -> None:
         """Download the data where it is missing."""

@@ -7,10 +7,11 @@ from typing import final
 
 import numpy as np
 
-from reparam_suite.data.base import Array, Splits
 from reparam_suite.data.downloaded import DownloadedDataModule
-from reparam_suite.runtime.errors import DataError
+from reparam_suite.data.kinds import Array, Kind
 from reparam_suite.data.remote import Archive, RemoteFile
+from reparam_suite.data.splits import Splits
+from reparam_suite.runtime.errors import DataError
 
 _MNIST = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -57,9 +58,9 @@ def _idx_files(bases: tuple[str, ...], *md5s: str) -> tuple[RemoteFile, ...]:
     return tuple(RemoteFile(f"{name}-ubyte.gz", bases, md5) for name, md5 in zip(names, md5s, strict=True))
 
 
-def _split(rows: dict[str, Array]) -> Splits:
+def _split(rows: dict[str, Array], kind: Kind) -> Splits:
     train = rows["x_train"]
-    return Splits(train=train[:_NUM_TRAIN], valid=train[_NUM_TRAIN:], test=rows["x_test"], levels=255)
+    return Splits(train=train[:_NUM_TRAIN], valid=train[_NUM_TRAIN:], test=rows["x_test"], levels=255, kind=kind)
 
 
 @final
@@ -85,7 +86,7 @@ class MNIST(DownloadedDataModule):
     )
 
     def _read(self) -> Splits:
-        return _split(self._rows())
+        return _split(self._rows(), self.kind)
 
 
 @final
@@ -110,7 +111,7 @@ class FashionMNIST(DownloadedDataModule):
     )
 
     def _read(self) -> Splits:
-        return _split(self._rows())
+        return _split(self._rows(), self.kind)
 
 
 @final
@@ -120,8 +121,9 @@ class BinarizedMNIST(DownloadedDataModule):
     Larochelle & Murray (2011), The neural autoregressive distribution estimator.
 
     Args:
+        event_shape: of an image: (784,), (28, 28), (1, 28, 28) or another one of 784 elements.
         batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
-        seed: of the order of the training batches.
+        seed: of the order of the training batches; by default the run's, without a run 0.
         root: directory of the file; created, and the file downloaded into it, where missing.
     """
 
@@ -137,12 +139,19 @@ class BinarizedMNIST(DownloadedDataModule):
         _from_text,
     )
 
-    def __init__(self, *, batch_size: int = 100, seed: int = 0, root: Path = Path("data")) -> None:
-        super().__init__(batch_size=batch_size, binarization="fixed", seed=seed, root=root)
+    def __init__(
+        self,
+        *,
+        event_shape: tuple[int, ...] = (784,),
+        batch_size: int = 100,
+        seed: int | None = None,
+        root: Path = Path("data"),
+    ) -> None:
+        super().__init__(event_shape=event_shape, batch_size=batch_size, binarization="fixed", seed=seed, root=root)
 
     def _read(self) -> Splits:
         rows = self._rows()
         for key, array in rows.items():
             if array.max() > 1:
-                raise DataError(f"{self.source}: {key} has values up to {array.max()}, accepted are 0 and 1")
-        return Splits(train=rows["x_train"], valid=rows["x_valid"], test=rows["x_test"], levels=1)
+                raise DataError(f"{self.source}: {key}: expected 0 and 1, got values up to {array.max()}")
+        return Splits(train=rows["x_train"], valid=rows["x_valid"], test=rows["x_test"], levels=1, kind="binary")

@@ -8,9 +8,10 @@ from typing import final
 
 import numpy as np
 
-from reparam_suite.data.base import Array, Splits
 from reparam_suite.data.downloaded import DownloadedDataModule
+from reparam_suite.data.kinds import Array
 from reparam_suite.data.remote import Archive, RemoteFile
+from reparam_suite.data.splits import Splits
 
 _OFFICIAL = (
     "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/",
@@ -64,6 +65,5 @@ class Omniglot(DownloadedDataModule):
         rows = self._rows()
         is_valid = np.zeros(len(rows["x_train"]), dtype=bool)
         is_valid[np.arange(_NUM_VALID) * len(is_valid) // _NUM_VALID] = True
-        return Splits(
-            train=rows["x_train"][~is_valid], valid=rows["x_train"][is_valid], test=rows["x_test"], levels=255
-        )
+        train, valid = rows["x_train"][~is_valid], rows["x_train"][is_valid]
+        return Splits(train=train, valid=valid, test=rows["x_test"], levels=255, kind=self.kind)

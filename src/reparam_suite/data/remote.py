@@ -15,7 +15,7 @@ from typing import Any, final
 import numpy as np
 
 from reparam_suite.data import npz
-from reparam_suite.data.base import Array
+from reparam_suite.data.kinds import Array
 from reparam_suite.runtime.errors import DataError
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -55,7 +55,7 @@ class RemoteFile:
             found = hashlib.md5(content, usedforsecurity=False).hexdigest()
             if found == self.md5:
                 return content
-            failures.append(f"{url}: its MD5 is {found}, expected is {self.md5}")
+            failures.append(f"{url}: expected the MD5 {self.md5}, got {found}")
         raise DataError(f"{self.name} could not be downloaded. " + "; ".join(failures))
 
     def _fetch(self, url: str) -> bytes:
@@ -130,4 +130,4 @@ class Archive:
 
     def _check(self, path: Path, key: str, array: Array, shape: tuple[int, ...]) -> None:
         if array.shape != shape or array.dtype != np.uint8:
-            raise DataError(f"{path}: {key} is {array.dtype} {array.shape}, accepted is uint8 {shape}")
+            raise DataError(f"{path}: {key}: expected uint8 {shape}, got {array.dtype} {array.shape}")

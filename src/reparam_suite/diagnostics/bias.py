@@ -7,18 +7,19 @@ from typing import final
 import torch
 from torch import Tensor
 
-from reparam_suite.diagnostics.gradients import sums_while_measuring
+from reparam_suite.diagnostics.batches import Batch
+from reparam_suite.diagnostics.gradients import Measurement
+from reparam_suite.diagnostics.measured_model import MeasuredModel
 from reparam_suite.diagnostics.measuring import measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET
 from reparam_suite.diagnostics.reference import ReferenceGradient, reference_gradients
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientSums
-from reparam_suite.models import VAE
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class GradientBias:
-    """The expected gradient of one group beside its reference; every field is `[]` and stays on the device.
+    """The expected gradient of one part of a model beside its reference; every field is `[]` and stays on the device.
 
     Attributes:
         squared_bias: |E g - reference|^2, estimated without bias: noise can bring it below 0.
@@ -43,22 +44,22 @@ class GradientBias:
 
 
 def gradient_bias(
-    model: VAE,
-    x: Tensor,
+    model: MeasuredModel,
+    batch: Batch,
     reference: Mapping[str, ReferenceGradient] | None = None,
     *,
     num_rounds: int = 8,
     num_repeats: int = FEWEST_REPEATS,
     memory_budget: int = DEFAULT_BUDGET,
 ) -> dict[str, GradientBias]:
-    """The bias of the model's estimator over x `[B, P]`, by group and by variational parameter.
+    """The bias of the model's estimator over a minibatch, by part and by variational parameter.
 
     Several rounds of independent gradients are averaged; products of different rounds are free of the noise of each,
     and leaving out one at a time gives the standard errors. Nothing of the training moves.
 
     Args:
         model: with the estimator to measure.
-        x: the minibatch, the one that the reference was made on.
+        batch: the minibatch, the one that the reference was made on.
         reference: from `reference_gradients`; made anew if it is not given.
         num_rounds: M, at least 3.
         num_repeats: gradients of each datum in a round.
@@ -69,9 +70,10 @@ def gradient_bias(
     """
     if num_rounds < 3:
         raise ValueError(f"num_rounds must be at least 3 for a standard error, got {num_rounds}")
-    reference = reference or reference_gradients(model, x, memory_budget=memory_budget)
-    with measuring(model, x):
-        rounds = [sums_while_measuring(model, x, num_repeats, memory_budget=memory_budget) for _ in range(num_rounds)]
+    reference = reference or reference_gradients(model, batch, memory_budget=memory_budget)
+    with measuring(model):
+        measurement = Measurement(model, batch)
+        rounds = [measurement.sums(batch, num_repeats, memory_budget=memory_budget) for _ in range(num_rounds)]
     return {name: each.bias() for name, each in bias_sums(rounds, reference).items()}
 
 
@@ -82,7 +84,7 @@ class BiasSums:
 
     Attributes:
         gradients: their inner products with each other, `[M, M]`.
-        apart: the inner products of what they are off the reference, `[M, M]`.
+        apart: the inner products of their differences from the reference, `[M, M]`.
         along: their inner products with the reference, `[M]`.
         reference_squared_norm: |reference|^2, estimated without bias, `[]`.
         reference_variance: trace of the covariance of the reference, `[]`.
@@ -118,7 +120,7 @@ class BiasSums:
 def bias_sums(
     rounds: Sequence[Mapping[str, GradientSums]], reference: Mapping[str, ReferenceGradient]
 ) -> dict[str, BiasSums]:
-    """Of independent measurements of one minibatch, by group and by variational parameter."""
+    """Of independent measurements of one minibatch, by part and by variational parameter."""
     stacked = {name: torch.stack([sums[name].gradient / sums[name].num_data for sums in rounds]) for name in rounds[0]}
     return {name: _sums(gradients, reference[name]) for name, gradients in stacked.items()}
 

@@ -1,12 +1,14 @@
 """What the layers of a model were given and gave back, on the way forward."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from reparam_suite.diagnostics.variational import named_parameters
 
 
 class NotLayerwiseError(Exception):
@@ -21,73 +23,31 @@ class Call:
     Attributes:
         module: what was called.
         inputs: its positional arguments.
-        output: what it returned, with its place in the graph.
-        lead: how its rows are laid out: `(B,)` in the encoder, `(K, R, B)` in the decoder and in the layers above.
+        outputs: the tensors that it returned and that carry a gradient; of a distribution, its parameters.
+        places: which of all tensors that it returned they are.
+        lead: how its rows are laid out: `(B,)` in an encoder that runs once for all repeats, `(K, R, B)` elsewhere.
     """
 
     module: nn.Module
     inputs: tuple[Tensor, ...]
-    output: Tensor
+    outputs: tuple[Tensor, ...]
+    places: tuple[int, ...]
     lead: tuple[int, ...]
 
 
-@final
-class Recorder:
-    """Keeps the calls of all modules that own one of the parameters; hooks stay for as long as it is entered.
+def tensors_of(module: nn.Module, result: Any) -> tuple[Tensor, ...]:
+    """The tensors that a module returned: of a distribution, its parameters.
 
-    Args:
-        model: whose modules are watched.
-        parameters: those whose gradient is wanted.
+    Raises:
+        NotLayerwiseError: if it returned neither tensors nor a distribution that names its parameters.
     """
-
-    def __init__(self, model: nn.Module, parameters: Iterable[nn.Parameter]) -> None:
-        wanted = set(parameters)
-        self.owners = [each for each in model.modules() if wanted & set(each.parameters(recurse=False))]
-        self.calls: list[Call] = []
-        self._lead: tuple[int, ...] | None = None
-
-    @contextmanager
-    def watching(self) -> Iterator["Recorder"]:
-        """Within, every call that carries a gradient is kept."""
-        hooks = [each.register_forward_hook(self._keep, with_kwargs=True) for each in self.owners]
-        try:
-            yield self
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    @contextmanager
-    def laid_out(self, *lead: int) -> Iterator[None]:
-        """Says how the rows of the calls within are laid out; `(R, B)` may have any axes before them."""
-        before, self._lead = self._lead, lead
-        try:
-            yield
-        finally:
-            self._lead = before
-
-    def take(self) -> list[Call]:
-        """The calls so far, which are forgotten."""
-        calls, self.calls = self.calls, []
-        return calls
-
-    def _keep(self, module: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        if isinstance(output, Tensor) and not output.requires_grad:
-            return
-        tensors = all(isinstance(each, Tensor) for each in (output, *inputs))
-        if self._lead is None or kwargs or not inputs or not tensors:
-            raise NotLayerwiseError(
-                f"{type(module).__name__} is not a function from rows of tensors to rows of a tensor"
-            )
-        self.calls.append(Call(module, tuple(each.detach() for each in inputs), output, _whole(self._lead, output)))
-
-
-def _whole(lead: tuple[int, ...], output: Tensor) -> tuple[int, ...]:
-    # (R, B) with the samples of all layers, which may stand on several axes, before them.
-    if len(lead) != 2:
-        return lead
-    if output.shape[-3:-1] != lead:
-        raise NotLayerwiseError(f"a tensor of shape {list(output.shape)} has no rows of {list(lead)}")
-    return math.prod(output.shape[:-3]), *lead
+    if isinstance(result, Tensor):
+        return (result,)
+    if isinstance(result, Distribution) and (named := named_parameters(result)):
+        return tuple(named.values())
+    if isinstance(result, tuple | list) and all(isinstance(each, Tensor) for each in result):
+        return tuple(result)
+    raise NotLayerwiseError(f"{type(module).__name__} returns {type(result).__name__}, no rows of a tensor")
 
 
 def rows(tensor: Tensor, lead: Sequence[int]) -> Tensor:

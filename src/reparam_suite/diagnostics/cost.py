@@ -1,4 +1,4 @@
-"""What one gradient costs: evaluations of f, milliseconds, memory."""
+"""The cost of one gradient: evaluations of f, milliseconds, memory."""
 
 import statistics
 import time
@@ -9,10 +9,10 @@ from typing import TypeVar, final
 import torch
 from torch import Tensor
 
-from reparam_suite.diagnostics.measuring import measuring
+from reparam_suite.diagnostics.batches import Batch
+from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module
+from reparam_suite.diagnostics.measuring import device_of, measuring
 from reparam_suite.diagnostics.memory import peak_bytes
-from reparam_suite.models import VAE
-from reparam_suite.objectives import evidence
 
 N = TypeVar("N", float, Tensor)
 
@@ -41,8 +41,8 @@ class GradientCost:
         return variance * self.milliseconds
 
 
-def gradient_cost(model: VAE, x: Tensor, *, num_timings: int = 9) -> GradientCost:
-    """The cost of a training gradient over x `[B, P]`, parameters frozen: the median of several timings.
+def gradient_cost(model: MeasuredModel, batch: Batch, *, num_timings: int = 9) -> GradientCost:
+    """The cost of a training gradient over a batch, parameters frozen: the median of several timings.
 
     Nothing of the training moves.
 
@@ -51,18 +51,18 @@ def gradient_cost(model: VAE, x: Tensor, *, num_timings: int = 9) -> GradientCos
     """
     if num_timings < 1:
         raise ValueError(f"num_timings must be at least 1, got {num_timings}")
-    wanted = [each for group in model.parameter_groups().values() for each in group if each.requires_grad]
+    wanted = [parameter for parameter in as_module(model).parameters() if parameter.requires_grad]
+    device = device_of(model)
 
     def gradient() -> None:
-        target = evidence(model, x, model.bound, model.kl, model.current_kl_weight())
-        estimate = model.estimator(target)
+        estimate = model.estimator(model.expectation(batch))
         loss = estimate.control_loss - estimate.objective.mean()
         torch.autograd.grad(loss, wanted, allow_unused=True)
 
-    with measuring(model, x):
-        evaluations = model.estimator.evaluations(model.posterior_of(x))
-        peak = peak_bytes(gradient, x.device)  # and it warms up
-        seconds = [_seconds(gradient, x.device) for _ in range(num_timings)]
+    with measuring(model):
+        evaluations = model.estimator.evaluations(model.expectation(batch).q)
+        peak = peak_bytes(gradient, device)  # and it warms up
+        seconds = [_seconds(gradient, device) for _ in range(num_timings)]
     return GradientCost(evaluations=evaluations, milliseconds=1e3 * statistics.median(seconds), peak_bytes=peak)
 
 

@@ -1,13 +1,15 @@
 """The general road: R gradients of each datum, one datum after the other, whatever the layers are."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
-from reparam_suite.diagnostics.measuring import free_coordinates, trained_parameters, with_gradient
+from reparam_suite.diagnostics.batches import Batch, device_of, mapped, num_data, part, repeated, split
+from reparam_suite.diagnostics.calls import NotLayerwiseError
+from reparam_suite.diagnostics.layout import NUM_PROBED, objective_of
+from reparam_suite.diagnostics.measured_model import MeasuredModel, trained_parameters
 from reparam_suite.diagnostics.statistics import (
     GradientSums,
     add,
@@ -15,21 +17,51 @@ from reparam_suite.diagnostics.statistics import (
     moments_of_own_draws,
     sums_of_moments,
 )
-from reparam_suite.models import VAE, LayeredPrior
-from reparam_suite.objectives import evidence
-from reparam_suite.distributions import parameters, with_parameters
+from reparam_suite.diagnostics.variational import free_coordinates, key, rows_of
+from reparam_suite.runtime.random_streams import forked_generator
 
 
-def datumwise_sums(model: VAE, x: Tensor, num_repeats: int, *, per_element: bool = False) -> dict[str, GradientSums]:
-    """What `layerwise_sums` gives, from explicit gradients of single data; to be called while `measuring`."""
-    totals: dict[str, GradientSums] = {}
-    for datum in x.split(1):
+def datumwise_sums(
+    model: MeasuredModel, batch: Batch, num_repeats: int, *, per_element: bool = False
+) -> dict[str, GradientSums]:
+    """The same as `layerwise_sums`, from explicit gradients of single data; to be called while `measuring`."""
+    shards: list[dict[str, GradientSums]] = []
+    for datum in split(batch, 1):
         drawn = explicit_gradients(model, datum, num_repeats)
         moments = {name: moments_of_draws(each, per_element=per_element) for name, each in drawn.by_group.items()}
         moments |= {name: moments_of_own_draws(each, per_element=per_element) for name, each in drawn.by_q.items()}
-        shard = sums_of_moments(moments)
-        totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
-    return totals
+        shards.append(sums_of_moments(moments))
+    return {name: add([shard[name] for shard in shards]) for name in shards[0]}
+
+
+def mixture_of_data(model: MeasuredModel, batch: Batch) -> str | None:
+    """The reason why the model has no gradient for each datum alone; None if it has one.
+
+    With the same noise, the objective of a datum and its gradient may not change with the other data of the batch.
+    """
+    few = part(batch, slice(0, NUM_PROBED))
+    count = num_data(few)
+    if count > 1:
+        others = mapped(few, lambda tensor: tensor[-1:].expand_as(tensor))
+    else:
+        few = repeated(few, 2)
+        count = 2
+        others = mapped(few, lambda tensor: torch.cat([torch.zeros_like(tensor[:1]), tensor[1:]]))
+    wanted = [parameter for group in trained_parameters(model).values() for parameter in group]
+    found = []
+    for data in (few, others):
+        with forked_generator(device_of(batch)):
+            try:
+                objective = objective_of(model, data, count)[1]
+            except NotLayerwiseError as reason:
+                return str(reason)
+            gradients = torch.autograd.grad(objective[-1], wanted, materialize_grads=True)
+        found.append([objective[-1].detach(), *gradients])
+    for one, other in zip(*found, strict=True):
+        scale = float(one.abs().max()) if one.isfinite().all() else 1.0
+        if not torch.allclose(one, other, rtol=1e-3, atol=1e-3 * scale, equal_nan=True):
+            return "the objective of a datum depends on the other data of the batch"
+    return None
 
 
 @final
@@ -38,7 +70,7 @@ class ExplicitGradients:
     """R gradients of each of B data, `[B, R, ...]`.
 
     Attributes:
-        by_group: one tensor for each trained parameter of the group.
+        by_group: one tensor for each trained parameter of the part.
         by_q: by variational parameter, of the datum's own.
     """
 
@@ -46,53 +78,34 @@ class ExplicitGradients:
     by_q: dict[str, Tensor]
 
 
-def explicit_gradients(model: VAE, x: Tensor, num_repeats: int) -> ExplicitGradients:
-    """All R B gradients after one forward pass, each backward through the whole of it: for a small x `[B, P]`."""
-    groups = trained_parameters(model)
-    objective, at_q = repeated_objective(model, x, num_repeats)
+def explicit_gradients(model: MeasuredModel, batch: Batch, num_repeats: int) -> ExplicitGradients:
+    """All R B gradients after one forward pass, each backward through the whole of it: for a small batch."""
+    groups, shape = trained_parameters(model), (num_repeats, num_data(batch))
+    q, objective = objective_of(model, repeated(batch, num_repeats), shape[0] * shape[1])
+    at_q = rows_of(q, len(objective))
     by_q = torch.autograd.grad(objective.sum(), list(at_q.values()), retain_graph=True, materialize_grads=True)
-    wanted = [each for group in groups.values() for each in group]
-    one_hot = torch.eye(objective.numel(), dtype=objective.dtype, device=objective.device).view(-1, *objective.shape)
-    drawn = torch.autograd.grad(objective, wanted, one_hot, is_grads_batched=True, allow_unused=True)
-    left = iter(
-        [
-            parameter.new_zeros(len(x), num_repeats, *parameter.shape)
-            if each is None
-            else each.unflatten(0, objective.shape).transpose(0, 1)
-            for parameter, each in zip(wanted, drawn, strict=True)
-        ]
-    )
+    wanted = [parameter for group in groups.values() for parameter in group]
+    left = iter(each.unflatten(0, shape).transpose(0, 1) for each in _gradients_of_each(objective, wanted))
     return ExplicitGradients(
         by_group={name: [next(left) for _ in group] for name, group in groups.items()},
-        by_q={name: free_coordinates(name, each).transpose(0, 1) for name, each in zip(at_q, by_q, strict=True)},
+        by_q={
+            key(name, groups): free_coordinates(q, name, each).unflatten(0, shape).transpose(0, 1)
+            for name, each in zip(at_q, by_q, strict=True)
+        },
     )
 
 
-def repeated_objective(model: VAE, x: Tensor, num_repeats: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """R independent objectives of each datum, `[R, B]`, and q's repeated parameters on the way to them."""
-    repeated = _RepeatedModel(model, num_repeats, [])
-    target = evidence(repeated, x.expand(num_repeats, *x.shape), model.bound, model.kl, model.current_kl_weight())
-    objective = model.estimator(target).objective
-    return objective, dict(zip(parameters(target.q), repeated.kept, strict=True))
-
-
-@final
-@dataclass(frozen=True)
-class _RepeatedModel:
-    # What `evidence` asks of a model, over x of [R, B, P]; q's repeated parameters are kept.
-    model: VAE
-    num_repeats: int
-    kept: list[Tensor]
-
-    def posterior_of(self, x: Tensor) -> Distribution:
-        return with_parameters(self.model.posterior_of(x[0]), self._repeat)
-
-    def prior_distribution(self) -> Distribution | LayeredPrior:
-        return self.model.prior_distribution()
-
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.model.log_likelihood(x, z)
-
-    def _repeat(self, value: Tensor) -> Tensor:
-        self.kept.append(with_gradient(value).expand(self.num_repeats, *value.shape))
-        return self.kept[-1]
+def _gradients_of_each(objective: Tensor, wanted: list[Any]) -> list[Tensor]:
+    # [N, ...] each, of N objectives; one after the other where some operation does not take N cotangents at once.
+    one_hot = torch.eye(len(objective), dtype=objective.dtype, device=objective.device)
+    try:
+        drawn = torch.autograd.grad(
+            objective, wanted, one_hot, is_grads_batched=True, allow_unused=True, retain_graph=True
+        )
+    except RuntimeError:
+        each = [torch.autograd.grad(objective, wanted, row, retain_graph=True, materialize_grads=True) for row in one_hot]
+        return [torch.stack(column) for column in zip(*each, strict=True)]
+    return [
+        parameter.new_zeros(len(objective), *parameter.shape) if gradient is None else gradient
+        for parameter, gradient in zip(wanted, drawn, strict=True)
+    ]

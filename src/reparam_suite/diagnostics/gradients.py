@@ -1,17 +1,20 @@
 """How noisy the gradient of a model is under its estimator, parameters and minibatch frozen."""
 
 import logging
+from dataclasses import replace
 
-from torch import Tensor, nn
-
+from reparam_suite.diagnostics.batches import Batch, num_data, part, split
 from reparam_suite.diagnostics.calls import NotLayerwiseError
-from reparam_suite.diagnostics.datumwise import datumwise_sums, repeated_objective
+from reparam_suite.diagnostics.datumwise import datumwise_sums, mixture_of_data
+from reparam_suite.diagnostics.layers_at_evaluation import dropouts, refuse_batch_norm
 from reparam_suite.diagnostics.layerwise import layerwise_sums
-from reparam_suite.diagnostics.measuring import checked_repeats, measuring, trained_parameters
+from reparam_suite.diagnostics.layout import Layout, layout_of, objective_of
+from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, trained_parameters
+from reparam_suite.diagnostics.measuring import checked_repeats, device_of, measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, MemoryBudgetError, graph_bytes
 from reparam_suite.diagnostics.parts import GRAM_ELEMENTS
-from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientStatistics, GradientSums, add
-from reparam_suite.models import VAE
+from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientStatistics, GradientSums, Road, add
+from reparam_suite.diagnostics.whole_batch import whole_batch_sums
 from reparam_suite.runtime.random_streams import forked_generator
 
 _log = logging.getLogger(__name__)
@@ -22,39 +25,43 @@ once for all repeats."""
 
 
 def gradient_statistics(
-    model: VAE,
-    x: Tensor,
+    model: MeasuredModel,
+    batch: Batch,
     num_repeats: int = DEFAULT_REPEATS,
     *,
     per_element: bool = False,
     memory_budget: int = DEFAULT_BUDGET,
 ) -> dict[str, GradientStatistics]:
-    """Statistics of the gradient of the mean objective over x, by part of the model and by variational parameter.
+    """Statistics of the gradient of the mean objective over a batch, by part of the model and by variational parameter.
 
-    The keys are encoder, decoder and prior, where they have trained parameters, and the names of the variational
-    parameters: logits, or loc and scale. The noise is the estimator's alone; an estimator with state, such as a moving
-    average, is measured with that state frozen. Nothing of the training moves: modes, buffers, random state and `.grad`
-    are as before. Every datum's gradients are drawn R times, which measures the variance of their mean far better than
-    R draws of that mean.
+    The keys are the parts that `trained_parameters` names, encoder, decoder and prior of a VAE, and the names of the
+    variational parameters, logits, or loc and scale. The noise is the estimator's alone; an estimator with state, such
+    as a moving average, is measured with that state frozen. Nothing of the training moves: modes, buffers, random state
+    and `.grad` are as before. R gradients of every datum are drawn, which measures the variance of their mean far
+    better than R draws of that mean.
+
+    The first road that fits is taken, and the result says which one and which layers were off. Layer by layer: every
+    parameter belongs to a layer whose rows belong to single data. Datum by datum: the objective of a datum depends on
+    no other. Whole batch: R backward passes, where data share latents or are mixed.
 
     Args:
-        model: with the estimator to measure.
-        x: the minibatch, `[B, P]`.
+        model: an nn.Module with `expectation(batch)` and the estimator to measure.
+        batch: the minibatch: tensors `[B, ...]` in any nesting of tuples, lists and dictionaries.
         num_repeats: R, independent gradients of each datum; at least 4.
         per_element: whether the variance of every element is kept; 16 repeats are then a good use of time.
         memory_budget: bytes; the data are taken in as many portions as it asks for.
 
     Raises:
-        ValueError: if `num_repeats` is below 4; a MemoryBudgetError if `memory_budget` is too small for one datum,
-            naming the smallest that works.
+        ValueError: if `num_repeats` is below 4 or the model has batch norm; a MemoryBudgetError if `memory_budget` is
+            too small for one datum, naming the smallest that works.
     """
-    sums = gradient_sums(model, x, num_repeats, per_element=per_element, memory_budget=memory_budget)
+    sums = gradient_sums(model, batch, num_repeats, per_element=per_element, memory_budget=memory_budget)
     return {name: each.statistics() for name, each in sums.items()}
 
 
 def gradient_sums(
-    model: VAE,
-    x: Tensor,
+    model: MeasuredModel,
+    batch: Batch,
     num_repeats: int = DEFAULT_REPEATS,
     *,
     per_element: bool = False,
@@ -62,67 +69,109 @@ def gradient_sums(
 ) -> dict[str, GradientSums]:
     """The sums from which `gradient_statistics` follow: those of the shards of a minibatch may be added up first.
 
-    Layer by layer where every parameter belongs to a layer that treats its rows independently, which is checked against
-    the ordinary gradient; otherwise datum by datum, which is slower and reported on the log.
-
     Raises:
         ValueError: as `gradient_statistics`.
     """
     checked_repeats(num_repeats)
-    with measuring(model, x):
-        return sums_while_measuring(model, x, num_repeats, per_element=per_element, memory_budget=memory_budget)
+    with measuring(model):
+        return Measurement(model, batch).sums(batch, num_repeats, per_element=per_element, memory_budget=memory_budget)
 
 
-def sums_while_measuring(
-    model: VAE, x: Tensor, num_repeats: int, *, per_element: bool = False, memory_budget: int = DEFAULT_BUDGET
-) -> dict[str, GradientSums]:
-    """As `gradient_sums`, within a `measuring` that goes on: every call draws new noise."""
-    try:
-        portion = _layerwise_portion(model, x, num_repeats, memory_budget)
-        totals: dict[str, GradientSums] = {}
-        for data in x.split(portion):
-            shard = layerwise_sums(model, data, num_repeats, per_element=per_element)
-            totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
-    except NotLayerwiseError as reason:
-        _log.info("gradients of %s are measured datum by datum: %s", type(model).__name__, reason)
-        _check_datumwise_budget(model, x, num_repeats, memory_budget)
-        return datumwise_sums(model, x, num_repeats, per_element=per_element)
-    return totals
+class Measurement:
+    """The road to the gradients of a model, chosen on a batch; to be made and used while `measuring`.
+
+    Args:
+        model: whose gradients are measured, with the estimator that it has.
+        batch: any like those to come.
+
+    Raises:
+        ValueError: if the model has batch norm.
+    """
+
+    def __init__(self, model: MeasuredModel, batch: Batch) -> None:
+        module = as_module(model)
+        refuse_batch_norm(module)
+        self._model = model
+        self._off = dropouts(module)
+        self._layout: Layout | None = None
+        self.road: Road = "layer by layer"
+        try:
+            self._layout = layout_of(model, batch)
+        except NotLayerwiseError as reason:
+            self._leave_layers(batch, str(reason))
+
+    def sums(
+        self,
+        batch: Batch,
+        num_repeats: int,
+        *,
+        per_element: bool = False,
+        memory_budget: int = DEFAULT_BUDGET,
+    ) -> dict[str, GradientSums]:
+        """As `gradient_sums`; every call draws new noise."""
+        found = self._by_layer(batch, num_repeats, memory_budget, per_element=per_element)
+        if found is None and self.road == "datum by datum":
+            _check_datumwise_budget(self._model, batch, num_repeats, memory_budget)
+            found = datumwise_sums(self._model, batch, num_repeats, per_element=per_element)
+        if found is None:
+            found = whole_batch_sums(self._model, batch, num_repeats, per_element=per_element)
+        return {name: replace(each, road=self.road, off=self._off) for name, each in found.items()}
+
+    def _by_layer(
+        self, batch: Batch, num_repeats: int, memory_budget: int, *, per_element: bool
+    ) -> dict[str, GradientSums] | None:
+        while self._layout is not None:
+            layout = self._layout
+            try:
+                portion = _portion(self._model, layout, batch, num_repeats, memory_budget)
+                shards = [
+                    layerwise_sums(self._model, data, num_repeats, layout, per_element=per_element)
+                    for data in split(batch, portion)
+                ]
+                return {name: add([shard[name] for shard in shards]) for name in shards[0]}
+            except NotLayerwiseError as reason:
+                if layout.once is None:
+                    self._leave_layers(batch, str(reason))
+                else:
+                    self._layout = replace(layout, once=None)
+        return None
+
+    def _leave_layers(self, batch: Batch, reason: str) -> None:
+        self._layout = None
+        mixed = mixture_of_data(self._model, batch)
+        self.road = "datum by datum" if mixed is None else "whole batch"
+        name = type(self._model).__name__
+        _log.info("gradients of %s are measured %s: %s", name, _WORDS[self.road], mixed or reason)
 
 
-def _layerwise_portion(model: VAE, x: Tensor, num_repeats: int, memory_budget: int) -> int:
+_WORDS = {"datum by datum": "datum by datum", "whole batch": "by passes over the whole batch"}
+
+
+def _portion(model: MeasuredModel, layout: Layout, batch: Batch, num_repeats: int, memory_budget: int) -> int:
     # Held at a time, as measured on several models: 2 to 3 times what the graph keeps, and inner products; gradients by
     # all parameters, their sums and their squares; R gradients by one of them.
-    trained = [each for group in trained_parameters(model).values() for each in group]
-    largest = max((each.numel() for each in trained), default=0)
-    fixed = (
-        6 * sum(each.numel() for each in trained) + 4 * num_repeats * largest + 4 * GRAM_ELEMENTS
-    ) * x.element_size()
-    widths = [sum(each.weight.shape) for each in model.modules() if isinstance(each, nn.Linear)]
-    if len(model.layers()) == 1 and 2 * len(widths) + 1 >= len(trained):
-        # The prior has the event shape of q, on which alone evaluations depend, and costs no encoder pass.
-        rows = num_repeats * model.estimator.evaluations(model.top_prior())
-        if fixed + len(x) * 8 * rows * sum(widths) * x.element_size() <= memory_budget:
-            return len(x)
-    per_datum = 3 * _graph_bytes(model, x, num_repeats) + 4 * num_repeats**2 * x.element_size()
+    trained = [parameter for group in trained_parameters(model).values() for parameter in group]
+    size = max((parameter.element_size() for parameter in trained), default=1)
+    largest = max((parameter.numel() for parameter in trained), default=0)
+    fixed = size * (
+        6 * sum(parameter.numel() for parameter in trained) + 4 * num_repeats * largest + 4 * GRAM_ELEMENTS
+    )
+    per_datum = 3 * num_repeats * layout.bytes_per_row + 4 * num_repeats**2 * size
     fit = (memory_budget - fixed) // per_datum
     if fit < 1:
-        layerwise_sums(model, x[:1], num_repeats)  # or else it is another budget that would work
+        # Or else it is another budget that would work.
+        layerwise_sums(model, part(batch, slice(0, 1)), num_repeats, layout)
         raise MemoryBudgetError(memory_budget, num_repeats, fixed + per_datum)
-    return min(len(x), fit)
+    return min(num_data(batch), fit)
 
 
-def _check_datumwise_budget(model: VAE, x: Tensor, num_repeats: int, memory_budget: int) -> None:
+def _check_datumwise_budget(model: MeasuredModel, batch: Batch, num_repeats: int, memory_budget: int) -> None:
     # R gradients by all parameters, three copies; R graphs, since R gradients go backward side by side.
-    num_trained = sum(each.numel() for group in trained_parameters(model).values() for each in group)
-    needed = (3 * num_repeats + 6) * num_trained * x.element_size()
-    needed += 3 * num_repeats * _graph_bytes(model, x, num_repeats)
+    trained = [parameter for group in trained_parameters(model).values() for parameter in group]
+    needed = (3 * num_repeats + 6) * sum(each.numel() * each.element_size() for each in trained)
+    module, datum = as_module(model), part(batch, slice(0, 1))
+    with forked_generator(device_of(model)):
+        kept = graph_bytes(lambda: objective_of(model, datum, 1), [*module.parameters(), *module.buffers()])
+    needed += 3 * num_repeats * num_repeats * kept
     if memory_budget < needed:
         raise MemoryBudgetError(memory_budget, num_repeats, needed)
-
-
-def _graph_bytes(model: VAE, x: Tensor, num_repeats: int) -> int:
-    with forked_generator(x.device):
-        return graph_bytes(
-            lambda: repeated_objective(model, x[:1], num_repeats), [x, *model.parameters(), *model.buffers()]
-        )

@@ -1,4 +1,4 @@
-"""What the latents are used for: how many of them, how much of each, and whether the prior covers them."""
+"""Use of the latents: how many of them carry information, how much each, and whether the prior covers them."""
 
 import math
 from abc import ABC, abstractmethod
@@ -6,11 +6,10 @@ from typing import Any, final
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Normal
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
 from torchmetrics import Metric
 
-from reparam_suite.models import VAE
 from reparam_suite.distributions import OneHotCategorical, family, parameters
 
 ACTIVE = 0.01
@@ -46,16 +45,7 @@ class LatentUse(Metric, ABC):
 
     @torch.no_grad()
     def update(self, q: Distribution, p: Distribution) -> None:
-        """Adds the posterior of a batch, batch_shape `[B]`, beside the prior, batch_shape `[]`.
-
-        Raises:
-            TypeError: if p is made by layers above, and so is no distribution in closed form.
-        """
-        if not isinstance(p, Distribution):
-            raise TypeError(
-                f"use of latents needs p as a Distribution, got {type(p).__name__}; of a model of several layers the "
-                "top one can be measured: model.posteriors_of(x)[-1] beside model.top_prior()"
-            )
+        """Adds the posterior of a batch, batch_shape `[B]`, beside the prior, batch_shape `[]`."""
         mean = self.posterior_mean(q).double()
         self.num_data += len(mean)
         self.mean += mean.sum(0)
@@ -157,20 +147,44 @@ class NormalLatentUse(LatentUse):
         return _normal_entropy(second_moment - mean.square())
 
 
-def latent_use(model: VAE) -> LatentUse:
-    """The metric that fits the model's latents.
+_KNOWN = (
+    (Normal, Normal),
+    (MultivariateNormal, Normal),
+    (Bernoulli, Bernoulli),
+    (OneHotCategorical, OneHotCategorical),
+)
+"""Families of q and p whose factors have entropies in closed form."""
 
-    Raises:
-        ValueError: if there is none for its posterior.
+
+def latents_of(model: nn.Module, x: Tensor) -> tuple[Distribution, Distribution] | str:
+    """q and p of a model's latents, or the reason why their use is not known.
+
+    Args:
+        model: with `posterior(x)` and `prior()`.
+        x: `[B, ...]`.
     """
-    event_shape = model.posterior.event_shape(model.latent_size)
-    if issubclass(model.posterior.family, Bernoulli | OneHotCategorical):
-        return DiscreteLatentUse(event_shape=event_shape)
-    if family(model.top_prior()) is Normal:
-        return NormalLatentUse(event_shape=event_shape)
-    raise ValueError(
-        f"use of latents is known for bits, categorical and normal ones, got {model.posterior.family.__name__}"
-    )
+    if not callable(getattr(model, "posterior", None)) or not callable(getattr(model, "prior", None)):
+        return f"use of latents: expected a model with posterior(x) and prior(), got {type(model).__name__}"
+    q, p = model.posterior(x), model.prior()
+    if (reason := _unknown(q, p)) is not None:
+        return reason
+    return q, p
+
+
+def latent_use(q: Distribution, p: Distribution) -> LatentUse | None:
+    """The metric that fits latents with the posterior q and the prior p; None if there is none for their families."""
+    if _unknown(q, p) is not None:
+        return None
+    kind = NormalLatentUse if family(p) is Normal else DiscreteLatentUse
+    return kind(event_shape=tuple(q.event_shape))
+
+
+def _unknown(q: Distribution, p: Distribution) -> str | None:
+    pair = family(q), family(p)
+    if pair in _KNOWN:
+        return None
+    names = " and ".join(each.__name__ for each in pair)
+    return f"use of latents: expected bits, categorical or normal latents with a prior of the same family, got {names}"
 
 
 def _log_probabilities(distribution: Distribution) -> Tensor:

@@ -1,127 +1,74 @@
 """The fast road: R gradients of every datum from one pass over repeated data, layer by layer."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
-from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, Recorder
-from reparam_suite.diagnostics.measuring import free_coordinates, trained_parameters
-from reparam_suite.diagnostics.parts import ROUNDING, Part
-from reparam_suite.diagnostics.rows import parts_of
-from reparam_suite.diagnostics.statistics import (
-    GradientSums,
-    Moments,
-    moments_of_draws,
-    moments_of_own_draws,
-    sums_of_moments,
-)
-from reparam_suite.models import VAE, LayeredPrior
-from reparam_suite.objectives import evidence
-from reparam_suite.distributions import parameters, with_parameters
+from reparam_suite.diagnostics.batches import Batch, num_data, repeated
+from reparam_suite.diagnostics.calls import Call, NotLayerwiseError
+from reparam_suite.diagnostics.layout import Layout, layout_of, objective_of
+from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, trained_parameters
+from reparam_suite.diagnostics.parts import ROUNDING, Explicit, Part
+from reparam_suite.diagnostics.recorder import Cut, Recorder
+from reparam_suite.diagnostics.rows import Deltas, parts_of
+from reparam_suite.diagnostics.statistics import GradientSums, Moments, moments_of_own_draws, sums_of_moments
+from reparam_suite.diagnostics.variational import free_coordinates, key, rows_of
 
 
-def layerwise_sums(model: VAE, x: Tensor, num_repeats: int, *, per_element: bool = False) -> dict[str, GradientSums]:
-    """Sums over the data x `[B, P]` for each group; to be called while `measuring`.
+def layerwise_sums(
+    model: MeasuredModel, batch: Batch, num_repeats: int, layout: Layout | None = None, *, per_element: bool = False
+) -> dict[str, GradientSums]:
+    """Sums over the data of the batch, for each part of the model; to be called while `measuring`.
 
-    The encoder runs once, since the noise enters after it; q's parameters are repeated R times and the decoder sees z
-    of `[K, R, B, D]`, and so do networks of latents above z. One backward pass gives what comes back at q's parameters
-    and at the output of every layer of theirs; the encoder's layers then get R cotangents at once.
+    The batch is repeated R times along its own axis; one backward pass gives what comes back at the output of every
+    layer. An encoder that the noise enters after runs once: its layers then get R cotangents at once.
+
+    Args:
+        model: whose gradients are measured.
+        batch: of B data.
+        num_repeats: R.
+        layout: of the model's layers; proved anew if it is not given.
+        per_element: whether variances of single elements are kept.
 
     Raises:
-        NotLayerwiseError: if the gradient reaches a parameter other than through the calls of its own module.
+        NotLayerwiseError: if the gradient reaches a parameter other than through the calls of its own module, or rows
+            of a layer belong to no datum.
     """
+    layout = layout or layout_of(model, batch)
     groups = trained_parameters(model)
-    recorder = Recorder(model, [each for name in ("encoder", "decoder") for each in groups.get(name, [])])
+    flat = [parameter for group in groups.values() for parameter in group]
+    R, B = num_repeats, num_data(batch)
+    recorder = Recorder(
+        as_module(model), flat, num_repeats=R, num_data=B, axes=layout.axes, once=layout.once
+    )
     with recorder.watching():
-        with recorder.laid_out(len(x)):
-            q = model.posterior_of(x)
-        encoder_calls = recorder.take()
-        p = model.top_prior()
-        shape = (num_repeats, len(x))
-        repeated_q, back_to_q = _repeated(q, shape[:1])
-        repeated_p, back_to_p = _repeated(p, shape) if "prior" in groups else (p, [])
-        view = _RepeatedModel(model, repeated_q, repeated_p, recorder)
-        with recorder.laid_out(*shape), _top_prior_is(repeated_p, model.layers()[1:]):
-            target = evidence(view, x.expand(*shape, *x.shape[1:]), model.bound, model.kl, model.current_kl_weight())
-            objective = model.estimator(target).objective
-        later_calls = recorder.take()
-
-    encoder, decoder = groups.get("encoder", []), groups.get("decoder", [])
-    outputs = [call.output for call in later_calls]
-    wanted: list[list[Tensor]] = [back_to_q, back_to_p, outputs, list(encoder), list(decoder)]
-    at_q, at_p, deltas, by_encoder, by_decoder = _split(
+        q, objective = objective_of(model, repeated(batch, R), R * B)
+    at_q = recorder.encoded.leaves if recorder.encoded and recorder.encoded.copied is q else rows_of(q, R * B)
+    encoded = list(recorder.encoded.leaves.values()) if recorder.encoded else []
+    outputs = [list(call.outputs) for call in recorder.calls]
+    leaves = [list(cut.leaves.values()) for cut in recorder.cuts]
+    wanted: list[list[Tensor]] = [list(at_q.values()), encoded, list(flat), *leaves, *outputs]
+    found = _split(
         torch.autograd.grad(objective.sum(), [each for some in wanted for each in some], materialize_grads=True), wanted
     )
-    moments: dict[str, Moments] = {}
-    if encoder:
-        at_outputs, through_q = _through_encoder(q, at_q, encoder_calls, encoder)
-        parts = parts_of(encoder_calls, at_outputs) + parts_of(*_of(encoder, later_calls, deltas))
-        totals = [one + other for one, other in zip(by_encoder, through_q, strict=True)]
-        moments["encoder"] = _moments(encoder, parts, totals, shape, per_element=per_element)
-    if decoder:
-        parts = parts_of(*_of(decoder, later_calls, deltas))
-        moments["decoder"] = _moments(decoder, parts, by_decoder, shape, per_element=per_element)
-    if "prior" in groups:
-        moments["prior"] = moments_of_draws(_through_prior(p, at_p, groups["prior"]), per_element=per_element)
-    for name, each in zip(parameters(q), at_q, strict=True):
-        moments[name] = moments_of_own_draws(free_coordinates(name, each).transpose(0, 1), per_element=per_element)
+    by_q, back, totals = found[:3]
+    at_leaves, deltas = found[3 : 3 + len(leaves)], found[3 + len(leaves) :]
+
+    summed = dict(zip(flat, totals, strict=True))
+    parts = parts_of(recorder.calls, [tuple(each) for each in deltas])
+    if recorder.encoded:
+        through = _through_encoder(recorder.encoded, back, recorder.encoder_calls, flat, summed, R)
+        parts += parts_of(recorder.encoder_calls, through)
+    parts += _through_sources(recorder.cuts, at_leaves, flat, summed, (R, B))
+    moments = {
+        name: _moments(group, _of(name, group, parts), summed, (R, B), per_element=per_element)
+        for name, group in groups.items()
+    }
+    for name, gradient in zip(at_q, by_q, strict=True):
+        own = free_coordinates(q, name, gradient).unflatten(0, (R, B)).transpose(0, 1)
+        moments[key(name, groups)] = moments_of_own_draws(own, per_element=per_element)
     return sums_of_moments(moments)
-
-
-@final
-@dataclass(frozen=True)
-class _RepeatedModel:
-    # What `evidence` asks of a model, over x of [R, B, P].
-    model: VAE
-    q: Distribution
-    prior: Distribution
-    recorder: Recorder
-
-    def posterior_of(self, x: Tensor) -> Distribution:  # noqa: ARG002
-        return self.q
-
-    def prior_distribution(self) -> Distribution | LayeredPrior:
-        return self.prior if len(self.model.layers()) == 1 else self.model.prior_distribution()
-
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        with self.recorder.laid_out(z.shape[0], *x.shape[:-1]):
-            return self.model.log_likelihood(x, z)
-
-
-@contextmanager
-def _top_prior_is(prior: Distribution, layers_above: list[VAE | LayeredPrior]) -> Iterator[None]:
-    # The layers above z ask the module itself.
-    hooks = [each.prior_network.register_forward_hook(lambda *_: prior) for each in layers_above[-1:]]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _of(group: list[nn.Parameter], calls: Sequence[Call], deltas: Sequence[Tensor]) -> tuple[list[Call], list[Tensor]]:
-    # The calls of modules that own one of the group, and what comes back to them.
-    mine, wanted = [], set(group)
-    for call, delta in zip(calls, deltas, strict=True):
-        if wanted & set(call.module.parameters(recurse=False)):
-            mine.append((call, delta))
-    return [call for call, _ in mine], [delta for _, delta in mine]
-
-
-def _repeated(distribution: Distribution, shape: tuple[int, ...]) -> tuple[Distribution, list[Tensor]]:
-    # The distribution with `shape` before its batch shape, made from leaves, and those leaves.
-    leaves: list[Tensor] = []
-
-    def leaf(value: Tensor) -> Tensor:
-        leaves.append(value.detach().expand(*shape, *value.shape).requires_grad_())
-        return leaves[-1]
-
-    return with_parameters(distribution, leaf), leaves
 
 
 def _split(values: Sequence[Tensor], like: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
@@ -130,66 +77,102 @@ def _split(values: Sequence[Tensor], like: Sequence[Sequence[Tensor]]) -> list[l
 
 
 def _through_encoder(
-    q: Distribution, at_q: list[Tensor], calls: list[Call], encoder: list[nn.Parameter]
-) -> tuple[list[Tensor], list[Tensor]]:
-    # At the output of every call, [R, *output], and by the parameters, summed over data and repeats.
-    pairs = zip(parameters(q).values(), at_q, strict=True)
-    carriers, back = zip(*((value, each) for value, each in pairs if value.requires_grad), strict=True)
+    encoded: Cut,
+    back: list[Tensor],
+    calls: list[Call],
+    flat: list[nn.Parameter],
+    summed: dict[nn.Parameter, Tensor],
+    num_repeats: int,
+) -> list[Deltas]:
+    # At the outputs of every call, [R, *output]; the sums over data and repeats are added to `summed`.
+    repeats = [each.unflatten(0, (num_repeats, -1)) for each in back]
+    inside = set(encoded.module.parameters())
+    reached = [parameter for parameter in flat if parameter in inside]
     totals = torch.autograd.grad(
-        carriers, encoder, [each.sum(0) for each in back], retain_graph=True, materialize_grads=True
+        encoded.made, reached, [each.sum(0) for each in repeats], retain_graph=True, materialize_grads=True
     )
-    if not calls:
-        return [], list(totals)
-    outputs = [call.output for call in calls]
-    deltas = torch.autograd.grad(carriers, outputs, back, is_grads_batched=True, allow_unused=True)
-    return [
-        output.new_zeros(len(back[0]), *output.shape) if each is None else each
-        for output, each in zip(outputs, deltas, strict=True)
-    ], list(totals)
+    for parameter, total in zip(reached, totals, strict=True):
+        summed[parameter] = summed[parameter] + total
+    outputs = [output for call in calls for output in call.outputs]
+    if not outputs:
+        return []
+    try:
+        deltas = torch.autograd.grad(encoded.made, outputs, repeats, is_grads_batched=True, allow_unused=True)
+    except RuntimeError as reason:
+        raise NotLayerwiseError(f"several cotangents do not go through the encoder at once: {reason}") from reason
+    left = iter(
+        output.new_zeros(num_repeats, *output.shape) if delta is None else delta
+        for output, delta in zip(outputs, deltas, strict=True)
+    )
+    return [tuple(next(left) for _ in call.outputs) for call in calls]
 
 
-def _through_prior(p: Distribution, at_p: list[Tensor], prior: list[nn.Parameter]) -> list[Tensor]:
-    # Every datum and repeat has a cotangent at p's parameters; the way from there to the natural ones is short.
-    R, B = at_p[0].shape[:2]
-    pairs = zip(parameters(p).values(), at_p, strict=True)
-    carriers, cotangents = zip(
-        *((value, each.transpose(0, 1).flatten(0, 1)) for value, each in pairs if value.requires_grad), strict=True
-    )
-    back = torch.autograd.grad(carriers, prior, cotangents, is_grads_batched=True, allow_unused=True)
-    return [
-        parameter.new_zeros(B, R, *parameter.shape) if each is None else each.unflatten(0, (B, R))
-        for parameter, each in zip(prior, back, strict=True)
-    ]
+def _through_sources(
+    cuts: Sequence[Cut],
+    back: Sequence[list[Tensor]],
+    flat: list[nn.Parameter],
+    summed: dict[nn.Parameter, Tensor],
+    shape: tuple[int, int],
+) -> list[Part]:
+    # Every datum and repeat has a cotangent at the leaves; the way from there to the parameters is short.
+    R, B = shape
+    drawn: dict[nn.Module, dict[Tensor, Tensor]] = {}
+    for cut, at_leaves in zip(cuts, back, strict=True):
+        inside = set(cut.module.parameters())
+        reached = [parameter for parameter in flat if parameter in inside]
+        try:
+            found = torch.autograd.grad(cut.made, reached, at_leaves, is_grads_batched=True, allow_unused=True)
+        except RuntimeError as reason:
+            name = type(cut.module).__name__
+            raise NotLayerwiseError(f"several cotangents do not go through {name} at once: {reason}") from reason
+        of_module = drawn.setdefault(cut.module, {})
+        for parameter, flat_gradient in zip(reached, found, strict=True):
+            if flat_gradient is not None:
+                gradient = flat_gradient.unflatten(0, (R, B)).transpose(0, 1)
+                summed[parameter] = summed[parameter] + gradient.sum((0, 1))
+                of_module[parameter] = of_module[parameter] + gradient if parameter in of_module else gradient
+    return [Explicit(gradients) for gradients in drawn.values() if gradients]
+
+
+def _of(name: str, group: list[nn.Parameter], parts: list[Part]) -> list[Part]:
+    # The parts that say something about the group.
+    mine, wanted = [], set(group)
+    for part in parts:
+        held = wanted.intersection(part.parameters)
+        if held and len(held) < len(part.parameters):
+            raise NotLayerwiseError(f"a module has parameters in {name} and in another part of the model")
+        if held:
+            mine.append(part)
+    return mine
 
 
 def _moments(
     group: list[nn.Parameter],
     parts: list[Part],
-    totals: Sequence[Tensor],
+    summed: dict[nn.Parameter, Tensor],
     shape: tuple[int, int],
     *,
     per_element: bool,
 ) -> Moments:
-    # `totals` are the gradients by the group's parameters, summed over data and repeats, as autograd gives them.
+    # `summed` are the gradients by the parameters over data and repeats, as autograd gives them.
     R, B = shape
-    by_parameter: dict[Tensor, Tensor] = dict(zip(group, totals, strict=True))
     explained = [parameter for part in parts for parameter in part.parameters]
-    unexplained = set(by_parameter) - set(explained)
+    unexplained = set(group) - set(explained)
     if len(explained) + len(unexplained) != len(group):
         raise NotLayerwiseError("a parameter is used by more than one module")
-    missed = [part.missed([by_parameter[parameter] for parameter in part.parameters]) for part in parts]
-    missed += [by_parameter[each].abs().amax().sign() for each in unexplained]
+    missed = [part.missed([summed[parameter] for parameter in part.parameters]) for part in parts]
+    missed += [summed[each].abs().amax().sign() for each in unexplained]
     # What is not a number has no other road either: it is reported as such.
     if bool(torch.stack(missed).amax() > ROUNDING):
         raise NotLayerwiseError("the gradient reaches a parameter other than through the calls of its own module")
-    gram = parts[0].gram() if parts else totals[0].new_zeros(B, R, R)
+    gram = parts[0].gram() if parts else summed[group[0]].new_zeros(B, R, R)
     for part in parts[1:]:
         gram += part.gram()
     elements = None
     if per_element:
-        variances = {parameter: torch.zeros_like(total) for parameter, total in by_parameter.items()}
+        variances = {parameter: torch.zeros_like(summed[parameter]) for parameter in group}
         for part in parts:
             variances |= zip(part.parameters, part.element_variances(), strict=True)
         elements = tuple(variances[parameter] for parameter in group)
-    gradient = torch.cat([each.reshape(-1) for each in totals]).div_(R)
+    gradient = torch.cat([summed[parameter].reshape(-1) for parameter in group]).div_(R)
     return Moments(gram=gram, gradient=gradient, shared=True, element_variances=elements)

@@ -1,14 +1,14 @@
-"""The importance-weighted bound of so many samples that it is paid for on a part of the data."""
+"""The importance-weighted bound of so many samples that it is computed on a part of the data alone."""
 
+import math
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from reparam_suite.diagnostics.memory import peak_bytes
-from reparam_suite.models import VAE
-from reparam_suite.objectives import held_out_bounds
 from reparam_suite.runtime.random_streams import forked_generator
 
 EVALUATION_BUDGET = 2**28
@@ -16,6 +16,19 @@ EVALUATION_BUDGET = 2**28
 
 _ROWS = 100
 _SEED = 5_209_881  # the same noise for every run, so that their bounds compare
+
+
+class LatentVariableModel(Protocol):
+    """A module with q(z|x), p(x|z) and p(z): a VAE."""
+
+    def posterior(self, x: Tensor, /) -> Distribution:
+        """q(z|x), batch_shape `[B]`."""
+
+    def prior(self) -> Distribution:
+        """p(z), batch_shape `[]`; of several layers, with `log_ratio(z)` at one hard sample of those above."""
+
+    def log_likelihood(self, x: Tensor, z: Tensor, /) -> Tensor:
+        """log p(x|z), `[K, B]` in nats."""
 
 
 @final
@@ -33,8 +46,8 @@ class EstimatedBound:
 
 
 @torch.no_grad()
-def bounds_of_samples(model: VAE, x: Tensor, num_samples: int, *, memory_budget: int = EVALUATION_BUDGET) -> Tensor:
-    """The importance-weighted bound with K = `num_samples` hard samples of q for each datum of x `[N, P]`, `[N]`.
+def bounds_of_samples(model: LatentVariableModel, x: Tensor, num_samples: int, *, memory_budget: int = EVALUATION_BUDGET) -> Tensor:
+    """The importance-weighted bound with K = `num_samples` hard samples of q for each datum of x `[N, ...]`, `[N]`.
 
     Data are taken a hundred at a time, or as many as the budget holds one sample of, and their samples in chunks that
     fit into it. Nothing of the training moves, and the noise is the same at every call.
@@ -42,6 +55,7 @@ def bounds_of_samples(model: VAE, x: Tensor, num_samples: int, *, memory_budget:
     Raises:
         ValueError: if `memory_budget` is too small for one sample of one datum, naming the smallest that works.
     """
+    assert isinstance(model, nn.Module)
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -56,16 +70,35 @@ def bounds_of_samples(model: VAE, x: Tensor, num_samples: int, *, memory_budget:
                     f"memory_budget of {memory_budget:,} bytes is too small for a sample of one datum: "
                     f"the smallest that works is {held:,}"
                 )
-            elements = memory_budget // held * x[:rows].numel()
             torch.manual_seed(_SEED)
-            return torch.cat([held_out_bounds(model, each, num_samples, elements)["bound"] for each in x.split(rows)])
+            chunk = memory_budget // held
+            return torch.cat([importance_bound(model, some, num_samples, chunk) for some in x.split(rows)])
     finally:
         for module, mode in modes:
             module.training = mode
 
 
+def importance_bound(model: LatentVariableModel, x: Tensor, num_samples: int, chunk: int) -> Tensor:
+    """log 1/K sum_k p(x, z_k) / q(z_k|x) for each datum of x, `[B]`, from posterior, prior and likelihood alone.
+
+    Args:
+        model: of x.
+        x: `[B, ...]`.
+        num_samples: K, hard samples of q.
+        chunk: how many of them are drawn at a time.
+    """
+    q, p = model.posterior(x), model.prior()
+    log_prior = getattr(p, "log_ratio", p.log_prob)
+    log_sum = torch.full((len(x),), -torch.inf, dtype=x.dtype, device=x.device)
+    for start in range(0, num_samples, chunk):
+        z = q.sample(torch.Size([min(chunk, num_samples - start)]))
+        log_weights = model.log_likelihood(x, z) + log_prior(z) - q.log_prob(z)
+        log_sum = torch.logaddexp(log_sum, log_weights.logsumexp(0))
+    return log_sum - math.log(num_samples)
+
+
 def bound_of_many_samples(
-    model: VAE,
+    model: LatentVariableModel,
     x: Tensor,
     num_samples: int,
     *,
@@ -82,7 +115,7 @@ def bound_of_many_samples(
 
     Args:
         model: whose bound it is.
-        x: all data, `[N, P]`.
+        x: all data, `[N, ...]`.
         num_samples: K.
         num_data: N, at least 2.
         few_samples: k, of the bound that all data have been paid for.
@@ -104,5 +137,5 @@ def bound_of_many_samples(
     return EstimatedBound(value=bound_of_few + gain.mean(), standard_error=(gain.var() * missing / num_data).sqrt())
 
 
-def _held_at_a_time(model: VAE, x: Tensor) -> int:
-    return max(1, peak_bytes(lambda: held_out_bounds(model, x, 1), x.device))
+def _held_at_a_time(model: LatentVariableModel, x: Tensor) -> int:
+    return max(1, peak_bytes(lambda: importance_bound(model, x, 1, 1), x.device))

@@ -3,90 +3,81 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from reparam_suite.diagnostics.batches import Batch, part
+from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, estimators, layers
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS
 from reparam_suite.estimators import GradientEstimator
-from reparam_suite.models import VAE
-from reparam_suite.objectives import evidence
 from reparam_suite.runtime.random_streams import forked_generator
 
-MODEL_GROUPS = ("encoder", "decoder", "prior")
-"""The parts of a model whose gradient is measured; the estimator's own parameters are not among them."""
+M = TypeVar("M", bound=MeasuredModel)
 
 
 @contextmanager
-def measuring(model: VAE, x: Tensor) -> Iterator[None]:
-    """Evaluation mode and a forked generator; modes, random state and the estimator's buffers are restored."""
-    modes = [(module, module.training) for module in model.modules()]
-    estimators = [module for layer in model.layers() for module in layer.estimator.modules()]
-    buffers = [_HeldBuffer(module, *each) for module in estimators for each in _own_buffers(module)]
-    model.eval()
+def measuring(model: MeasuredModel) -> Iterator[None]:
+    """Evaluation mode and a forked generator; modes, random state and the estimators' buffers are restored."""
+    module = as_module(model)
+    modes = [(each, each.training) for each in module.modules()]
+    buffers = [
+        _HeldBuffer(owner, *named)
+        for estimator in estimators(module)
+        for owner in estimator.modules()
+        for named in owner.named_buffers(recurse=False)
+    ]
+    module.eval()
     try:
-        with forked_generator(x.device), torch.enable_grad():
+        with forked_generator(device_of(model)), torch.enable_grad():
             yield
     finally:
-        for module, mode in modes:
-            module.training = mode
+        for each, mode in modes:
+            each.training = mode
         for buffer in buffers:
             buffer.restore()
 
 
 @contextmanager
-def estimated_by(model: VAE, estimator: GradientEstimator) -> Iterator[VAE]:
-    """The model with another estimator in every layer, and a sampled KL where that one needs it; its own is restored.
+def estimated_by(model: M, estimator: GradientEstimator) -> Iterator[M]:
+    """The model with another estimator in the place of its own, and of those of its layers; its own are restored.
 
-    Layers above have copies of a new estimator, and their own where it is the model's own.
-
-    Raises:
-        ValueError: naming the estimator and what it does not fit.
+    Expectations are then made for that estimator. Layers within the model have copies of a new estimator, and their own
+    where it is the model's own.
     """
-    layers, kl = model.layers(), model.kl
-    own = [layer.estimator for layer in layers]
-    like = next(model.parameters())
-    model.estimator = estimator.to(device=like.device, dtype=like.dtype)
-    if estimator is not own[0]:
-        for above in layers[1:]:
-            above.estimator = copy.deepcopy(estimator)
-    if not estimator.admits_exact:
-        model.kl = "sampled"
+    held = [(layer, layer.estimator) for layer in layers(as_module(model))]
+    like = _first_tensor(model)
+    if like is not None:
+        estimator.to(device=like.device, dtype=like.dtype if like.is_floating_point() else None)
+    if estimator is not model.estimator:
+        for layer, _ in held:
+            layer.estimator = estimator if layer is model else copy.deepcopy(estimator)
     try:
-        x = like.new_zeros(1, model.num_features)
-        with measuring(model, x):
-            # One dummy datum: lazy layers get their shapes, and a misfit is found before anything is measured.
-            estimator(evidence(model, x, model.bound, model.kl))
         yield model
     finally:
-        model.kl = kl
-        for layer, each in zip(layers, own, strict=True):
-            layer.estimator = each
+        for layer, own in held:
+            layer.estimator = own
 
 
-class _HeldBuffer:
-    # A buffer and its value. Untouched ones are left alone: writing to one would invalidate a graph that saved it.
-    def __init__(self, module: nn.Module, name: str, buffer: Tensor) -> None:
-        self.module, self.name, self.buffer = module, name, buffer
-        self.before, self.version = buffer.clone(), buffer._version
+def incompatibility(model: MeasuredModel, batch: Batch, estimator: GradientEstimator) -> str | None:
+    """The reason why the estimator does not fit the model's posterior and objective; None if it fits.
 
-    def restore(self) -> None:
-        if getattr(self.module, self.name) is not self.buffer:
-            setattr(self.module, self.name, self.buffer)
-        if self.buffer._version != self.version:
-            with torch.no_grad():
-                self.buffer.copy_(self.before)
-
-
-def _own_buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    return module.named_buffers(recurse=False)
+    One datum of the batch is tried, which also gives lazy layers of the estimator their shapes.
+    """
+    with estimated_by(model, estimator), measuring(model):
+        try:
+            estimator(model.expectation(part(batch, slice(0, 1))))
+        except ValueError as reason:
+            return str(reason)
+    return None
 
 
-def trained_parameters(model: VAE) -> dict[str, list[nn.Parameter]]:
-    """The parameters that are trained, by part of the model; parts without any are left out."""
-    groups = model.parameter_groups()
-    trained = {name: [each for each in groups[name] if each.requires_grad] for name in MODEL_GROUPS if name in groups}
-    return {name: group for name, group in trained.items() if group}
+def device_of(model: MeasuredModel) -> torch.device:
+    """The device of the model's first parameter or buffer."""
+    like = _first_tensor(model)
+    return torch.device("cpu") if like is None else like.device
 
 
 def checked_repeats(num_repeats: int) -> int:
@@ -102,11 +93,20 @@ def checked_repeats(num_repeats: int) -> int:
     return num_repeats
 
 
-def free_coordinates(name: str, gradient: Tensor) -> Tensor:
-    """The gradient by the variational parameter `name`; of a Cholesky factor, what lies above the diagonal is none."""
-    return gradient.tril() if name == "scale_tril" else gradient
+def _first_tensor(model: MeasuredModel) -> Tensor | None:
+    module = as_module(model)
+    return next(chain(module.parameters(), module.buffers()), None)
 
 
-def with_gradient(value: Tensor) -> Tensor:
-    """`value` where its gradient can be asked for: itself, or a leaf in the place of what is not trained."""
-    return value if value.requires_grad else value.detach().requires_grad_()
+class _HeldBuffer:
+    # A buffer and its value. Untouched ones are left alone: writing to one would invalidate a graph that saved it.
+    def __init__(self, module: nn.Module, name: str, buffer: Tensor) -> None:
+        self.module, self.name, self.buffer = module, name, buffer
+        self.before, self.version = buffer.clone(), buffer._version
+
+    def restore(self) -> None:
+        if getattr(self.module, self.name) is not self.buffer:
+            setattr(self.module, self.name, self.buffer)
+        if self.buffer._version != self.version:
+            with torch.no_grad():
+                self.buffer.copy_(self.before)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from reparam_suite.diagnostics.batches import Batch, mapped
 from reparam_suite.diagnostics.gradients import DEFAULT_REPEATS, gradient_statistics, gradient_sums
+from reparam_suite.diagnostics.measured_model import MeasuredModel
 from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums
-from reparam_suite.models import VAE
 from reparam_suite.runtime.processes import num_processes, rank, total
 
 
@@ -85,22 +86,23 @@ def gradient_noise(sums: GradientSums) -> GradientNoise:
 
 
 def statistics_over_processes(
-    model: VAE, x: Tensor, num_repeats: int = DEFAULT_REPEATS
+    model: MeasuredModel, batch: Batch, num_repeats: int = DEFAULT_REPEATS
 ) -> dict[str, GradientStatistics]:
-    """What `gradient_statistics` gives, of a minibatch whose rows the processes divide among them.
+    """The same as `gradient_statistics`, of a minibatch whose rows the processes divide among them.
 
-    The variance is that of the gradient averaged over processes, on which the optimizer steps, and what one process
-    with the whole minibatch would have. All processes have to call, with the same x.
+    The variance is that of the gradient averaged over processes, on which the optimizer steps, and the same as that of
+    one process with the whole minibatch. All processes have to call, with the same batch.
 
     Args:
         model: the same in every process.
-        x: the whole minibatch, `[B, P]`, with a row for each process at least.
+        batch: the whole minibatch, with at least one row per process.
         num_repeats: R, gradients of each datum.
     """
     if num_processes() == 1:
-        return gradient_statistics(model, x, num_repeats)
+        return gradient_statistics(model, batch, num_repeats)
     statistics = {}
-    for name, own in gradient_sums(model, x[rank() :: num_processes()], num_repeats).items():
+    share = mapped(batch, lambda tensor: tensor[rank() :: num_processes()])
+    for name, own in gradient_sums(model, share, num_repeats).items():
         noise = gradient_noise(own)
         noise.update(own)
         whole = noise.compute()
@@ -110,5 +112,7 @@ def statistics_over_processes(
             squared_norm=whole["squared_norm"],
             data_variance=whole.get("data_variance"),
             process_variance=total(own.statistics().variance) / num_processes(),
+            road=own.road,
+            off=own.off,
         )
     return statistics

@@ -7,11 +7,12 @@ from typing import final
 import torch
 from torch import Tensor
 
-from reparam_suite.diagnostics.gradients import DEFAULT_REPEATS, sums_while_measuring
+from reparam_suite.diagnostics.batches import Batch, num_data, split_evenly
+from reparam_suite.diagnostics.gradients import DEFAULT_REPEATS, Measurement
+from reparam_suite.diagnostics.measured_model import MeasuredModel
 from reparam_suite.diagnostics.measuring import checked_repeats, measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET
-from reparam_suite.diagnostics.statistics import GradientSums
-from reparam_suite.models import VAE
+from reparam_suite.diagnostics.statistics import GradientSums, Road
 
 DEFAULT_GROUPS = 10
 """Groups of data, each left out once: the standard error is then itself known to a quarter."""
@@ -20,7 +21,7 @@ DEFAULT_GROUPS = 10
 @final
 @dataclass(frozen=True, kw_only=True)
 class DataVariance:
-    """What the choice of data does to the gradient; both are `[]` and stay on the device.
+    """The variance of the gradient over the choice of data; both fields are `[]` and stay on the device.
 
     Attributes:
         value: trace of the covariance of E g over minibatches of as many data, estimated without bias: the estimator's
@@ -33,18 +34,19 @@ class DataVariance:
 
 
 def grouped_sums(
-    model: VAE,
-    x: Tensor,
+    model: MeasuredModel,
+    batch: Batch,
     num_repeats: int = DEFAULT_REPEATS,
     *,
     num_groups: int = DEFAULT_GROUPS,
     per_element: bool = False,
     memory_budget: int = DEFAULT_BUDGET,
 ) -> dict[str, list[GradientSums]]:
-    """The sums of `gradient_sums`, one for each of `num_groups` groups of the data x `[B, P]`, by name.
+    """The sums of `gradient_sums`, one for each of `num_groups` groups of the data, by name.
 
     `add` of the groups gives the sums over all data. Groups are as equal as can be, and of one datum each
-    where there are fewer data than groups. Nothing of the training moves.
+    where there are fewer data than groups; data that share latents or are mixed stay in one group. Nothing of the
+    training moves.
 
     Raises:
         ValueError: as `gradient_sums`, or if `num_groups` is below 3.
@@ -53,12 +55,17 @@ def grouped_sums(
     if num_groups < 3:
         raise ValueError(f"num_groups must be at least 3 for a standard error, got {num_groups}")
     groups: dict[str, list[GradientSums]] = {}
-    with measuring(model, x):
-        for data in x.tensor_split(min(num_groups, len(x))):
-            sums = sums_while_measuring(model, data, num_repeats, per_element=per_element, memory_budget=memory_budget)
+    with measuring(model):
+        measurement = Measurement(model, batch)
+        for data in _groups(batch, num_groups, measurement.road):
+            sums = measurement.sums(data, num_repeats, per_element=per_element, memory_budget=memory_budget)
             for name, each in sums.items():
                 groups.setdefault(name, []).append(each)
     return groups
+
+
+def _groups(batch: Batch, num_groups: int, road: Road) -> list[Batch]:
+    return [batch] if road == "whole batch" else split_evenly(batch, min(num_groups, num_data(batch)))
 
 
 def data_variance(groups: Sequence[GradientSums]) -> DataVariance:
@@ -71,25 +78,25 @@ def data_variance(groups: Sequence[GradientSums]) -> DataVariance:
         ValueError: if every datum has parameters of its own.
     """
     if not all(each.shared for each in groups):
-        raise ValueError("minibatches spread a gradient by parameters that all data share, got one by each datum's own")
+        raise ValueError("groups: expected sums of a gradient with respect to parameters that all data share, got each datum's own")
     repeats = groups[0].num_repeats
-    num_data = torch.stack([each.num_data for each in groups])
+    counts = torch.stack([each.num_data for each in groups])
     noise = torch.stack([each.variance for each in groups])
     squares = torch.stack([each.squared_norm for each in groups])
     gradients = torch.stack([each.gradient for each in groups])
     products = gradients @ gradients.T
 
-    def spread(num_data: Tensor, noise: Tensor, squares: Tensor, squared_sum: Tensor) -> Tensor:
-        value = (squares - squared_sum / num_data) / (num_data - 1.0) - noise / num_data / repeats
-        return value.where(num_data > 1.0, torch.nan)
+    def spread(count: Tensor, noise: Tensor, squares: Tensor, squared_sum: Tensor) -> Tensor:
+        value = (squares - squared_sum / count) / (count - 1.0) - noise / count / repeats
+        return value.where(count > 1.0, torch.nan)
 
-    whole = [each.sum() for each in (num_data, noise, squares, products)]
+    whole = [each.sum() for each in (counts, noise, squares, products)]
     without_each = spread(
-        whole[0] - num_data,
+        whole[0] - counts,
         whole[1] - noise,
         whole[2] - squares,
         whole[3] - 2.0 * products.sum(-1) + products.diagonal(),
     )
-    count = len(groups)
-    squared_error = (without_each - without_each.mean()).square().sum() * (count - 1) / count
+    G = len(groups)
+    squared_error = (without_each - without_each.mean()).square().sum() * (G - 1) / G
     return DataVariance(value=spread(*whole) / whole[0], standard_error=squared_error.sqrt() / whole[0])

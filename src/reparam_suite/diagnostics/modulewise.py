@@ -1,4 +1,4 @@
-"""Gradients by the parameters of any module whose rows do not see one another, row by row through it alone."""
+"""Gradients with respect to the parameters of any module whose rows do not see one another, row by row."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -6,46 +6,60 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, rows
+from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, rows, tensors_of
 
 
-def gradients_of_module(module: nn.Module, calls: Sequence[tuple[Call, Tensor]]) -> dict[Tensor, Tensor]:
-    """R gradients of each of B data by the module's own parameters, `[B, R, ...]` each, summed over its calls.
+def gradients_of_module(module: nn.Module, calls: Sequence[tuple[Call, tuple[Tensor, ...]]]) -> dict[Tensor, Tensor]:
+    """R gradients of each of B data with respect to the module's own parameters, `[B, R, ...]` each, over its calls.
 
     Args:
-        module: anything that torch.func can differentiate: a likelihood with a scale, a normalisation, a convolution
-            of another kind.
-        calls: each with the gradient of the objective by its output, as in `parts_of`.
+        module: anything that torch.func can differentiate and that draws no noise: a likelihood with a scale, a
+            normalisation, a convolution of another kind.
+        calls: each with the gradient of the objective with respect to its outputs, as in `parts_of`.
+
+    Raises:
+        NotLayerwiseError: if the module cannot be run row by row.
     """
     own = {name: each for name, each in module.named_parameters(recurse=False) if each.requires_grad}
-    drawn = [_gradients_of_call(own, call, delta) for call, delta in calls]
+    try:
+        drawn = [_gradients_of_call(own, call, deltas) for call, deltas in calls]
+    except RuntimeError as reason:
+        raise NotLayerwiseError(f"{type(module).__name__} cannot be run row by row: {reason}") from reason
     return {own[name]: torch.stack([each[name] for each in drawn]).sum(0) for name in own}
 
 
-def _gradients_of_call(own: dict[str, nn.Parameter], call: Call, delta: Tensor) -> dict[str, Tensor]:
+def _gradients_of_call(own: dict[str, nn.Parameter], call: Call, deltas: tuple[Tensor, ...]) -> dict[str, Tensor]:
     lead = call.lead
     inputs = tuple(_one_row_each(each, lead) for each in call.inputs)
-    num_leading = _num_leading(call.output, lead)
+    leading = [_num_leading(output, lead) for output in call.outputs]
 
-    def pull_back(of_row: tuple[Tensor, ...], back: Tensor) -> dict[str, Tensor]:
+    def outputs(values: dict[str, Tensor], of_row: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        tensors = tensors_of(call.module, torch.func.functional_call(call.module, values, of_row))
+        return tuple(tensors[index] for index in call.places)
+
+    def pull_back(of_row: tuple[Tensor, ...], back: tuple[Tensor, ...]) -> dict[str, Tensor]:
         pull = torch.func.vjp(
-            lambda values: torch.func.functional_call(call.module, values, of_row),
-            {name: each.detach() for name, each in own.items()},
+            lambda values: outputs(values, of_row), {name: each.detach() for name, each in own.items()}
         )[1]
-        return cast("dict[str, Tensor]", pull(back.reshape((1,) * num_leading + back.shape))[0])
+        cotangents = tuple(
+            each.reshape((1,) * axes + each.shape) for each, axes in zip(back, leading, strict=True)
+        )
+        return cast("dict[str, Tensor]", pull(cotangents)[0])
 
     over_rows: Any = torch.func.vmap(pull_back)
     if len(lead) == 1:
         over_repeats = torch.func.vmap(over_rows, in_dims=(None, 0), out_dims=1)
-        return cast("dict[str, Tensor]", over_repeats(inputs, rows(delta, (len(delta), *lead))))
-    flat = over_rows(tuple(each.flatten(0, 2) for each in inputs), rows(delta, lead).flatten(0, 2))
+        back = tuple(rows(each, (len(each), *lead)) for each in deltas)
+        return cast("dict[str, Tensor]", over_repeats(inputs, back))
+    back = tuple(rows(each, lead).flatten(0, 2) for each in deltas)
+    flat = over_rows(tuple(each.flatten(0, 2) for each in inputs), back)
     return {name: each.unflatten(0, lead).sum(0).transpose(0, 1) for name, each in flat.items()}
 
 
 def _one_row_each(tensor: Tensor, lead: tuple[int, ...]) -> Tensor:
     # [*lead, 1, .., ...]: the axes that held the rows stay, of length 1, so that the module sees as many as before. An
     # argument without the axis of samples, x say, is the same for each of them.
-    for shared in range(len(lead)):
+    for shared in range(max(1, len(lead) - 1)):
         try:
             laid_out = rows(tensor, lead[shared:])
         except NotLayerwiseError:

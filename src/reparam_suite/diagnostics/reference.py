@@ -5,16 +5,20 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal, Normal
+from torch.distributions import Distribution
 
-from reparam_suite.diagnostics.datumwise import repeated_objective
-from reparam_suite.diagnostics.gradients import sums_while_measuring
-from reparam_suite.diagnostics.measuring import estimated_by, measuring, trained_parameters
+from reparam_suite.diagnostics.batches import Batch, num_data, part, split
+from reparam_suite.diagnostics.gradients import Measurement
+from reparam_suite.diagnostics.layers_at_evaluation import refuse_batch_norm
+from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, trained_parameters
+from reparam_suite.diagnostics.measuring import device_of, estimated_by, incompatibility, measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, graph_bytes
-from reparam_suite.diagnostics.naive import draw_once
+from reparam_suite.diagnostics.whole_batch import draw_once
+from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.diagnostics.statistics import GradientSums
 from reparam_suite.estimators import (
     Average,
+    Bound,
     Enumeration,
     GradientEstimator,
     LeaveOneOut,
@@ -23,18 +27,17 @@ from reparam_suite.estimators import (
     ScoreFunction,
     StickTheLanding,
 )
-from reparam_suite.models import VAE
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class ReferenceGradient:
-    """The expected gradient of the mean objective over a minibatch, of one group.
+    """The expected gradient of the mean objective over a minibatch, of one part.
 
     Attributes:
         gradient: `[P]`, all parameters in one vector.
         variance: `[]`, trace of the covariance of that gradient about the true one; 0 where it is exact.
-        estimator: what it was made by.
+        estimator: the name of the class that made it.
         exact: whether it has no error.
     """
 
@@ -44,41 +47,58 @@ class ReferenceGradient:
     exact: bool
 
 
-def exact_reference(model: VAE) -> GradientEstimator:
-    """Enumeration of a discrete posterior, Quadrature of a normal one.
+def exact_reference(model: MeasuredModel, batch: Batch) -> GradientEstimator:
+    """Enumeration of a discrete q, Quadrature of a continuous one.
+
+    Args:
+        model: whose gradient is wanted.
+        batch: any: one datum of it is tried.
 
     Raises:
-        ValueError: naming the model's number of states, latents or its bound, if it cannot be had.
+        ValueError: naming the number of states or latents, the family or the bound, if it cannot be had.
     """
-    normal = model.posterior.family in (Normal, MultivariateNormal)
-    reference = Quadrature() if normal else Enumeration(num_samples=_bound_samples(model))
-    with estimated_by(model, reference):
-        return reference
+    q, _, num_samples = _asked(model, batch)
+    reference = Enumeration(num_samples=num_samples) if _is_discrete(q) else Quadrature()
+    if reason := incompatibility(model, batch, reference):
+        raise ValueError(reason)
+    return reference
 
 
-def unbiased_reference(model: VAE) -> GradientEstimator:
-    """A good unbiased estimator of the same bound: Pathwise or DReG of a normal posterior, else RLOO or VIMCO."""
-    K = _bound_samples(model)
-    if model.posterior.family in (Normal, MultivariateNormal):
-        return Pathwise() if isinstance(model.bound, Average) else StickTheLanding(num_samples=K)
-    if isinstance(model.bound, Average):
-        return ScoreFunction(num_samples=8, baseline=LeaveOneOut())
-    return ScoreFunction(num_samples=K, baseline=LeaveOneOut()) if K > 1 else ScoreFunction()
+def unbiased_reference(model: MeasuredModel, batch: Batch) -> GradientEstimator:
+    """A good unbiased estimator of the same bound: Pathwise or DReG where q has a pathwise gradient, else RLOO or VIMCO.
+
+    Args:
+        model: whose gradient is wanted.
+        batch: any: one datum of it is tried.
+
+    Raises:
+        ValueError: if none of them fits.
+    """
+    _, bound, K = _asked(model, batch)
+    average = isinstance(bound, Average)
+    pathwise = Pathwise() if average else StickTheLanding(num_samples=K)
+    if incompatibility(model, batch, pathwise) is None:
+        return pathwise
+    several = 8 if average else K
+    score = ScoreFunction(num_samples=several, baseline=LeaveOneOut()) if several > 1 else ScoreFunction()
+    if reason := incompatibility(model, batch, score):
+        raise ValueError(reason)
+    return score
 
 
 def reference_gradients(
-    model: VAE,
-    x: Tensor,
+    model: MeasuredModel,
+    batch: Batch,
     estimator: GradientEstimator | None = None,
     *,
     num_repeats: int = 256,
     memory_budget: int = DEFAULT_BUDGET,
 ) -> dict[str, ReferenceGradient]:
-    """The expected gradient over x `[B, P]`, by group and by variational parameter.
+    """The expected gradient over a minibatch, by part and by variational parameter.
 
     Args:
         model: whose objective it is; its own estimator says only how many samples a multi-sample bound has.
-        x: the minibatch.
+        batch: the minibatch.
         estimator: Enumeration or Quadrature, or any unbiased one; by default `exact_reference` where that can be had,
             else `unbiased_reference`: the result says which it was.
         num_repeats: how many gradients of each datum are averaged where they are noisy, rounded up to a multiple of 16.
@@ -87,36 +107,53 @@ def reference_gradients(
     Raises:
         ValueError: if `estimator` is biased or does not fit the model, states that cannot be enumerated included.
     """
-    chosen = estimator or _best_reference(model)
+    chosen = estimator or _best_reference(model, batch)
     if not chosen.unbiased:
-        raise ValueError(f"a reference must be unbiased, and {type(chosen).__name__} is not")
+        raise ValueError(f"estimator: expected an unbiased one for a reference, got {type(chosen).__name__}")
+    if estimator is not None and (reason := incompatibility(model, batch, chosen)):
+        raise ValueError(reason)
+    refuse_batch_norm(as_module(model))
     with estimated_by(model, chosen):
         if isinstance(chosen, Enumeration | Quadrature):
-            return _exact_gradients(model, x, memory_budget)
-        return _drawn_gradients(model, x, num_repeats, memory_budget)
+            return _exact_gradients(model, batch, memory_budget)
+        return _drawn_gradients(model, batch, num_repeats, memory_budget)
 
 
-def _best_reference(model: VAE) -> GradientEstimator:
+def _best_reference(model: MeasuredModel, batch: Batch) -> GradientEstimator:
     try:
-        return exact_reference(model)
+        return exact_reference(model, batch)
     except ValueError:
-        return unbiased_reference(model)
+        return unbiased_reference(model, batch)
 
 
-def _bound_samples(model: VAE) -> int:
-    return 1 if isinstance(model.bound, Average) else model.estimator.num_samples
+def _asked(model: MeasuredModel, batch: Batch) -> tuple[Distribution, Bound, int]:
+    # q, the bound and its K.
+    with measuring(model):
+        target = model.expectation(part(batch, slice(0, 1)))
+    return target.q, target.bound, 1 if isinstance(target.bound, Average) else model.estimator.num_samples
 
 
-def _exact_gradients(model: VAE, x: Tensor, memory_budget: int) -> dict[str, ReferenceGradient]:
-    groups = trained_parameters(model)
-    with measuring(model, x):
-        held = [x, *model.parameters(), *model.buffers()]
-        per_datum = 3 * graph_bytes(lambda: repeated_objective(model, x[:1], 1), held)
+def _is_discrete(q: Distribution) -> bool:
+    try:
+        return bool(q.support.is_discrete)
+    except NotImplementedError:
+        return False
+
+
+def _exact_gradients(model: MeasuredModel, batch: Batch, memory_budget: int) -> dict[str, ReferenceGradient]:
+    groups, module = trained_parameters(model), as_module(model)
+    with measuring(model):
+        held = [*module.parameters(), *module.buffers()]
+        with forked_generator(device_of(model)):
+            kept = graph_bytes(lambda: model.estimator(model.expectation(part(batch, slice(0, 1)))).objective, held)
+        portion = max(1, memory_budget // (3 * kept))
+        if Measurement(model, batch).road == "whole batch":
+            portion = num_data(batch)
         shards: dict[str, list[Tensor]] = {}
-        for data in x.split(max(1, memory_budget // per_datum)):
-            for name, gradients in draw_once(model, data, groups).items():
+        for data in split(batch, portion):
+            for name, gradients in draw_once(model, data).items():
                 flat = torch.cat([each.reshape(-1) for each in gradients])
-                shards.setdefault(name, []).append(flat * (len(data) / len(x)))
+                shards.setdefault(name, []).append(flat * (num_data(data) / num_data(batch)))
     return {
         name: ReferenceGradient(
             gradient=torch.stack(each).sum(0) if name in groups else torch.cat(each),
@@ -128,14 +165,17 @@ def _exact_gradients(model: VAE, x: Tensor, memory_budget: int) -> dict[str, Ref
     }
 
 
-def _drawn_gradients(model: VAE, x: Tensor, num_repeats: int, memory_budget: int) -> dict[str, ReferenceGradient]:
+def _drawn_gradients(
+    model: MeasuredModel, batch: Batch, num_repeats: int, memory_budget: int
+) -> dict[str, ReferenceGradient]:
     rounds: dict[str, list[GradientSums]] = {}
     num_rounds = -(-num_repeats // _REPEATS_OF_A_ROUND)
-    with measuring(model, x):
+    with measuring(model):
         # Noise of its own: what is held against the reference starts from the random state that was found here.
         torch.manual_seed(int(torch.randint(2**62, ())))
+        measurement = Measurement(model, batch)
         for _ in range(num_rounds):
-            sums = sums_while_measuring(model, x, _REPEATS_OF_A_ROUND, memory_budget=memory_budget)
+            sums = measurement.sums(batch, _REPEATS_OF_A_ROUND, memory_budget=memory_budget)
             for name, each in sums.items():
                 rounds.setdefault(name, []).append(each)
     return {

@@ -12,24 +12,32 @@ from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, rows
 from reparam_suite.diagnostics.modulewise import gradients_of_module
 from reparam_suite.diagnostics.parts import Affine, Explicit, Part
 
+Deltas = tuple[Tensor, ...]
+"""The gradient of the objective with respect to each output of a call."""
+
 AsRows = Callable[[Call, Tensor], tuple[Tensor, Tensor]]
 """A call and what comes back to it -> activations `[B, S, R, I]` and deltas `[B, S, R, O]`."""
 
 
-def parts_of(calls: Sequence[Call], deltas: Sequence[Tensor]) -> list[Part]:
-    """What the calls say about the gradient by their modules' parameters.
+def parts_of(calls: Sequence[Call], deltas: Sequence[Deltas]) -> list[Part]:
+    """The gradient with respect to the parameters of the modules that were called, a part for each module.
 
     Args:
-        calls: in the encoder, laid out `(B,)`, or in the decoder, laid out `(K, R, B)`.
-        deltas: the gradient of the objective by each output; `[R, *output]` in the encoder.
+        calls: laid out `(K, R, B)`, or `(B,)` in an encoder that ran once for all repeats.
+        deltas: the gradient of the objective with respect to the outputs; `[R, *output]` of a call laid out `(B,)`.
     """
-    by_module: dict[nn.Module, list[tuple[Call, Tensor]]] = {}
+    by_module: dict[nn.Module, list[tuple[Call, Deltas]]] = {}
     for call, delta in zip(calls, deltas, strict=True):
         by_module.setdefault(call.module, []).append((call, delta))
     return [_part_of(module, mine) for module, mine in by_module.items()]
 
 
-def _part_of(module: nn.Module, calls: list[tuple[Call, Tensor]]) -> Part:
+def is_affine(module: nn.Module) -> bool:
+    """Whether gradients of single data are had from the rows of the module, without ever being formed."""
+    return _is_linear(module) or _is_convolution(module)
+
+
+def _part_of(module: nn.Module, calls: list[tuple[Call, Deltas]]) -> Part:
     if _is_linear(module):
         return _affine(module, calls, _linear_rows)
     if _is_convolution(module):
@@ -37,8 +45,8 @@ def _part_of(module: nn.Module, calls: list[tuple[Call, Tensor]]) -> Part:
     return Explicit(gradients_of_module(module, calls))
 
 
-def _affine(module: nn.Linear | nn.Conv2d, calls: list[tuple[Call, Tensor]], as_rows: AsRows) -> Affine:
-    activations, deltas = zip(*(as_rows(call, delta) for call, delta in calls), strict=True)
+def _affine(module: nn.Linear | nn.Conv2d, calls: list[tuple[Call, Deltas]], as_rows: AsRows) -> Affine:
+    activations, deltas = zip(*(as_rows(call, delta) for call, (delta,) in calls), strict=True)
     return Affine(module.weight, module.bias, _joined(activations), _joined(deltas))
 
 
@@ -94,7 +102,7 @@ def _delta_rows(delta: Tensor, lead: tuple[int, ...]) -> Tensor:
 
 
 def _decoder_rows(laid_out: Tensor) -> Tensor:
-    # A view where a layer sees one row a sample: nothing is copied.
+    # A view where a layer sees one row per sample: nothing is copied.
     K, R, B = laid_out.shape[:3]
     flat = laid_out.reshape(K, R, B, math.prod(laid_out.shape[3:-1]), laid_out.shape[-1])
     return flat.permute(2, 0, 3, 1, 4).flatten(1, 2)

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
+
+Road = Literal["layer by layer", "datum by datum", "whole batch"]
+"""How gradients were had: from every layer's rows, from each datum alone, or from passes over the whole batch."""
 
 
 @final
@@ -17,11 +20,13 @@ class GradientStatistics:
         variance: `[]`, trace of the covariance of the minibatch gradient over the estimator's noise.
         standard_error: `[]`, of that variance.
         squared_norm: `[]`, |E g|^2, estimated without bias: noise can bring it below 0.
-        data_variance: `[]`, trace of the covariance of E g over minibatches of this size; nan for a single datum, None
-            where every datum has parameters of its own or the gradients of single data were not at hand.
+        data_variance: `[]`, trace of the covariance of E g over minibatches of this size; nan for a single datum and
+            where the gradients of single data were not at hand, None where every datum has parameters of its own.
         process_variance: `[]`, the variance of the gradient of a single process by its own share of the minibatch, in
             the mean over processes: about their number times `variance`. None where there is but one.
         element_variances: the diagonal of the first covariance, one tensor a parameter; None if it was not asked for.
+        road: how the gradients were had.
+        off: the names of layers that are another function in training and were off: dropout.
     """
 
     variance: Tensor
@@ -30,6 +35,8 @@ class GradientStatistics:
     data_variance: Tensor | None = None
     process_variance: Tensor | None = None
     element_variances: tuple[Tensor, ...] | None = None
+    road: Road = "layer by layer"
+    off: tuple[str, ...] = ()
 
     @property
     def snr(self) -> Tensor:
@@ -50,11 +57,13 @@ class GradientSums:
         variance: `[]`, sum of the traces of the covariances of the data's gradients.
         squared_error: `[]`, variance of that sum, as `Trace` has it.
         least_squared_error: `[]`, what it is at least.
-        squared_norm: `[]`, sum of |mean of R gradients|^2.
+        squared_norm: `[]`, sum of |mean of R gradients|^2; nan where the gradients of single data were not at hand.
         gradient: the means of R gradients, in one vector over all parameters: their sum over data where the parameters
             are shared, one after the other where every datum has its own.
         shared: whether the data share the parameters.
         element_variances: sum of the variances by element, one tensor a parameter; None if not asked for.
+        road: as in `GradientStatistics`.
+        off: as in `GradientStatistics`.
     """
 
     num_repeats: int
@@ -66,6 +75,8 @@ class GradientSums:
     gradient: Tensor
     shared: bool
     element_variances: tuple[Tensor, ...] | None = None
+    road: Road = "layer by layer"
+    off: tuple[str, ...] = ()
 
     def statistics(self) -> GradientStatistics:
         """The statistics of the mean gradient over all these data."""
@@ -85,6 +96,8 @@ class GradientSums:
             squared_norm=squared_sum / B.square() - variance / R,
             data_variance=data_variance,
             element_variances=None if elements is None else tuple(each / B.square() for each in elements),
+            road=self.road,
+            off=self.off,
         )
 
 
@@ -99,6 +112,8 @@ def averaged(measurements: Sequence[GradientStatistics]) -> GradientStatistics:
         standard_error=column("standard_error").square().sum(0).sqrt() / len(measurements),
         squared_norm=column("squared_norm").mean(0),
         data_variance=None if measurements[0].data_variance is None else column("data_variance").mean(0),
+        road=measurements[0].road,
+        off=measurements[0].off,
     )
 
 
@@ -129,6 +144,8 @@ def add(shards: Sequence[GradientSums]) -> GradientSums:
         gradient=joined([each.gradient for each in shards]),
         shared=first.shared,
         element_variances=elements,
+        road=first.road,
+        off=first.off,
     )
 
 
@@ -251,4 +268,25 @@ def from_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> Gradien
         standard_error=torch.maximum(trace.squared_error, trace.least).sqrt(),
         squared_norm=squared_norm,
         element_variances=tuple(spread(each, 0) for each in draws) if per_element else None,
+    )
+
+
+def sums_of_batch_draws(
+    draws: Sequence[Tensor], num_data: int, *, shared: bool, per_element: bool = False
+) -> GradientSums:
+    """The sums of which `statistics()` are those of R independent gradients of the mean over `num_data` data."""
+    statistics = from_draws(draws, per_element=per_element)
+    B = statistics.variance.new_tensor(float(num_data))
+    num_repeats, mean = len(draws[0]), torch.cat([each.mean(0).reshape(-1) for each in draws])
+    elements = statistics.element_variances
+    return GradientSums(
+        num_repeats=num_repeats,
+        num_data=B,
+        variance=statistics.variance * B.square(),
+        squared_error=statistics.standard_error.square() * B.pow(4),
+        least_squared_error=torch.zeros_like(B),
+        squared_norm=torch.full_like(B, torch.nan) if shared else mean.square().sum() * B.square(),
+        gradient=mean * B,
+        shared=shared,
+        element_variances=None if elements is None else tuple(each * B.square() for each in elements),
     )

@@ -107,7 +107,8 @@ class NormalLikelihood(LikelihoodFamily):
         initial_scale: float = 1.0,
     ) -> None:
         super().__init__(event_shape)
-        if scale != "learned" and (isinstance(scale, str) or not 0.0 < scale < math.inf):
+        fixed: Any = scale
+        if fixed != "learned" and (isinstance(fixed, str) or not 0.0 < fixed < math.inf):
             raise ValueError(f"scale of NormalLikelihood: expected learned or a positive number, got {scale!r}")
         if not 0.0 < initial_scale < math.inf:
             raise ValueError(f"initial_scale of NormalLikelihood: expected a positive number, got {initial_scale!r}")

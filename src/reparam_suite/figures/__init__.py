@@ -1,12 +1,13 @@
-"""Figures of data, latents and training, each a matplotlib Figure made from plain arrays."""
+"""Figures of models, data, latents and training: each function returns a matplotlib Figure and draws on no screen."""
 
 from reparam_suite.figures.bands import Band, band, banded_curves
 from reparam_suite.figures.codes import code_use
 from reparam_suite.figures.costs import gradient_cost
-from reparam_suite.figures.curves import gradient_variance, training_curves
+from reparam_suite.figures.curves import curves, gradient_variance, training_curves
 from reparam_suite.figures.elements import element_variances
-from reparam_suite.figures.images import latent_traversal, prior_samples, reconstructions
+from reparam_suite.figures.images import image_shape_of, latent_traversal, reconstruction_grid, sample_grid
 from reparam_suite.figures.latents import latent_use
+from reparam_suite.figures.of_models import reconstructions, samples
 from reparam_suite.figures.style import COLOURS, HAIRLINE, INK, QUIET, STYLE, WIDTH, styled
 
 __all__ = [
@@ -20,13 +21,17 @@ __all__ = [
     "band",
     "banded_curves",
     "code_use",
+    "curves",
     "element_variances",
     "gradient_cost",
     "gradient_variance",
+    "image_shape_of",
     "latent_traversal",
     "latent_use",
-    "prior_samples",
+    "reconstruction_grid",
     "reconstructions",
+    "sample_grid",
+    "samples",
     "styled",
     "training_curves",
 ]

@@ -39,16 +39,16 @@ class Band:
 
 
 def band(histories: Sequence[Sequence[tuple[int, float]]]) -> Band:
-    """Over the steps that every history has.
+    """Returns mean and standard error over the steps that every history has.
 
     Raises:
         ValueError: if there are none.
     """
     tables = [dict(history) for history in histories]
-    steps = sorted(set.intersection(*[set(each) for each in tables])) if tables else []
+    steps = sorted(set.intersection(*[set(table) for table in tables])) if tables else []
     if not steps:
-        raise ValueError("the histories have no step in common")
-    values = np.array([[each[step] for step in steps] for each in tables], dtype=np.float64)
+        raise ValueError("histories: expected a step in common, got none")
+    values = np.array([[table[step] for step in steps] for table in tables], dtype=np.float64)
     number = len(values)
     error = values.std(axis=0, ddof=1) / np.sqrt(number) if number > 1 else np.full(len(steps), np.nan)
     return Band(np.array(steps, dtype=np.float64), values.mean(axis=0), error)
@@ -61,10 +61,11 @@ def banded_curves(bands: Mapping[str, Band], *, quantity: str, logarithmic: bool
 
     figure = Figure(figsize=(WIDTH, 3.6 + 0.16 * len(bands)))
     ax = figure.subplots()
-    for position, (name, each) in enumerate(bands.items()):
+    for position, (name, shown) in enumerate(bands.items()):
         colour, dashes = COLOURS[position % len(COLOURS)], _DASHES[position // len(COLOURS) % len(_DASHES)]
-        ax.plot(each.step, each.mean, color=colour, linestyle=dashes, label=name)
-        ax.fill_between(each.step, each.mean - each.error, each.mean + each.error, color=colour, alpha=0.2, linewidth=0)
+        ax.plot(shown.step, shown.mean, color=colour, linestyle=dashes, label=name)
+        low, high = shown.mean - shown.error, shown.mean + shown.error
+        ax.fill_between(shown.step, low, high, color=colour, alpha=0.2, linewidth=0)
     ax.set(xlabel="step", ylabel=quantity)
     if logarithmic:
         ax.set_yscale("log")
@@ -78,7 +79,7 @@ def banded_curves(bands: Mapping[str, Band], *, quantity: str, logarithmic: bool
 
 def _without_the_climb(ax: Axes, bands: Mapping[str, Band]) -> None:
     # The first steps climb far and hide what the last ones differ by: the axis shows all but the first tenth of values.
-    values = np.concatenate([each.mean[np.isfinite(each.mean)] for each in bands.values()])
+    values = np.concatenate([shown.mean[np.isfinite(shown.mean)] for shown in bands.values()])
     low, high = np.quantile(values, 0.1), values.max()
     margin = 0.05 * (high - low) or 1.0
     ax.set_ylim(low - margin, high + margin)

@@ -1,4 +1,4 @@
-"""How a discrete code is used over the data."""
+"""Use of a discrete code over the data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @styled
 def code_use(probabilities: Array) -> Figure:
-    """Which units or classes of q(z|x) the data use.
+    """The units or classes of q(z|x) that the data use.
 
     Bernoulli [N, D]: each unit's mean probability over the data with its 10th to 90th percentile, sorted by
     the mean; a unit without a range is the same for most x and tells little of them. One-hot [N, D, C]: each
@@ -28,7 +28,9 @@ def code_use(probabilities: Array) -> Figure:
     shape = ("N", "D") if probabilities.ndim == 2 else ("N", "D", "C")
     values = finite("probabilities", probabilities, *shape)
     if values.min() < 0 or values.max() > 1 + 1e-6:
-        raise ValueError(f"probabilities run from {values.min():.3g} to {values.max():.3g}; they must lie in [0, 1]")
+        raise ValueError(
+            f"probabilities: expected values in [0, 1], got values from {values.min():.3g} to {values.max():.3g}"
+        )
     return _units(values) if values.ndim == 2 else _classes(values)
 
 

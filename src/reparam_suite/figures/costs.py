@@ -1,4 +1,4 @@
-"""What gradients cost and how noisy they are, many estimators in one plane."""
+"""Cost and variance of gradients, many estimators in one plane."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def gradient_cost(
 
     A point is (milliseconds, variance in nats squared, its standard error, nan where it is not known). Along a dotted
     line the product is the same: the work-normalised variance, by which the list under the axes is numbered. Biased
-    estimators are drawn hollow. What has no noise, or no finite variance, is in the list alone.
+    estimators are drawn hollow. Those without noise, or without a finite variance, are in the list alone.
 
     Raises:
         ValueError: if there is no point.
@@ -41,7 +41,7 @@ def gradient_cost(
     from matplotlib.figure import Figure
 
     if not points:
-        raise ValueError("points holds no estimator to draw")
+        raise ValueError("points: expected an estimator to draw, got none")
     order = sorted(points, key=lambda name: _product(points[name]))
     drawn = {number: name for number, name in enumerate(order, 1) if _visible(points[name])}
 
@@ -78,7 +78,7 @@ def _product(point: tuple[float, float, float]) -> float:
 
 
 def _visible(point: tuple[float, float, float]) -> bool:
-    return all(math.isfinite(each) and each > 0.0 for each in point[:2])
+    return all(math.isfinite(number) and number > 0.0 for number in point[:2])
 
 
 def _log_axes(ax: Axes) -> None:

@@ -1,9 +1,9 @@
-"""What training did, step by step."""
+"""Curves along training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,39 @@ from reparam_suite.figures.style import COLOURS, WIDTH, styled
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 Points = npt.NDArray[np.float64]
 
 DENSE = 100
 """More points than this are drawn pale, under their running mean."""
+
+
+@styled
+def curves(
+    histories: Mapping[str, Sequence[tuple[int, float]] | DataFrame], *, ylabel: str = "", title: str | None = None
+) -> Figure:
+    """Metrics against the step, one curve a history: points (step, value), or a frame with columns step and value.
+
+    Histories of a run are in `Journal.curves`, and `Result.history` gives a frame. A value that is not finite leaves a
+    gap, which the legend counts.
+
+    Raises:
+        ValueError: if there is no point to draw, or a history has another shape.
+    """
+    from matplotlib.figure import Figure
+
+    shown = {name: _points(name, _pairs(history), 2) for name, history in histories.items()}
+    _need_some(shown, "histories")
+    figure = Figure(figsize=(WIDTH, 3.4))
+    ax = figure.add_subplot()
+    for colour, (name, points) in zip(_colours(shown), shown.items(), strict=True):
+        _curve(ax, points, name, colour, marker=_marker(points))
+    _step_axis(ax, shown.values())
+    ax.set_ylabel(ylabel)
+    ax.set_title(", ".join(shown) if title is None else title)
+    ax.legend(loc="best")
+    return figure
 
 
 @styled
@@ -59,7 +87,7 @@ def gradient_variance(
     """Variance of the gradient against the step, one curve a group of parameters; signal-to-noise ratio below.
 
     A history holds (step, trace of the covariance in nats squared, its standard error). The band is one
-    standard error of the logarithm, variance * exp(+-error / variance). What a logarithmic axis cannot show,
+    standard error of the logarithm, variance * exp(+-error / variance). Points that a logarithmic axis cannot show,
     the legend counts.
     """
     from matplotlib.figure import Figure
@@ -99,16 +127,21 @@ def gradient_variance(
     return figure
 
 
+def _pairs(history: Sequence[tuple[int, float]] | DataFrame) -> Sequence[tuple[int, float]]:
+    columns: Any = history
+    return list(zip(columns["step"], columns["value"], strict=True)) if hasattr(history, "columns") else columns
+
+
 def _points(name: str, history: Sequence[tuple[float, ...]], width: int) -> Points:
     points = np.asarray(history, dtype=np.float64) if len(history) else np.empty((0, width))
     if points.shape != (len(history), width):
-        raise ValueError(f"the history of {name} is {list(points.shape)}; each of its points must be {width} numbers")
+        raise ValueError(f"history of {name}: expected points of {width} numbers, got the shape {list(points.shape)}")
     return points
 
 
 def _need_some(curves: Mapping[str, Points], argument: str) -> None:
     if not any(len(points) for points in curves.values()):
-        raise ValueError(f"{argument} holds no point to draw")
+        raise ValueError(f"{argument}: expected a point to draw, got none")
 
 
 def _colours(curves: Sequence[str] | Mapping[str, Points]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How the variance of a gradient is spread over its elements."""
+"""The variance of a gradient, element by element."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Variances = npt.NDArray[np.float64]
 BINS_PER_DECADE = 5
 
 ROUNDING = 1e-12
-"""What is smaller than this share of the largest variance is what float32 makes of none at all."""
+"""A variance below this share of the largest one is a rounding error of float32: the element has none."""
 
 
 @styled
@@ -38,15 +38,15 @@ def element_variances(variances: Mapping[str, Mapping[str, Variances]]) -> Figur
     """
     from matplotlib.figure import Figure
 
-    groups = list(dict.fromkeys(group for each in variances.values() for group in each))
+    groups = list(dict.fromkeys(group for groups in variances.values() for group in groups))
     if not groups:
-        raise ValueError("variances hold no group to draw")
+        raise ValueError("variances: expected a group to draw, got none")
     num_columns = min(2, len(groups))
     num_rows = -(-len(groups) // num_columns)
     figure = Figure(figsize=(WIDTH, 0.6 + 2.2 * num_rows))
     panels = figure.subplots(num_rows, num_columns, squeeze=False).flatten()
     by_group = {
-        group: {time: np.asarray(each[group], np.float64).ravel() for time, each in variances.items() if group in each}
+        group: {time: np.asarray(of[group], np.float64).ravel() for time, of in variances.items() if group in of}
         for group in groups
     }
     finite = [values[np.isfinite(values)] for by_time in by_group.values() for values in by_time.values()]

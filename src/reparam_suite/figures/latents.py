@@ -1,4 +1,4 @@
-"""What each latent is used for."""
+"""Use of the latents."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @styled
 def latent_use(kl_per_latent: Array, aggregate_kl: Array) -> Figure:
-    """The KL of every latent, in nats, the largest first: what it says about x on top of what it costs in any case.
+    """The KL of every latent, in nats, the largest first: its information about x on top of the KL of its aggregate posterior.
 
     Args:
         kl_per_latent: E_x KL(q(z_d|x) || p(z_d)), `[D]`.
-        aggregate_kl: KL(q(z_d) || p(z_d)) of the aggregate posterior, `[D]`: the part that tells data from prior and
-            not one datum from another.
+        aggregate_kl: KL(q(z_d) || p(z_d)) of the aggregate posterior, `[D]`: the part that tells
+            the data from the prior and not one datum from another.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

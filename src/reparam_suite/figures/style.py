@@ -1,4 +1,4 @@
-"""The one look of every figure, and how arrays enter one."""
+"""The style of all figures, and the check of their arrays."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def finite(name: str, values: Array, *shape: str) -> npt.NDArray[np.float64]:
     tensor = values.detach().double().cpu() if isinstance(values, Tensor) else values
     array = np.asarray(tensor, dtype=np.float64)
     if array.ndim != len(shape) or array.size == 0:
-        raise ValueError(f"{name} has shape {list(array.shape)}; it must be [{', '.join(shape)}] and not empty")
+        raise ValueError(f"{name}: expected the shape [{', '.join(shape)}] and not empty, got {list(array.shape)}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds {np.count_nonzero(~np.isfinite(array))} values that are not finite")
+        raise ValueError(f"{name}: expected finite values, got {np.count_nonzero(~np.isfinite(array))} that are not")
     return array

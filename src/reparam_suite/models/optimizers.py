@@ -4,7 +4,6 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any, final
 
 import torch
@@ -63,7 +62,7 @@ def require_rate(name: str, rate: Any) -> None:
     Raises:
         ValueError: naming it.
     """
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0.0 < rate < math.inf:
+    if isinstance(rate, bool | str) or not 0.0 < rate < math.inf:
         raise ValueError(f"{name}: expected a positive, finite number, got {rate!r}")
 
 

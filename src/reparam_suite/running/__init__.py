@@ -1,1 +1,9 @@
-"""Finished and running trainings: Run, Result, resumption, load, runs."""
+"""Runs: a model and data, trained, tested and recorded; resumed, loaded and listed."""
+
+from reparam_suite.running.listing import runs
+from reparam_suite.running.loading import load
+from reparam_suite.running.result import Result
+from reparam_suite.running.run import Run
+from reparam_suite.running.surroundings import RunStopped, Surroundings
+
+__all__ = ["Result", "Run", "RunStopped", "Surroundings", "load", "runs"]

@@ -1,4 +1,4 @@
-"""What a finished run shows: figures of the model and of its training."""
+"""Figures of a run: of its model and of its training."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -6,19 +6,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from reparam_suite.data import ArrayDataModule
+from reparam_suite.data import DataModule
 from reparam_suite.figures import (
     code_use,
+    curves,
     element_variances,
     gradient_variance,
+    image_shape_of,
     latent_traversal,
     latent_use,
-    prior_samples,
     reconstructions,
+    samples,
     training_curves,
 )
-from reparam_suite.models import VAE, GaussianVAE
+from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
+from reparam_suite.running.compatibility import first_member
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training import Journal
 from reparam_suite.training.endpoints import ELEMENT_VARIANCES
@@ -27,57 +31,64 @@ from reparam_suite.training.latents import TEST_FILE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NUM_SHOWN = 16
-_NUM_PRIOR_SAMPLES = 64
+_NUM_SAMPLES = 64
 _MOST_TRAVERSED = 10
-_SEED = 7  # the same noise for every run's pictures, so that they compare
+_SEED = 7  # the same noise for the figures of every run, so that they compare
+
+
+def figures_of(model: Any, data: DataModule, journal: Journal) -> Iterator[tuple[str, "Figure"]]:
+    """Name and figure: of the model, where it is a VAE, and of its training."""
+    if isinstance(model, VAE):
+        yield from model_figures(model, data)
+    yield from training_figures(journal)
 
 
 @torch.no_grad()
-def model_figures(model: VAE, data: ArrayDataModule) -> Iterator[tuple[str, "Figure"]]:
-    """Name and figure: reconstructions, prior samples, and a latent traversal or the use of the code."""
-    x = data.sample_batch("valid")
-    q = model.posterior_of(x)
-    shown = x[:_NUM_SHOWN]
-    yield (
-        "figures/reconstructions",
-        reconstructions(shown.cpu(), model.mean_of(q.mean)[:_NUM_SHOWN].cpu(), image_shape=data.image_shape),
-    )
-    if data.image_shape is not None:
-        with forked_generator(x.device, _SEED):
-            z = model.prior_distribution().sample((_NUM_PRIOR_SAMPLES,))
-        yield "figures/prior_samples", prior_samples(model.mean_of(z).cpu(), image_shape=data.image_shape)
-    if not isinstance(model, GaussianVAE):
-        with forked_generator(x.device, _SEED):
-            codes = model.posteriors_of(x)
+def model_figures(model: VAE, data: DataModule) -> Iterator[tuple[str, "Figure"]]:
+    """Name and figure: reconstructions, samples, and a latent traversal or the use of the code."""
+    device = next(model.parameters()).device
+    x = first_member(data.sample_batch("valid")).to(device)
+    shape = data.image_shape or image_shape_of(x.shape[1:])
+    yield "reconstructions", reconstructions(model, x, image_shape=shape, seed=_SEED)
+    if shape is not None:
+        yield "samples", samples(model, _NUM_SAMPLES, image_shape=shape, seed=_SEED)
+    if isinstance(model, DiscreteVAE):
+        with forked_generator(device, _SEED):
+            codes = model.posteriors(x)
         for layer, code in enumerate(codes, 1):
-            yield "figures/code_use" if layer == 1 else f"figures/code_use_{layer}", code_use(code.mean.cpu())
-    elif data.image_shape is not None:
-        yield "figures/latent_traversal", _traversal(model, data)
+            yield "code_use" if layer == 1 else f"code_use_{layer}", code_use(code.mean.cpu())
+    elif isinstance(model, GaussianVAE) and shape is not None:
+        yield "latent_traversal", _traversal(model, x, shape)
 
 
-def training_figures(journal: Journal, objective_name: str) -> Iterator[tuple[str, "Figure"]]:
-    """Name and figure: the bound along training, the gradient's variance as a whole and by element, use of latents."""
-    curves = journal.curves
-    bounds = {"train": curves[f"train/{objective_name}"], "val": curves["val/elbo"]}
-    yield "figures/training_curves", training_curves(bounds)
-    groups = [name.split("/")[1] for name in curves if name.startswith("grad/") and name.endswith("/variance")]
+def training_figures(journal: Journal) -> Iterator[tuple[str, "Figure"]]:
+    """Name and figure: curves along training, the gradient's variance as a whole and by element, use of latents."""
+    recorded = journal.curves
+    trained = [name for name in recorded if name.startswith("train/") and not name.endswith(_NO_OBJECTIVE)]
+    if trained and "val/elbo" in recorded:
+        yield "curves", training_curves({"train": recorded[trained[0]], "val": recorded["val/elbo"]})
+    elif shown := trained[:1] + [name for name in recorded if name.startswith("val/") and "_best" not in name][:3]:
+        yield "curves", curves({name: recorded[name] for name in shown})
+    parts = [name.split("/")[1] for name in recorded if name.startswith("grad/") and name.endswith("/variance")]
     variances = {
-        group: [
+        part: [
             (step, value, error)
             for (step, value), (_, error) in zip(
-                curves[f"grad/{group}/variance"], curves[f"grad/{group}/variance_standard_error"], strict=True
+                recorded[f"grad/{part}/variance"], recorded[f"grad/{part}/variance_standard_error"], strict=True
             )
         ]
-        for group in groups
+        for part in parts
     }
     if variances:
-        snr = {group: curves[f"grad/{group}/snr"] for group in groups if f"grad/{group}/snr" in curves}
-        yield "figures/gradient_variance", gradient_variance(variances, snr=snr)
+        snr = {part: recorded[f"grad/{part}/snr"] for part in parts if f"grad/{part}/snr" in recorded}
+        yield "gradient_variance", gradient_variance(variances, snr=snr)
     if of_latents := journal.arrays.get(TEST_FILE):
-        yield "figures/latent_use", latent_use(of_latents["kl_per_latent"], of_latents["aggregate_kl"])
+        yield "latent_use", latent_use(of_latents["kl_per_latent"], of_latents["aggregate_kl"])
     if elements := _elements_by_time(journal):
-        yield "figures/element_variances", element_variances(elements)
+        yield "element_variances", element_variances(elements)
+
+
+_NO_OBJECTIVE = ("/kl", "/kl_weight", "reconstruction")
 
 
 def _elements_by_time(journal: Journal) -> dict[str, dict[str, npt.NDArray[Any]]]:
@@ -86,21 +97,19 @@ def _elements_by_time(journal: Journal) -> dict[str, dict[str, npt.NDArray[Any]]
     for name, arrays in journal.arrays.items():
         if name.startswith(ELEMENT_VARIANCES):
             parts: dict[str, list[npt.NDArray[Any]]] = {}
-            for key, each in arrays.items():
-                parts.setdefault(key.partition("/")[0], []).append(each.numpy().ravel())
+            for key, values in arrays.items():
+                parts.setdefault(key.partition("/")[0], []).append(values.numpy().ravel())
             time = f"step {int(name.removeprefix(ELEMENT_VARIANCES)):,}"
             by_time[time] = {group: np.concatenate(some) for group, some in parts.items()}
     return by_time
 
 
-def _traversal(model: VAE, data: ArrayDataModule) -> "Figure":
+def _traversal(model: VAE, x: Tensor, image_shape: tuple[int, ...]) -> "Figure":
     # The latents that the posterior uses most, moved over the bulk of the prior while the others stay at its mean.
-    x = data.sample_batch("valid")
-    order = model.posterior_of(x).mean.std(0).argsort(descending=True)[:_MOST_TRAVERSED]
+    order = model.encode(x).mean.std(0).argsort(descending=True)[:_MOST_TRAVERSED]
     values = torch.linspace(-2.5, 2.5, 11, device=x.device)
     z = model.top_prior().mean.expand(len(order), len(values), -1).clone()
     for row, latent in enumerate(order):
         z[row, :, latent] = values
-    assert data.image_shape is not None
     names = [f"z{latent}" for latent in order.tolist()]
-    return latent_traversal(model.mean_of(z).cpu(), values.cpu(), image_shape=data.image_shape, names=names)
+    return latent_traversal(model.decode(z).mean.cpu(), values.cpu(), image_shape=image_shape, names=names)

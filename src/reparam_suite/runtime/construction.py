@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from reparam_suite.runtime.errors import NotAllowed, NotOnRecord
+from reparam_suite.runtime.errors import NotAllowedError, NotOnRecordError
 from reparam_suite.runtime.plain_data import CLASS_PATH, INIT_ARGS, OPAQUE, REFERENCE
 
 _OURS = "reparam_suite"
@@ -19,15 +19,15 @@ def construct(data: Any, *, allow: Collection[str] = ()) -> Any:
         allow: names of modules; what is below one of them is allowed as well.
 
     Raises:
-        NotAllowed: if a class is of another module, before that is imported.
-        NotOnRecord: if a part is opaque, or there is no such class.
+        NotAllowedError: if a class is of another module, before that is imported.
+        NotOnRecordError: if a part is opaque, or there is no such class.
     """
     if isinstance(data, list):
         return [construct(each, allow=allow) for each in data]
     if not isinstance(data, Mapping):
         return data
     if set(data) == {OPAQUE}:
-        raise NotOnRecord(f"{data[OPAQUE]} is not on record")
+        raise NotOnRecordError(f"{data[OPAQUE]} is not on record")
     if set(data) == {REFERENCE}:
         return imported(data[REFERENCE], allow=allow)
     if CLASS_PATH not in data:
@@ -40,8 +40,8 @@ def imported(path: str, *, allow: Collection[str] = ()) -> Any:
     """The class or function of a dotted path.
 
     Raises:
-        NotAllowed: if its module is neither the suite's nor allowed; nothing is imported then.
-        NotOnRecord: if there is none.
+        NotAllowedError: if its module is neither the suite's nor allowed; nothing is imported then.
+        NotOnRecordError: if there is none.
     """
     check_allowed(path, allow=allow)
     parts = path.split(".")
@@ -60,15 +60,31 @@ def imported(path: str, *, allow: Collection[str] = ()) -> Any:
         if inspect.isclass(found) or inspect.isfunction(found):
             return found
         break
-    raise NotOnRecord(f"there is no class or function {path}")
+    raise NotOnRecordError(f"there is no class or function {path}")
+
+
+def check_all_allowed(data: Any, *, allow: Collection[str] = ()) -> None:
+    """Refuses plain data that name a class outside of the suite and of the modules in `allow`; imports nothing.
+
+    Raises:
+        NotAllowedError: naming the first one.
+    """
+    if isinstance(data, list):
+        for each in data:
+            check_all_allowed(each, allow=allow)
+    elif isinstance(data, Mapping):
+        for key, value in data.items():
+            if key in (CLASS_PATH, REFERENCE) and isinstance(value, str):
+                check_allowed(value, allow=allow)
+            check_all_allowed(value, allow=allow)
 
 
 def check_allowed(path: str, *, allow: Collection[str] = ()) -> None:
     """Refuses a dotted path outside of the suite and of the modules in `allow`, before anything is imported.
 
     Raises:
-        NotAllowed: naming the path and the module to allow.
+        NotAllowedError: naming the path and the module to allow.
     """
     if not any(path.startswith(f"{module}.") for module in (_OURS, *allow)):
         accepted = ", ".join([_OURS, *allow])
-        raise NotAllowed(f"{path}: expected a class of {accepted}; allow its module if you trust it", path)
+        raise NotAllowedError(f"{path}: expected a class of {accepted}; allow its module if you trust it")

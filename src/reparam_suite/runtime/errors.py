@@ -1,29 +1,37 @@
-"""Errors of this package that several rooms raise: each is a ValueError or a RuntimeError with a message of one line."""
-
-from typing import final
+"""Errors that the package raises about what it was given; the message is the one that a command prints."""
 
 
-class DataError(ValueError):
-    """Data that is missing, corrupt or of a wrong kind; the message names the file and what is accepted."""
+class SuiteError(Exception):
+    """Base of the package's own errors.
 
-
-class UsageError(ValueError):
-    """Something that the user gave cannot be used; the message is the one line to show."""
-
-
-@final
-class NotAllowed(UsageError):  # noqa: N818 - it says what happened
-    """A file names a class of a module that is neither the suite's nor allowed.
-
-    Attributes:
-        path: dotted, of the class.
+    A subclass is also the built-in exception of its kind: ValueError, TypeError or RuntimeError. The message has the
+    form `what: expected X, got Y`, and then the mend where there is one.
     """
 
-    def __init__(self, message: str, path: str) -> None:
-        super().__init__(message)
-        self.path = path
+
+class ArgumentValueError(SuiteError, ValueError):
+    """An argument of the right type is out of its range."""
 
 
-@final
-class NotOnRecord(UsageError):  # noqa: N818 - it says what happened
-    """Part of an object is not on record, so that the object cannot be made again from there."""
+class ArgumentTypeError(SuiteError, TypeError):
+    """An argument has a wrong type."""
+
+
+class StateError(SuiteError, RuntimeError):
+    """A call came at a moment at which it cannot be answered."""
+
+
+class DataError(SuiteError, ValueError):
+    """Data that are missing, corrupt or of a wrong kind; the message names the file or the argument."""
+
+
+class UsageError(SuiteError, ValueError):
+    """Something that the user gave cannot be used."""
+
+
+class NotAllowedError(UsageError):
+    """A file names a class of a module that is neither the suite's nor allowed."""
+
+
+class NotOnRecordError(UsageError):
+    """A part of an object is not on record, so that the object cannot be made again from there."""

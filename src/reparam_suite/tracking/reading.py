@@ -22,14 +22,15 @@ _POINTS_A_REQUEST = 25_000
 @final
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a finished run has on record.
+    """The record of a run.
 
     Args:
-        run_id: MLflow's.
+        run_id: of the run in MLflow.
         name: of the run.
         tags: all of them.
         parameters: all of them, as text.
         metrics: the newest value of each.
+        status: FINISHED, RUNNING, KILLED or FAILED.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class FinishedRun:
     tags: Mapping[str, str]
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
+    status: str = "FINISHED"
 
 
 def find_run(client: "MlflowClient", run_id: str) -> "Run | None":
@@ -54,14 +56,20 @@ def find_run(client: "MlflowClient", run_id: str) -> "Run | None":
 def finished_runs(client: "MlflowClient", experiment_id: str, wanted: str) -> Iterator[FinishedRun]:
     """The finished runs of an experiment that MLflow's filter string `wanted` lets pass, the oldest first."""
     condition = "attributes.status = 'FINISHED'" + (f" and {wanted}" if wanted else "")
-    order, token = ["attributes.start_time ASC"], None
+    yield from found_runs(client, experiment_id, condition, "attributes.start_time ASC")
+
+
+def found_runs(client: "MlflowClient", experiment_id: str, condition: str, order: str) -> Iterator[FinishedRun]:
+    """The runs of an experiment that an MLflow filter string lets pass, in order."""
+    token = None
     while True:
         page = client.search_runs(
-            [experiment_id], condition, max_results=_RUNS_A_PAGE, order_by=order, page_token=token
+            [experiment_id], condition, max_results=_RUNS_A_PAGE, order_by=[order], page_token=token
         )
         for run in page:
             data, info = run.data, run.info
-            yield FinishedRun(info.run_id, info.run_name or info.run_id, data.tags, data.params, data.metrics)
+            name = info.run_name or info.run_id
+            yield FinishedRun(info.run_id, name, data.tags, data.params, data.metrics, info.status)
         token = page.token
         if not token:
             return

@@ -220,6 +220,18 @@ class Store:
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
             return list(reading.finished_runs(self._client, self.experiment_id, wanted))
 
+    def search(self, condition: str = "") -> list[FinishedRun]:
+        """The runs of the experiment, of any status, the newest first.
+
+        Args:
+            condition: in the language of MLflow's filters.
+
+        Raises:
+            TrackingError: if the condition is none, or the store does not answer.
+        """
+        with as_tracking_error(f"runs could not be looked for in {self.uri}"):
+            return list(reading.found_runs(self._client, self.experiment_id, condition, "attributes.start_time DESC"))
+
     def histories(self, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
         """Steps and values of a metric for many runs at once; runs without it are left out."""
         with as_tracking_error(f"metric {key} of {len(run_ids)} runs could not be read from {self.uri}"):

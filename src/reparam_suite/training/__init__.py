@@ -1,21 +1,31 @@
-"""Callbacks: what is recorded, kept and shown while a model trains; and the loop that calls them."""
+"""Callbacks that record, keep and show training, in a run or in any Trainer; and the loop that calls them."""
 
 from reparam_suite.training.between_steps import BetweenSteps
 from reparam_suite.training.checkpoint_files import HEADER, CheckpointFiles, read_checkpoint, write_durably
 from reparam_suite.training.checkpoints import BEST, LAST, PREVIOUS, Checkpoints, CheckpointSettings
-from reparam_suite.training.compilation import compile_options
+from reparam_suite.training.compilation import CompiledStep, check_compilable, compile_options
 from reparam_suite.training.endpoints import EndpointRecord
-from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint, NonFiniteLoss, ProcessLost, Stopped
-from reparam_suite.training.gradients import GradientRecord
-from reparam_suite.training.journal import Journal
+from reparam_suite.training.errors import (
+    CheckpointError,
+    DamagedCheckpoint,
+    NonFiniteLoss,
+    ProcessLost,
+    Stopped,
+    UnknownMonitorError,
+)
+from reparam_suite.training.gradients import GradientRecord, GradientVariance
+from reparam_suite.training.journal import Journal, MetricStore
+from reparam_suite.training.journal_logger import JournalLogger
 from reparam_suite.training.latents import LatentRecord
 from reparam_suite.training.loop import shorten_loop
 from reparam_suite.training.path import PathRecord
 from reparam_suite.training.position import end_training, nothing_left
 from reparam_suite.training.progress import ProgressBar
-from reparam_suite.training.record import StepRecord, Validation
+from reparam_suite.training.record import StepRecord
+from reparam_suite.training.record_settings import RecordSettings
 from reparam_suite.training.replicas import Replicas
 from reparam_suite.training.stopping import StopSignals
+from reparam_suite.training.validation import HeldOutCallback, Validation
 
 __all__ = [
     "BEST",
@@ -27,20 +37,28 @@ __all__ = [
     "CheckpointFiles",
     "CheckpointSettings",
     "Checkpoints",
+    "CompiledStep",
     "DamagedCheckpoint",
     "EndpointRecord",
     "GradientRecord",
+    "GradientVariance",
+    "HeldOutCallback",
     "Journal",
+    "JournalLogger",
     "LatentRecord",
+    "MetricStore",
     "NonFiniteLoss",
     "PathRecord",
     "ProcessLost",
     "ProgressBar",
+    "RecordSettings",
     "Replicas",
     "StepRecord",
     "StopSignals",
     "Stopped",
+    "UnknownMonitorError",
     "Validation",
+    "check_compilable",
     "compile_options",
     "end_training",
     "nothing_left",

@@ -1,4 +1,4 @@
-"""What happens between two steps: a checkpoint when it is time for one, and the end when a signal has come."""
+"""Actions between two steps: a checkpoint when one is due, and the end of the run when a signal has come."""
 
 from typing import Any, final
 
@@ -14,14 +14,14 @@ from reparam_suite.training.stopping import StopSignals
 class BetweenSteps(Callback):
     """Writes the checkpoints within an epoch; after SIGTERM or Ctrl-C writes one and raises `Stopped`.
 
-    A step that has begun is finished, with the validation and the epoch's end that follow it. It has to be the first of
-    the callbacks: what the others do at the start of a step belongs to the step.
+    A step that has begun is finished, with the validation and the epoch's end that follow it. This callback has to be
+    the first: what the others do at the start of a step belongs to the step.
 
     Args:
         settings: when a checkpoint is due.
-        checkpoints: which are written.
-        record: whose clock stands still meanwhile, and which lets no broken state be written.
-        signals: which are kept until here.
+        checkpoints: to write.
+        record: whose clock is stopped meanwhile, and which lets no broken state be written.
+        signals: which are held back until then.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class BetweenSteps(Callback):
         self._counted = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From now on signals are kept."""
+        """Holds signals back from now on."""
         self._signals.wait()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Between two steps; within an accumulation of gradients there is no such moment."""
+        """Acts between two steps; within an accumulation of gradients there is no such moment."""
         if batch_idx % trainer.accumulate_grad_batches:
             return
         if not self._counted:
@@ -54,9 +54,9 @@ class BetweenSteps(Callback):
                 self._signals.stop()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """All steps are done and the last checkpoint is written: signals need wait no longer."""
+        """Stops holding signals back: all steps are done and the last checkpoint is written."""
         self._signals.wait_no_longer()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Nothing trains any more."""
+        """Stops holding signals back: nothing trains any more."""
         self._signals.waits = False

@@ -1,4 +1,4 @@
-"""Checkpoints as files: whole or not there, checked when they are read, and never run."""
+"""Checkpoints as files: complete or absent, verified when they are read, and read as data only."""
 
 import io
 import os
@@ -14,16 +14,16 @@ from typing_extensions import override
 
 from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint
 
-FORMAT = 2
-"""Of what `Checkpoints` puts beside Lightning's own content; another one is refused by name."""
+FORMAT = 3
+"""The format of what `Checkpoints` and the recording callbacks add to Lightning's content; others are refused."""
 
 HEADER = "reparam_suite"
-"""The key of that content."""
+"""The key of the added content."""
 
 
 @final
 class CheckpointFiles(CheckpointIO):
-    """Writes a file under another name, and gives it its own when it is on the disk; reads it as data only."""
+    """Writes a file under another name, and renames it when it is on the disk; reads it as data only."""
 
     @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -68,11 +68,11 @@ def _synchronize(directory: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint of ours.
+    """Returns the content of a checkpoint of a run.
 
     Raises:
         DamagedCheckpoint: if it is not what was written.
-        CheckpointError: if it is none of ours, would run code, or is of another format.
+        CheckpointError: if it is no checkpoint of a run, would run code, or is of another format.
     """
     _check_sums(path)
     try:

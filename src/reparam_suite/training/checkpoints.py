@@ -1,4 +1,4 @@
-"""Checkpoints: the best by validation and the last two, in a directory of the run."""
+"""Checkpoints of a run: the best by a monitored metric and the last two, in a directory of the run."""
 
 import logging
 import math
@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from reparam_suite.runtime.processes import gathered, num_processes, rank
 from reparam_suite.training.checkpoint_files import FORMAT, HEADER
-from reparam_suite.training.position import put_between_steps
+from reparam_suite.training.position import key_of_data, position_of_data, put_between_steps
 from reparam_suite.training.random_streams import random_state, set_random_state
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
@@ -47,20 +47,27 @@ class CheckpointSettings:
 
 @final
 class Checkpoints(Checkpoint):
-    """best.ckpt (highest val/elbo), last.ckpt and previous.ckpt (the one before); complete whenever they are there.
+    """best.ckpt (by the monitor), last.ckpt and previous.ckpt (the one before); complete whenever they are there.
 
-    All stand between two steps and hold what a run needs to go on from there to the last bit. A disk that takes none
-    does not stop training.
+    Each is a state between two steps from which a resumed run is bitwise identical to one that was never stopped. A
+    full disk does not stop training.
+
+    Args:
+        monitor: the metric whose largest value is the best; "-val/loss" for the smallest val/loss. None: there is no
+            best.ckpt. Values that are not finite are never the best.
 
     Attributes:
         directory: of this run alone; it has to be set before training starts.
         identity: of the run: its id and its configuration, in plain types.
+        monitor: as given; it may be set until training starts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, monitor: str | None = None) -> None:
         self.directory: Path | None = None
         self.identity: dict[str, Any] = {}
-        self._best = -math.inf
+        self.monitor = monitor
+        self._best = -math.inf  # of the metric, or of minus the metric
+        self._best_of: str | None = None
         self._position: dict[str, Any] = {}
         self._written_at = self._tried_at = -1
         self._tried = time.monotonic()
@@ -68,53 +75,75 @@ class Checkpoints(Checkpoint):
 
     @property
     def state_key(self) -> str:
-        """Under what name the state lies in a checkpoint."""
+        """The name of the state in a checkpoint."""
         return type(self).__qualname__
+
+    @property
+    def monitored(self) -> str | None:
+        """The name of the monitored metric, without the sign."""
+        return None if self.monitor is None else self.monitor.removeprefix("-")
+
+    @property
+    def best(self) -> float:
+        """The best value of the monitored metric so far."""
+        return -self._best if self.monitor is not None and self.monitor.startswith("-") else self._best
 
     def state_dict(self) -> dict[str, Any]:
         """The best value so far, and the random streams of every process."""
-        return {"best": self._best, "random": gathered(random_state())}
+        return {"best": self.best, "monitor": self._best_of, "random": gathered(random_state())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the best value and the streams."""
-        self._best = state_dict["best"]
+        """Restores the best value, unless another metric is monitored now, and the streams."""
+        if self.monitor is not None and state_dict["monitor"] == self.monitor:
+            self._best_of = self.monitor
+            self._best = -state_dict["best"] if self.monitor.startswith("-") else state_dict["best"]
         streams = state_dict["random"]
-        if len(streams) == num_processes():  # another number of processes goes on with the noise of its seeds
+        if len(streams) == num_processes():  # another number of processes continues with the noise of its seeds
             self._random_state = streams[rank()]
             set_random_state(self._random_state)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Where the data stand, should there be nothing left to train."""
-        self._position = checkpoint[type(trainer.datamodule).__qualname__]  # type: ignore[attr-defined]
+        """Keeps the position of the data, should there be nothing left to train."""
+        self._position = checkpoint.get(key_of_data(trainer), {})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restores the random streams, whatever has drawn from them since the state was loaded."""
-        self._position = trainer.datamodule.state_dict()  # type: ignore[attr-defined]
+        self._position = position_of_data(trainer)
         self._written_at = self._tried_at = trainer.global_step
         self._tried = time.monotonic()
         if self._random_state is not None:
             set_random_state(self._random_state)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Remembers where the data stand: the next batch is taken before the next step begins."""
-        self._position = trainer.datamodule.state_dict()  # type: ignore[attr-defined]
+        """Keeps the position of the data: the next batch is taken before the next step begins."""
+        self._position = position_of_data(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Adds which run it is, and puts the position between two steps."""
+        """Adds the identity of the run, and puts the position between two steps."""
         checkpoint[HEADER] = {"format": FORMAT, "version": version("reparam_suite"), **self.identity}
-        checkpoint[type(trainer.datamodule).__qualname__] = self._position  # type: ignore[attr-defined]
+        if self._position:
+            checkpoint[key_of_data(trainer)] = self._position
         put_between_steps(trainer, checkpoint, self._position)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Tells the directory to all processes: they take part in what the first of them alone writes."""
+        """Gives the directory to all processes: they take part in what the first of them alone writes."""
         self.directory = trainer.strategy.broadcast(self.directory)
 
-    def consider(self, trainer: Trainer, value: float) -> None:
-        """Keeps the present state as the best one if `value` is the highest so far."""
-        if value > self._best and trainer.global_step > 0:
-            before, self._best = self._best, value
-            if not self._save(trainer, BEST):
-                self._best = before
+    def consider(self, trainer: Trainer, value: float) -> bool:
+        """Keeps the present state as the best one if `value` of the monitored metric is the best so far.
+
+        All processes decide as the first one does. Returns whether it is, and could be written.
+        """
+        assert self.monitor is not None
+        own = -value if self.monitor.startswith("-") else value
+        score: float = trainer.strategy.broadcast(own)
+        if not math.isfinite(score) or score <= self._best or trainer.global_step == 0:
+            return False
+        before, self._best, self._best_of = (self._best, self._best_of), score, self.monitor
+        if not self._save(trainer, BEST):
+            self._best, self._best_of = before
+            return False
+        return True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes last.ckpt; at the end of training too, before the last values are recorded."""

@@ -17,7 +17,7 @@ from reparam_suite.diagnostics import (
     grouped_sums,
     reference_gradients,
 )
-from reparam_suite.diagnostics.measuring import trained_parameters
+from reparam_suite.diagnostics.measured_model import trained_parameters
 from reparam_suite.models import VAE
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord

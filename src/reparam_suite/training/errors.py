@@ -1,6 +1,7 @@
-"""What can stop a training run."""
+"""Errors that stop a training run."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
@@ -21,8 +22,8 @@ class Stopped(SystemExit):
     """A signal has ended the run.
 
     Attributes:
-        exit_code: 128 and the signal's number, as a shell has it.
-        what: what it has done, in a word.
+        exit_code: 128 plus the signal's number, as in a shell.
+        what: "interrupted" or "terminated".
     """
 
     def __init__(self, signum: int) -> None:
@@ -31,18 +32,27 @@ class Stopped(SystemExit):
         self.what = "interrupted" if signum == signal.SIGINT else "terminated"
 
 
+@final
+class UnknownMonitorError(ValueError):
+    """The monitor names a metric that validation does not give; the message names those that it gives."""
+
+    def __init__(self, name: str, known: Sequence[str], nearest: Sequence[str]) -> None:
+        meant = f"; did you mean {nearest[0]}?" if nearest else ""
+        super().__init__(f"monitor: expected one of {', '.join(known)}, got {name}{meant}")
+
+
 class CheckpointError(Exception):
-    """A file cannot be resumed from; the message is one line and names it."""
+    """A file that cannot be resumed from; the message is one line and names it."""
 
 
 @final
 class DamagedCheckpoint(CheckpointError):  # noqa: N818 - it says what happened
-    """It is not what was written: cut off, or changed on the disk. The one before it may do."""
+    """A file whose content is not what was written: cut off, or changed on the disk. The one before it may do."""
 
 
 @final
 class ProcessLost(RuntimeError):  # noqa: N818 - it says what happened
-    """Another of the processes that train together has died; the message says which, how, and what became of the run.
+    """Another of the processes that train together has died; the message says which, how, and how the run is recorded.
 
     Attributes:
         of_first: whether it was the first one, which alone could have told.

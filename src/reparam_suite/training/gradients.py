@@ -1,55 +1,166 @@
-"""Gradient variance along training, and what it is worth against the time that a gradient takes."""
+"""Gradient variance along training, in a run of the suite or in any Trainer."""
 
 import math
-from typing import final
+import time
+from collections.abc import Mapping
+from typing import Any, final
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from reparam_suite.diagnostics import gradient_cost, statistics_over_processes
-from reparam_suite.models import VAE
+from reparam_suite.diagnostics import GradientStatistics, gradient_cost, statistics_over_processes
+from reparam_suite.training.budget import MeasuringBudget
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord, due
+
+_WHAT = "the gradient's variance"
+
+
+def has_estimator(model: LightningModule) -> bool:
+    """Whether a model's gradient can be measured: it has `expectation(batch)` and an `estimator`."""
+    return callable(getattr(model, "expectation", None)) and getattr(model, "estimator", None) is not None
+
+
+def fixed_batch(trainer: Trainer) -> Any | None:
+    """The data module's fixed training batch, on the training device; None where it has no `sample_batch`."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    sample = getattr(data, "sample_batch", None)
+    return None if sample is None else trainer.strategy.batch_to_device(sample("train"))
+
+
+def gradient_metrics(measured: Mapping[str, GradientStatistics]) -> dict[str, float]:
+    """grad/PART/variance, variance_standard_error and, where there is noise, snr; of one process too if there are more."""
+    metrics = {}
+    for part, statistics in measured.items():
+        metrics[f"grad/{part}/variance"] = float(statistics.variance)
+        metrics[f"grad/{part}/variance_standard_error"] = float(statistics.standard_error)
+        if math.isfinite(snr := float(statistics.snr)):
+            metrics[f"grad/{part}/snr"] = snr
+        if statistics.process_variance is not None:
+            metrics[f"grad/{part}/variance_of_one_process"] = float(statistics.process_variance)
+    return metrics
+
+
+@final
+class GradientVariance(Callback):
+    """Logs the variance of the gradient estimate by part of the model, in any Trainer, to the trainer's loggers.
+
+    grad/PART/variance, grad/PART/variance_standard_error and grad/PART/snr: after the first step, the last and every
+    n-th, at the number of steps taken. Parts are those of the model's `parameter_groups()`, or its child modules. The
+    parameters and the minibatch are fixed, so that the noise is the estimator's alone. The minibatch is the data
+    module's `sample_batch("train")`; without one, the first training batch that the callback sees. Training is bitwise
+    the same with and without the callback.
+
+    Measurements take at most a quarter of the time of training, beyond the first ten seconds: see `MeasuringBudget`.
+
+    Args:
+        every: steps between measurements.
+
+    Raises:
+        ValueError: if `every` is below 1.
+        TypeError: when training starts, if the model has no `expectation(batch)` and `estimator`.
+    """
+
+    def __init__(self, every: int = 200) -> None:
+        if every < 1:
+            raise ValueError(f"every: expected at least 1, got {every}")
+        self.every = every
+        self._budget = MeasuringBudget(_WHAT)
+        self._batch: Any = None
+        self._measured_at = -1
+        self._started = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step of the last measurement, and the time spent."""
+        return {"measured_at": self._measured_at, "budget": self._budget.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continues from a state."""
+        self._measured_at = state_dict["measured_at"]
+        self._budget.load_state_dict(state_dict["budget"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Checks the model, and takes the minibatch of the data module if there is one."""
+        if not has_estimator(pl_module):
+            raise TypeError(
+                f"GradientVariance: expected a model with expectation(batch) and an estimator, got "
+                f"{type(pl_module).__name__} without"
+            )
+        self._batch = fixed_batch(trainer)
+        self._started = time.perf_counter() - self._budget.spent
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Any, batch_idx: int
+    ) -> None:
+        """Measures, if it is due and fits into the budget."""
+        if self._batch is None:
+            self._batch = _copied(batch)
+        step = trainer.global_step
+        if not due(step, self.every) or step <= self._measured_at:
+            return
+        trained = time.perf_counter() - self._started - self._budget.spent
+        if step == 1 or self._budget.affords(trainer, trained):
+            self._measure(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measures after the last step."""
+        if self._measured_at != trainer.global_step and self._batch is not None:
+            self._measure(trainer, pl_module)
+
+    def _measure(self, trainer: Trainer, model: LightningModule) -> None:
+        self._measured_at = trainer.global_step
+        with self._budget.measuring():
+            metrics = gradient_metrics(statistics_over_processes(model, self._batch))
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=trainer.global_step)
 
 
 @final
 class GradientRecord(Callback):
     """Records the estimator's noise, by part of the model and by variational parameter, along training.
 
-    grad/GROUP/variance, its standard error, grad/GROUP/snr and grad/GROUP/work_normalized_variance: after the first
+    grad/PART/variance, its standard error, grad/PART/snr and grad/PART/work_normalized_variance: after the first
     step, the last and every n-th; snr only where there is noise. One minibatch is fixed for the whole run. Measuring
-    leaves training as it is, to the last bit.
+    leaves training bitwise as it is. A model without `expectation(batch)` and `estimator` has no such record.
 
     cost/evaluations, cost/ms_per_gradient and cost/peak_mib: at the run's first measurement alone. The milliseconds are
     the median of nine, and as noisy as the machine is busy; they multiply every variance of the run, so that a curve of
-    work-normalised variance has the shape of the variance's own.
+    work-normalized variance has the shape of the variance's own.
+
+    Measurements take at most a quarter of the time of training, beyond the first ten seconds: see `MeasuringBudget`.
 
     Args:
         every: steps between measurements.
-        journal: where to.
-        record: whose clock stands still meanwhile.
+        journal: to record in.
+        record: whose clock is stopped meanwhile.
     """
 
     def __init__(self, *, every: int, journal: Journal, record: StepRecord) -> None:
         self._every = every
         self._journal = journal
         self._record = record
+        self._budget = MeasuringBudget(_WHAT)
         self._measured_at = -1
 
-    def state_dict(self) -> dict[str, int]:
-        """The step of the last measurement."""
-        return {"measured_at": self._measured_at}
+    def state_dict(self) -> dict[str, Any]:
+        """The step of the last measurement, and the time spent."""
+        return {"measured_at": self._measured_at, "budget": self._budget.state_dict()}
 
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Goes on from there."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continues from a state."""
         self._measured_at = state_dict["measured_at"]
+        self._budget.load_state_dict(state_dict["budget"])
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Tensor, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Any, batch_idx: int
     ) -> None:
-        """Measures, if it is due."""
-        if due(trainer.global_step, self._every) and trainer.global_step > self._measured_at:
-            self._measure(trainer, pl_module)
+        """Measures, if it is due and fits into the budget."""
+        step = trainer.global_step
+        if due(step, self._every) and step > self._measured_at:
+            self._record.pause()
+            if step == 1 or self._budget.affords(trainer, self._record.trained_seconds):
+                self._measure(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measures after the last step."""
@@ -57,27 +168,38 @@ class GradientRecord(Callback):
             self._measure(trainer, pl_module)
 
     def _measure(self, trainer: Trainer, model: LightningModule) -> None:
-        assert isinstance(model, VAE)
         self._record.pause()
         self._measured_at = trainer.global_step
-        x: Tensor = trainer.datamodule.sample_batch("train")  # type: ignore[attr-defined]
-        if (milliseconds := self._journal.latest("cost/ms_per_gradient")) is None:
-            cost = gradient_cost(model, x)
-            milliseconds = cost.milliseconds
-            costs = {
-                "evaluations": cost.evaluations,
-                "ms_per_gradient": milliseconds,
-                "peak_mib": cost.peak_bytes / 2**20,
-            }
-            self._journal.write({f"cost/{name}": value for name, value in costs.items()}, trainer.global_step)
-        metrics = {}
-        for group, measured in statistics_over_processes(model, x).items():
-            variance = float(measured.variance)
-            metrics[f"grad/{group}/variance"] = variance
-            metrics[f"grad/{group}/variance_standard_error"] = float(measured.standard_error)
-            if math.isfinite(snr := float(measured.snr)):
-                metrics[f"grad/{group}/snr"] = snr
-            metrics[f"grad/{group}/work_normalized_variance"] = variance * milliseconds
-            if measured.process_variance is not None:
-                metrics[f"grad/{group}/variance_of_one_process"] = float(measured.process_variance)
+        if not has_estimator(model) or (batch := fixed_batch(trainer)) is None:
+            return
+        with self._budget.measuring():
+            milliseconds = self._milliseconds(trainer, model, batch)
+            metrics = gradient_metrics(statistics_over_processes(model, batch))
+        for name, value in list(metrics.items()):
+            part, _, kind = name.rpartition("/")
+            if kind == "variance":
+                metrics[f"{part}/work_normalized_variance"] = value * milliseconds
         self._journal.write(metrics, trainer.global_step)
+
+    def _milliseconds(self, trainer: Trainer, model: LightningModule, batch: Any) -> float:
+        if (milliseconds := self._journal.latest("cost/ms_per_gradient")) is not None:
+            return milliseconds
+        cost = gradient_cost(model, batch)
+        metrics = {
+            "cost/evaluations": float(cost.evaluations),
+            "cost/ms_per_gradient": cost.milliseconds,
+            "cost/peak_mib": cost.peak_bytes / 2**20,
+        }
+        self._journal.write(metrics, trainer.global_step)
+        return cost.milliseconds
+
+
+def _copied(batch: Any) -> Any:
+    # Data may be served from memory that the next batch is written to.
+    if isinstance(batch, Tensor):
+        return batch.detach().clone()
+    if isinstance(batch, Mapping):
+        return {key: _copied(member) for key, member in batch.items()}
+    if isinstance(batch, list | tuple):
+        return [_copied(member) for member in batch]
+    return batch

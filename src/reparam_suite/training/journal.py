@@ -1,4 +1,4 @@
-"""What a run has told: every number goes through here, to the logger and to whoever shows it."""
+"""The journal of a run: every recorded number passes through it, to the store and to whatever shows it."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 
-class Keeper(Protocol):
-    """Where a run's numbers are kept."""
+class MetricStore(Protocol):
+    """A place that stores a run's numbers."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Keeps numbers at a step."""
+        """Stores numbers at a step."""
 
     def log_arrays(self, arrays: Mapping[str, Tensor], name: str) -> None:
-        """Keeps arrays as one file."""
+        """Stores arrays as one file."""
 
 
 @final
@@ -24,14 +24,14 @@ class Journal:
 
     Attributes:
         curves: all values of each metric with their steps.
-        arrays: what was kept whole, by the name of its file.
-        logger: which is told as well, if there is one.
+        arrays: arrays that were kept whole, by the name of their file.
+        logger: the store that gets everything too, if there is one.
     """
 
     def __init__(self) -> None:
         self.curves: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
         self.arrays: dict[str, dict[str, Tensor]] = {}
-        self.logger: Keeper | None = None
+        self.logger: MetricStore | None = None
 
     def write(self, metrics: Mapping[str, float], step: int) -> None:
         """Records metrics at a step."""
@@ -41,8 +41,8 @@ class Journal:
             self.logger.log_metrics(dict(metrics), step=step)
 
     def keep(self, arrays: Mapping[str, Tensor], name: str) -> None:
-        """Records arrays as one file called `name`, which may have directories; the CPU holds them from then on."""
-        self.arrays[name] = {key: each.detach().cpu() for key, each in arrays.items()}
+        """Records arrays as one file called `name`, which may have directories; copies on the CPU are kept."""
+        self.arrays[name] = {key: array.detach().cpu() for key, array in arrays.items()}
         if self.logger is not None:
             self.logger.log_arrays(self.arrays[name], name)
 
@@ -58,11 +58,11 @@ class Journal:
         return {"curves": curves, "arrays": self.arrays}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes the place of what is here; the logger has it already."""
+        """Replaces the content of this journal; the store has it already."""
         self.curves.clear()
         for name, (steps, values) in state_dict["curves"].items():
             self.curves[name] = list(zip(steps.tolist(), values.tolist(), strict=True))
-        self.arrays = {name: dict(each) for name, each in state_dict["arrays"].items()}
+        self.arrays = {name: dict(arrays) for name, arrays in state_dict["arrays"].items()}
 
     def latest(self, name: str) -> float | None:
         """The newest value of a metric."""

@@ -1,102 +1,93 @@
-"""What the latents are used for, along training and on the test data."""
+"""Use of the latents, along training and on the test data."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, final
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from reparam_suite.diagnostics import LatentUse, latent_use
-from reparam_suite.models import VAE
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord
+from reparam_suite.training.validation import HeldOutCallback
 
 Stage = Literal["val", "test"]
 
 TEST_FILE = "latents/test"
-"""Name of the file with the figures of every latent over the test data."""
+"""The file with the numbers of every latent over the test data."""
 
 
 @final
-class LatentRecord(Callback):
+class LatentRecord(HeldOutCallback):
     """Records how the latents are used, over the validation data at every validation and over the test data.
 
     latent/STAGE/active_units: how many latents differ from datum to datum.
     latent/STAGE/aggregate_kl: KL(q(z_d) || p(z_d)) of the aggregate posterior, summed over latents, in nats.
     latent/STAGE/information: what the latents say about x, KL(q(z_d|x) || p(z_d)) less that, summed, in nats.
     latent/STAGE/code_perplexity: of discrete latents, how many values one takes, the mean over latents.
-    latents/test.npz: the same, latent by latent. See `LatentUse`; of several layers it is the top one's.
+    latents/test.npz: the same, latent by latent. See `LatentUse`; of several layers it is the top one's. A model that
+    is no VAE, or whose latents are of a kind that `latent_use` does not know, has no such record.
 
     Args:
-        journal: where to.
-        record: whose clock stands still meanwhile.
+        journal: to record in.
+        record: whose clock is stopped meanwhile.
     """
 
     def __init__(self, *, journal: Journal, record: StepRecord) -> None:
         self._journal = journal
         self._record = record
         self._use: LatentUse | None = None
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Before the first step; a resumed run has been there."""
-        if trainer.global_step == 0:
-            self._validate(trainer, pl_module)
+        self._unknown = False
 
     def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Tensor, batch_idx: int, *_: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: int
     ) -> None:
         """Adds a batch."""
-        self._add(pl_module, batch)
+        if not trainer.sanity_checking:
+            self._add(pl_module, batch)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning has validated."""
-        self._write("val", trainer.global_step)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After the last step."""
-        if self._journal.step_of("latent/val/active_units") != trainer.global_step:
-            self._validate(trainer, pl_module)
+        """Records the validation data."""
+        if not trainer.sanity_checking:
+            self._write("val", trainer.global_step)
 
     def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Tensor, batch_idx: int, *_: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: int
     ) -> None:
         """Adds a batch."""
         self._add(pl_module, batch)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning has tested."""
-        if figures := self._write("test", trainer.global_step):
-            self._journal.keep({name: each for name, each in figures.items() if each.dim()}, TEST_FILE)
-
-    def _validate(self, trainer: Trainer, model: LightningModule) -> None:
-        self._record.pause()
-        training = model.training
-        model.eval()
-        for batch in trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
-            self._add(model, batch.to(model.device))
-        model.train(training)
-        self._write("val", trainer.global_step)
+        """Records the test data."""
+        if results := self._write("test", trainer.global_step):
+            self._journal.keep({name: value for name, value in results.items() if value.dim()}, TEST_FILE)
 
     @torch.no_grad()
-    def _add(self, model: LightningModule, x: Tensor) -> None:
-        assert isinstance(model, VAE)
+    def _add(self, model: LightningModule, batch: Any) -> None:
+        if self._unknown or not (hasattr(model, "posteriors") and hasattr(model, "top_prior")):
+            return
+        x = batch[0] if isinstance(batch, tuple | list) else batch
         if self._use is None:
-            self._use = latent_use(model).to(model.device)
+            try:
+                self._use = latent_use(model).to(model.device)
+            except ValueError:
+                self._unknown = True
+                return
         with forked_generator(x.device):
-            self._use.update(model.posteriors_of(x)[-1], model.top_prior())
+            self._use.update(model.posteriors(x)[-1], model.top_prior())
 
     def _write(self, stage: Stage, step: int) -> Mapping[str, Tensor]:
         if self._use is None:
             return {}
-        figures, self._use = self._use.compute(), None
+        results, self._use = self._use.compute(), None
         metrics = {
-            f"latent/{stage}/active_units": float(figures["active_units"]),
-            f"latent/{stage}/aggregate_kl": float(figures["aggregate_kl"].sum()),
-            f"latent/{stage}/information": float((figures["kl_per_latent"] - figures["aggregate_kl"]).sum()),
+            f"latent/{stage}/active_units": float(results["active_units"]),
+            f"latent/{stage}/aggregate_kl": float(results["aggregate_kl"].sum()),
+            f"latent/{stage}/information": float((results["kl_per_latent"] - results["aggregate_kl"]).sum()),
         }
-        if "code_perplexity" in figures:
-            metrics[f"latent/{stage}/code_perplexity"] = float(figures["code_perplexity"].mean())
+        if "code_perplexity" in results:
+            metrics[f"latent/{stage}/code_perplexity"] = float(results["code_perplexity"].mean())
         self._journal.write(metrics, step)
-        return figures
+        return results

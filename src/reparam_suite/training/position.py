@@ -1,51 +1,59 @@
-"""Where in training a checkpoint stands, in the one way from which Lightning goes on exactly.
+"""The position in training that a checkpoint holds: always between two steps, from where resuming is exact.
 
 Lightning's counters depend on the hook in which they are saved; from most hooks a resumed run leaves out a validation
-or an epoch's end. They are put here as between two steps: all that follows the last step is done, the next one has not
-begun.
+or an epoch's end. Here all that follows the last step is done, and the next step has not begun.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 
+from reparam_suite.training.lightning_internals import set_batches_that_stepped, set_progress
 
-def put_between_steps(trainer: Trainer, checkpoint: dict[str, Any], data: dict[str, Any]) -> None:
+
+def position_of_data(trainer: Trainer) -> dict[str, Any]:
+    """The state of the trainer's data, without a position where they keep none."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    return {} if data is None else dict(data.state_dict())
+
+
+def key_of_data(trainer: Trainer) -> str:
+    """The key of that state in a checkpoint."""
+    return type(trainer.datamodule).__qualname__  # type: ignore[attr-defined]
+
+
+def put_between_steps(trainer: Trainer, checkpoint: dict[str, Any], position: Mapping[str, Any]) -> None:
     """Changes the counters of a checkpoint in place.
 
+    Data without a position begin the epoch in progress anew when the run resumes.
+
     Args:
-        trainer: which trains.
+        trainer: of the run.
         checkpoint: as Lightning saves it.
-        data: the state of the data after the last step.
+        position: the state of the data after the last step.
     """
     fit = checkpoint["loops"]["fit_loop"]
-    batches, epochs = fit["epoch_loop.batch_progress"], fit["epoch_progress"]
-    num_done = batches["current"]["processed"]
-    epoch = epochs["current"]["started"] - 1
+    num_done = fit["epoch_loop.batch_progress"]["current"]["processed"]
+    epoch = fit["epoch_progress"]["current"]["started"] - 1
     if num_done >= trainer.num_training_batches:
         epoch, num_done = epoch + 1, 0
-    checkpoint["epoch"] = epoch
-    _set(batches["total"], begun=batches["total"]["processed"], ended=batches["total"]["processed"])
-    _set(batches["current"], begun=num_done, ended=num_done)
-    batches["is_last_batch"] = False
-    for progress in epochs.values():
-        _set(progress, begun=epoch + (num_done > 0), ended=epoch)
-    fit["epoch_loop.state_dict"]["_batches_that_stepped"] = trainer.global_step
-    if "combined_loader" in fit["state_dict"]:
-        fit["state_dict"]["combined_loader"] = [data]
+    set_progress(
+        checkpoint,
+        epoch=epoch,
+        num_done=num_done if position else 0,
+        num_steps=trainer.global_step,
+        loader=dict(position),
+    )
 
 
 def count_steps(trainer: Trainer) -> None:
-    """Sets right the number under which callbacks of others log; Lightning may count a step too many as it resumes."""
-    trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
-
-
-def _set(progress: dict[str, int], *, begun: int, ended: int) -> None:
-    progress |= {"ready": begun, "started": begun, "processed": ended, "completed": ended}
+    """Corrects the number under which callbacks of others log; Lightning may count a step too many as it resumes."""
+    set_batches_that_stepped(trainer, trainer.global_step)
 
 
 def nothing_left(trainer: Trainer, checkpoint: dict[str, Any]) -> bool:
-    """Whether a checkpoint stands at the last step that the trainer would make."""
+    """Whether a checkpoint is of the last step that the trainer would make."""
     num_epochs: int = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"]
     num_steps: int = checkpoint["global_step"]
     steps_done = 0 <= trainer.max_steps <= num_steps
@@ -53,7 +61,7 @@ def nothing_left(trainer: Trainer, checkpoint: dict[str, Any]) -> bool:
 
 
 def end_training(trainer: Trainer, model: LightningModule) -> None:
-    """What follows the last step, after a fit that found nothing left: Lightning calls no callback then."""
+    """Calls what follows the last step, after a fit that found nothing left: Lightning calls no callback then."""
     model.to(trainer.strategy.root_device)
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         callback.on_train_end(trainer, model)

@@ -1,38 +1,38 @@
-"""One bar for the whole of training."""
+"""A progress bar for the whole of training."""
 
 import math
-from typing import final
+from typing import Any, final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
-from reparam_suite.models import VAE
 from reparam_suite.training.journal import Journal
 
 
 @final
 class ProgressBar(Callback):
-    """Steps done, ELBO in training and validation, time left.
+    """Steps done, the objective in training, a metric in validation, time left.
 
     Args:
         journal: which has the latest values.
-        console: where to draw.
+        console: to draw on.
+        monitor: the metric of validation that is shown; by default the first one whose name begins with val/.
     """
 
-    def __init__(self, *, journal: Journal, console: Console) -> None:
+    def __init__(self, *, journal: Journal, console: Console, monitor: str | None = None) -> None:
         self._journal = journal
+        self._monitor = monitor
         self._progress = Progress(
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[reached]}"),
+            TextColumn("{task.fields[values]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
             expand=True,
             refresh_per_second=4,
         )
-        self._task = self._progress.add_task("steps", start=False, total=None, visible=False, reached="")
+        self._task = self._progress.add_task("steps", start=False, total=None, visible=False, values="")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Shows the bar."""
@@ -48,27 +48,27 @@ class ProgressBar(Callback):
             self._progress.start()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Tensor, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Any, batch_idx: int
     ) -> None:
         """Moves the bar now and then."""
         if trainer.global_step % 20 == 0:
             self._show(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leaves the bar as it ended."""
+        """Leaves the bar on the terminal."""
         self._show(trainer)
         self._progress.stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leaves the terminal as it was."""
+        """Restores the terminal."""
         self._progress.stop()
 
     def _show(self, trainer: Trainer) -> None:
-        model = trainer.lightning_module
-        assert isinstance(model, VAE)
-        shown = {
-            "train": self._journal.latest(f"train/{model.objective_name}"),
-            "val": self._journal.latest("val/elbo"),
-        }
-        reached = "  ".join(f"{name} {value:.2f}" for name, value in shown.items() if value is not None)
-        self._progress.update(self._task, completed=trainer.global_step, reached=f"{reached} nats" if reached else "")
+        model, curves = trainer.lightning_module, self._journal.curves
+        train = f"train/{getattr(model, 'objective_name', 'loss')}"
+        train = train if train in curves else "train/loss"
+        val = self._monitor or next((name for name in curves if name.startswith("val/")), "")
+        shown = {"train": self._journal.latest(train), "val": self._journal.latest(val)}
+        values = "  ".join(f"{name} {value:.2f}" for name, value in shown.items() if value is not None)
+        nats = " nats" if values and train != "train/loss" else ""
+        self._progress.update(self._task, completed=trainer.global_step, values=values + nats)

@@ -1,4 +1,4 @@
-"""The state of every generator that a training draws from."""
+"""The state of every random generator that training draws from."""
 
 import random
 from typing import Any
@@ -19,7 +19,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Makes every generator go on from a state that `random_state` gave."""
+    """Restores a state that `random_state` returned."""
     torch.set_rng_state(state["torch"])
     if state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,18 +1,20 @@
-"""What training reached, recorded at intervals: no call to a logger and no wait for the device in between."""
+"""The record of training steps, written at intervals: no call to a logger and no wait for the device in between."""
 
 import resource
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from reparam_suite.models import VAE
 from reparam_suite.runtime.processes import num_processes, total
 from reparam_suite.training.checkpoints import Checkpoints
 from reparam_suite.training.errors import NonFiniteLoss, Stopped
 from reparam_suite.training.journal import Journal
+
+KL_WEIGHT = "train/kl_weight"
 
 
 def due(step: int, every: int) -> bool:
@@ -20,28 +22,43 @@ def due(step: int, every: int) -> bool:
     return step == 1 or (step > 0 and step % every == 0)
 
 
+def num_rows(batch: object) -> int:
+    """The rows of a batch: of a tensor, or of the first tensor in a mapping or sequence; 0 without any."""
+    if isinstance(batch, Tensor):
+        return len(batch) if batch.dim() else 1
+    members = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, Sequence) else ()
+    if isinstance(batch, str):
+        return 0
+    return next((found for member in members if (found := num_rows(member))), 0)
+
+
 @final
 class _Step(NamedTuple):
-    # What one batch left; the values stay on the device.
+    # The values of one batch; they stay on the device.
     number: int
-    objective: Tensor
+    name: str
+    value: Tensor
     kl: Tensor | None
-    kl_weight: float
     num_rows: int
 
 
 @final
 class StepRecord(Callback):
-    """Records train/elbo (or what the objective is), its parts, speed and memory.
+    """Records what the training steps returned, speed and memory.
+
+    train/NAME is the objective, under the name that the model gives it at that step (`objective_name`: "elbo" and so
+    on); the loss where a step returns no objective. train/kl is recorded where a step returns "kl",
+    train/reconstruction, their sum, where the objective is recorded as an ELBO, and train/kl_weight where the model's
+    objective has a `weight_at(step)` that is, or was, not 1.
 
     Values are means over the steps since the last record. The steps' own values stay on the device until then, and in
-    the process that has them: those of several processes are put together when a record is due. A value that is not
-    finite stops the run, and the step is named. So does a parameter, when a checkpoint is due.
+    the process that has them: those of several processes are combined when a record is due. A value that is not finite
+    stops the run, and the step is named. So does a parameter, when a checkpoint is due.
 
     Args:
         every: steps between records; the first and the last are recorded in any case, and the last before an error.
-        journal: where to.
-        checkpoints: which knows the last finite state.
+        journal: to record in.
+        checkpoints: which know the last finite state.
     """
 
     def __init__(self, *, every: int, journal: Journal, checkpoints: Checkpoints) -> None:
@@ -49,32 +66,53 @@ class StepRecord(Callback):
         self._journal = journal
         self._checkpoints = checkpoints
         self._steps: list[_Step] = []
-        self._num_together = 0  # of these steps, the first so many have the values of all processes
+        self._num_combined = 0  # of these steps, the first so many have the values of all processes
         self._recorded_at = 0
-        self._seconds = 0.0
+        self._seconds = self._seconds_before = 0.0
         self._since: float | None = None
+        self._objective_name = "objective"
 
-    def on_train_batch_start(self, *_: Any) -> None:
-        """Starts the clock, if it stands."""
+    @property
+    def trained_seconds(self) -> float:
+        """The time that training steps have taken, in all processes of this run so far that were resumed from."""
+        running = 0.0 if self._since is None else time.perf_counter() - self._since
+        return self._seconds_before + self._seconds + running
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Starts the clock, if it stands, and asks the model for the name of the objective of this step."""
+        self._objective_name = getattr(pl_module, "objective_name", "objective")
         if self._since is None:
             self._since = time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Tensor, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keeps the step's values; now and then records them."""
-        assert isinstance(pl_module, VAE)
-        assert pl_module.reached is not None
+        """Keeps the step's values; records them when it is due."""
         step = trainer.global_step
-        self._steps.append(_Step(step, *pl_module.reached, len(batch)))
+        if (taken := self._values_of(trainer, outputs)) is not None:
+            self._steps.append(_Step(step, *taken, num_rows(batch)))
         if due(step, self._every) and step > self._recorded_at:
             self._check_objectives()
             self._record(pl_module)
 
+    def _values_of(self, trainer: Trainer, outputs: Any) -> tuple[str, Tensor, Tensor | None] | None:
+        if isinstance(outputs, Tensor):
+            outputs = {"loss": outputs}
+        if not isinstance(outputs, Mapping):
+            return None  # the step was skipped
+        kl = outputs.get("kl")
+        if isinstance(objective := outputs.get("objective"), Tensor):
+            return self._objective_name, objective.detach(), None if kl is None else kl.detach()
+        if isinstance(loss := outputs.get("loss"), Tensor):
+            # Lightning has divided it by the number of batches in a step.
+            return "loss", loss.detach() * trainer.accumulate_grad_batches, None
+        return None
+
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops the clock: validation is no training step. No checkpoint is written of a state that is not finite."""
-        self.pause()
-        self.check_finite(trainer, pl_module)
+        if not trainer.sanity_checking:
+            self.pause()
+            self.check_finite(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops the clock. No checkpoint is written of a state that is not finite."""
@@ -83,20 +121,18 @@ class StepRecord(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Records the last steps, and keeps them: a run that is made longer records them with those to come."""
-        assert isinstance(pl_module, VAE)
         self.check_finite(trainer, pl_module)
         self.pause()
-        steps, seconds = self._steps, self._seconds
+        kept = self._steps, self._seconds, self._seconds_before
         self._record(pl_module)
-        self._steps, self._seconds = steps, seconds
+        self._steps, self._seconds, self._seconds_before = kept
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Records the steps since the last record, up to one that was not finite; not if a checkpoint has them."""
-        assert isinstance(pl_module, VAE)
         if isinstance(exception, Stopped):
             return
         if num_processes() > 1 and not isinstance(exception, NonFiniteLoss):
-            return  # a checkpoint has what was put together; the others, who have their share of the rest, may be gone
+            return  # a checkpoint has what was combined; the others, who have their share of the rest, may be gone
         broken = self._first_unfinite()
         del self._steps[len(self._steps) if broken is None else broken :]
         if self._steps and self._steps[-1].number > self._recorded_at:
@@ -104,35 +140,35 @@ class StepRecord(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """All that was recorded, and the steps since."""
-        kls = [each.kl for each in self._steps if each.kl is not None]
+        kls = [step.kl for step in self._steps if step.kl is not None]
         return {
             "journal": self._journal.state_dict(),
             "recorded_at": self._recorded_at,
             "seconds": self._seconds,
-            "number": [each.number for each in self._steps],
-            "objective": torch.stack([each.objective for each in self._steps]) if self._steps else None,
+            "seconds_before": self._seconds_before,
+            "number": [step.number for step in self._steps],
+            "name": [step.name for step in self._steps],
+            "value": torch.stack([step.value for step in self._steps]) if self._steps else None,
+            "has_kl": [step.kl is not None for step in self._steps],
             "kl": torch.stack(kls) if kls else None,
-            "kl_weight": [each.kl_weight for each in self._steps],
-            "num_rows": [each.num_rows for each in self._steps],
+            "num_rows": [step.num_rows for step in self._steps],
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Continues from a state."""
         self._journal.load_state_dict(state_dict["journal"])
-        self._recorded_at, self._seconds = state_dict["recorded_at"], state_dict["seconds"]
-        numbers, kls = state_dict["number"], state_dict["kl"]
-        self._steps = [
-            _Step(*values)
-            for values in zip(
-                numbers,
-                state_dict["objective"] if numbers else [],
-                [None] * len(numbers) if kls is None else kls,
-                state_dict["kl_weight"],
-                state_dict["num_rows"],
-                strict=True,
-            )
-        ]
-        self._num_together = len(self._steps)  # they are put together before a checkpoint is written
+        self._recorded_at = state_dict["recorded_at"]
+        self._seconds, self._seconds_before = state_dict["seconds"], state_dict["seconds_before"]
+        numbers, kls = state_dict["number"], iter(() if state_dict["kl"] is None else state_dict["kl"])
+        columns = (
+            numbers,
+            state_dict["name"],
+            state_dict["value"] if numbers else [],
+            [next(kls) if has_kl else None for has_kl in state_dict["has_kl"]],
+            state_dict["num_rows"],
+        )
+        self._steps = [_Step(*values) for values in zip(*columns, strict=True)]
+        self._num_combined = len(self._steps)  # they are combined before a checkpoint is written
 
     def pause(self) -> None:
         """Stops the clock until the next batch."""
@@ -140,67 +176,71 @@ class StepRecord(Callback):
             self._seconds += time.perf_counter() - self._since
             self._since = None
 
-    def _record(self, model: VAE) -> None:
-        self._put_together()
+    def _record(self, model: LightningModule) -> None:
+        self._combine()
         if not self._steps:
             return
         self.pause()
         number = self._steps[-1].number
-        metrics = self._reached(model)
-        if model.kl_warmup_steps:
-            metrics["train/kl_weight"] = self._steps[-1].kl_weight
+        metrics = self._means() | self._kl_weight(model, number)
         metrics |= {
             "time/ms_per_step": 1e3 * self._seconds / (number - self._recorded_at),
-            "time/samples_per_second": sum(each.num_rows for each in self._steps) / self._seconds,
+            "time/samples_per_second": sum(step.num_rows for step in self._steps) / self._seconds,
             "memory/peak_mib": _peak_memory(model.device),
         }
         self._recorded_at = number
-        self._steps, self._num_together, self._seconds = [], 0, 0.0
+        self._seconds_before += self._seconds
+        self._steps, self._num_combined, self._seconds = [], 0, 0.0
         self._journal.write(metrics, self._recorded_at)
 
-    def _put_together(self) -> None:
+    def _combine(self) -> None:
         """Makes the values of the steps since the last call those of the whole batch, in one exchange."""
-        own = self._steps[self._num_together :]
+        own = self._steps[self._num_combined :]
         if num_processes() > 1 and own:
-            objectives = torch.stack([each.objective for each in own]).double()
-            kls = torch.stack([objectives.new_zeros(()) if each.kl is None else each.kl.double() for each in own])
-            rows = objectives.new_tensor([each.num_rows for each in own])
-            sums = total(torch.stack([rows, rows * objectives, rows * kls]))
+            values = torch.stack([step.value for step in own]).double()
+            kls = torch.stack([values.new_zeros(()) if step.kl is None else step.kl.double() for step in own])
+            rows = values.new_tensor([step.num_rows for step in own])
+            sums = total(torch.stack([rows, rows * values, rows * kls]))
             num_rows = sums[0].tolist()
-            self._steps[self._num_together :] = [
-                each._replace(
-                    objective=objective, kl=None if each.kl is None else kl, num_rows=round(num_rows[position])
-                )
-                for position, (each, objective, kl) in enumerate(zip(own, *(sums[1:] / sums[0]), strict=True))
+            self._steps[self._num_combined :] = [
+                step._replace(value=value, kl=None if step.kl is None else kl, num_rows=round(num_rows[position]))
+                for position, (step, value, kl) in enumerate(zip(own, *(sums[1:] / sums[0]), strict=True))
             ]
-        self._num_together = len(self._steps)
+        self._num_combined = len(self._steps)
 
-    def _reached(self, model: VAE) -> dict[str, float]:
-        """The objective and, where it has them, its parts; the weight of the KL in training is taken off again."""
-        objectives = torch.stack([each.objective for each in self._steps])
-        kls = [each.kl for each in self._steps if each.kl is not None]
-        if len(kls) < len(self._steps):
-            return {f"train/{model.objective_name}": objectives.mean().item()}
-        kl = torch.stack(kls)
-        reconstruction = objectives + kl.new_tensor([each.kl_weight for each in self._steps]) * kl
-        relaxed = "relaxed_" if model.estimator.relaxed else ""
-        return {
-            f"train/{model.objective_name}": (reconstruction - kl).mean().item(),
-            f"train/{relaxed}reconstruction": reconstruction.mean().item(),
-            "train/kl": kl.mean().item(),
-        }
+    def _means(self) -> dict[str, float]:
+        """The objective by name, and its parts; a name may change in between, at the end of a warm-up say."""
+        metrics = {}
+        for name in dict.fromkeys(step.name for step in self._steps):
+            steps = [step for step in self._steps if step.name == name]
+            value = torch.stack([step.value for step in steps]).mean()
+            metrics[f"train/{name}"] = value.item()
+            kls = [step.kl for step in steps if step.kl is not None]
+            if name.endswith("elbo") and len(kls) == len(steps):
+                metrics[f"train/{name.removesuffix('elbo')}reconstruction"] = (value + torch.stack(kls).mean()).item()
+        if kls := [step.kl for step in self._steps if step.kl is not None]:
+            metrics["train/kl"] = torch.stack(kls).mean().item()
+        return metrics
+
+    def _kl_weight(self, model: LightningModule, number: int) -> dict[str, float]:
+        weight_at = getattr(getattr(model, "objective", None), "weight_at", None)
+        if weight_at is None:
+            return {}
+        weight = float(weight_at(number - 1))
+        return {KL_WEIGHT: weight} if weight != 1.0 or self._journal.latest(KL_WEIGHT) is not None else {}
 
     def _first_unfinite(self) -> int | None:
         if not self._steps:
             return None
-        unfinite = (~torch.stack([each.objective for each in self._steps]).isfinite()).nonzero()
+        unfinite = (~torch.stack([step.value for step in self._steps]).isfinite()).nonzero()
         return int(unfinite[0]) if len(unfinite) else None
 
     def _check_objectives(self) -> None:
-        self._put_together()
+        self._combine()
         if (broken := self._first_unfinite()) is not None:
             step = self._steps[broken]
-            what = f"the training objective is {step.objective.item()}"
+            kind = "loss" if step.name == "loss" else "objective"
+            what = f"the training {kind} is {step.value.item()}"
             raise NonFiniteLoss(what, step=step.number, checkpoint=self._checkpoints.newest())
 
     def check_finite(self, trainer: Trainer, model: LightningModule) -> None:
@@ -210,54 +250,11 @@ class StepRecord(Callback):
             NonFiniteLoss: naming the step.
         """
         self._check_objectives()
-        finite = {name: each.isfinite().all() for name, each in model.named_parameters()}
-        if not torch.stack(list(finite.values())).all():
+        finite = {name: parameter.isfinite().all() for name, parameter in model.named_parameters()}
+        if finite and not torch.stack(list(finite.values())).all():
             name = next(name for name, each in finite.items() if not each)
             what = f"{name} has become NaN or infinite"
             raise NonFiniteLoss(what, step=trainer.global_step, checkpoint=self._checkpoints.newest())
-
-
-@final
-class Validation(Callback):
-    """Records the held-out bounds, also before the first step and after the last, where Lightning does not validate.
-
-    Args:
-        journal: where to.
-        record: whose clock stands still meanwhile.
-        checkpoints: which keep the best.
-    """
-
-    def __init__(self, *, journal: Journal, record: StepRecord, checkpoints: Checkpoints) -> None:
-        self._journal = journal
-        self._record = record
-        self._checkpoints = checkpoints
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Validates before the first step; a resumed run has been there."""
-        if trainer.global_step == 0:
-            self._validate(trainer, pl_module)
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning has validated."""
-        if not trainer.sanity_checking:
-            held_out = {name: v.item() for name, v in trainer.callback_metrics.items() if name.startswith("val/")}
-            self._keep(trainer, held_out)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Validates after the last step."""
-        if self._journal.step_of("val/elbo") != trainer.global_step:
-            self._validate(trainer, pl_module)
-
-    def _validate(self, trainer: Trainer, model: LightningModule) -> None:
-        assert isinstance(model, VAE)
-        self._record.pause()
-        with trainer.precision_plugin.val_step_context():
-            held_out = model.validate_on(trainer.datamodule.val_dataloader())  # type: ignore[attr-defined]
-        self._keep(trainer, held_out)
-
-    def _keep(self, trainer: Trainer, held_out: dict[str, float]) -> None:
-        self._journal.write(held_out, trainer.global_step)
-        self._checkpoints.consider(trainer, held_out["val/elbo"])
 
 
 def _peak_memory(device: torch.device) -> float:

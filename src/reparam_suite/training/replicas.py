@@ -1,4 +1,4 @@
-"""Several processes that train one model: how they are started, and how all of them end when one does."""
+"""Several processes that train one model: how they start, share every batch, and end when one of them does."""
 
 import atexit
 import os
@@ -15,10 +15,14 @@ from typing import Any, final
 import numpy as np
 import torch
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
-from torch import distributed
+from torch import Tensor, distributed
+from torch.optim import Optimizer
 
+from reparam_suite.estimators import GradientEstimator
+from reparam_suite.runtime.processes import average_buffers
 from reparam_suite.training.errors import ProcessLost
+from reparam_suite.training.lightning_internals import SubprocessScriptLauncher, relaunch_command
+from reparam_suite.training.record import num_rows
 
 # How long a process may let the others wait: before the first one joins them it opens the store, and may have data to
 # download. One that dies is noticed at once, by its closed connection; this is for one that hangs.
@@ -37,24 +41,46 @@ _CONNECTION = re.compile(r"gloo|nccl|connection|broken pipe|socket", re.IGNORECA
 class Replicas(DDPStrategy):
     """Processes with the same model: each takes its share of every batch, and their gradients are averaged.
 
-    Unlike Lightning's own: every process has its own noise; buffers are not overwritten by those of the first process
-    at each step; `--num_threads` is kept; and when a process dies the others end, the first of them in order.
-    Processes are started here unless torchrun or SLURM has started all of them.
+    Unlike Lightning's own: every process has its own noise; the loss of each has the weight of its rows, which the last
+    batch of an epoch may divide unevenly; buffers of estimators become those of the whole batch, and no others are
+    overwritten by those of the first process at each step; `--num_threads` is kept; and when a process dies the others
+    end, the first of them in order. Processes are started here unless torchrun or SLURM has started all of them.
 
     Args:
-        arguments: of `python -m reparam_suite.fit`, for the processes that are started here.
+        command: that the processes which are started here run; by default the one that started this process.
         seed: of the run, from which the seed of each process's noise is made.
     """
 
-    def __init__(self, *, arguments: Sequence[str], seed: int) -> None:
+    def __init__(self, *, command: Sequence[str] | None = None, seed: int) -> None:
         super().__init__(forward_sync_buffers=False, timeout=_TIMEOUT)
-        self._arguments = list(arguments)
+        self._command = list(relaunch_command() if command is None else command)
         self._seed = seed
         self._others: _Launcher | None = None
+        self._share = 1.0
 
     def _configure_launcher(self) -> None:
-        self._others = self._launcher = _Launcher(self, self._arguments)
+        self._others = self._launcher = _Launcher(self, self._command)
         _watch_parent()
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        """The model's training step; the share of this process in the batch is kept for the backward pass."""
+        self._share = self._share_of(args[0] if args else next(iter(kwargs.values()), None))
+        return super().training_step(*args, **kwargs)
+
+    def backward(self, closure_loss: Tensor, optimizer: Optimizer | None, *args: Any, **kwargs: Any) -> Tensor:
+        """The backward pass of a loss weighted by rows; the gradients of the processes are then averaged as equals."""
+        weighted = closure_loss * (self._share * self.world_size)
+        result = super().backward(weighted, optimizer, *args, **kwargs)
+        assert self.lightning_module is not None
+        modules = self.lightning_module.modules()
+        average_buffers((module for module in modules if isinstance(module, GradientEstimator)), self._share)
+        return result
+
+    def _share_of(self, batch: Any) -> float:
+        # Of a loader that does not say how many rows its batches have over all processes, each has an equal share.
+        assert self.lightning_module is not None
+        whole = getattr(self.lightning_module.trainer.train_dataloader, "num_rows", None)
+        return num_rows(batch) / whole if isinstance(whole, int) and whole else 1.0 / self.world_size
 
     def setup_environment(self) -> None:
         """Joins the other processes and seeds the noise; Lightning has given all processes the same seed before."""
@@ -62,18 +88,18 @@ class Replicas(DDPStrategy):
         key = np.random.SeedSequence((self._seed, self.global_rank)).generate_state(1, np.uint64)
         torch.manual_seed(int(key[0]))
 
-    def start_others_as(self, module: str) -> None:
-        """Names the command whose arguments are this one's, and that the other processes run."""
+    def start_others_as(self, command: Sequence[str]) -> None:
+        """Sets the command that the other processes run."""
         assert self._others is not None
-        self._others.module = module
+        self._others.command = list(command)
 
     def on_loss(self, end: Callable[[], object] | None) -> None:
-        """Names what is to be done if this process has to be ended while it hangs, because another one has died."""
+        """Sets the function that is called if this process is ended while it hangs, because another one has died."""
         assert self._others is not None
         self._others.last_act = end
 
     def lost(self, error: BaseException) -> ProcessLost | None:
-        """The end of another process, if that is what `error` comes from."""
+        """The loss of another process, if `error` comes from it."""
         if not isinstance(error, RuntimeError) or not _CONNECTION.search(str(error)):
             return None
         assert self._others is not None
@@ -86,20 +112,19 @@ class Replicas(DDPStrategy):
         )
 
     def close(self, *, failed: bool) -> None:
-        """Lets go of the processes that were started here; after a failure they are ended."""
+        """Waits for the processes that were started here; after a failure they are ended."""
         assert self._others is not None
         self._others.close(failed=failed)
 
 
 @final
-class _Launcher(_SubprocessScriptLauncher):
-    # Starts the command anew for each other process of this machine, and looks after them.
-    def __init__(self, strategy: Replicas, arguments: Sequence[str]) -> None:
+class _Launcher(SubprocessScriptLauncher):
+    # Starts the command once more for each other process of this machine, and watches over them.
+    def __init__(self, strategy: Replicas, command: Sequence[str]) -> None:
         assert strategy.cluster_environment is not None
         super().__init__(strategy.cluster_environment, strategy.num_processes, strategy.num_nodes)
         self.last_act: Callable[[], object] | None = None
-        self.module = "reparam_suite.fit"
-        self._arguments = list(arguments)
+        self.command = list(command)
         self._ending = threading.Event()
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
@@ -119,9 +144,8 @@ class _Launcher(_SubprocessScriptLauncher):
             "WORLD_SIZE": str(self.num_processes * self.num_nodes),
             _PARENT: str(os.getpid()),
         }
-        command = [sys.executable, "-m", self.module, *self._arguments]
         for local_rank in range(1, self.num_processes):
-            self.procs.append(subprocess.Popen(command, env={**variables, "LOCAL_RANK": str(local_rank)}))
+            self.procs.append(subprocess.Popen(self.command, env={**variables, "LOCAL_RANK": str(local_rank)}))
         threading.Thread(target=self._watch, name="processes", daemon=True).start()
 
     def dead(self) -> ProcessLost | None:
@@ -133,7 +157,7 @@ class _Launcher(_SubprocessScriptLauncher):
         return None
 
     def wait_for_dead(self) -> ProcessLost | None:
-        """The same, given a moment: the connections of a process close before it has ended."""
+        """The same, after a moment: the connections of a process close before it has ended."""
         deadline = time.monotonic() + _GRACE
         while (died := self.dead()) is None and self.procs and time.monotonic() < deadline:
             time.sleep(_PERIOD)
@@ -161,7 +185,7 @@ class _Launcher(_SubprocessScriptLauncher):
             if not self._ending.wait(_GRACE):
                 if self.last_act is not None:
                     self.last_act()
-                sys.stderr.write(f"reparam_suite.fit: {died}\n")
+                sys.stderr.write(f"reparam_suite: {died}\n")
                 self.kill(signal.SIGKILL)
                 os._exit(1)
             return

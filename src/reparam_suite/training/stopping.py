@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: at once where nothing can be lost, between two steps while a model trains."""
+"""SIGTERM and Ctrl-C: handled at once where nothing can be lost, between two steps while a model trains."""
 
 import signal
 from types import FrameType, TracebackType
@@ -14,7 +14,7 @@ class StopSignals:
     """Within this context the first signal raises `Stopped`, and a later one does not disturb what the first began.
 
     Attributes:
-        waits: while it is true, a signal is kept in `received` for whoever trains, and nothing is raised.
+        waits: while it is true, a signal is held back in `received`, and nothing is raised.
         received: the first signal.
     """
 
@@ -41,19 +41,19 @@ class StopSignals:
             signal.signal(signum, self._receive)
 
     def wait(self) -> None:
-        """From now on signals are kept."""
+        """Holds signals back from now on."""
         if self._before:  # Lightning has put a handler that would end training before a checkpoint is written
             self._install()
         self.waits = True
 
     def wait_no_longer(self) -> None:
-        """From now on a signal raises `Stopped`; so does this, if one was kept."""
+        """Stops holding signals back: from now on a signal raises `Stopped`; so does this call, if one was held back."""
         self.waits = False
         if self.received is not None:
             self.stop()
 
     def stop(self) -> NoReturn:
-        """Raises `Stopped` for the signal that was kept, or that another process of this training has kept."""
+        """Raises `Stopped` for the signal that was held back here, or in another process of this training."""
         self.waits = False
         raise Stopped(signal.SIGTERM if self.received is None else self.received)
 

@@ -1,4 +1,4 @@
-"""Errors of use, told in one line: the option, what was given, what is accepted."""
+"""Objections of jsonargparse and of constructors in one line: the option, what is expected, what was given."""
 
 import difflib
 import inspect
@@ -8,9 +8,12 @@ from argparse import ArgumentError
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
+
+from reparam_suite.commands.classes import concrete_subclasses, either
+from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -19,17 +22,12 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 
-@final
-class UsageError(Exception):
-    """Something that the user gave cannot be used; the message is the one line to show."""
-
-
 @contextmanager
 def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
-    """What jsonargparse or a constructor objects to inside, in one line.
+    """Turns objections of jsonargparse and of constructors within this context into one line.
 
     Args:
-        parser: whose options are compared with one that is unknown.
+        parser: whose options an unknown one is compared with.
         roots: the classes of the top-level options that take one: model, data.
 
     Raises:
@@ -37,8 +35,18 @@ def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
     """
     try:
         yield
+    except UsageError:
+        raise
     except (ArgumentError, ValueError, TypeError) as error:
-        raise UsageError(_Complaint(str(error), parser, roots).told()) from error
+        raise UsageError(as_option(_Objection(str(error), parser, roots).told(), parser)) from error
+
+
+def as_option(message: str, parser: ArgumentParser) -> str:
+    """A message of Python, `record.every: expected ..`, with the option of that name as the user types it."""
+    name, colon, rest = message.partition(": ")
+    known = {option for action in parser._actions for option in action.option_strings}
+    option = next((each for each in (f"--{name}", f"--trainer.{name}") if each in known), None)
+    return f"{option}{colon}{rest}" if option and colon else message
 
 
 def options_of(cls: type[T], given: Namespace) -> T:
@@ -60,7 +68,7 @@ _FRAME = re.compile(
 
 
 @dataclass
-class _Complaint:
+class _Objection:
     text: str
     parser: ArgumentParser
     roots: Mapping[str, type]
@@ -171,29 +179,23 @@ class _Complaint:
         return either([*self.accepted(), "the dotted path of a class of your own"])
 
 
-_Rule = tuple[re.Pattern[str], Callable[[_Complaint, re.Match[str]], str]]
+_Rule = tuple[re.Pattern[str], Callable[[_Objection, re.Match[str]], str]]
 _RULES: list[_Rule] = [
-    (re.compile(r"unrecognized arguments: (.*)"), _Complaint.unrecognized),
-    (re.compile(r"Option '([^']+)' is not accepted"), _Complaint.not_accepted),
-    (re.compile(r"Group '([^']+)' does not accept option '([^']+)'"), _Complaint.not_in_group),
-    (re.compile(r"Expected a dot import path string: (\S+)"), _Complaint.no_class),
-    (re.compile(r"Expected an instantiatable class, but (?:([\w.]+) )?is abstract"), _Complaint.abstract),
-    (re.compile(r"Import path (?:(\S+) )?does not correspond to a subclass of (\w+)"), _Complaint.wrong_class),
+    (re.compile(r"unrecognized arguments: (.*)"), _Objection.unrecognized),
+    (re.compile(r"Option '([^']+)' is not accepted"), _Objection.not_accepted),
+    (re.compile(r"Group '([^']+)' does not accept option '([^']+)'"), _Objection.not_in_group),
+    (re.compile(r"Expected a dot import path string: (\S+)"), _Objection.no_class),
+    (re.compile(r"Expected an instantiatable class, but (?:([\w.]+) )?is abstract"), _Objection.abstract),
+    (re.compile(r"Import path (?:(\S+) )?does not correspond to a subclass of (\w+)"), _Objection.wrong_class),
     (
         re.compile(r"(?:No module named|cannot import name|module '[^']*' has no attribute) .*"),
-        _Complaint.not_importable,
+        _Objection.not_importable,
     ),
-    (re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>. Got value: (.*)"), _Complaint.wrong_type),
-    (re.compile(r"the following arguments are required: (.*)"), _Complaint.required),
-    (re.compile(r"Problems parsing config: | codec can't decode "), _Complaint.no_yaml),
-    (re.compile(r"Unexpected config: (.*)"), _Complaint.no_mapping),
+    (re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>. Got value: (.*)"), _Objection.wrong_type),
+    (re.compile(r"the following arguments are required: (.*)"), _Objection.required),
+    (re.compile(r"Problems parsing config: | codec can't decode "), _Objection.no_yaml),
+    (re.compile(r"Unexpected config: (.*)"), _Objection.no_mapping),
 ]
-
-
-def either(names: Iterable[str]) -> str:
-    """Names as a sentence lists them: a, b or c."""
-    *most, last = dict.fromkeys(names)
-    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -215,11 +217,3 @@ def _annotated(cls: Any, argument: str) -> list[type]:
     hint = typing.get_type_hints(cls.__init__).get(argument)
     candidates: tuple[Any, ...] = typing.get_args(hint) or (hint,)
     return [each for each in candidates if isinstance(each, type) and each is not type(None)]
-
-
-def concrete_subclasses(base: type[Any]) -> set[type[Any]]:
-    """The classes of the suite's own that can stand for `base`; one from elsewhere is named by its dotted path."""
-    hidden = base.__name__[0] == "_" or getattr(base, "_is_protocol", False) or hasattr(base, "lazy_get_init_args")
-    ours = base.__module__.partition(".")[0] == "reparam_suite"
-    found = {base} if ours and not hidden and not inspect.isabstract(base) else set()
-    return found.union(*map(concrete_subclasses, base.__subclasses__()))

@@ -1,4 +1,4 @@
-"""A basket of estimators on one checkpoint: the same parameters and the same minibatches for each."""
+"""Estimators on a common checkpoint: the same parameters and the same minibatches for each."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from typing import final
 
 from torch import Tensor
 
+from reparam_suite.diagnostics.batches import Batch
 from reparam_suite.diagnostics.bias import GradientBias, add_biases, bias_sums
 from reparam_suite.diagnostics.cost import GradientCost, gradient_cost
-from reparam_suite.diagnostics.gradients import sums_while_measuring
-from reparam_suite.diagnostics.measuring import estimated_by, measuring
+from reparam_suite.diagnostics.gradients import Measurement
+from reparam_suite.diagnostics.measured_model import MeasuredModel
+from reparam_suite.diagnostics.measuring import estimated_by, incompatibility, measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET
 from reparam_suite.diagnostics.reference import ReferenceGradient
 from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums, averaged
 from reparam_suite.estimators import GradientEstimator
-from reparam_suite.models import VAE
-from reparam_suite.objectives import KL
 
 NUM_ROUNDS = 8
 """Independent measurements of a minibatch: products of different ones give the bias, leaving one out its error."""
@@ -23,27 +23,28 @@ NUM_ROUNDS = 8
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class BasketRow:
+class EstimatorRow:
     """One estimator on the model.
 
     Attributes:
-        name: as it was given.
-        unbiased: what the estimator says of itself.
-        kl: how the divergence from the prior entered: sampled where the estimator needs it.
+        name: the one that it was given under.
+        unbiased: whether the estimator declares its gradient unbiased.
+        closed_form: whether a term of the objective entered in closed form, an analytic KL say; not where the estimator
+            needs it sampled.
         cost: of one gradient.
-        statistics: by group and by variational parameter.
+        statistics: by part and by variational parameter.
         bias: likewise; empty if there was no reference.
     """
 
     name: str
     unbiased: bool
-    kl: KL
+    closed_form: bool
     cost: GradientCost
     statistics: dict[str, GradientStatistics]
     bias: dict[str, GradientBias]
 
     def work_normalized(self, group: str) -> Tensor:
-        """The variance of the group's gradient times the milliseconds that one takes, `[]`."""
+        """The variance of the part's gradient times the milliseconds that one takes, `[]`."""
         return self.cost.normalized(self.statistics[group].variance)
 
     def figures(self) -> dict[str, float | int | bool | str]:
@@ -51,7 +52,7 @@ class BasketRow:
         result: dict[str, float | int | bool | str] = {
             "estimator": self.name,
             "unbiased": self.unbiased,
-            "kl": self.kl,
+            "closed_form": self.closed_form,
             "evaluations": self.cost.evaluations,
             "milliseconds": self.cost.milliseconds,
             "peak_bytes": self.cost.peak_bytes,
@@ -71,16 +72,16 @@ class BasketRow:
 
 
 def measure(
-    model: VAE,
-    batches: Sequence[Tensor],
+    model: MeasuredModel,
+    batches: Sequence[Batch],
     estimators: Mapping[str, GradientEstimator],
     *,
     references: Sequence[Mapping[str, ReferenceGradient]] = (),
     num_repeats: int = 8,
     memory_budget: int = DEFAULT_BUDGET,
     after_batch: Callable[[str], object] = lambda _: None,
-) -> Iterator[BasketRow]:
-    """A row for each estimator, as it is done, in the order given.
+) -> Iterator[EstimatorRow]:
+    """A row for each estimator, as soon as it is measured, in the order given.
 
     Variances and squared biases are means over the minibatches; milliseconds are those of the least disturbed one, and
     memory is the most. Eight rounds are drawn of each minibatch, and serve variance and bias alike.
@@ -91,7 +92,7 @@ def measure(
 
     Args:
         model: whose parameters are frozen.
-        batches: the minibatches, `[B, P]` each, of one size.
+        batches: the minibatches, of one size.
         estimators: by the name that the row shall have.
         references: of each minibatch, from `reference_gradients` of the same model; without them no bias is measured.
         num_repeats: R, gradients of each datum in a round.
@@ -99,32 +100,35 @@ def measure(
         after_batch: called with the estimator's name when a minibatch is done.
 
     Raises:
-        ValueError: when an estimator is reached that does not fit the model, naming both; `misfit` tells in advance.
+        ValueError: when an estimator is reached that does not fit the model, naming both; `incompatibility` tells in
+            advance.
     """
     for name, estimator in estimators.items():
+        if reason := incompatibility(model, batches[0], estimator):
+            raise ValueError(reason)
         with estimated_by(model, estimator):
             costs: list[GradientCost] = []
             rounds: list[list[dict[str, GradientSums]]] = []
-            with measuring(model, batches[0]):  # one for all: the noise of the minibatches is independent
-                for x in batches:
-                    costs.append(gradient_cost(model, x))
-                    rounds.append(_rounds(model, x, num_repeats, memory_budget))
+            with measuring(model):  # one for all: the noise of the minibatches is independent
+                closed_form = model.expectation(batches[0]).exact is not None
+                measurement = Measurement(model, batches[0])
+                for batch in batches:
+                    costs.append(gradient_cost(model, batch))
+                    rounds.append(
+                        [measurement.sums(batch, num_repeats, memory_budget=memory_budget) for _ in range(NUM_ROUNDS)]
+                    )
                     after_batch(name)
             drawn = [sums for of_batch in rounds for sums in of_batch]
             biases = [bias_sums(*each) for each in zip(rounds, references, strict=True)] if references else []
-            row = BasketRow(
+            row = EstimatorRow(
                 name=name,
                 unbiased=estimator.unbiased,
-                kl=model.kl,
+                closed_form=closed_form,
                 cost=_typical(costs),
                 statistics={group: averaged([each[group].statistics() for each in drawn]) for group in drawn[0]},
                 bias={group: each.bias(len(biases)) for group, each in add_biases(biases).items()} if biases else {},
             )
         yield row
-
-
-def _rounds(model: VAE, x: Tensor, num_repeats: int, memory_budget: int) -> list[dict[str, GradientSums]]:
-    return [sums_while_measuring(model, x, num_repeats, memory_budget=memory_budget) for _ in range(NUM_ROUNDS)]
 
 
 def _typical(costs: Sequence[GradientCost]) -> GradientCost:
@@ -135,15 +139,6 @@ def _typical(costs: Sequence[GradientCost]) -> GradientCost:
     )
 
 
-def misfit(model: VAE, estimator: GradientEstimator) -> str | None:
-    """Why the estimator does not fit the model's posterior and bound; None if it does."""
-    try:
-        with estimated_by(model, estimator):
-            return None
-    except ValueError as reason:
-        return str(reason)
-
-
-def ranked(rows: list[BasketRow], group: str = "encoder") -> list[BasketRow]:
-    """The rows by work-normalised variance of the group, the best first."""
+def ranked(rows: list[EstimatorRow], group: str = "encoder") -> list[EstimatorRow]:
+    """The rows by work-normalised variance of the part, the best first."""
     return sorted(rows, key=lambda row: float(row.work_normalized(group)))

@@ -1,0 +1,222 @@
+"""From arguments and configuration files to a run."""
+
+import inspect
+from collections.abc import Collection
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from jsonargparse import ArgumentParser, Namespace
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from torch import nn
+
+from reparam_suite.commands.explanations import explained
+from reparam_suite.commands.given import given_options
+from reparam_suite.commands.help import help_text
+from reparam_suite.commands.jsonargparse_internals import imports_only
+from reparam_suite.commands.schema import run_parser
+from reparam_suite.data import adapted
+from reparam_suite.distributions import BernoulliLikelihood, NormalLikelihood
+from reparam_suite.models import DiscreteVAE, GaussianVAE
+from reparam_suite.running import Run
+from reparam_suite.running.specification import LARGEST_SEED
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.plain_data import Described, arguments
+from reparam_suite.tracking import TrackingSettings
+from reparam_suite.training import CheckpointSettings, RecordSettings
+
+ROOTS = {"model": LightningModule, "data": LightningDataModule}
+_SIZED: dict[str, type[GaussianVAE | DiscreteVAE]] = {"GaussianVAE": GaussianVAE, "DiscreteVAE": DiscreteVAE}
+_FROM_THE_DATA = {"binary": BernoulliLikelihood, "grey": BernoulliLikelihood}
+
+
+@final
+@dataclass(frozen=True)
+class Options:
+    """The options of `fit`, parsed.
+
+    Args:
+        parser: that parsed them.
+        values: of all options.
+        given: those that were given, by dotted key.
+    """
+
+    parser: ArgumentParser
+    values: Namespace
+    given: dict[str, Any]
+
+    @classmethod
+    def of(cls, args: list[str], *, allow: Collection[str] | None = None) -> "Options":
+        """Parses arguments; where they name no model or no data, GaussianVAE and Digits are meant.
+
+        Those two, and a model's estimator, are no defaults of the parser: it would carry their arguments over to any
+        other class that is named. What a file or an earlier option says is carried over, as far as the class takes it.
+
+        Args:
+            args: as in sys.argv[1:].
+            allow: names of the modules whose classes may be named; None for any.
+
+        Raises:
+            UsageError: if they cannot be parsed, in one line.
+        """
+        parser = run_parser()
+        if {"-h", "--help"} & set(args):
+            print(help_text(parser))
+            raise SystemExit(0)
+        given = given_options(args)
+        with explained(parser, **ROOTS), nullcontext() if allow is None else imports_only(allow):
+            values = parser.parse_args(_defaults(given) + args)
+        _check_given(given)
+        _check_ranges(values)
+        return cls(parser, values, given)
+
+    def run(self, *, seed: int | None = None, **more: Any) -> Run:
+        """The run that they describe; its parts are made when it trains.
+
+        Args:
+            seed: in the place of the option's.
+            more: further arguments of `Run`.
+
+        Raises:
+            UsageError: if a value is out of range.
+        """
+        values, parts = self.values, _Parts(self)
+        with explained(self.parser, **ROOTS):
+            limits = {name: values.trainer[name] for name in ("max_steps", "max_epochs")}
+            return Run(
+                Described(parts.made_model, self._dumped["model"]),
+                Described(lambda: parts.data, self._dumped["data"]),
+                seed=values.seed if seed is None else seed,
+                **{name: None if limit == -1 else limit for name, limit in limits.items()},
+                name=values.name,
+                tags=dict(values.tags),
+                monitor=values.monitor,
+                compile=values.compile,
+                progress=True,
+                trainer=self._trainer_options(),
+                record=RecordSettings(**vars(values.record)),
+                checkpoint=CheckpointSettings(**vars(values.checkpoint)),
+                tracking=self.tracking,
+                **more,
+            )
+
+    @property
+    def tracking(self) -> TrackingSettings:
+        """Where the run is recorded."""
+        return TrackingSettings(**vars(self.values.tracking))
+
+    def _trainer_options(self) -> dict[str, Any]:
+        # Those that are not Lightning's defaults; callbacks and other objects are described, and made with the run.
+        values, dumped = self.values.trainer, self._dumped["trainer"]
+        parameters = inspect.signature(Trainer).parameters
+        changed = {
+            name: value
+            for name, value in vars(values).items()
+            if name not in ("max_steps", "max_epochs") and value != parameters[name].default
+        }
+        if changed.get("devices") == 1:
+            del changed["devices"]
+        for name, value in changed.items():
+            if isinstance(value, Namespace | list):
+                changed[name] = self._described(name, value, dumped[name])
+        return changed
+
+    def _described(self, name: str, value: Any, dumped: Any) -> Any:
+        if isinstance(value, list):
+            return [self._described(name, each, data) for each, data in zip(value, dumped, strict=True)]
+        if not isinstance(value, Namespace):
+            return value
+
+        def make() -> Any:
+            with explained(self.parser, **ROOTS):
+                made = self.parser.instantiate(Namespace(trainer=Namespace({name: [value]})))
+            return made.trainer[name][0]
+
+        return Described(make, dumped)
+
+    @cached_property
+    def _dumped(self) -> dict[str, Any]:
+        # It is valid: it was parsed. To find that out once more takes longer than the rest.
+        import json
+
+        text = self.parser.dump(self.values, skip_unset=False, skip_validation=True, format="json")
+        config: dict[str, Any] = json.loads(text)
+        return config
+
+
+@final
+class _Parts:
+    """Model and data of one run, made once each."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    @cached_property
+    def data(self) -> Any:
+        with explained(self._options.parser, **ROOTS):
+            return self._options.parser.instantiate(Namespace(data=self._options.values.data)).data
+
+    def made_model(self) -> Any:
+        """The model, with sizes and likelihood of the data unless they were given."""
+        config = self._options.values.model.clone()
+        cls = _SIZED.get(str(config.class_path).rpartition(".")[2])
+        with explained(self._options.parser, **ROOTS):
+            if cls is not None:
+                self._take_from_data(config.init_args)
+            return self._options.parser.instantiate(Namespace(model=config)).model
+
+    def _take_from_data(self, model: Namespace) -> None:
+        given, data = self._options.given, adapted(self.data)
+        if "model.event_shape" not in given:
+            model.event_shape = list(data.event_shape)
+        if not any(key.startswith("model.likelihood") for key in given):
+            model.likelihood = _FROM_THE_DATA.get(data.kind, NormalLikelihood)()
+
+
+def _defaults(given: dict[str, Any]) -> list[str]:
+    # Options that name what `given` does not.
+    named = {"model": "GaussianVAE", "data": "Digits"} | {key: value for key, value in given.items() if value}
+    defaults = [f"--{key}={named[key]}" for key in ("model", "data")]
+    model = _SIZED.get(str(named["model"]).rpartition(".")[2])
+    if model and "model.estimator" not in named:
+        defaults += _options_of("model.estimator", model.default_estimator())
+    return defaults
+
+
+def _options_of(key: str, value: object) -> list[str]:
+    if not isinstance(value, nn.Module):
+        return [f"--{key}={value}"]
+    options = [f"--{key}={type(value).__name__}"]
+    for name in arguments(value):
+        options += _options_of(f"{key}.{name}", getattr(value, name))
+    return options
+
+
+def _check_given(given: dict[str, Any]) -> None:
+    if "trainer.logger" in given and given["trainer.logger"] in (True, "true", "True"):
+        raise UsageError("--trainer.logger: a run is recorded in MLflow, expected a further logger, got true")
+
+
+def _check_ranges(values: Namespace) -> None:
+    for option, seeds in {"seed": [values.seed], "seeds": values.seeds or []}.items():
+        for seed in seeds:
+            if not 0 <= seed <= LARGEST_SEED:
+                raise UsageError(f"--{option}: expected 0 to {LARGEST_SEED}, got {seed}")
+    if values.num_threads < 1:
+        raise UsageError(f"--num_threads: expected at least 1, got {values.num_threads}")
+    for name in ("max_steps", "max_epochs"):
+        if values.trainer[name] == 0:
+            raise UsageError(f"--trainer.{name}: a run trains and tests, expected more than 0, got 0")
+
+
+def set_threads(values: Namespace) -> None:
+    """Sets the CPU threads of a step."""
+    torch.set_num_threads(values.num_threads)
+
+
+def file_arguments(file: Path, args: list[str]) -> list[str]:
+    """Arguments that read a file before `args`."""
+    return ["--config", str(file), *args]

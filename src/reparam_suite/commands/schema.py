@@ -1,0 +1,62 @@
+"""The options of a run: constructor signatures and docstrings are the schema and the --help."""
+
+from jsonargparse import ActionConfigFile, ArgumentParser
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+
+from reparam_suite.tracking import TrackingSettings
+from reparam_suite.training import CheckpointSettings, RecordSettings
+
+USAGE = "python -m reparam_suite.fit [options]"
+DESCRIPTION = "Trains a model with a chosen gradient estimator and records the run in MLflow."
+
+
+def run_parser() -> ArgumentParser:
+    """A parser of the options of `fit`."""
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, description=DESCRIPTION, usage=USAGE)
+    parser.add_argument("-c", "--config", action=ActionConfigFile, help="a YAML file of options; later ones override it")
+    parser.add_argument("--seed", type=int, default=0, help="of the weights, the noise and the order of the data")
+    parser.add_argument("--seeds", type=int, nargs="+", default=None, help="several runs, one for each seed")
+    parser.add_argument(
+        "--num_threads",
+        type=int,
+        default=1,
+        help="CPU threads of a step; models of this size gain little from more, and lose much on a busy machine",
+    )
+    parser.add_argument("--name", type=str, default=None, help="of the run; by default estimator, model, data and seed")
+    parser.add_argument("--tags", type=dict[str, str], default={}, help="by which runs are found again: --tags.KEY VALUE")
+    parser.add_argument(
+        "--monitor",
+        type=str,
+        default=None,
+        help="metric whose largest value is best, -val/loss for the smallest; by default what the model proposes",
+    )
+    parser.add_argument(
+        "--compile",
+        type=bool,
+        default=False,
+        help="training steps go through torch.compile, with CUDA graphs on a GPU; the noise stays the same",
+    )
+    parser.add_argument(
+        "--resume",
+        type=str,
+        default=None,
+        metavar="RUN_ID",
+        help="resumes a run, by its id or a checkpoint, under the run's own configuration",
+    )
+    parser.add_argument("--allow_changes", type=bool, default=False, help="resumes it although other options are given")
+    parser.add_argument(
+        "--allow_modules",
+        type=str,
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        help="modules of your own whose classes a file on record may name",
+    )
+    parser.add_class_arguments(Trainer, "trainer", fail_untyped=False, instantiate=False, sub_configs=True)
+    parser.set_defaults({"trainer.devices": 1})
+    parser.add_subclass_arguments(LightningModule, "model", fail_untyped=False)
+    parser.add_subclass_arguments(LightningDataModule, "data", fail_untyped=False)
+    parser.add_class_arguments(TrackingSettings, "tracking")
+    parser.add_class_arguments(RecordSettings, "record")
+    parser.add_class_arguments(CheckpointSettings, "checkpoint")
+    return parser

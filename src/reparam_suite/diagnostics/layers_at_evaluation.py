@@ -1,0 +1,41 @@
+"""Layers that are another function in evaluation mode: batch norm is refused, dropout is measured off."""
+
+from torch import nn
+
+_BATCH_NORMS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.LazyBatchNorm1d,
+    nn.LazyBatchNorm2d,
+    nn.LazyBatchNorm3d,
+)
+_DROPOUTS = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
+
+
+def refuse_batch_norm(model: nn.Module) -> None:
+    """Refuses a model whose gradient depends on statistics of the batch.
+
+    Raises:
+        ValueError: naming the layer.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, _BATCH_NORMS):
+            raise ValueError(
+                f"gradient statistics: expected a model without batch norm, got {type(module).__name__} at {name}; "
+                "in evaluation mode, in which gradients are measured, it is another function than the one that is "
+                "trained: GroupNorm and LayerNorm, which normalise within a datum, are not"
+            )
+
+
+def dropouts(model: nn.Module) -> tuple[str, ...]:
+    """The names of the dropout layers, which are off while gradients are measured."""
+    return tuple(name for name, module in model.named_modules() if isinstance(module, _DROPOUTS) and module.p > 0.0)

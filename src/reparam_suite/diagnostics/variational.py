@@ -1,0 +1,65 @@
+"""The parameters of q(z|x) on the way to an objective: their names, their rows, copies of q made from leaves."""
+
+from collections.abc import Callable, Container
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from reparam_suite.distributions import OneHotCategorical, family, parameters, with_parameters
+
+
+def named_parameters(q: Distribution) -> dict[str, Tensor]:
+    """The parameters of `q` by name; none of a distribution that does not name its own."""
+    try:
+        return parameters(q)
+    except TypeError:
+        return {}
+
+
+def carriers(q: Distribution) -> dict[str, Tensor]:
+    """The parameters of `q` that are in the graph, by name."""
+    return {name: value for name, value in named_parameters(q).items() if value.requires_grad}
+
+
+def rows_of(q: Distribution, num_rows: int) -> dict[str, Tensor]:
+    """Those of `carriers` that have a row for each of so many data."""
+    return {name: value for name, value in carriers(q).items() if value.dim() and len(value) == num_rows}
+
+
+def is_rebuildable(q: Distribution) -> bool:
+    """Whether `q` is the same law when it is made anew from its parameters alone."""
+    try:
+        with_parameters(q, lambda value: value)
+    except TypeError:
+        return False
+    return True
+
+
+def from_leaves(q: Distribution, change: Callable[[Tensor], Tensor]) -> tuple[Distribution, dict[str, Tensor]]:
+    """`q` made anew from leaves, `change` of its parameters cut off from the graph; and the leaves by name."""
+    leaves: list[Tensor] = []
+
+    def leaf(value: Tensor) -> Tensor:
+        leaves.append(change(value.detach()).requires_grad_())
+        return leaves[-1]
+
+    made = with_parameters(q, leaf)
+    return made, dict(zip(parameters(q), leaves, strict=True))
+
+
+def free_coordinates(q: Distribution, name: str, gradient: Tensor) -> Tensor:
+    """The gradient with respect to the parameter `name` of q, along what can vary freely.
+
+    A Cholesky factor has nothing above its diagonal; log-probabilities of classes add up to 1 when exponentiated, and
+    the gradient is that with respect to the logits of which they are the normalised ones.
+    """
+    if name == "scale_tril":
+        return gradient.tril()
+    if name == "logits" and family(q) is OneHotCategorical:
+        return gradient - q.mean.detach() * gradient.sum(-1, keepdim=True)
+    return gradient
+
+
+def key(name: str, groups: Container[str]) -> str:
+    """The name of a parameter of q in a result: its own, or `q.NAME` where a part of the model has that name."""
+    return f"q.{name}" if name in groups else name

@@ -1,0 +1,83 @@
+"""Figures of a VAE: what it makes of data, and what it makes of its prior."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from reparam_suite.figures.images import image_shape_of, reconstruction_grid, sample_grid
+from reparam_suite.runtime.random_streams import forked_generator
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from reparam_suite.models import VAE
+
+
+def reconstructions(model: VAE, x: Tensor, *, image_shape: Sequence[int] | None = None, seed: int = 0) -> Figure:
+    """Data above E[x|z], from q's mean, or from a sample of q where it has none, which the title says.
+
+    The first 16 data as images: of event shape [H, W], [1, H, W] or [3, H, W], or vectors whose length is a square. The
+    first 4 as lines otherwise. The model is used in eval mode; no generator moves.
+
+    Args:
+        model: with `encode` and `reconstruct`.
+        x: `[N, *event]`.
+        image_shape: to show vectors in, where it is known.
+        seed: of the sample.
+
+    Raises:
+        ValueError: if `image_shape` does not fit, or a value is not finite.
+    """
+    with _evaluated(model, seed) as device:
+        shown = x.to(device)
+        means = model.reconstruct(shown)
+        origin = "q's mean" if _has_mean(model, shown[:1]) else "a sample of q"
+    shape = image_shape_of(x.shape[1:]) if image_shape is None else image_shape
+    title = f"Data and their reconstructions, E[x|z] at {origin}"
+    return reconstruction_grid(x, means, image_shape=shape, title=title)
+
+
+def samples(model: VAE, n: int, *, image_shape: Sequence[int] | None = None, seed: int = 0) -> Figure:
+    """E[x|z] for n draws of z from the prior, shown as by `reconstructions`.
+
+    Args:
+        model: with `sample`.
+        n: number of draws.
+        image_shape: to show vectors in, where it is known.
+        seed: of the draws; the same seed shows models of one kind at the same noise.
+
+    Raises:
+        ValueError: if n is below 1, `image_shape` does not fit, or a value is not finite.
+    """
+    if n < 1:
+        raise ValueError(f"n: expected at least 1, got {n}")
+    with _evaluated(model, seed):
+        means = model.sample(n)
+    shape = image_shape_of(means.shape[1:]) if image_shape is None else image_shape
+    title = "E[x|z] at one sample of the prior" if n == 1 else f"E[x|z] at {n} samples of the prior"
+    return sample_grid(means, image_shape=shape, title=title)
+
+
+@contextmanager
+def _evaluated(model: VAE, seed: int) -> Iterator[torch.device]:
+    modes = [(module, module.training) for module in model.modules()]
+    device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+    model.eval()
+    try:
+        with torch.no_grad(), forked_generator(device, seed):
+            yield device
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _has_mean(model: VAE, x: Tensor) -> bool:
+    try:
+        return model.encode(x).mean is not None
+    except NotImplementedError:
+        return False

@@ -1,0 +1,68 @@
+"""Whether data fit a model: found out on one batch before the first step, and told with both sides."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reparam_suite.estimators import Expectation
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.random_streams import forked_generator
+
+
+def check_fit(model: Any, data: Any) -> None:
+    """Gives learned parts of the estimator their shapes, and makes one estimate on a fixed batch.
+
+    The model is in eval mode and generators are forked: training begins as if this had not been.
+
+    Raises:
+        UsageError: naming model and data, if rows are of another shape than the model takes, `expectation` returns no
+            Expectation, or the model raises an error on them.
+    """
+    batch = data.sample_batch("train")
+    x = first_member(batch)
+    event_shape = getattr(model, "event_shape", None)
+    if event_shape is not None and isinstance(x, Tensor) and tuple(x.shape[1:]) != tuple(event_shape):
+        raise UsageError(
+            f"data: {data.name} has rows of shape {tuple(x.shape[1:])}, "
+            f"{type(model).__name__} takes event_shape {tuple(event_shape)}"
+        )
+    modes = {module: module.training for module in model.modules()}
+    device = x.device if isinstance(x, Tensor) else torch.device("cpu")
+    model.to(device)
+    model.eval()
+    try:
+        with forked_generator(device), torch.enable_grad():
+            if hasattr(model, "materialize"):
+                model.materialize(batch)
+            target = model.expectation(batch)
+            if not isinstance(target, Expectation):
+                raise UsageError(
+                    f"model: expected an Expectation from {type(model).__name__}.expectation, "
+                    f"got {type(target).__name__}"
+                )
+            model.estimator(target)
+    except UsageError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{type(model).__name__} on {data.name}: {error}") from error
+    except RuntimeError as error:  # of PyTorch: shapes or types within a module of the user's
+        raise UsageError(
+            f"{type(model).__name__} cannot take the rows of {data.name}, {_shape(x)}: {str(error).splitlines()[0]}"
+        ) from error
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def first_member(batch: Any) -> Any:
+    """x of a batch that is x, or a tuple, list or mapping whose first member is x."""
+    if isinstance(batch, tuple | list):
+        return first_member(batch[0])
+    if isinstance(batch, dict):
+        return first_member(next(iter(batch.values())))
+    return batch
+
+
+def _shape(x: Any) -> str:
+    return f"{list(x.shape)} of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__

@@ -1,0 +1,75 @@
+"""The end of a run: figures, files, the exported model and the bound of many samples."""
+
+import logging
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+
+from reparam_suite.diagnostics import bound_of_many_samples
+from reparam_suite.models import VAE
+from reparam_suite.running.artifacts import figures_of
+from reparam_suite.running.assembly import Assembly
+from reparam_suite.running.compatibility import first_member
+from reparam_suite.tracking import RunLogger, reason
+from reparam_suite.training import BEST, LAST, Checkpoints, Journal
+
+_log = logging.getLogger(__name__)
+
+
+def finish(parts: Assembly, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
+    """Draws and exports a model that was tested, and records its figures, files and the bound of many samples."""
+    model, data = parts.model, parts.data
+    assert checkpoints.directory is not None
+    model.to(parts.trainer.strategy.root_device)  # where the data are; Lightning has moved it to the CPU
+    model.eval()
+    if isinstance(model, VAE) and parts.tests:
+        tested = {name: curve[-1][1] for name, curve in journal.curves.items() if name.startswith("test/")}
+        journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
+    for name, figure in figures_of(model, data, journal):
+        logger.log_figure(figure, f"figures/{name}")
+    for checkpoint in (checkpoints.directory / BEST, checkpoints.directory / LAST):
+        if checkpoint.exists():
+            logger.log_artifact(checkpoint, "checkpoints")
+    if isinstance(model, VAE):
+        _export(model, data, logger)
+
+
+def _export(model: VAE, data: Any, logger: RunLogger) -> None:
+    try:
+        logger.log_model(model, first_member(data.sample_batch("train")))
+    except Exception as error:  # noqa: BLE001 - torch.export refuses modules that train well
+        if type(model).__module__.startswith("reparam_suite.") and not _has_foreign_parts(model):
+            raise
+        told = reason(error)
+        _log.warning("run %s: the model is not exported, torch.export refuses it: %s", logger.run_id, told)
+        logger.set_tags({"exported_model": f"none: {told}"})
+
+
+def _has_foreign_parts(model: VAE) -> bool:
+    ours = ("reparam_suite.", "torch.nn.")
+    return any(not type(module).__module__.startswith(ours) for module in model.modules())
+
+
+def _bound_of_many_samples(parts: Assembly, model: VAE, tested: Mapping[str, float]) -> dict[str, float]:
+    # On as many test data as it is to be computed for; the name says if they are not all.
+    settings, few = parts.run.record, model.num_test_samples
+    if settings.test_data == 0 or f"test/bound_{few}" not in tested:
+        return {}
+    (num_batches,) = parts.trainer.num_test_batches
+    tested_on = islice(parts.data.undivided("test"), int(num_batches))
+    x = torch.cat([first_member(batch).to(model.device) for batch in tested_on])
+    bound = bound_of_many_samples(
+        model,
+        x,
+        settings.test_samples,
+        num_data=settings.test_data,
+        few_samples=few,
+        bound_of_few=x.new_tensor(tested[f"test/bound_{few}"]),
+    )
+    name = f"test/bound_{settings.test_samples}"
+    if settings.test_data >= len(x):
+        return {name: float(bound.value)}
+    name = f"{name}_from_{settings.test_data}"
+    return {name: float(bound.value), f"{name}_standard_error": float(bound.standard_error)}

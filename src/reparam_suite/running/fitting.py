@@ -1,0 +1,174 @@
+"""A run from its specification to a finished record, which is complete whatever happens."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from rich.console import Console
+
+from reparam_suite.running.assembly import Assembly, assemble
+from reparam_suite.running.finishing import finish
+from reparam_suite.running.record import configuration, keep_configuration, put_on_record, record_of, run_name_of
+from reparam_suite.running.resumed import check_resumption
+from reparam_suite.running.result import Result, result_of
+from reparam_suite.running.specification import Specification
+from reparam_suite.running.surroundings import RunStopped, Surroundings
+from reparam_suite.running.weights import test_best
+from reparam_suite.tracking import RunLogger, Store
+from reparam_suite.training import (
+    BetweenSteps,
+    Checkpoints,
+    CompiledStep,
+    EndpointRecord,
+    GradientRecord,
+    Journal,
+    LatentRecord,
+    PathRecord,
+    ProgressBar,
+    Replicas,
+    StepRecord,
+    Stopped,
+    StopSignals,
+    Validation,
+    end_training,
+)
+
+
+def fit(run: Specification, surroundings: Surroundings) -> Result | None:
+    """Trains, tests and records.
+
+    Of several processes the first one alone records, shows and returns anything. It opens the store before it joins
+    the others, or starts them.
+
+    Raises:
+        UsageError: if options are out of range or parts do not fit. Nothing has been created then.
+        DataError: if the data cannot be had. Likewise.
+        TrackingError: if the run cannot be recorded. Likewise.
+        NonFiniteLoss: if training diverged.
+        CheckpointError: if the best weights cannot be read again.
+        RunStopped: if a signal ended it.
+        ProcessLost: if another of several processes has died.
+    """
+    parts = assemble(run, surroundings)
+    trainer = parts.trainer
+    journal, checkpoints = Journal(), Checkpoints(monitor=parts.monitor)
+    console = surroundings.console if trainer.is_global_zero else Console(quiet=True)
+    bar = ProgressBar(journal=journal, console=console, monitor=parts.monitor)
+    add_callbacks(parts, [*callbacks(parts, journal, checkpoints, surroundings.signals), bar])
+    ended = run.resumption is not None and check_resumption(parts, run.resumption)
+    if not trainer.is_global_zero:
+        _fit_and_test(parts, checkpoints, ended=ended)
+        return None
+    store = Store.begin(run.tracking, partial(console.print, soft_wrap=True, markup=False))
+    logger = _recorded(parts, store)
+    put_on_record(parts, logger, journal, checkpoints, store.root)
+    began = f", from step {run.resumption.step}" if run.resumption else ""
+    console.print(f"[bold]{logger.run_name}[/bold]  run {logger.run_id}{began}", soft_wrap=True)
+    try:
+        keep_configuration(parts, checkpoints)
+        num_steps = _fit_and_test(parts, checkpoints, ended=ended, give_up=lambda: logger.close("FAILED"))
+        finish(parts, logger, journal, checkpoints, num_steps)
+    except Stopped as error:
+        logger.close("KILLED")
+        raise RunStopped(error, trainer.global_step, _resume(run, logger.run_id, surroundings)) from error
+    except BaseException as error:
+        logger.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+    finally:
+        _let_go(parts)
+    logger.close("FINISHED")
+    return result_of(parts, store, logger, journal, num_steps)
+
+
+def _recorded(parts: Assembly, store: Store) -> RunLogger:
+    """The run's record: a new one, or that of a run that resumes."""
+    record, resumption = record_of(parts), parts.run.resumption
+    if resumption is None:
+        return store.start_run(
+            name=run_name_of(parts), parameters=record.parameters, tags=record.tags, config_file=record.text
+        )
+    logger = store.resume_run(resumption.run_id)
+    logger.log_hyperparams(configuration(parts))
+    logger.set_tags(parts.run.tags)
+    logger.log_text(record.text, "config.yaml")
+    return logger
+
+
+def _resume(run: Specification, run_id: str, surroundings: Surroundings) -> str:
+    return run.tracking.resume_command(run_id) if surroundings.of_command else f'Run.resume("{run_id}").fit()'
+
+
+def _fit_and_test(
+    parts: Assembly, checkpoints: Checkpoints, *, ended: bool, give_up: Callable[[], object] | None = None
+) -> int:
+    # In all processes together; the optimizer steps that were taken. `give_up` is for one that hangs for ever.
+    model, data, trainer, resumption = parts.model, parts.data, parts.trainer, parts.run.resumption
+    with together(trainer, give_up):
+        checkpoint = resumption.checkpoint if resumption else None
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        if ended:
+            end_training(trainer, model)
+        num_steps = trainer.global_step
+        test_best(parts, checkpoints)
+    return num_steps
+
+
+@contextmanager
+def together(trainer: Trainer, end: Callable[[], object] | None = None) -> Iterator[None]:
+    """Within this context several processes train; all of them end with it. It has no effect on a single process.
+
+    Args:
+        trainer: of this process.
+        end: is called if this process has to be ended while it hangs, because another one has died.
+
+    Raises:
+        ProcessLost: if another process has died.
+    """
+    replicas = trainer.strategy
+    if not isinstance(replicas, Replicas):
+        yield
+        return
+    replicas.on_loss(end)
+    try:
+        yield
+    except BaseException as error:
+        lost = replicas.lost(error)
+        replicas.close(failed=True)
+        if lost is not None:
+            raise lost from error
+        raise
+    replicas.close(failed=False)
+
+
+def callbacks(parts: Assembly, journal: Journal, checkpoints: Checkpoints, signals: StopSignals) -> list[Callback]:
+    """The callbacks that record a run and keep its checkpoints."""
+    # In this order: values are looked at before a checkpoint is written.
+    settings = parts.run.record
+    record = StepRecord(every=settings.every, journal=journal, checkpoints=checkpoints)
+    return [
+        BetweenSteps(settings=parts.run.checkpoint, checkpoints=checkpoints, record=record, signals=signals),
+        record,
+        Validation(journal=journal, record=record, checkpoints=checkpoints),
+        LatentRecord(journal=journal, record=record),
+        GradientRecord(every=settings.gradients_every, journal=journal, record=record),
+        EndpointRecord(journal=journal, record=record),
+        PathRecord(every=settings.gradients_every, journal=journal),
+        *([CompiledStep()] if parts.run.compile else []),
+        checkpoints,
+    ]
+
+
+def add_callbacks(parts: Assembly, added: list[Callback]) -> None:
+    """Puts callbacks behind those of the user."""
+    trainer: Any = parts.trainer
+    trainer.callbacks.extend(added)
+
+
+def _let_go(parts: Assembly) -> None:
+    # The model of a result is a module like any other, and refers to no trainer.
+    parts.model.to("cpu")
+    parts.model.eval()
+    parts.model.trainer = None
+    parts.data.trainer = None

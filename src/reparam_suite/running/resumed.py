@@ -1,0 +1,66 @@
+"""A run that resumes, checked against its record when its parts are made and nothing has changed yet."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reparam_suite.running.assembly import Assembly
+from reparam_suite.running.record import configuration
+from reparam_suite.running.resumption import Resumption, check_weights, header
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.tracking import flattened
+from reparam_suite.training import nothing_left
+
+# What may differ without a word: how far a run goes, how it is called, how often its state is kept and where.
+_UNREMARKED = (
+    *("trainer.max_steps", "trainer.max_epochs", "trainer.max_time", "num_threads"),
+    *("name", "tags", "checkpoint.", "tracking."),
+)
+
+_log = logging.getLogger(__name__)
+
+
+def check_resumption(parts: Assembly, resumption: Resumption) -> bool:
+    """Whether all steps are done already, and only the end of the run is missing; says what the user should know.
+
+    Raises:
+        UsageError: if options differ and may not, the weights are of another architecture, or nothing is left to do.
+    """
+    changes = list(_changes(resumption.recorded, configuration(parts)))
+    if changes and not resumption.allow_changes:
+        raise UsageError(
+            f"run {resumption.run_id} had other options: {'; '.join(changes)}. Leave them out, or resume all the same "
+            "with --allow_changes true"
+        )
+    if not resumption.content:
+        return False
+    _check_class(parts, resumption)
+    check_weights(parts.model, resumption.content, f"resume: {resumption.checkpoint}")
+    ended = nothing_left(parts.trainer, dict(resumption.content))
+    if ended and resumption.finished:
+        raise UsageError(
+            f"run {resumption.run_id} is FINISHED, all of its {resumption.step} steps are done; more are made with "
+            "a larger max_steps or max_epochs"
+        )
+    for note in (*resumption.notes, *changes):
+        _log.warning("run %s: %s", resumption.run_id, note)
+    return ended
+
+
+def _changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> Iterator[str]:
+    before, now = flattened(recorded), flattened(present)
+    for key in dict.fromkeys([*before, *now]):
+        if key.startswith(_UNREMARKED) or (key in before and key in now and before[key] == now[key]):
+            continue
+        yield f"--{key} was {_told(before, key)}, is {_told(now, key)}"
+
+
+def _told(values: Mapping[str, Any], key: str) -> str:
+    return str(values[key]) if key in values else "not given"
+
+
+def _check_class(parts: Assembly, resumption: Resumption) -> None:
+    there, here = header(resumption.content)["model"], type(parts.model).__name__
+    recorded = there.get("class_path", there.get("opaque")).rpartition(".")[2]
+    if recorded != here:
+        raise UsageError(f"resume: {resumption.checkpoint} is of a {recorded}, this is a {here}")

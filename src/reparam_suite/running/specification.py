@@ -1,0 +1,57 @@
+"""What a run consists of, and the values that are out of range in it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule
+
+from reparam_suite.running.resumption import Resumption
+from reparam_suite.runtime.defaults import fresh
+from reparam_suite.tracking import TrackingSettings
+from reparam_suite.training import CheckpointSettings, RecordSettings
+
+DEFAULT_STEPS = 5_000
+"""Of a run that is given neither a number of steps nor one of epochs."""
+
+LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Specification:
+    """The arguments of `Run`, checked."""
+
+    model: LightningModule | Callable[[], LightningModule]
+    data: LightningDataModule | Callable[[], LightningDataModule]
+    seed: int = field(default=0, kw_only=True)
+    max_steps: int | None = field(default=None, kw_only=True)
+    max_epochs: int | None = field(default=None, kw_only=True)
+    name: str | None = field(default=None, kw_only=True)
+    tags: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    monitor: str | None = field(default=None, kw_only=True)
+    compile: bool = field(default=False, kw_only=True)
+    progress: bool = field(default=False, kw_only=True)
+    trainer: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    record: RecordSettings = field(default=RecordSettings(), kw_only=True)
+    checkpoint: CheckpointSettings = field(default=CheckpointSettings(), kw_only=True)
+    tracking: TrackingSettings = field(default=TrackingSettings(), kw_only=True)
+    resumption: Resumption | None = field(default=None, kw_only=True, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("record", "checkpoint", "tracking"):
+            object.__setattr__(self, name, fresh(getattr(self, name)))
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"seed: expected 0 to {LARGEST_SEED}, got {self.seed}")
+        for name in ("max_steps", "max_epochs"):
+            given = getattr(self, name)
+            if given is not None and given != -1 and given < 1:
+                raise ValueError(f"{name}: expected at least 1, or -1 for no limit, got {given}")
+            if name in self.trainer:
+                raise ValueError(f"trainer: {name} is an argument of Run itself, got it in trainer")
+        for name, accepted in {"model": LightningModule, "data": LightningDataModule}.items():
+            given = getattr(self, name)
+            if not isinstance(given, accepted) and (isinstance(given, type) or not callable(given)):
+                raise TypeError(
+                    f"{name}: expected a {accepted.__name__}, or a callable without arguments that makes one, "
+                    f"got {given!r:.200}"
+                )

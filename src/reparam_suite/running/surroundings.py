@@ -1,0 +1,111 @@
+"""What a run is trained within: where it is shown, what may stop it, how further processes are started."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import final
+
+from rich.console import Console
+
+from reparam_suite.training import Stopped, StopSignals
+
+_log = logging.getLogger(__name__)
+
+
+@final
+class RunStopped(RuntimeError):  # noqa: N818 - it says what happened
+    """A signal has ended a run; the message says after which step, and how the run is resumed.
+
+    Attributes:
+        exit_code: of a command that ends with it.
+        signum: of the signal.
+    """
+
+    def __init__(self, stopped: Stopped, step: int, resume: str) -> None:
+        super().__init__(f"{stopped.what} after step {step}; the run is recorded as KILLED. To resume it: {resume}")
+        self.exit_code = stopped.exit_code
+        self.signum = stopped.exit_code - 128
+
+
+@final
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run is trained within.
+
+    Args:
+        console: where the run is shown.
+        signals: which stop it between two steps.
+        relaunch: the command that starts this program again, for the further processes of a run on several devices;
+            None where there is none, as in a notebook.
+        of_command: whether a command called, which is told how to resume a run by its own options.
+    """
+
+    console: Console
+    signals: StopSignals
+    relaunch: Sequence[str] | None
+    of_command: bool = False
+
+
+@contextmanager
+def library_call(*, progress: bool) -> Iterator[Surroundings]:
+    """The surroundings of a call from Python: it shows what it is asked to, and leaves no signal handler behind.
+
+    SIGTERM and Ctrl-C are kept until a step is done and then have the effect that they would have had. Outside of the
+    main thread, where Python allows no handlers, they are left alone.
+    """
+    console = Console(highlight=False, quiet=not progress)
+    signals = StopSignals()
+    if threading.current_thread() is not threading.main_thread():
+        _say_that_signals_are_left_alone()
+        yield Surroundings(console, signals, script_command())
+        return
+    kept = (signal.SIGINT, signal.SIGTERM)
+    before = {signum: signal.getsignal(signum) for signum in kept}
+    try:
+        with signals:
+            yield Surroundings(console, signals, script_command())
+    except RunStopped as stopped:
+        _restore(before)
+        if stopped.signum == signal.SIGINT:
+            raise KeyboardInterrupt(str(stopped)) from stopped
+        _log.warning("%s", stopped)
+        os.kill(os.getpid(), stopped.signum)
+        raise
+    except Stopped as stopped:  # before a run had begun, or after it had ended
+        _restore(before)
+        if stopped.exit_code - 128 == signal.SIGINT:
+            raise KeyboardInterrupt from stopped
+        os.kill(os.getpid(), stopped.exit_code - 128)
+        raise
+    finally:
+        _restore(before)
+
+
+def script_command() -> list[str] | None:
+    """The command that starts this program again; None in a notebook and wherever else there is no file to run."""
+    main = sys.modules.get("__main__")
+    specification = getattr(main, "__spec__", None)
+    if specification is not None and specification.name:
+        module = specification.name.removesuffix(".__main__")
+        return [sys.executable, "-m", module, *sys.argv[1:]]
+    file = getattr(main, "__file__", None)
+    if file is None or not Path(file).is_file():
+        return None
+    return [sys.executable, str(Path(file).absolute()), *sys.argv[1:]]
+
+
+def _restore(handlers: dict[signal.Signals, object]) -> None:
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)  # type: ignore[arg-type]
+
+
+@cache
+def _say_that_signals_are_left_alone() -> None:
+    _log.warning("a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step")
