@@ -18,8 +18,19 @@ from reparam_suite.training import BEST, LAST, Checkpoints, Journal
 _log = logging.getLogger(__name__)
 
 
-def finish(parts: Assembly, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
-    """Draws and exports a model that was tested, and records its figures, files and the bound of many samples."""
+def finish(
+    parts: Assembly,
+    logger: RunLogger,
+    journal: Journal,
+    checkpoints: Checkpoints,
+    num_steps: int,
+    *,
+    in_full: bool = True,
+) -> None:
+    """Draws and exports a model, and records its figures, files and the bound of many samples.
+
+    Without `in_full` there are no figures and no exported model, and the weights that count are the only file.
+    """
     model, data = parts.model, parts.data
     assert checkpoints.directory is not None
     model.to(parts.trainer.strategy.root_device)  # where the data are; Lightning has moved it to the CPU
@@ -27,6 +38,10 @@ def finish(parts: Assembly, logger: RunLogger, journal: Journal, checkpoints: Ch
     if isinstance(model, VAE) and parts.tests:
         tested = {name: curve[-1][1] for name, curve in journal.curves.items() if name.startswith("test/")}
         journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
+    if not in_full:
+        best, last = (checkpoints.directory / name for name in (BEST, LAST))
+        logger.log_artifact(best if best.exists() else last, "checkpoints")
+        return
     for name, figure in figures_of(model, data, journal):
         logger.log_figure(figure, f"figures/{name}")
     for checkpoint in (checkpoints.directory / BEST, checkpoints.directory / LAST):
