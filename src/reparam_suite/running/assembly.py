@@ -73,7 +73,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     trainer = make_trainer(run, surroundings)
     data.trainer = trainer  # which knows the device, and this process's share of the rows
     data.prepare_data()
-    data.setup()
+    data.setup("fit")
     data.begin(run.seed)
     _check_validation_interval(trainer, data)
     check_fit(model, data)

@@ -1,18 +1,20 @@
 """Gradient variance along training, in a run of the suite or in any Trainer."""
 
+import logging
 import math
 import time
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, cast, final
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from reparam_suite.diagnostics import GradientStatistics, gradient_cost, statistics_over_processes
+from reparam_suite.diagnostics import GradientStatistics, MeasuredModel, gradient_cost, statistics_over_processes
 from reparam_suite.training.budget import MeasuringBudget
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord, due
+
+_log = logging.getLogger(__name__)
 
 _WHAT = "the gradient's variance"
 
@@ -111,7 +113,7 @@ class GradientVariance(Callback):
     def _measure(self, trainer: Trainer, model: LightningModule) -> None:
         self._measured_at = trainer.global_step
         with self._budget.measuring():
-            metrics = gradient_metrics(statistics_over_processes(model, self._batch))
+            metrics = gradient_metrics(statistics_over_processes(cast("MeasuredModel", model), self._batch))
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=trainer.global_step)
 
@@ -129,11 +131,16 @@ class GradientRecord(Callback):
     work-normalized variance has the shape of the variance's own.
 
     Measurements take at most a quarter of the time of training, beyond the first ten seconds: see `MeasuringBudget`.
+    Where the gradient cannot be measured, of a model with batch norm say, a line on the log gives the reason.
 
     Args:
         every: steps between measurements.
         journal: to record in.
         record: whose clock is stopped meanwhile.
+
+    Attributes:
+        road: how the gradients of single data were had, and `off`, the layers that were off: see `GradientStatistics`;
+            None before the first measurement.
     """
 
     def __init__(self, *, every: int, journal: Journal, record: StepRecord) -> None:
@@ -142,6 +149,9 @@ class GradientRecord(Callback):
         self._record = record
         self._budget = MeasuringBudget(_WHAT)
         self._measured_at = -1
+        self._refused = False
+        self.road: str | None = None
+        self.off: tuple[str, ...] = ()
 
     def state_dict(self) -> dict[str, Any]:
         """The step of the last measurement, and the time spent."""
@@ -170,18 +180,28 @@ class GradientRecord(Callback):
     def _measure(self, trainer: Trainer, model: LightningModule) -> None:
         self._record.pause()
         self._measured_at = trainer.global_step
-        if not has_estimator(model) or (batch := fixed_batch(trainer)) is None:
+        if self._refused or not has_estimator(model) or (batch := fixed_batch(trainer)) is None:
             return
-        with self._budget.measuring():
-            milliseconds = self._milliseconds(trainer, model, batch)
-            metrics = gradient_metrics(statistics_over_processes(model, batch))
+        measured_model = cast("MeasuredModel", model)
+        try:
+            with self._budget.measuring():
+                measured = statistics_over_processes(measured_model, batch)
+                milliseconds = self._milliseconds(trainer, measured_model, batch)
+        except ValueError as reason:
+            self._refused = True
+            _log.warning("the variance of the gradient is not recorded: %s", reason)
+            return
+        first = next(iter(measured.values()), None)
+        if first is not None:
+            self.road, self.off = first.road, first.off
+        metrics = gradient_metrics(measured)
         for name, value in list(metrics.items()):
             part, _, kind = name.rpartition("/")
             if kind == "variance":
                 metrics[f"{part}/work_normalized_variance"] = value * milliseconds
         self._journal.write(metrics, trainer.global_step)
 
-    def _milliseconds(self, trainer: Trainer, model: LightningModule, batch: Any) -> float:
+    def _milliseconds(self, trainer: Trainer, model: MeasuredModel, batch: Any) -> float:
         if (milliseconds := self._journal.latest("cost/ms_per_gradient")) is not None:
             return milliseconds
         cost = gradient_cost(model, batch)

@@ -6,8 +6,9 @@ from typing import Any, Literal, final
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
+from torch.distributions import Distribution
 
-from reparam_suite.diagnostics import LatentUse, latent_use
+from reparam_suite.diagnostics import LatentUse, latent_use, latents_of
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord
@@ -66,17 +67,17 @@ class LatentRecord(HeldOutCallback):
 
     @torch.no_grad()
     def _add(self, model: LightningModule, batch: Any) -> None:
-        if self._unknown or not (hasattr(model, "posteriors") and hasattr(model, "top_prior")):
+        if self._unknown:
             return
-        x = batch[0] if isinstance(batch, tuple | list) else batch
-        if self._use is None:
-            try:
-                self._use = latent_use(model).to(model.device)
-            except ValueError:
+        with forked_generator(model.device):
+            latents = _latents(model, batch)
+            if self._use is None and latents is not None:
+                use = latent_use(*latents)
+                self._use = None if use is None else use.to(model.device)
+            if self._use is None or latents is None:
                 self._unknown = True
-                return
-        with forked_generator(x.device):
-            self._use.update(model.posteriors(x)[-1], model.top_prior())
+            else:
+                self._use.update(*latents)
 
     def _write(self, stage: Stage, step: int) -> Mapping[str, Tensor]:
         if self._use is None:
@@ -91,3 +92,12 @@ class LatentRecord(HeldOutCallback):
             metrics[f"latent/{stage}/code_perplexity"] = float(results["code_perplexity"].mean())
         self._journal.write(metrics, step)
         return results
+
+
+def _latents(model: Any, batch: Any) -> tuple[Distribution, Distribution] | None:
+    # q and p of the top layer.
+    x = batch[0] if isinstance(batch, tuple | list) else batch
+    if hasattr(model, "posteriors") and hasattr(model, "top_prior"):
+        return model.posteriors(x)[-1], model.top_prior()
+    found = latents_of(model, x)
+    return None if isinstance(found, str) else found

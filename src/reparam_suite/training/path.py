@@ -5,8 +5,7 @@ from typing import Any, final
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
-from reparam_suite.diagnostics import PathVariance
-from reparam_suite.diagnostics.measured_model import trained_parameters
+from reparam_suite.diagnostics import PathVariance, trained_parameters
 from reparam_suite.training.gradients import has_estimator
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import due
