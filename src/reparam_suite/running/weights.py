@@ -4,8 +4,8 @@ from reparam_suite.running.assembly import Assembly
 from reparam_suite.training import BEST, Checkpoints, read_checkpoint
 
 
-def test_best(parts: Assembly, checkpoints: Checkpoints, *, tests: bool = True) -> None:
-    """Puts the best weights into the model, and tests them unless told otherwise; last.ckpt holds the last ones."""
+def test_best(parts: Assembly, checkpoints: Checkpoints, *, tests: bool) -> None:
+    """Puts the best weights into the model, and tests them if `tests`; last.ckpt holds the last ones."""
     # The other processes, which may be on a machine without the file, are given them by Lightning.
     assert checkpoints.directory is not None
     best = checkpoints.directory / BEST

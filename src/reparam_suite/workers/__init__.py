@@ -1,9 +1,9 @@
 """Processes that train run after run: local ones that are kept warm, tasks of Ray."""
 
-from reparam_suite.workers.local import LocalProcesses, LocalWorker, is_importing_main
+from reparam_suite.workers.local import LocalProcesses, LocalWorker, check_main_guard
 from reparam_suite.workers.pool import Serve, Worker, WorkerPool, WorkersLost
 from reparam_suite.workers.sending import obstacle
-from reparam_suite.workers.tasks import Outcome, completed
+from reparam_suite.workers.tasks import Outcome, completed, done_here
 
 __all__ = [
     "LocalProcesses",
@@ -13,7 +13,8 @@ __all__ = [
     "Worker",
     "WorkerPool",
     "WorkersLost",
+    "check_main_guard",
     "completed",
-    "is_importing_main",
+    "done_here",
     "obstacle",
 ]

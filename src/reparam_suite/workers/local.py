@@ -11,6 +11,7 @@ from typing import Any, final
 
 import torch
 
+from reparam_suite.runtime.errors import StateError
 from reparam_suite.workers.pool import Worker, WorkerPool
 
 # Imported once, by the server; its children have it at once.
@@ -80,9 +81,20 @@ class LocalWorker(Worker):
         self._process.join()
 
 
-def is_importing_main() -> bool:
-    """Whether this is a worker process that imports the user's script: one without a main guard would begin again."""
-    return bool(getattr(multiprocessing.current_process(), "_inheriting", False))
+def check_main_guard() -> None:
+    """Refuses to start work while a worker imports the user's script, which then has no main guard.
+
+    Raises:
+        RuntimeError: with the mend.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # multiprocessing's own sign of it
+        raise StateError(MAIN_GUARD)
+
+
+MAIN_GUARD = (
+    "a script that starts workers is imported by each of them: expected the start under "
+    '`if __name__ == "__main__":`, got it at the level of the module'
+)
 
 
 def _begin(environment: Mapping[str, str], target: Callable[..., None], arguments: tuple[Any, ...]) -> None:

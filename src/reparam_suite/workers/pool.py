@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, final
 
+from reparam_suite.runtime.errors import StateError
 from reparam_suite.training import StopSignals
 
 Serve = Callable[[int], None]
@@ -22,7 +23,7 @@ _REPLACEMENTS = 3
 
 
 @final
-class WorkersLost(RuntimeError):  # noqa: N818 - it says what happened
+class WorkersLost(StateError):  # noqa: N818 - it says what happened
     """No worker is left, and work is."""
 
 

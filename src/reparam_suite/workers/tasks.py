@@ -9,7 +9,7 @@ from typing import Any, final
 
 from reparam_suite.tracking import reason
 from reparam_suite.training import Stopped, StopSignals
-from reparam_suite.workers.local import LocalWorker
+from reparam_suite.workers.local import MAIN_GUARD, LocalWorker
 from reparam_suite.workers.pool import WorkersLost, end
 
 Function = Callable[[Any, StopSignals], Any]
@@ -42,7 +42,7 @@ def done_here(function: Function, index: int, task: Any, signals: StopSignals) -
         return Outcome(index, value=function(task, signals))
     except Stopped:
         raise
-    except (Exception, SystemExit) as error:  # whatever breaks one task, the next one may work
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever one breaks, the next one may work
         return Outcome(index, error=f"{type(error).__name__}: {reason(error)}")
 
 
@@ -106,10 +106,7 @@ class _Handler:
             self.worker.has_ended(10.0)
             told = f"{self.worker.name} {self.worker.death() or 'ended'}"
             if self.task is None:
-                raise WorkersLost(
-                    f"{told} before it could work: a script that starts workers is imported by each of them, and "
-                    'starts them under `if __name__ == "__main__":`'
-                ) from None
+                raise WorkersLost(f"{told} before it had a task. If it says no reason: {MAIN_GUARD}") from None
             return Outcome(self.task, error=told)
         self.task = None
         return outcome
