@@ -1,6 +1,5 @@
 """Search spaces from Optuna's distributions by the argument that they are for."""
 
-import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from optuna.distributions import distribution_to_json as as_json
 
 from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
 from reparam_suite.studies.space import Options, Space
+from reparam_suite.workers.making import check_arguments
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -71,23 +71,6 @@ class ArgumentSpace(Space):
     def definition(self) -> dict[str, Any]:
         """The distributions as Optuna writes them."""
         return {name: json.loads(as_json(distribution)) for name, distribution in self.distributions.items()}
-
-
-def check_arguments(make_run: Callable[..., object], names: list[str]) -> None:
-    """Refuses a function that cannot be called by name with `names` and `seed`.
-
-    Raises:
-        TypeError: with its own signature.
-    """
-    if not callable(make_run):
-        raise ArgumentTypeError(f"make_run: expected a function that makes a run, got {make_run!r:.200}")
-    signature = inspect.signature(make_run)
-    try:
-        signature.bind(**dict.fromkeys([*names, "seed"]))
-    except TypeError as error:
-        raise ArgumentTypeError(
-            f"make_run: expected a function of {', '.join([*names, 'seed'])}, by name; got one of {signature}: {error}"
-        ) from None
 
 
 def _suggested(trial: "BaseTrial", name: str, distribution: BaseDistribution) -> Any:

@@ -1,26 +1,22 @@
 """The definition of a study that every worker is sent: how trials become runs, and what they are judged by."""
 
-import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from reparam_suite.running import Run
-from reparam_suite.runtime.errors import ArgumentTypeError
 from reparam_suite.studies.limits import Limit
 from reparam_suite.studies.space import Options, Space
 from reparam_suite.tracking import TrackingSettings
+from reparam_suite.workers.making import MakeRun, made_run
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
 Direction = Literal["maximize", "minimize"]
-
-MakeRun = Callable[..., Run]
-"""Makes a run from the searched values and `seed`, all given by name."""
 
 _LARGEST_SEED = 2**32 - 1
 _BEST = "_best"
@@ -71,9 +67,7 @@ class Search:
         Raises:
             TypeError: if `make_run` returns something else.
         """
-        run = self.make_run(**copy.deepcopy(values), seed=seed)
-        if not isinstance(run, Run):
-            raise ArgumentTypeError(f"make_run: expected a Run, got {type(run).__name__}")
+        run = made_run(self.make_run, values, seed)
         return dataclasses.replace(run, name=run.name or name, tags={**run.tags, **tags})
 
     @property

@@ -16,12 +16,12 @@ from reparam_suite.studies.optuna_classes import STOP_STUDIES
 from reparam_suite.studies.queue import Queue
 from reparam_suite.studies.rehearsal import check_metrics
 from reparam_suite.studies.result import StudyResult, result_of
-from reparam_suite.studies.search import Direction, MakeRun, Search, StudyStorage, running_metric
+from reparam_suite.studies.search import Direction, Search, StudyStorage, running_metric
 from reparam_suite.studies.storage import url_of, when_it_answers
 from reparam_suite.studies.workers import StudyWork, is_begun, joined, work
 from reparam_suite.tracking import TrackingSettings
 from reparam_suite.training import StopSignals
-from reparam_suite.workers import LocalProcesses, check_main_guard, obstacle
+from reparam_suite.workers import LocalProcesses, MakeRun, check_main_guard, obstacle
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
