@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.running import Ended, as_it_was, compare, fit
+from tests.launching import Ended, as_it_was, compare, fit
 
 from reparam_suite.comparison import gradients
 from reparam_suite.data import Digits

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tests.running import as_it_was, fit
+from tests.launching import as_it_was, fit
 
 from reparam_suite.commands.command_line import Command
 from reparam_suite.commands.usage import UsageError

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from tests.running import Ended, Started, as_it_was, fit
+from tests.launching import Ended, Started, as_it_was, fit
 
 from reparam_suite.tracking import Store, TrackingSettings
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tests.running import Ended, fit
+from tests.launching import Ended, fit
 
 from reparam_suite import fit as command_module
 from reparam_suite import runs, variational

@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 from tests.estimators.cases import ROWS, Case, Row
-from tests.running import fit
+from tests.launching import fit
 from tests.statistics import LIMIT, SEED
 from torch import Tensor, nn
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from tests.running import as_it_was, fit
+from tests.launching import as_it_was, fit
 from tests.tracking.servers import Server
 
 from reparam_suite.tracking import Store, TrackingSettings

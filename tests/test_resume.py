@@ -158,15 +158,15 @@ def _started(runs: Runs) -> set[str]:
 
 TRAINING = "reparam_suite.training"
 DEATHS = {
-    "before its first checkpoint": Death("reparam_suite.models.vae", "GaussianVAE.training_step", 9),
+    "before its first checkpoint": Death("reparam_suite.models", "GaussianVAE.training_step", 9),
     "while it writes a checkpoint": Death(f"{TRAINING}.checkpoint_files", "write_durably", 3, half_a_file),
     "between two names of a checkpoint": Death(f"{TRAINING}.checkpoints", "_give_second_name", 2, first_name_only),
-    "in validation": Death("reparam_suite.models.vae", "GaussianVAE.validation_step"),
+    "in validation": Death("reparam_suite.models", "GaussianVAE.validation_step"),
     "at an epoch's end": Death(f"{TRAINING}.record", "StepRecord.on_train_epoch_end"),
     "after an epoch's end": Death(f"{TRAINING}.progress", "ProgressBar.on_train_batch_end", 4),
     "at the end of training": Death(f"{TRAINING}.gradients", "GradientRecord.on_train_end"),
-    "while it tests": Death("reparam_suite.models.vae", "GaussianVAE.test_step"),
-    "while it draws": Death("reparam_suite.running.run", "model_figures"),
+    "while it tests": Death("reparam_suite.models", "GaussianVAE.test_step"),
+    "while it draws": Death("reparam_suite.running.finishing", "figures_of"),
 }
 
 

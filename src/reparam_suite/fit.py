@@ -28,7 +28,7 @@ def main(args: list[str] | None = None) -> int:
     quiet()
     with StopSignals() as signals:
         relaunch = [sys.executable, "-m", "reparam_suite.fit", *args]
-        surroundings = Surroundings(console, signals, relaunch, of_command=True)
+        surroundings = Surroundings(console, signals, relaunch, tell=_tell, of_command=True)
         try:
             results = [run.fit_within(surroundings) for run in _runs(args)]
         except (NonFiniteLoss, CheckpointError) as error:
@@ -60,6 +60,10 @@ def _runs(args: list[str]) -> Iterator[Run]:
     set_threads(options.values)
     for seed in dict.fromkeys(options.values.seeds or [options.values.seed]):
         yield options.run(seed=seed)
+
+
+def _tell(note: str) -> None:
+    _complain(note, 0)
 
 
 def _complain(message: str, code: int, *, survivor: bool = False) -> int:

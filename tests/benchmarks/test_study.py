@@ -4,7 +4,7 @@ import time
 
 import pytest
 from benchmarks.study import Gaps, _told, overhead
-from tests.running import as_it_was
+from tests.launching import as_it_was
 
 
 @pytest.mark.slow

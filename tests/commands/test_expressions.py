@@ -1,9 +1,10 @@
 """Estimators as text: what is accepted, what is not, and that none of it is run."""
 
 import pytest
+from reparam_suite.commands.usage import UsageError
 
-from reparam_suite.comparison.candidates import made
 from reparam_suite.commands.expressions import parse, written
+from reparam_suite.comparison.candidates import made
 from reparam_suite.estimators import (
     REBAR,
     DisARM,
@@ -14,7 +15,6 @@ from reparam_suite.estimators import (
     ScoreFunction,
     VarianceNormalized,
 )
-from reparam_suite.commands.usage import UsageError
 
 OPTION = "--estimators"
 DISARM = {"class_path": "DisARM", "init_args": {}}

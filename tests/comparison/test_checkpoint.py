@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.running import fit
+from tests.launching import fit
 
 from reparam_suite.comparison.checkpoint import find
 from reparam_suite.tracking import TrackingSettings

@@ -8,7 +8,17 @@ import torch
 from torch import Tensor
 
 from reparam_suite import estimators
-from reparam_suite.diagnostics.measuring import estimated_by
+from reparam_suite.diagnostics import estimated_by, incompatibility
+from reparam_suite.diagnostics.measured_model import layers
+from reparam_suite.distributions import (
+    BernoulliLikelihood,
+    DiagonalNormal,
+    FactorizedBernoulli,
+    FactorizedCategorical,
+    FullCovarianceNormal,
+    LatentFamily,
+    NormalLikelihood,
+)
 from reparam_suite.estimators import (
     Average,
     Bound,
@@ -21,16 +31,10 @@ from reparam_suite.estimators import (
     StickTheLanding,
 )
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
-from reparam_suite.distributions import (
-    DiagonalNormal,
-    FactorizedBernoulli,
-    FactorizedCategorical,
-    FullCovarianceNormal,
-    Posterior,
-)
+from reparam_suite.objectives import ELBO, ImportanceWeighted
 
 NUM_FEATURES = 6
-POSTERIORS: dict[str, Posterior] = {
+POSTERIORS: dict[str, LatentFamily] = {
     "diagonal": DiagonalNormal(),
     "full": FullCovarianceNormal(),
     "bits": FactorizedBernoulli(),
@@ -59,24 +63,25 @@ class Case:
         with torch.random.fork_rng():
             torch.manual_seed(5)
             model = cls(
-                num_features=NUM_FEATURES,
-                observation="real" if self.posterior == "full" else "binary",
+                event_shape=(NUM_FEATURES,),
+                likelihood=NormalLikelihood() if self.posterior == "full" else BernoulliLikelihood(),
                 latent_size=3 if self.posterior != "classes" else 2,
                 hidden_sizes=(5,),
                 activation="tanh",
                 posterior=posterior,
                 prior="learned",
                 estimator=Pathwise() if normal else ScoreFunction(),
-                bound=self.bound,
+                objective=ELBO() if isinstance(self.bound, Average) else ImportanceWeighted(bound=self.bound),
                 **({} if normal else {"num_layers": self.num_layers}),
             ).double()
             # A copy, since its dtype changes and lazy layers get their shapes.
             estimator = copy.deepcopy(self.estimator)
             with estimated_by(model, estimator):
-                kl, own = model.kl, [layer.estimator for layer in model.layers()]
-            model.kl = kl
-            for layer, each in zip(model.layers(), own, strict=True):
+                own = [layer.estimator for layer in layers(model)]
+            for layer, each in zip(layers(model), own, strict=True):
                 layer.estimator = each
+            if reason := incompatibility(model, data(2), model.estimator):
+                raise ValueError(reason)
             for each in model.parameters():
                 each.data += 0.3 * torch.randn_like(each)
         return model

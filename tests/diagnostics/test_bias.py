@@ -58,7 +58,7 @@ def test_the_exact_bias_of_straight_through_is_reproduced():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         biases = gradient_bias(model, x, num_rounds=50, num_repeats=100)
-        with measuring(model, x):
+        with measuring(model):
             drawn = explicit_gradients(model, x, 1_000).by_group["encoder"]
         exact = reference_gradients(model, x, Enumeration())["encoder"]
     mean = torch.cat([each.mean((0, 1)).flatten() for each in drawn])
@@ -77,11 +77,11 @@ def test_the_exact_bias_of_straight_through_is_reproduced():
 def test_the_exact_reference_agrees_with_the_unbiased_one(posterior, bound, expected):
     estimator = Pathwise() if posterior == "full" else ScoreFunction()
     model, x = Case(estimator, posterior, bound).model(), data()
-    assert isinstance(exact_reference(model), expected)
+    assert isinstance(exact_reference(model, x), expected)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        exact = reference_gradients(model, x, exact_reference(model))
-        drawn = reference_gradients(model, x, unbiased_reference(model), num_repeats=4_000)
+        exact = reference_gradients(model, x, exact_reference(model, x))
+        drawn = reference_gradients(model, x, unbiased_reference(model, x), num_repeats=4_000)
     for name, each in exact.items():
         assert each.exact
         assert each.estimator == expected.__name__
@@ -99,21 +99,21 @@ def test_portions_of_an_exact_reference_are_the_whole():
 def test_a_reference_draws_noise_of_its_own():
     model, x = Case(Pathwise(), "diagonal").model(), data()
     reference = reference_gradients(model, x, Pathwise(), num_repeats=4)["encoder"].gradient
-    with estimated_by(model, Pathwise()), measuring(model, x):
+    with estimated_by(model, Pathwise()), measuring(model):
         same_seed = explicit_gradients(model, x, 4).by_group["encoder"]
     assert not torch.allclose(reference, torch.cat([each.mean((0, 1)).flatten() for each in same_seed]))
 
 
 def test_references_that_cannot_be_had_are_refused_by_name():
-    large = DiscreteVAE(num_features=6, latent_size=200, hidden_sizes=(5,))
+    large = DiscreteVAE(event_shape=(6,), latent_size=200, hidden_sizes=(5,))
     with pytest.raises(ValueError, match=r"Enumeration of .* states .* is too many"):
-        exact_reference(large)
+        exact_reference(large, data().float())
     with pytest.raises(ValueError, match=r"Enumeration of .* states .* is too many"):
         reference_gradients(large, data().float(), Enumeration())
     assert isinstance(large.estimator, ScoreFunction)
     with pytest.raises(ValueError, match="Quadrature takes at most 3 latents, got 10"):
-        exact_reference(GaussianVAE(num_features=6, hidden_sizes=(5,)))
-    with pytest.raises(ValueError, match="a reference must be unbiased, and StraightThrough is not"):
+        exact_reference(GaussianVAE(event_shape=(6,), hidden_sizes=(5,)), data().float())
+    with pytest.raises(ValueError, match="estimator: expected an unbiased one for a reference, got StraightThrough"):
         reference_gradients(large, data().float(), StraightThrough())
     with pytest.raises(ValueError, match="num_rounds must be at least 3"):
         gradient_bias(large, data().float(), num_rounds=2)

@@ -18,12 +18,12 @@ def test_one_thread_is_timed_by_its_own_clock(num_threads: int, milliseconds: fl
     monkeypatch.setattr(time, "thread_time", lambda: 0.003 * next(ticks))
     monkeypatch.setattr(time, "perf_counter", lambda: 0.005 * next(ticks))
     monkeypatch.setattr(torch, "get_num_threads", lambda: num_threads)
-    model = DiscreteVAE(num_features=4, latent_size=2, hidden_sizes=(3,))
+    model = DiscreteVAE(event_shape=(4,), latent_size=2, hidden_sizes=(3,))
     assert gradient_cost(model, torch.rand(2, 4).round()).milliseconds == pytest.approx(milliseconds)
 
 
 def test_cost_counts_evaluations_time_and_memory():
-    sizes = {"num_features": 40, "latent_size": 6, "hidden_sizes": (30,)}
+    sizes = {"event_shape": (40,), "latent_size": 6, "hidden_sizes": (30,)}
     x = torch.rand(20, 40).round()
     torch.manual_seed(0)
     few, many = (
@@ -40,7 +40,7 @@ def test_cost_counts_evaluations_time_and_memory():
 
 
 def test_measuring_the_cost_leaves_a_learned_baseline_and_the_random_state_alone():
-    model = DiscreteVAE(num_features=6, latent_size=3, hidden_sizes=(5,), estimator=ScoreFunction(baseline=Learned()))
+    model = DiscreteVAE(event_shape=(6,), latent_size=3, hidden_sizes=(5,), estimator=ScoreFunction(baseline=Learned()))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     x, state = torch.rand(4, 6).round(), torch.get_rng_state()
     gradient_cost(model, x)

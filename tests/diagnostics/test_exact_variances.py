@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from reparam_suite.diagnostics import GradientStatistics, gradient_statistics, naive_gradient_statistics
 from reparam_suite.diagnostics.statistics import from_draws, trace_of
-from reparam_suite.estimators import Average, GradientEstimator, Pathwise, ScoreFunction
+from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.problems import ToyGaussian
 from reparam_suite.distributions import normal
@@ -22,10 +22,7 @@ TOY = ToyGaussian()
 
 @final
 class ToyModel(nn.Module):
-    """E_{N(phi, 1)}[theta z^2], phi and theta given by layers that see nothing."""
-
-    bound = Average()
-    kl = "analytic"
+    """E_{N(phi, 1)}[theta z^2], phi and theta given by layers that see nothing; no VAE."""
 
     def __init__(self, estimator: GradientEstimator) -> None:
         super().__init__()
@@ -36,26 +33,11 @@ class ToyModel(nn.Module):
         self.decoder.bias.data = TOY.theta.clone()
         self.double()
 
-    def current_kl_weight(self) -> float:
-        return 0.0
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        return {"encoder": list(self.encoder.parameters()), "decoder": list(self.decoder.parameters())}
-
-    def posterior_of(self, x: Tensor) -> Distribution:
+    def expectation(self, x: Tensor) -> Expectation:
         loc = self.encoder(x)
-        return normal(loc, torch.ones_like(loc))
+        return Expectation(q=normal(loc, torch.ones_like(loc)), f=self.f)
 
-    def layers(self) -> "list[ToyModel]":
-        return [self]
-
-    def top_prior(self) -> Distribution:
-        return self.prior_distribution()
-
-    def prior_distribution(self) -> Distribution:
-        return normal(torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64))
-
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+    def f(self, z: Tensor, q: Distribution) -> Tensor:
         return self.decoder(torch.zeros_like(z)).squeeze(-1) * z.squeeze(-1).square()
 
 
@@ -94,7 +76,7 @@ def measured_anew(model, x: Tensor, num_repeats: int, seed: int) -> dict[str, Gr
 )
 def test_standard_errors_cover_the_truth_as_often_as_they_promise(cls, estimator, num_repeats: int):
     torch.manual_seed(3)
-    model = cls(num_features=6, latent_size=2, hidden_sizes=(5,), estimator=estimator).double()
+    model = cls(event_shape=(6,), latent_size=2, hidden_sizes=(5,), estimator=estimator).double()
     x = data(40)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -125,8 +107,10 @@ def test_statistics_of_known_draws():
 
 
 def test_no_noise_is_no_variance():
-    model = GaussianVAE(num_features=6, latent_size=2, hidden_sizes=(5,), kl="analytic").double()
-    model.decoder[0].weight.data.zero_()  # the decoder ignores z: the encoder's gradient is that of the KL alone
+    model = GaussianVAE(event_shape=(6,), latent_size=2, hidden_sizes=(5,)).double()
+    model.likelihood.network[
+        0
+    ].weight.data.zero_()  # the decoder ignores z: the encoder's gradient is that of the KL alone
     for statistics in (gradient_statistics(model, data(4)), naive_gradient_statistics(model, data(4), 5)):
         assert statistics["encoder"].squared_norm > 0.0
         assert statistics["encoder"].variance < 1e-20

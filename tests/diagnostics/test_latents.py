@@ -18,7 +18,7 @@ from reparam_suite.distributions import (
     normal,
 )
 
-SIZES = {"num_features": 6, "hidden_sizes": (5,)}
+SIZES = {"event_shape": (6,), "hidden_sizes": (5,)}
 
 
 def test_bits():

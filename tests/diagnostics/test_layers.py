@@ -25,9 +25,10 @@ from reparam_suite.estimators import (
     StraightThrough,
     carry,
 )
+from reparam_suite.distributions import NormalLikelihood
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 
-SIZES = {"num_features": 6, "latent_size": 3, "hidden_sizes": (5,), "activation": "tanh"}
+SIZES = {"event_shape": (6,), "latent_size": 3, "hidden_sizes": (5,), "activation": "tanh"}
 
 
 def assert_exact(model: VAE, num_repeats: int = 4) -> None:
@@ -36,7 +37,7 @@ def assert_exact(model: VAE, num_repeats: int = 4) -> None:
         torch.manual_seed(2)
         expected = reference(model, x, num_repeats)
         torch.manual_seed(2)
-        with measuring(model, x):
+        with measuring(model):
             sums = layerwise_sums(model, x, num_repeats, per_element=True)
     for name, (variance, squared_norm, elements) in expected.items():
         got = sums[name].statistics()
@@ -116,11 +117,11 @@ DECODERS = {
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_decoders_of_every_kind_that_see_several_samples(decoder: str, num_samples: int):
     torch.manual_seed(0)
-    model = GaussianVAE(**SIZES, observation="real", estimator=Pathwise(num_samples=num_samples))
-    model.decoder = DECODERS[decoder]()
+    model = GaussianVAE(**SIZES, likelihood=NormalLikelihood(), estimator=Pathwise(num_samples=num_samples))
+    model.likelihood.network = DECODERS[decoder]()
     if decoder == "frozen":
-        model.decoder[0].weight.requires_grad_(False)
-        model.decoder[2].bias.requires_grad_(False)
+        model.likelihood.network[0].weight.requires_grad_(False)
+        model.likelihood.network[2].bias.requires_grad_(False)
     assert_exact(model.double())
 
 
@@ -128,7 +129,7 @@ def test_decoders_of_every_kind_that_see_several_samples(decoder: str, num_sampl
 def test_encoders_of_every_kind(encoder: str):
     torch.manual_seed(0)
     model = GaussianVAE(**SIZES)
-    model.encoder = ENCODERS[encoder]()
+    model.posterior.network = ENCODERS[encoder]()
     model(data().float())  # gives lazy layers their shapes
     assert_exact(model.double())
 
@@ -194,19 +195,19 @@ class ThroughTheGradient(_Own):
 
 def test_f_called_several_times_with_inner_gradients():
     torch.manual_seed(0)
-    assert_exact(GaussianVAE(**SIZES, observation="real", estimator=SeveralCalls()).double())
+    assert_exact(GaussianVAE(**SIZES, likelihood=NormalLikelihood(), estimator=SeveralCalls()).double())
 
 
 def around_the_layers() -> dict[str, VAE]:
     torch.manual_seed(0)
     tied = GaussianVAE(**SIZES)
-    tied.decoder[0].weight = tied.decoder[2].weight = nn.Parameter(torch.randn(6, 3))
-    tied.decoder[0].bias = nn.Parameter(torch.randn(6))
-    tied.decoder[2] = Transposed(tied.decoder[0])
+    tied.likelihood.network[0].weight = tied.likelihood.network[2].weight = nn.Parameter(torch.randn(6, 3))
+    tied.likelihood.network[0].bias = nn.Parameter(torch.randn(6))
+    tied.likelihood.network[2] = Transposed(tied.likelihood.network[0])
     normed = GaussianVAE(**SIZES)
-    nn.utils.parametrizations.weight_norm(normed.decoder[2])
+    nn.utils.parametrizations.weight_norm(normed.likelihood.network[2])
     in_place = GaussianVAE(**SIZES)
-    in_place.decoder[1] = nn.LeakyReLU(0.3, inplace=True)
+    in_place.likelihood.network[1] = nn.LeakyReLU(0.3, inplace=True)
     through = GaussianVAE(**SIZES, estimator=ThroughTheGradient())
     return {
         name: each.double()
@@ -230,7 +231,7 @@ class Transposed(nn.Module):
 @pytest.mark.parametrize("name", around_the_layers())
 def test_what_goes_around_the_layers_is_noticed_and_measured_datum_by_datum(name: str, caplog):
     model, x = around_the_layers()[name], data(3)
-    with pytest.raises(NotLayerwiseError), measuring(model, x):
+    with pytest.raises(NotLayerwiseError), measuring(model):
         layerwise_sums(model, x, 4)
     with torch.random.fork_rng(), caplog.at_level(logging.INFO):
         torch.manual_seed(0)
@@ -260,7 +261,7 @@ def test_no_hook_stays_behind_after_an_error():
 
 def test_what_is_not_a_number_is_reported_as_such(caplog):
     model = GaussianVAE(**SIZES)
-    model.decoder[0].weight.data[0, 0] = torch.nan
+    model.likelihood.network[0].weight.data[0, 0] = torch.nan
     with caplog.at_level(logging.INFO):
         statistics = gradient_statistics(model, data(2).float())
     assert torch.isnan(statistics["decoder"].variance)

@@ -73,7 +73,7 @@ def test_the_difference_on_some_data_tells_the_bound_on_all_of_them():
 
 def test_nothing_of_the_model_or_of_the_random_state_moves():
     model, x = discrete(), bits(10, 12)
-    model.decoder.eval()
+    model.likelihood.network.eval()
     before, state = {name: each.training for name, each in model.named_modules()}, torch.get_rng_state()
     bounds_of_samples(model, x, 7)
     assert {name: each.training for name, each in model.named_modules()} == before

@@ -11,15 +11,19 @@ from reparam_suite.diagnostics import gradient_statistics
 from reparam_suite.diagnostics.memory import graph_bytes, peak_bytes
 from reparam_suite.estimators import LogMeanExp, StickTheLanding
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
+from reparam_suite.objectives import ImportanceWeighted
 
 CPU = torch.device("cpu")
 MODELS = {
-    "gaussian": lambda: GaussianVAE(num_features=80, latent_size=10, hidden_sizes=(50, 40)),
-    "discrete": lambda: DiscreteVAE(num_features=80, latent_size=20, hidden_sizes=(50,)),
+    "gaussian": lambda: GaussianVAE(event_shape=(80,), latent_size=10, hidden_sizes=(50, 40)),
+    "discrete": lambda: DiscreteVAE(event_shape=(80,), latent_size=20, hidden_sizes=(50,)),
     "many samples": lambda: GaussianVAE(
-        num_features=80, hidden_sizes=(50,), bound=LogMeanExp(), estimator=StickTheLanding(num_samples=20)
+        event_shape=(80,),
+        hidden_sizes=(50,),
+        objective=ImportanceWeighted(bound=LogMeanExp()),
+        estimator=StickTheLanding(num_samples=20),
     ),
-    "datum by datum": lambda: GaussianVAE(num_features=80, hidden_sizes=(50,), estimator=ThroughTheGradient()),
+    "datum by datum": lambda: GaussianVAE(event_shape=(80,), hidden_sizes=(50,), estimator=ThroughTheGradient()),
 }
 
 

@@ -22,7 +22,7 @@ def test_groups_add_up_to_the_whole_minibatch_and_leaving_one_out_is_a_jackknife
     model, x = Case(Enumeration(), "bits").model(), rows(7, 0)
     groups = grouped_sums(model, x, num_groups=7, per_element=True)
     whole = gradient_sums(model, x, per_element=True)
-    with measuring(model, x):
+    with measuring(model):
         single = torch.stack([datumwise_sums(model, each, 4)["encoder"].gradient for each in x.split(1)])
     assert list(groups) == list(whole)
     for name, sums in groups.items():

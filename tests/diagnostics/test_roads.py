@@ -7,9 +7,11 @@ from tests.statistics import LIMIT
 from torch import Tensor
 
 from reparam_suite.diagnostics import GradientStatistics, gradient_statistics, naive_gradient_statistics
-from reparam_suite.diagnostics.datumwise import datumwise_sums, explicit_gradients, repeated_objective
+from reparam_suite.diagnostics.batches import repeated
+from reparam_suite.diagnostics.datumwise import datumwise_sums, explicit_gradients
 from reparam_suite.diagnostics.gradients import gradient_sums
 from reparam_suite.diagnostics.layerwise import layerwise_sums
+from reparam_suite.diagnostics.layout import objective_of
 from reparam_suite.diagnostics.measuring import measuring
 from reparam_suite.diagnostics.statistics import GradientSums, add
 from reparam_suite.estimators import Enumeration, Quadrature
@@ -19,7 +21,7 @@ ROUNDING = 1e-9
 
 def reference(model, x: Tensor, num_repeats: int) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
     """Trace, |E g|^2 and variances by element from all gradients of all data, by the textbook."""
-    with measuring(model, x):
+    with measuring(model):
         drawn = explicit_gradients(model, x, num_repeats)
     result = {}
     for name, gradients in drawn.by_group.items():
@@ -45,7 +47,7 @@ def test_layer_by_layer_is_exact_on_the_noise_of_explicit_gradients(case: Case):
         torch.manual_seed(2)
         expected = reference(model, x, 4)
         torch.manual_seed(2)
-        with measuring(model, x):
+        with measuring(model):
             sums = layerwise_sums(model, x, 4, per_element=True)
     assert set(sums) == set(expected)
     for name, (variance, squared_norm, elements) in expected.items():
@@ -60,11 +62,11 @@ def test_layer_by_layer_is_exact_on_the_noise_of_explicit_gradients(case: Case):
 @pytest.mark.parametrize("case", CASES[::7], ids=str)
 def test_explicit_gradients_are_those_of_one_backward_pass_each(case: Case):
     model, x = case.model(), data(2)
-    with torch.random.fork_rng(), measuring(model, x):
+    with torch.random.fork_rng(), measuring(model):
         torch.manual_seed(2)
         drawn = explicit_gradients(model, x, 3)
         torch.manual_seed(2)
-        objective, _ = repeated_objective(model, x, 3)
+        objective = objective_of(model, repeated(x, 3), 6)[1].view(3, 2)
         wanted = model.parameter_groups()["encoder"]
         for r in range(3):
             for b in range(2):
@@ -103,7 +105,7 @@ def test_datum_by_datum_agrees_too(case: Case):
     model, x = case.model(), data(3)
     with torch.random.fork_rng():
         torch.manual_seed(4)
-        with measuring(model, x):
+        with measuring(model):
             slow = datumwise_sums(model, x, 100, per_element=True)
         fast = gradient_sums(model, x, 100, per_element=True)
     assert list(fast) == list(slow)
@@ -115,7 +117,7 @@ def test_datum_by_datum_agrees_too(case: Case):
 
 def test_sums_of_shards_are_the_sums_of_the_whole():
     model, x = CASES[-1].model(), data(5)
-    with torch.random.fork_rng(), measuring(model, x):
+    with torch.random.fork_rng(), measuring(model):
         torch.manual_seed(1)
         shards = [datumwise_sums(model, each, 4, per_element=True) for each in x.split([2, 3])]
         torch.manual_seed(1)
@@ -123,8 +125,11 @@ def test_sums_of_shards_are_the_sums_of_the_whole():
     for name, sums in whole.items():
         merged = add([each[name] for each in shards])
         assert isinstance(merged, GradientSums)
-        for ours, theirs in zip(vars(merged.statistics()).values(), vars(sums.statistics()).values(), strict=True):
-            torch.testing.assert_close(ours, theirs)
+        ours, theirs = vars(merged.statistics()), vars(sums.statistics())
+        assert {ours.pop("road"), theirs.pop("road")} == {"layer by layer"}
+        assert ours.pop("off") == theirs.pop("off") == ()
+        for one, other in zip(ours.values(), theirs.values(), strict=True):
+            torch.testing.assert_close(one, other)
 
 
 def test_data_variance_is_that_of_the_expected_gradient_over_minibatches():
@@ -132,7 +137,7 @@ def test_data_variance_is_that_of_the_expected_gradient_over_minibatches():
     case = next(each for each in CASES if str(each) == "Enumeration-Average-bits")
     model, x = case.model(), data(5)
     statistics = gradient_statistics(model, x)["encoder"]
-    with measuring(model, x):
+    with measuring(model):
         drawn = explicit_gradients(model, x, 1).by_group["encoder"]
     spread = torch.cat([each[:, 0].flatten(1) for each in drawn], -1).var(0).sum()
     torch.testing.assert_close(statistics.data_variance, spread / 5)

@@ -9,7 +9,7 @@ from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 
 
 def models() -> list[VAE]:
-    sizes = {"num_features": 12, "latent_size": 3, "hidden_sizes": (7,)}
+    sizes = {"event_shape": (12,), "latent_size": 3, "hidden_sizes": (7,)}
     return [
         GaussianVAE(**sizes),
         DiscreteVAE(**sizes, estimator=ScoreFunction(baseline=MovingAverage())),
@@ -47,15 +47,15 @@ def test_parameters_buffers_and_random_state_are_bitwise_those_of_a_run_without_
 
 
 def test_modes_are_restored_module_by_module():
-    model = GaussianVAE(num_features=12, latent_size=3, hidden_sizes=(7,))
-    model.decoder.eval()
+    model = GaussianVAE(event_shape=(12,), latent_size=3, hidden_sizes=(7,))
+    model.likelihood.network.eval()
     before = {name: module.training for name, module in model.named_modules()}
     gradient_statistics(model, torch.rand(4, 12).round(), num_repeats=4)
     assert {name: module.training for name, module in model.named_modules()} == before
 
 
 def test_too_few_repeats_are_refused():
-    model = GaussianVAE(num_features=12, latent_size=3, hidden_sizes=(7,))
+    model = GaussianVAE(event_shape=(12,), latent_size=3, hidden_sizes=(7,))
     with pytest.raises(ValueError, match=r"num_repeats must be at least 4 .* got 3"):
         gradient_statistics(model, torch.rand(4, 12).round(), num_repeats=3)
 

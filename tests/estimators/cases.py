@@ -162,6 +162,7 @@ ROWS = [
     Row(lambda: ScoreFunction(num_samples=3, baseline=OVIS()), DISCRETE_IW[:1]),
     Row(lambda: MuProp(num_samples=4), NORMAL + FULL_NORMAL),
     Row(lambda: MuProp(num_samples=4), BERNOULLI + CATEGORICAL),
+    Row(lambda: MuProp(num_samples=4), [GammaModel(), BetaModel(), DirichletModel()]),
     Row(lambda: MuProp(num_samples=4, baseline=LeaveOneOut()), [GaussianModel(), BernoulliModel(), CategoricalModel()]),
     Row(lambda: ScoreFunction(num_samples=4, baseline=Learned()), [GaussianModel(), *BERNOULLI, *CATEGORICAL]),
     Row(lambda: Enumeration(), BERNOULLI + CATEGORICAL),

@@ -258,31 +258,31 @@ def test_a_fair_bit_gives_disarm_no_variance():
 
 @pytest.mark.parametrize("cls", [ARM, DisARM])
 def test_an_odd_number_of_samples_is_refused(cls):
-    message = f"num_samples of {cls.__name__} must be even, for its samples come in pairs, got 3"
+    message = f"num_samples of {cls.__name__}: expected an even number, for its samples come in pairs, got 3"
     with pytest.raises(ValueError, match=message):
         cls(num_samples=3)
-    with pytest.raises(ValueError, match=f"num_samples of {cls.__name__} must be at least 2, got 0"):
+    with pytest.raises(ValueError, match=f"num_samples of {cls.__name__}: expected an integer of at least 2, got 0"):
         cls(num_samples=0)
 
 
 @pytest.mark.parametrize("cls", [ARMS, CARMS])
 def test_a_single_sample_cannot_be_coupled(cls):
-    with pytest.raises(ValueError, match=f"num_samples of {cls.__name__} must be at least 2, got 1"):
+    with pytest.raises(ValueError, match=f"num_samples of {cls.__name__}: expected an integer of at least 2, got 1"):
         cls(num_samples=1)
 
 
 def test_an_empty_chunk_of_swaps_is_refused():
-    with pytest.raises(ValueError, match="chunk_size of ARSM must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="chunk_size of ARSM: expected an integer of at least 1, got 0"):
         ARSM(chunk_size=0)
 
 
 def test_what_does_not_fit_is_refused_by_name():
     bits, gaussian = BernoulliModel(bound=LogMeanExp(), num_samples=2), GaussianModel()
-    with pytest.raises(ValueError, match="ARSM needs q of OneHotCategorical, got Bernoulli"):
+    with pytest.raises(ValueError, match="ARSM: expected a q of independent one-hot latents, .*, got Bernoulli"):
         ARSM()(bits.expectation(bits.phi, bits.theta))
-    with pytest.raises(ValueError, match="DisARM needs q of Bernoulli, got Normal"):
+    with pytest.raises(ValueError, match="DisARM: expected a q of independent bits, .*, got Normal"):
         DisARM()(gaussian.expectation(gaussian.phi, gaussian.theta))
-    with pytest.raises(ValueError, match="ARMS supports the bound Average, got LogMeanExp"):
+    with pytest.raises(ValueError, match="ARMS: expected the bound Average, got LogMeanExp"):
         ARMS()(bits.expectation(bits.phi, bits.theta))
 
 

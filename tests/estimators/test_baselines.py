@@ -252,20 +252,20 @@ def test_decay_outside_its_range_is_refused(make, decay):
 def test_too_few_samples_are_refused(baseline):
     name = type(baseline).__name__
     with pytest.raises(
-        ValueError, match=f"num_samples of ScoreFunction with baseline {name} must be at least 2, got 1"
+        ValueError, match=f"num_samples of ScoreFunction with baseline {name}: expected at least 2, got 1"
     ):
         ScoreFunction(baseline=baseline)
 
 
 def test_ovis_is_refused_on_the_average():
     problem = BernoulliModel()
-    with pytest.raises(ValueError, match="baseline OVIS supports the bound LogMeanExp, got Average"):
+    with pytest.raises(ValueError, match="baseline OVIS: expected the bound LogMeanExp, got Average"):
         ScoreFunction(num_samples=2, baseline=OVIS())(problem.expectation(problem.phi, problem.theta))
 
 
 def test_optimal_constant_is_refused_on_the_importance_weighted_bound():
     problem = BernoulliModel(bound=LogMeanExp())
-    with pytest.raises(ValueError, match="baseline OptimalConstant supports the bound Average, got LogMeanExp"):
+    with pytest.raises(ValueError, match="baseline OptimalConstant: expected the bound Average, got LogMeanExp"):
         ScoreFunction(num_samples=2, baseline=OptimalConstant())(problem.expectation(problem.phi, problem.theta))
 
 

@@ -300,12 +300,12 @@ def test_float32_is_stable_at_large_logits(make, classes):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: REBAR(temperature=0.0), "temperature of REBAR must be positive and finite, got 0.0"),
-        (lambda: RELAX(temperature=-1.0), "temperature of RELAX must be positive and finite, got -1.0"),
-        (lambda: REBAR(temperature=math.nan), "temperature of REBAR must be positive and finite, got nan"),
-        (lambda: REBAR(num_samples=0), "num_samples of REBAR must be at least 1, got 0"),
-        (lambda: DoubleCV(num_samples=1), "num_samples of DoubleCV must be at least 2, got 1"),
-        (lambda: RODEO(num_samples=1), "num_samples of RODEO must be at least 2, got 1"),
+        (lambda: REBAR(temperature=0.0), "temperature of REBAR: expected a finite number above 0, got 0.0"),
+        (lambda: RELAX(temperature=-1.0), "temperature of RELAX: expected a finite number above 0, got -1.0"),
+        (lambda: REBAR(temperature=math.nan), "temperature of REBAR: expected a finite number above 0, got nan"),
+        (lambda: REBAR(num_samples=0), "num_samples of REBAR: expected an integer of at least 1, got 0"),
+        (lambda: DoubleCV(num_samples=1), "num_samples of DoubleCV: expected an integer of at least 2, got 1"),
+        (lambda: RODEO(num_samples=1), "num_samples of RODEO: expected an integer of at least 2, got 1"),
     ],
 )
 def test_refusals(make, message):
@@ -316,5 +316,7 @@ def test_refusals(make, message):
 @pytest.mark.parametrize("estimator", [DoubleCV(), RODEO()])
 def test_bits_only(estimator):
     problem = CategoricalModel()
-    with pytest.raises(ValueError, match="needs q of Bernoulli, got OneHotCategorical"):
+    with pytest.raises(
+        ValueError, match="expected a q of independent bits, event_shape \\[D\\], got OneHotCategorical"
+    ):
         estimator(problem.expectation(problem.phi.expand(2, -1), problem.theta.expand(2, -1)))

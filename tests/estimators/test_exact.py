@@ -57,16 +57,16 @@ def test_evaluations_grow_with_the_latents():
 
 def test_more_than_three_latents_are_refused():
     q = normal(torch.zeros(4), torch.ones(4))
-    with pytest.raises(ValueError, match="Quadrature takes at most 3 latents, got 4"):
+    with pytest.raises(ValueError, match="Quadrature: expected at most 3 latents, got 4"):
         Quadrature()(Expectation(q=q, f=lambda z, _: z.sum(-1)))
 
 
 def test_no_nodes_are_refused():
-    with pytest.raises(ValueError, match="num_nodes of Quadrature must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_nodes of Quadrature: expected an integer of at least 1, got 0"):
         Quadrature(num_nodes=0)
 
 
 def test_the_importance_weighted_bound_is_refused():
     problem = GaussianModel(bound=LogMeanExp())
-    with pytest.raises(ValueError, match="Quadrature supports the bound Average, got LogMeanExp"):
+    with pytest.raises(ValueError, match="Quadrature: expected the bound Average, got LogMeanExp"):
         Quadrature()(problem.expectation(problem.phi, problem.theta))

@@ -6,7 +6,6 @@ import pytest
 import torch
 from tests.estimators.draws import replicate
 from tests.statistics import LIMIT
-from torch.distributions import Bernoulli
 
 from reparam_suite.estimators import (
     ARM,
@@ -34,7 +33,7 @@ from reparam_suite.estimators import (
     UnorderedSet,
 )
 from reparam_suite.commands.usage import concrete_subclasses
-from reparam_suite.distributions import OneHotCategorical, bernoulli, categorical
+from reparam_suite.distributions import bernoulli, categorical
 
 NUM_LATENTS = 2_000
 
@@ -125,9 +124,9 @@ def name_of(each):
 
 @pytest.mark.parametrize("listed", [STABLE, UNBIASED], ids=["stable", "unbiased"])
 def test_every_unbiased_estimator_of_discrete_latents_is_listed(listed):
-    known = {Bernoulli: BITS.family, OneHotCategorical: CLASSES.family}
     library = concrete_subclasses(GradientEstimator) - {Enumeration}  # what the others are compared with
-    expected = {(cls, known[each]) for cls in library for each in cls.families if each in known and cls().unbiased}
+    settings = [(setting.family, setting.family(setting.rare)) for setting in (BITS, CLASSES)]
+    expected = {(cls, of) for cls in library for of, q in settings if cls().unbiased and cls().fits(q) is None}
     assert {(type(estimator), setting.family) for estimator, setting in listed} == expected
 
 

@@ -180,21 +180,24 @@ def test_a_linear_f_makes_no_noise_at_all(make, q):
 
 @pytest.mark.parametrize("num_samples", [3, 5])
 def test_an_odd_number_of_samples_is_refused(num_samples):
-    with pytest.raises(ValueError, match=f"num_samples of AntitheticPathwise must be even, got {num_samples}"):
+    with pytest.raises(
+        ValueError,
+        match=f"num_samples of AntitheticPathwise: expected an even number, for its samples come in pairs, got {num_samples}",
+    ):
         AntitheticPathwise(num_samples=num_samples)
 
 
 def test_no_samples_are_refused():
-    with pytest.raises(ValueError, match="num_samples of AntitheticPathwise must be at least 2, got 0"):
+    with pytest.raises(ValueError, match="num_samples of AntitheticPathwise: expected an integer of at least 2, got 0"):
         AntitheticPathwise(num_samples=0)
-    with pytest.raises(ValueError, match="num_samples of ControlledPathwise must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_samples of ControlledPathwise: expected an integer of at least 1, got 0"):
         ControlledPathwise(num_samples=0)
 
 
 @pytest.mark.parametrize("make", [AntitheticPathwise, ControlledPathwise])
 def test_dependent_samples_are_refused_on_the_importance_weighted_bound(make):
     problem = GaussianModel(bound=LogMeanExp())
-    with pytest.raises(ValueError, match=f"{make.__name__} supports the bound Average, got LogMeanExp"):
+    with pytest.raises(ValueError, match=f"{make.__name__}: expected the bound Average, got LogMeanExp"):
         make()(problem.expectation(problem.phi, problem.theta))
 
 

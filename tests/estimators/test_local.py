@@ -179,11 +179,13 @@ def test_only_samples_of_q_are_differentiated(estimator):
 
 
 def test_bad_options_are_refused_by_name():
-    with pytest.raises(ValueError, match="num_samples of UGC must be even, for its samples come in pairs, got 5"):
+    with pytest.raises(
+        ValueError, match="num_samples of UGC: expected an even number, for its samples come in pairs, got 5"
+    ):
         UGC(num_samples=5)
     with pytest.raises(ValueError, match=r"threshold of UGC must lie in \[0, 1\] or be none, got -0.1"):
         UGC(threshold=-0.1)
-    with pytest.raises(ValueError, match="num_samples of BitFlip must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_samples of BitFlip: expected an integer of at least 1, got 0"):
         BitFlip(num_samples=0)
-    with pytest.raises(ValueError, match="chunk_size of LocalExpectation must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="chunk_size of LocalExpectation: expected an integer of at least 1, got 0"):
         LocalExpectation(chunk_size=0)

@@ -133,5 +133,5 @@ def test_chunks_change_nothing(cls):
 
 @pytest.mark.parametrize("cls", BOTH)
 def test_an_empty_chunk_is_refused(cls):
-    with pytest.raises(ValueError, match=f"chunk_size of {cls.__name__} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"chunk_size of {cls.__name__}: expected an integer of at least 1, got 0"):
         cls(chunk_size=0)

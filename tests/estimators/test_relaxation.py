@@ -188,24 +188,45 @@ def test_float32_is_stable_at_large_logits(make, classes):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GumbelSoftmax(temperature=0.0), "temperature of GumbelSoftmax must be positive and finite, got 0.0"),
-        (lambda: StraightThroughGumbel(temperature=-1.0), "temperature of StraightThroughGumbel must be positive"),
-        (lambda: GumbelRao(temperature=math.nan), "temperature of GumbelRao must be positive and finite, got nan"),
-        (lambda: GumbelRao(num_conditional=0), "num_conditional of GumbelRao must be at least 1, got 0"),
-        (lambda: GappedStraightThrough(temperature=0.0), "temperature of GappedStraightThrough must be positive"),
+        (
+            lambda: GumbelSoftmax(temperature=0.0),
+            "temperature of GumbelSoftmax: expected a finite number above 0, got 0.0",
+        ),
+        (
+            lambda: StraightThroughGumbel(temperature=-1.0),
+            "temperature of StraightThroughGumbel: expected a finite number above 0",
+        ),
+        (
+            lambda: GumbelRao(temperature=math.nan),
+            "temperature of GumbelRao: expected a finite number above 0, got nan",
+        ),
+        (
+            lambda: GumbelRao(num_conditional=0),
+            "num_conditional of GumbelRao: expected an integer of at least 1, got 0",
+        ),
+        (
+            lambda: GappedStraightThrough(temperature=0.0),
+            "temperature of GappedStraightThrough: expected a finite number above 0",
+        ),
         (
             lambda: GappedStraightThrough(gap=-0.1),
-            "must be 0 or more and finite, got -0.1",
+            "expected a finite number of at least 0, got -0.1",
         ),
         (
             lambda: GappedStraightThrough(gap=math.inf),
-            "must be 0 or more and finite, got inf",
+            "expected a finite number of at least 0, got inf",
         ),
-        (lambda: DecoupledGumbel(forward_temperature=0.0), "forward_temperature of DecoupledGumbel must be positive"),
-        (lambda: DecoupledGumbel(backward_temperature=0.0), "backward_temperature of DecoupledGumbel must be positive"),
+        (
+            lambda: DecoupledGumbel(forward_temperature=0.0),
+            "forward_temperature of DecoupledGumbel: expected a finite number above 0",
+        ),
+        (
+            lambda: DecoupledGumbel(backward_temperature=0.0),
+            "backward_temperature of DecoupledGumbel: expected a finite number above 0",
+        ),
         (
             lambda: StraightThroughGumbel(num_samples=0),
-            "num_samples of StraightThroughGumbel must be at least 1, got 0",
+            "num_samples of StraightThroughGumbel: expected an integer of at least 1, got 0",
         ),
     ],
 )

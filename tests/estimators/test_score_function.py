@@ -112,12 +112,12 @@ def test_extreme_logits_in_single_precision(make):
 
 def test_muprop_is_refused_on_the_importance_weighted_bound():
     problem = BernoulliCurved(bound=LogMeanExp())
-    with pytest.raises(ValueError, match="MuProp supports the bound Average, got LogMeanExp"):
+    with pytest.raises(ValueError, match="MuProp: expected the bound Average, got LogMeanExp"):
         MuProp()(problem.expectation(problem.phi, problem.theta))
 
 
 def test_samples_that_the_baseline_needs_are_asked_for_by_name():
-    with pytest.raises(ValueError, match="num_samples of MuProp with baseline LeaveOneOut must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="num_samples of MuProp with baseline LeaveOneOut: expected at least 2, got 1"):
         MuProp(baseline=LeaveOneOut())
-    with pytest.raises(ValueError, match="num_samples of MuProp must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_samples of MuProp: expected an integer of at least 1, got 0"):
         MuProp(num_samples=0, baseline=MovingAverage())

@@ -159,11 +159,14 @@ def test_float32_is_stable_at_large_logits(estimator, classes):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ReinMax(temperature=0.5), "temperature of ReinMax must be at least 1, got 0.5"),
-        (lambda: ReinMax(temperature=0.0), "temperature of ReinMax must be positive and finite, got 0.0"),
-        (lambda: DARN(num_samples=0), "num_samples of DARN must be at least 1, got 0"),
-        (lambda: ReinMax(num_samples=-1), "num_samples of ReinMax must be at least 1, got -1"),
-        (lambda: StraightThrough(num_samples=0), "num_samples of StraightThrough must be at least 1, got 0"),
+        (lambda: ReinMax(temperature=0.5), "temperature of ReinMax: expected a finite number of at least 1, got 0.5"),
+        (lambda: ReinMax(temperature=0.0), "temperature of ReinMax: expected a finite number of at least 1, got 0.0"),
+        (lambda: DARN(num_samples=0), "num_samples of DARN: expected an integer of at least 1, got 0"),
+        (lambda: ReinMax(num_samples=-1), "num_samples of ReinMax: expected an integer of at least 1, got -1"),
+        (
+            lambda: StraightThrough(num_samples=0),
+            "num_samples of StraightThrough: expected an integer of at least 1, got 0",
+        ),
     ],
 )
 def test_refusals(make, message):

@@ -64,11 +64,11 @@ def test_the_estimator_uses_the_temperature_of_the_step():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"start": 0.0}, "start of {} must be positive and finite, got 0.0"),
-        ({"end": -0.5}, "end of {} must be positive and finite, got -0.5"),
-        ({"start": math.inf}, "start of {} must be positive and finite, got inf"),
-        ({"start": 0.5, "end": 1.0}, "end of {} must be at most start = 0.5, got 1.0"),
-        ({"num_steps": 0}, "num_steps of {} must be at least 1, got 0"),
+        ({"start": 0.0}, "start of {}: expected a finite number above 0, got 0.0"),
+        ({"end": -0.5}, "end of {}: expected a finite number above 0, got -0.5"),
+        ({"start": math.inf}, "start of {}: expected a finite number above 0, got inf"),
+        ({"start": 0.5, "end": 1.0}, "end of {}: expected a finite number above 0 and of at most 0.5, got 1.0"),
+        ({"num_steps": 0}, "num_steps of {}: expected an integer of at least 1, got 0"),
     ],
 )
 def test_refusals(schedule, options, message):

@@ -180,17 +180,17 @@ def test_states_are_never_enumerated(make, scale):
 
 def test_more_states_than_there_are_are_refused():
     q = categorical(LOGITS)
-    message = "must be at most the number of states, 9 for latents of shape 2x3, got 10"
-    with pytest.raises(ValueError, match=f"num_samples of UnorderedSet {message}"):
+    message = "expected at most the number of states, 9 for latents of shape 2x3, got 10"
+    with pytest.raises(ValueError, match=f"UnorderedSet: num_samples: {message}"):
         UnorderedSet(num_samples=10)(Expectation(q=q, f=lambda z, _: z.sum((-2, -1))))
-    with pytest.raises(ValueError, match=f"num_summed of SumAndSample {message}"):
+    with pytest.raises(ValueError, match=f"SumAndSample: num_summed: {message}"):
         SumAndSample(num_summed=10)(Expectation(q=q, f=lambda z, _: z.sum((-2, -1))))
 
 
 def test_too_few_are_refused():
-    with pytest.raises(ValueError, match="num_samples of UnorderedSet must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="num_samples of UnorderedSet: expected an integer of at least 2, got 1"):
         UnorderedSet(num_samples=1)
-    with pytest.raises(ValueError, match="num_summed of SumAndSample must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_summed of SumAndSample: expected an integer of at least 1, got 0"):
         SumAndSample(num_summed=0)
-    with pytest.raises(ValueError, match="num_samples of SumAndSample must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_samples of SumAndSample: expected an integer of at least 1, got 0"):
         SumAndSample(num_samples=0)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from reparam_suite.figures import image_shape_of, latent_traversal, reconstruction_grid, sample_grid
+from reparam_suite.figures import latent_traversal, reconstruction_grid, sample_grid
+from reparam_suite.figures.images import image_shape_of
 
 
 def pixels(*shape):

@@ -4,12 +4,20 @@ from contextlib import contextmanager
 
 import torch
 from lightning.pytorch import Callback, Trainer
+from torch import nn
 
 from reparam_suite.data import ArrayDataModule
+from reparam_suite.distributions import (
+    BernoulliLikelihood,
+    Conditional,
+    DiagonalNormal,
+    FactorizedCategorical,
+    StandardNormal,
+)
+from reparam_suite.estimators import Pathwise
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
-from reparam_suite.distributions import FactorizedCategorical
 
-SIZES = {"num_features": 12, "latent_size": 3, "hidden_sizes": (7,)}
+SIZES = {"event_shape": (12,), "latent_size": 3, "hidden_sizes": (7,)}
 
 
 @contextmanager
@@ -32,6 +40,18 @@ def discrete(seed: int = 0, **options) -> DiscreteVAE:
 
 def categorical(seed: int = 0, **options) -> DiscreteVAE:
     return discrete(seed, posterior=FactorizedCategorical(num_classes=4), **options)
+
+
+def of_parts(seed: int = 0, **parts) -> VAE:
+    """A VAE of parts over four bits and three normal latents."""
+    with seeded(seed):
+        chosen = {
+            "posterior": Conditional(nn.Linear(4, 6), DiagonalNormal(3)),
+            "likelihood": Conditional(nn.Linear(3, 4), BernoulliLikelihood(event_shape=(4,))),
+            "prior": StandardNormal((3,)),
+            "estimator": Pathwise(),
+        }
+        return VAE(**(chosen | parts))
 
 
 def bits(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -60,3 +80,14 @@ def fit(model: VAE, data: ArrayDataModule, *callbacks: Callback, **options) -> T
         used = trainer(*callbacks, **options)
         used.fit(model, datamodule=data)
     return used
+
+
+def validated(model: VAE, batches) -> dict[str, float]:
+    """The held-out bounds that validation logs, without a trainer."""
+    training = model.training
+    model.eval()
+    model.held_out_bounds.clear()  # Lightning may have left them in inference mode
+    for batch_idx, batch in enumerate(batches):
+        model.validation_step(batch, batch_idx)
+    model.train(training)
+    return {name: value.item() for name, value in model.held_out_bounds.take("val", model.num_val_samples).items()}

@@ -2,122 +2,102 @@
 
 import inspect
 import json
+import re
 from typing import get_args
 
 import pytest
 import torch
-from tests.models.small import SIZES, bits, categorical, discrete, gaussian
+from tests.models.small import bits, categorical, discrete, gaussian, of_parts, seeded
+from tests.statistics import LIMIT
 from torch import nn
+from torch.distributions import Normal
 
+from reparam_suite.distributions import (
+    BernoulliLikelihood,
+    Conditional,
+    DiagonalNormal,
+    FactorizedBernoulli,
+    FactorizedCategorical,
+    FullCovarianceNormal,
+    NormalLikelihood,
+    StandardNormal,
+)
 from reparam_suite.estimators import (
     OVIS,
-    Average,
     Enumeration,
     ExponentialDecay,
     GumbelSoftmax,
     Learned,
     LeaveOneOut,
-    LogMeanExp,
     MovingAverage,
     Pathwise,
     ScoreFunction,
     StickTheLanding,
     VarianceNormalized,
 )
-from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, OptimizerSettings
+from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
 from reparam_suite.networks import Activation
-from reparam_suite.distributions import DiagonalNormal, FactorizedBernoulli, FactorizedCategorical, FullCovarianceNormal
+from reparam_suite.objectives import ELBO, ImportanceWeighted
+from reparam_suite.runtime.construction import construct
+from reparam_suite.runtime.plain_data import arguments, opaque_parts, plain
 
-PATHWISE = " or ".join(each.__name__ for each in Pathwise.families)
+
+class WithoutEventAxes(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return Normal(self.layer(x), 1.0)
 
 
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (gaussian, {"num_features": 0}, "num_features must be at least 1, got 0"),
-        (gaussian, {"latent_size": 0}, "latent_size must be at least 1, got 0"),
-        (gaussian, {"kl_weight": -0.5}, "kl_weight must be at least 0.0, got -0.5"),
-        (gaussian, {"kl_weight": float("nan")}, "kl_weight must be at least 0.0, got nan"),
-        (gaussian, {"kl_warmup_steps": -1}, "kl_warmup_steps must be at least 0, got -1"),
-        (gaussian, {"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
-        (gaussian, {"hidden_sizes": (7, 0)}, "hidden_sizes must be positive, got [7, 0]"),
+        (gaussian, {"event_shape": (0,)}, "event_shape: expected whole numbers of at least 1, got (0,)"),
+        (gaussian, {"latent_size": 0}, "latent_size: expected a whole number of at least 1, got 0"),
+        (gaussian, {"latent_size": 2.5}, "latent_size: expected a whole number of at least 1, got 2.5"),
+        (gaussian, {"learning_rate": 0.0}, "learning_rate: expected a positive, finite number, got 0.0"),
+        (gaussian, {"learning_rate": float("inf")}, "learning_rate: expected a positive, finite number, got inf"),
+        (gaussian, {"hidden_sizes": (7, 0)}, "hidden_sizes: expected widths of at least 1, got [7, 0]"),
         (
             gaussian,
             {"activation": "gelu"},
-            f"activation must be one of {', '.join(get_args(Activation))}, got 'gelu'",
+            f"activation: expected one of {', '.join(get_args(Activation))}, got 'gelu'",
         ),
-        (gaussian, {"observation": "counts"}, "observation must be one of binary, real, got 'counts'"),
-        (gaussian, {"prior": "vamp"}, "prior must be one of fixed, learned, got 'vamp'"),
-        (gaussian, {"kl": "exact"}, "kl must be one of analytic, sampled, got 'exact'"),
+        (gaussian, {"prior": "vamp"}, "prior: expected fixed, learned or a module, got 'vamp'"),
         (
             gaussian,
             {"posterior": FactorizedBernoulli()},
-            "posterior of GaussianVAE must be DiagonalNormal or FullCovarianceNormal, got FactorizedBernoulli",
+            "posterior of GaussianVAE: expected DiagonalNormal or FullCovarianceNormal, got FactorizedBernoulli",
         ),
         (
             discrete,
             {"posterior": DiagonalNormal()},
-            "posterior of DiscreteVAE must be FactorizedBernoulli or FactorizedCategorical, got DiagonalNormal",
+            "posterior of DiscreteVAE: expected FactorizedBernoulli or FactorizedCategorical, got DiagonalNormal",
+        ),
+        (gaussian, {"posterior": DiagonalNormal(4)}, "latent_size of DiagonalNormal: expected 3, got 4"),
+        (
+            gaussian,
+            {"likelihood": NormalLikelihood(event_shape=(3, 4))},
+            "event_shape of NormalLikelihood: expected (12,), got (3, 4)",
         ),
         (
             gaussian,
-            {"estimator": Enumeration()},
-            "estimator Enumeration does not fit posterior DiagonalNormal, bound Average, kl analytic: "
-            "Enumeration needs q of Bernoulli or OneHotCategorical, got Normal",
-        ),
-        (
-            discrete,
-            {"estimator": Pathwise()},
-            "estimator Pathwise does not fit posterior FactorizedBernoulli, bound Average, kl analytic: "
-            f"Pathwise needs q of {PATHWISE}, got Bernoulli",
-        ),
-        (
-            discrete,
-            {"estimator": GumbelSoftmax(), "bound": LogMeanExp()},
-            "estimator GumbelSoftmax does not fit posterior FactorizedBernoulli, bound LogMeanExp, kl sampled: "
-            "GumbelSoftmax supports the bound Average, got LogMeanExp",
+            {"encoder": nn.Linear(12, 7)},
+            "posterior: expected a distribution for an input of shape (2, 12), got network: "
+            "expected 6 numbers per datum for DiagonalNormal of event_shape (3,), got 7",
         ),
         (
             gaussian,
-            {"estimator": StickTheLanding(), "kl": "analytic"},
-            "estimator StickTheLanding does not fit posterior DiagonalNormal, bound Average, kl analytic: "
-            "StickTheLanding needs all of log q inside f: a sampled KL, got an analytic one",
+            {"decoder": nn.Linear(3, 11)},
+            "likelihood: expected a distribution for an input of shape (2, 3), got network: "
+            "expected 12 numbers per datum for BernoulliLikelihood of event_shape (12,), got 11",
         ),
         (
             gaussian,
-            {"bound": LogMeanExp(), "kl": "analytic"},
-            "estimator Pathwise does not fit posterior DiagonalNormal, bound LogMeanExp, kl analytic: "
-            "LogMeanExp needs all of log q inside f: a sampled KL, got an analytic one",
-        ),
-        (
-            discrete,
-            {"estimator": ScoreFunction(num_samples=2, baseline=OVIS())},
-            "estimator ScoreFunction does not fit posterior FactorizedBernoulli, bound Average, kl analytic: "
-            "baseline OVIS supports the bound LogMeanExp, got Average",
-        ),
-        (
-            discrete,
-            {"latent_size": 20, "estimator": Enumeration()},
-            "estimator Enumeration does not fit posterior FactorizedBernoulli, bound Average, kl analytic: "
-            "Enumeration of 1,048,576 states (latents of shape 20) is too many: max_states is 16,384",
-        ),
-        (
-            categorical,
-            {"latent_size": 50, "estimator": Enumeration()},
-            "estimator Enumeration does not fit posterior FactorizedCategorical, bound Average, kl analytic: "
-            "Enumeration of about 10^30 states (latents of shape 50x4) is too many: max_states is 16,384",
-        ),
-        (
-            gaussian,
-            {"bound": LogMeanExp(), "kl_weight": 0.5},
-            "bound LogMeanExp accepts kl_weight 1 without warm-up, weighted it is no bound; "
-            "got kl_weight 0.5 and kl_warmup_steps 0",
-        ),
-        (
-            gaussian,
-            {"bound": LogMeanExp(), "kl_warmup_steps": 9},
-            "bound LogMeanExp accepts kl_weight 1 without warm-up, weighted it is no bound; "
-            "got kl_weight 1 and kl_warmup_steps 9",
+            {"prior": StandardNormal((4,)), "decoder": nn.LazyLinear(12)},
+            "prior: expected the event_shape of the posterior, (3,), got (4,)",
         ),
     ],
 )
@@ -127,26 +107,102 @@ def test_what_does_not_fit_is_refused_by_name(make, options, message):
     assert str(refused.value) == message
 
 
-def test_a_model_without_a_posterior_of_its_own_cannot_be_made():
-    with pytest.raises(TypeError, match="abstract class VAE"):
-        VAE(**SIZES)
+@pytest.mark.parametrize(
+    ("make", "options", "names"),
+    [
+        (gaussian, {"estimator": Enumeration()}, ["Enumeration", "Normal"]),
+        (discrete, {"estimator": Pathwise()}, ["Pathwise", "Bernoulli"]),
+        (discrete, {"estimator": GumbelSoftmax(), "objective": ImportanceWeighted()}, ["GumbelSoftmax", "LogMeanExp"]),
+        (gaussian, {"estimator": StickTheLanding(), "objective": ELBO(kl="analytic")}, ["StickTheLanding", "analytic"]),
+        (discrete, {"estimator": ScoreFunction(num_samples=2, baseline=OVIS())}, ["OVIS", "Average"]),
+        (discrete, {"latent_size": 20, "estimator": Enumeration()}, ["Enumeration", "16,384", "1,048,576"]),
+        (categorical, {"latent_size": 50, "estimator": Enumeration()}, ["Enumeration", "16,384", "10^30"]),
+    ],
+)
+def test_an_estimator_that_does_not_fit_is_refused_with_both_sides(make, options, names):
+    with pytest.raises(ValueError, match=".*".join(map(re.escape, names))):
+        make(**options)
 
 
 @pytest.mark.parametrize(
-    ("model", "estimator", "posterior", "kl"),
+    ("options", "message"),
     [
-        (gaussian(), Pathwise, DiagonalNormal, "analytic"),
-        (gaussian(estimator=StickTheLanding()), StickTheLanding, DiagonalNormal, "sampled"),
-        (gaussian(bound=LogMeanExp()), Pathwise, DiagonalNormal, "sampled"),
-        (gaussian(kl="sampled"), Pathwise, DiagonalNormal, "sampled"),
-        (discrete(), ScoreFunction, FactorizedBernoulli, "analytic"),
-        (categorical(), ScoreFunction, FactorizedCategorical, "analytic"),
+        ({"estimator": Pathwise}, "estimator: expected a GradientEstimator, got the class Pathwise"),
+        ({"encoder": nn.Linear}, "encoder: expected a module or a builder, got the class Linear: call it first"),
+        ({"decoder": lambda *_: 3}, "decoder: expected a builder that returns an nn.Module, got int"),
+        (
+            {"likelihood": NormalLikelihood},
+            "likelihood: expected a family, got the class NormalLikelihood: call it first",
+        ),
+        ({"objective": lambda *_: None}, "objective: expected to return an Expectation, got NoneType"),
+        ({"objective": 1.0}, "objective: expected a callable (model, x, step) -> Expectation, got float"),
+        ({"optimizer": {"prior": 0.1}}, "optimizer['prior']: expected OptimizerSettings, got float"),
     ],
 )
-def test_the_kl_is_analytic_where_estimator_and_bound_admit_it(model, estimator, posterior, kl):
+def test_what_is_of_another_type_is_refused_by_name(options, message):
+    with pytest.raises(TypeError) as refused:
+        gaussian(**options)
+    assert str(refused.value) == message
+
+
+class ReturnsTensor(nn.Module):
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("parts", "error", "message"),
+    [
+        (
+            {"posterior": ReturnsTensor()},
+            TypeError,
+            "posterior: expected forward to return a Distribution, got Tensor",
+        ),
+        (
+            {"posterior": WithoutEventAxes()},
+            ValueError,
+            "posterior: expected batch_shape (2,) for x of shape (2, 4), got (2, 3): "
+            "wrap it in torch.distributions.Independent",
+        ),
+        (
+            {"likelihood": Conditional(nn.Linear(5, 4), BernoulliLikelihood(event_shape=(4,)))},
+            ValueError,
+            "likelihood: expected a distribution for an input of shape (2, 3), got RuntimeError: "
+            "mat1 and mat2 shapes cannot be multiplied (2x3 and 5x4)",
+        ),
+        (
+            {"posterior": Conditional(nn.Linear(6, 6), DiagonalNormal(3))},
+            ValueError,
+            "posterior: expected a distribution for an input of shape (2, 4), got RuntimeError: "
+            "mat1 and mat2 shapes cannot be multiplied (2x4 and 6x6)",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_told_with_the_part_and_its_input(parts, error, message):
+    with pytest.raises(error) as refused:
+        of_parts(**parts)
+    assert str(refused.value) == message
+
+
+def test_a_model_of_parts_finds_the_shape_of_its_data():
+    assert of_parts().event_shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("model", "estimator", "family", "analytic"),
+    [
+        (gaussian(), Pathwise, DiagonalNormal, True),
+        (gaussian(estimator=StickTheLanding()), StickTheLanding, DiagonalNormal, False),
+        (gaussian(objective=ImportanceWeighted()), Pathwise, DiagonalNormal, False),
+        (gaussian(objective=ELBO(kl="sampled")), Pathwise, DiagonalNormal, False),
+        (discrete(), ScoreFunction, FactorizedBernoulli, True),
+        (categorical(), ScoreFunction, FactorizedCategorical, True),
+    ],
+)
+def test_the_kl_is_analytic_where_estimator_and_objective_admit_it(model, estimator, family, analytic):
     assert type(model.estimator) is estimator
-    assert type(model.posterior) is posterior
-    assert model.kl == kl
+    assert type(model.posterior.family) is family
+    assert (model.expectation(bits(5, 12)).exact is not None) == analytic
 
 
 def test_defaults_are_objects_of_their_own():
@@ -160,13 +216,15 @@ def test_defaults_are_objects_of_their_own():
 
 def test_both_models_have_the_same_networks():
     one, other = gaussian(posterior=DiagonalNormal(), latent_size=3), discrete(latent_size=6)
-    assert [type(each) for each in one.encoder] == [type(each) for each in other.encoder]
-    assert [each.shape for each in one.encoder.parameters()] == [each.shape for each in other.encoder.parameters()]
+    assert [type(each) for each in one.posterior.network] == [type(each) for each in other.posterior.network]
+    assert [each.shape for each in one.posterior.network.parameters()] == [
+        each.shape for each in other.posterior.network.parameters()
+    ]
 
 
 def test_the_decoder_is_the_encoder_in_reverse():
     model = gaussian(hidden_sizes=(9, 5))
-    widths = [each.out_features for each in model.decoder if isinstance(each, nn.Linear)]
+    widths = [each.out_features for each in model.likelihood.network if isinstance(each, nn.Linear)]
     assert widths == [5, 9, 12]
 
 
@@ -191,7 +249,7 @@ def test_making_a_model_leaves_the_estimators_state_as_it_was():
     assert all(not buffer.any() for buffer in baseline.buffers())
 
 
-# ------------------------------------------------------------------------------------------------------ hyperparameters
+# ----------------------------------------------------------------------------------------------------------- plain data
 
 
 NESTED = [
@@ -199,48 +257,48 @@ NESTED = [
     gaussian(
         posterior=FullCovarianceNormal(),
         estimator=StickTheLanding(num_samples=3),
-        bound=LogMeanExp(),
-        optimizer=OptimizerSettings(name="RAdam", options={"betas": (0.8, 0.9)}),
+        objective=ImportanceWeighted(),
+        optimizer={
+            "encoder": OptimizerSettings(name="RAdam", options={"betas": (0.8, 0.9)}),
+            "prior": OptimizerSettings(name="SGD", learning_rate=0.1),
+        },
         prior="learned",
-        prior_optimizer=OptimizerSettings(name="SGD", learning_rate=0.1),
         hidden_sizes=(),
-        observation="real",
+        likelihood=NormalLikelihood(scale=0.3),
     ),
     discrete(estimator=ScoreFunction(num_samples=3, baseline=VarianceNormalized(baseline=Learned(hidden_sizes=(4,))))),
-    categorical(estimator=GumbelSoftmax(temperature=ExponentialDecay(start=2.0)), kl_warmup_steps=10, kl_weight=0.5),
+    categorical(
+        estimator=GumbelSoftmax(temperature=ExponentialDecay(start=2.0)), objective=ELBO(weight=0.5, warmup_steps=10)
+    ),
 ]
 
 
 @pytest.mark.parametrize("model", NESTED)
-def test_hyperparameters_are_plain_and_say_every_argument(model):
-    plain = dict(model.hparams)
+def test_arguments_are_plain_and_complete(model):
+    plain = arguments(model)
     assert json.loads(json.dumps(plain)) == plain
-    assert set(inspect.signature(type(model)).parameters) == set(plain) - {"_class_path", "_instantiator"}
-    assert plain["_class_path"].endswith(type(model).__name__)
+    assert set(inspect.signature(type(model)).parameters) == set(plain)
+    assert not list(opaque_parts(plain))
 
 
-def test_hyperparameters_are_nested_class_paths():
-    estimator = NESTED[2].hparams["estimator"]
-    assert estimator == {
-        "class_path": "reparam_suite.estimators.score_function.ScoreFunction",
-        "init_args": {
-            "num_samples": 3,
-            "baseline": {
-                "class_path": "reparam_suite.estimators.baselines.VarianceNormalized",
-                "init_args": {
-                    "baseline": {
-                        "class_path": "reparam_suite.estimators.baselines.Learned",
-                        "init_args": {"hidden_sizes": [4]},
-                    },
-                    "decay": 0.99,
-                },
-            },
-        },
-    }
-    assert NESTED[1].hparams["optimizer"] == {"name": "RAdam", "learning_rate": None, "options": {"betas": [0.8, 0.9]}}
+@pytest.mark.parametrize("model", NESTED)
+def test_a_model_is_made_again_from_its_arguments(model):
+    again = construct(plain(model))
+    assert arguments(again) == arguments(model)
+    assert [p.shape for p in again.parameters()] == [p.shape for p in model.parameters()]
 
 
-# -------------------------------------------------------------------------------------------------------------- forward
+class Wider(DiscreteVAE):
+    def __init__(self, width: int = 5) -> None:
+        super().__init__(event_shape=(12,), latent_size=3, hidden_sizes=(width,))
+        self.width = width
+
+
+def test_a_subclass_with_a_constructor_of_its_own_keeps_its_arguments_as_attributes():
+    assert arguments(Wider(width=6)) == {"width": 6}
+
+
+# ------------------------------------------------------------------------------------------------------------ use
 
 
 @pytest.mark.parametrize("make", [gaussian, discrete, categorical])
@@ -248,19 +306,41 @@ def test_the_forward_pass_has_no_noise_and_decodes_the_mean(make):
     model, x = make(), bits(5, 12)
     first, second = model(x), model(x)
     names = ["loc", "scale"] if isinstance(model, GaussianVAE) else ["logits"]
-    assert list(first) == [*names, "probabilities"]
+    assert list(first) == [*names, "reconstruction"]
     for name in first:
         assert torch.equal(first[name], second[name])
-    q = model.posterior_of(x)
-    mean = q.mean.flatten(1)
-    assert torch.allclose(first["probabilities"], model.decoder(mean).sigmoid())
+    mean = model.encode(x).mean
+    assert torch.allclose(first["reconstruction"], model.likelihood.network(mean).sigmoid())
+    assert torch.equal(model.reconstruct(x), model.decode(mean).mean)
+
+
+@pytest.mark.parametrize("make", [gaussian, discrete, categorical])
+def test_samples_are_means_or_draws_given_latents_of_the_prior(make):
+    model = make()
+    with seeded(2):
+        means = model.sample(40_000)
+    with seeded(2):
+        draws = model.sample(40_000, draw=True)
+    assert means.shape == draws.shape == (40_000, 12)
+    assert set(draws.unique().tolist()) == {0.0, 1.0}
+    error = (draws - means).std(0) / 200.0
+    assert ((draws - means).mean(0).abs() < LIMIT * error).all()
 
 
 def test_the_latents_of_a_categorical_model_enter_the_decoder_flat():
     model = categorical()
-    z = model.posterior_of(bits(5, 12)).sample((2,))
+    z = model.encode(bits(5, 12)).sample((2,))
     assert z.shape == (2, 5, 3, 4)
-    assert model.decoder[0].in_features == 12
-    assert torch.equal(model.decode(z), model.decoder(z.reshape(2, 5, 12)))
+    expected = model.likelihood.network(z.reshape(10, 3, 4)).reshape(2, 5, 12)
+    assert torch.equal(model.decode(z).logits, expected)
     assert isinstance(model, DiscreteVAE)
-    assert isinstance(model.bound, Average)
+
+
+def test_images_keep_their_axes():
+    model = gaussian(event_shape=(1, 4, 3))
+    x = bits(5, 1, 4, 3)
+    assert model.decode(model.encode(x).sample((2,))).mean.shape == (2, 5, 1, 4, 3)
+    assert model.log_likelihood(x, model.encode(x).sample((2,))).shape == (2, 5)
+    assert model.reconstruct(x).shape == x.shape
+    assert model.sample(7).shape == (7, 1, 4, 3)
+    assert model.expectation((x, torch.arange(5))).context.shape == (5, 12)

@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
-from tests.models.small import bits, categorical, discrete, fit, gaussian, seeded, trainer
+from tests.models.small import bits, categorical, discrete, fit, gaussian, seeded, trainer, validated
 from tests.statistics import LIMIT
 
 from reparam_suite.data import Digits
+from reparam_suite.distributions import NormalLikelihood
 from reparam_suite.estimators import GumbelSoftmax, LeaveOneOut, Pathwise, ScoreFunction
-from reparam_suite.objectives import held_out_bounds
+from reparam_suite.models import held_out_bounds
 from reparam_suite.runtime.random_streams import forked_generator
 
 NAMES = {"elbo", "reconstruction", "kl"}
@@ -30,16 +31,17 @@ def test_the_numbers_are_those_of_hard_samples_whatever_the_estimator(digits):
         GumbelSoftmax(temperature=0.1),
         GumbelSoftmax(temperature=5.0),
     ]
-    found = [discrete(num_features=64, estimator=each).validate_on(digits.val_dataloader()) for each in estimators]
+    models = [discrete(event_shape=(64,), estimator=estimator) for estimator in estimators]
+    found = [validated(model, digits.val_dataloader()) for model in models]
     assert set(found[0]) == {f"val/{name}" for name in NAMES} | {"val/bound_10"}
     assert all(each == found[0] for each in found)
 
 
 @pytest.mark.parametrize("make", [gaussian, discrete, categorical])
 def test_the_numbers_are_the_held_out_bounds(make, digits):
-    model = make(num_features=64)
+    model = make(event_shape=(64,))
     x = digits.sample_batch("valid")
-    found = model.validate_on([x])
+    found = validated(model, [x])
     with forked_generator(x.device, 1_604_172):
         expected = held_out_bounds(model, x, 10)
     for name in NAMES:
@@ -50,29 +52,29 @@ def test_the_numbers_are_the_held_out_bounds(make, digits):
 
 def test_rows_count_alike_in_batches_of_unequal_size():
     model, x = discrete(), bits(10, 12)
-    whole = model.validate_on([x])
-    uneven = model.validate_on([x[:7], x[7:]])
+    whole = validated(model, [x])
+    uneven = validated(model, [x[:7], x[7:]])
     # The closed form has no noise, and so shows the weights of the batches.
     assert uneven["val/kl"] == pytest.approx(whole["val/kl"], rel=1e-6)
-    assert model.validate_on([x[:7]])["val/kl"] != pytest.approx(whole["val/kl"], rel=1e-4)
+    assert validated(model, [x[:7]])["val/kl"] != pytest.approx(whole["val/kl"], rel=1e-4)
 
 
 def test_validating_leaves_the_random_state_and_the_mode_as_they_were(digits):
-    model = discrete(num_features=64)
+    model = discrete(event_shape=(64,))
     model.train()
-    model.decoder.eval()
+    model.likelihood.network.eval()
     before = torch.get_rng_state()
-    first = model.validate_on(digits.val_dataloader())
+    first = validated(model, digits.val_dataloader())
     assert torch.equal(torch.get_rng_state(), before)
     assert model.training
     torch.manual_seed(99)
-    assert model.validate_on(digits.val_dataloader()) == first, "its own noise, whatever the seed of the run"
+    assert validated(model, digits.val_dataloader()) == first, "its own noise, whatever the seed of the run"
 
 
 def test_a_run_with_validation_is_bitwise_the_run_without():
     ends = []
     for options in ({"val_check_interval": 1}, {"limit_val_batches": 0}):
-        model = gaussian(num_features=64)
+        model = gaussian(event_shape=(64,))
         fit(model, Digits(batch_size=300), max_steps=7, **options)
         ends.append(model.state_dict())
     for name, value in ends[0].items():
@@ -80,17 +82,17 @@ def test_a_run_with_validation_is_bitwise_the_run_without():
 
 
 def test_lightning_gives_the_same_numbers_for_validation_and_for_the_test():
-    model, data = gaussian(num_features=64), Digits()
+    model, data = gaussian(event_shape=(64,)), Digits()
     with seeded():
         used = trainer()
         used.validate(model, data, verbose=False)
-        validated = {name: value.item() for name, value in used.callback_metrics.items()}
+        logged = {name: value.item() for name, value in used.callback_metrics.items()}
         used.test(model, data, verbose=False)
         tested = {name: value.item() for name, value in used.callback_metrics.items()}
-    assert validated == pytest.approx(model.validate_on(data.val_dataloader()), rel=1e-6)
+    assert logged == pytest.approx(validated(model, data.val_dataloader()), rel=1e-6)
     assert set(tested) == {f"test/{name}" for name in NAMES} | {"test/bound_100"}
     assert tested["test/bound_100"] > tested["test/elbo"]
-    assert tested["test/elbo"] != validated["val/elbo"]
+    assert tested["test/elbo"] != logged["val/elbo"]
 
 
 # -------------------------------------------------------------------------------------------------------- exact numbers
@@ -99,7 +101,7 @@ def test_lightning_gives_the_same_numbers_for_validation_and_for_the_test():
 def test_the_elbo_of_a_tiny_model_is_that_of_its_states():
     model, x = discrete().double(), bits(1, 12).double()
     z = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 3).unsqueeze(1)
-    q, p = model.posterior_of(x), model.prior_distribution()
+    q, p = model.posterior(x), model.prior()
     log_q, log_joint = q.log_prob(z), model.log_likelihood(x, z) + p.log_prob(z)
     elbo = (log_q.exp() * (log_joint - log_q)).sum()
     evidence = log_joint.logsumexp(0)
@@ -114,12 +116,12 @@ def test_the_elbo_of_a_tiny_model_is_that_of_its_states():
 
 def test_the_bound_of_a_linear_model_reaches_its_evidence():
     """No layer hidden and a Normal likelihood: p(x) is a normal in closed form."""
-    model = gaussian(hidden_sizes=(), observation="real", num_features=4, latent_size=2).double()
+    model = gaussian(hidden_sizes=(), likelihood=NormalLikelihood(), event_shape=(4,), latent_size=2).double()
     torch.nn.init.constant_(
-        model.encoder[0].bias[2:], 1.0
+        model.posterior.network[0].bias[2:], 1.0
     )  # q wider than the posterior: the weights have no heavy tail
-    layer = model.decoder[0]
-    noise = math.exp(2.0 * model.likelihood.log_scale.item())
+    layer = model.likelihood.network[0]
+    noise = math.exp(2.0 * model.likelihood.family.log_scale.item())
     covariance = layer.weight @ layer.weight.T + noise * torch.eye(4, dtype=torch.float64)
     p = torch.distributions.MultivariateNormal(layer.bias, covariance)
     x = torch.tensor([[0.8, -0.3, 1.1, 0.2]], dtype=torch.float64)
@@ -135,36 +137,35 @@ def test_the_bound_of_a_linear_model_reaches_its_evidence():
 
 
 def test_centring_takes_the_mean_of_the_training_data_once():
-    model, data = gaussian(num_features=64, centre_input=True), Digits(batch_size=300)
+    model, data = gaussian(event_shape=(64,), centre_input=True), Digits(batch_size=300)
     fit(model, data, max_steps=2)
-    assert torch.equal(model.input_mean, data.train_mean)
+    centred, network = model.posterior.network
+    assert torch.equal(centred.mean, data.train_mean)
     x = bits(5, 64)
-    expected = model.posterior.distribution(model.encoder(x - data.train_mean), 3)
-    assert torch.equal(model.posterior_of(x).mean, expected.mean)
+    assert torch.equal(model.posterior(x).mean, network(x - data.train_mean)[:, :3])
 
 
 def test_without_centring_the_encoder_sees_the_data():
-    model, data = gaussian(num_features=64), Digits(batch_size=300)
+    model, data = gaussian(event_shape=(64,)), Digits(batch_size=300)
     fit(model, data, max_steps=2)
-    assert not model.input_mean.any()
     x = bits(5, 64)
-    assert torch.equal(model.posterior_of(x).mean, model.encoder(x)[:, :3])
+    assert torch.equal(model.posterior(x).mean, model.posterior.network(x)[:, :3])
 
 
 def test_real_numbers_train_and_the_scale_of_the_noise_is_learned(real_arrays):
     """x = a line in five dimensions plus noise of 0.1: the model must come near the noise."""
     model = gaussian(
-        num_features=5,
-        observation="real",
+        event_shape=(5,),
+        likelihood=NormalLikelihood(),
         latent_size=1,
         hidden_sizes=(),
         learning_rate=0.02,
         estimator=Pathwise(num_samples=4),
     )
-    before = model.validate_on([real_arrays.sample_batch("valid")])["val/elbo"]
+    before = validated(model, [real_arrays.sample_batch("valid")])["val/elbo"]
     used = fit(model, real_arrays, max_steps=600)
     after = {name: value.item() for name, value in used.callback_metrics.items()}
-    assert model.likelihood.log_scale.exp().item() == pytest.approx(0.1, rel=0.15)
+    assert model.likelihood.family.log_scale.exp().item() == pytest.approx(0.1, rel=0.15)
     assert after["val/elbo"] > before + 5.0
     # 5 (-log 0.1 - 1/2 log 2 pi - 1/2) less what one latent costs: between 0 and 4 nats.
     best = 5 * (-math.log(0.1) - 0.5 * math.log(2 * math.pi) - 0.5)

@@ -1,17 +1,19 @@
+"""Multilayer perceptrons from event shapes."""
+
 from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
-from reparam_suite.networks import Activation, mlp
+from reparam_suite.networks import MLP, Activation
 
 
 def test_nothing_hidden_is_one_linear_layer():
-    network = mlp(6, [], 4, "relu")
+    network = MLP(hidden_sizes=())((6,), (4,))
     (layer,) = network
     assert isinstance(layer, nn.Linear)
-    x = torch.randn(2, 3, 6)
+    x = torch.randn(3, 6)
     assert torch.equal(network(x), x @ layer.weight.T + layer.bias)
 
 
@@ -26,21 +28,30 @@ def test_nothing_hidden_is_one_linear_layer():
     ],
 )
 def test_an_activation_stands_after_every_layer_but_the_last(activation, formula):
-    network = mlp(6, [5, 7], 4, activation)
-    layers = [each for each in network if isinstance(each, nn.Linear)]
-    assert [(each.in_features, each.out_features) for each in layers] == [(6, 5), (5, 7), (7, 4)]
+    network = MLP(hidden_sizes=[5, 7], activation=activation)((6,), (4,))
+    layers = [module for module in network if isinstance(module, nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in layers] == [(6, 5), (5, 7), (7, 4)]
     x = torch.randn(9, 6)
     first, second, last = layers
     assert torch.allclose(network(x), last(formula(second(formula(first(x))))), atol=1e-6)
 
 
+def test_event_shapes_are_flattened_and_restored():
+    network = MLP(hidden_sizes=(5,))((1, 3, 2), (2, 2))
+    x = torch.randn(9, 1, 3, 2)
+    flat = MLP(hidden_sizes=(5,))((6,), (4,))
+    flat.load_state_dict(dict(zip(flat.state_dict(), network.state_dict().values(), strict=True)))
+    assert network(x).shape == (9, 2, 2)
+    assert torch.equal(network(x).flatten(1), flat(x.flatten(1)))
+
+
 @pytest.mark.parametrize("sizes", [[0], [5, -1]])
 def test_a_size_that_is_not_positive_is_refused(sizes):
-    with pytest.raises(ValueError, match=rf"hidden_sizes must be positive, got \{str(sizes)[:-1]}\]"):
-        mlp(6, sizes, 4, "relu")
+    with pytest.raises(ValueError, match=rf"hidden_sizes: expected widths of at least 1, got \{str(sizes)[:-1]}\]"):
+        MLP(hidden_sizes=sizes)
 
 
 def test_an_unknown_activation_is_refused():
     known = ", ".join(get_args(Activation))
-    with pytest.raises(ValueError, match=f"activation must be one of {known}, got 'gelu'"):
-        mlp(6, [5], 4, "gelu")
+    with pytest.raises(ValueError, match=f"activation: expected one of {known}, got 'gelu'"):
+        MLP(activation="gelu")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.running import Ended, fit
+from tests.launching import Ended, fit
 from tests.test_fit import SHORT, finished
 
 from reparam_suite.training import HEADER, CheckpointFiles, GradientRecord
@@ -53,8 +53,7 @@ def change(path: Path, **header) -> None:
 def test_a_run_that_is_done_says_so(short, root):
     (run_id,) = short.run_ids
     message = (
-        f"run {run_id} is FINISHED, all of its 15 steps are done; more are made with --trainer.max_steps or "
-        "--trainer.max_epochs"
+        f"run {run_id} is FINISHED, all of its 15 steps are done; more are made with a larger max_steps or max_epochs"
     )
     refused(fit("--resume", run_id, root=root), message)
     assert short.client.get_run(run_id).info.status == "FINISHED"
@@ -65,14 +64,14 @@ def test_an_unknown_run_or_file_is_named(root, short, tmp_path):
     missing = str(tmp_path / "last.ckpt")
     refused(
         fit("--resume", missing, root=root),
-        f"--resume: there is no file {missing}; accepted are a run's id and a checkpoint",
+        f"--resume: expected a run's id or a checkpoint, got {missing}, and there is no such file",
     )
     nowhere = tmp_path / "nowhere"
     ended = fit("--resume", "0" * 32, root=nowhere)
     refused(
         ended,
         f"--resume: there is no run {'0' * 32}, since there is no sqlite:///{nowhere}/mlflow.db; "
-        "--tracking.root says where",
+        "tracking.root says where",
     )
     assert not nowhere.exists()
 
@@ -82,7 +81,7 @@ def test_options_that_differ_are_listed_with_both_values_and_refused(short, root
     ended = fit("--resume", run_id, "--model.learning_rate", "0.01", "--record.every", "5", root=root)
     message = (
         f"run {run_id} had other options: --model.init_args.learning_rate was 0.001, is 0.01; "
-        "--record.every was 4, is 5. Leave them out, or go on all the same with --allow_changes true"
+        "--record.every was 4, is 5. Leave them out, or resume all the same with --allow_changes true"
     )
     refused(ended, message)
 
@@ -97,7 +96,7 @@ def test_another_architecture_is_refused_by_name(short, root):
     more = ["--model.hidden_sizes", "[8]", "--trainer.max_steps", "20", "--allow_changes", "true"]
     ended = fit("--resume", run_id, *more, root=root)
     message = (
-        f"--resume: {root}/checkpoints/{run_id}/last.ckpt is of another architecture: encoder.0.weight is [16, 64] "
+        f"--resume: {root}/checkpoints/{run_id}/last.ckpt is of another architecture: posterior.network.0.weight is [16, 64] "
         "there, [8, 64] here"
     )
     refused(ended, message)
@@ -113,9 +112,7 @@ def test_a_checkpoint_of_another_run_or_version_is_refused_by_name(run, short, r
         f"--resume: {run}/last.ckpt is of format 9, written by reparam_suite 2.0; accepted is format {FORMAT}",
     )
     change(run / "last.ckpt", format=FORMAT)
-    state = torch.load(run / "last.ckpt", weights_only=True)
-    state["hyper_parameters"]["_class_path"] = "reparam_suite.models.vae.DiscreteVAE"
-    CheckpointFiles().save_checkpoint(state, run / "last.ckpt")
+    change(run / "last.ckpt", model={"class_path": "reparam_suite.models.DiscreteVAE", "init_args": {}})
     refused(fit("--resume", run_id, root=root), f"--resume: {run}/last.ckpt is of a DiscreteVAE, this is a GaussianVAE")
 
 
@@ -133,7 +130,7 @@ def test_weights_that_cannot_be_read_again_are_not_tested(root, monkeypatch):
     """What validated best is damaged while the run goes on; it fails, and another try begins at its end."""
 
     def spoil(self, trainer, *_):
-        best = root / "checkpoints" / trainer.logger.run_id / "best.ckpt"
+        best = root / "checkpoints" / trainer.logger.version / "best.ckpt"
         best.write_bytes(best.read_bytes()[:-100])
 
     with monkeypatch.context() as patch:

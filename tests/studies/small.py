@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.running import study
+from tests.launching import study
 
 BASE = {
     "model": {"class_path": "DiscreteVAE", "init_args": {"latent_size": 4, "hidden_sizes": [8]}},

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.running import as_it_was
+from tests.launching import as_it_was
 
 from reparam_suite.studies.command import command
 

@@ -1,7 +1,7 @@
 """Trials that train on several devices each: processes of one machine, here."""
 
 import pytest
-from tests.running import fit, study
+from tests.launching import fit, study
 from tests.studies.small import study_file
 
 GLOO = {"trainer.accelerator": "cpu", "trainer.devices": 2, "trainer.strategy": "ddp"}

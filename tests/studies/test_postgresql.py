@@ -5,7 +5,7 @@ import time
 import optuna
 import pytest
 from tests.postgresql import cluster, programs
-from tests.running import study
+from tests.launching import study
 from tests.studies.launched import SPACE, Launched, runs, until
 from tests.studies.small import study_file
 

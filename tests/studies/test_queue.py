@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from tests.running import as_it_was
+from tests.launching import as_it_was
 
 from reparam_suite.studies.queue import Queue, found
 from reparam_suite.studies.storage import MAX_RETRIES, open_storage, put_back, silence

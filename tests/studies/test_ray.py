@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import ray
-from tests.running import as_it_was
+from tests.launching import as_it_was
 from tests.studies.launched import SPACE, Launched, check_complete, runs, until
 from tests.studies.small import refused, study_file
 

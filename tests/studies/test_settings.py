@@ -1,7 +1,7 @@
 """What a study file may say, and what is refused before anything is created."""
 
 import pytest
-from tests.running import study
+from tests.launching import study
 from tests.studies.small import RATE, refused, study_file
 
 

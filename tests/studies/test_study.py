@@ -8,7 +8,7 @@ import optuna
 import pytest
 import torch
 import yaml
-from tests.running import fit, study
+from tests.launching import fit, study
 from tests.studies.small import several, study_file
 
 from reparam_suite.estimators import ScoreFunction

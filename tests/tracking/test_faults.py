@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 from mlflow import MlflowClient
-from tests.running import fit
+from tests.launching import fit
 from tests.tracking.servers import Proxy, Server
 from torch import nn
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from tests.running import mlflow_at
+from tests.launching import mlflow_at
 from torch import nn
 
 from reparam_suite.tracking import RunLogger, Store, TrackingSettings, outbox, run_logger

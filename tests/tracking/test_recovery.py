@@ -13,7 +13,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from tests.running import compare, fit
+from tests.launching import compare, fit
 
 from reparam_suite import sync
 from reparam_suite.tracking import Store, TrackingError

@@ -12,7 +12,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
-from tests.running import mlflow_at
+from tests.launching import mlflow_at
 from torch import nn
 
 from reparam_suite.tracking import run_logger

@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.strategies import SingleDeviceStrategy
-from tests.models.small import fit, gaussian
+from tests.training.small import fit, gaussian, validated
 
 from reparam_suite.data import Digits
 from reparam_suite.training import (
@@ -38,7 +38,7 @@ class FakeTrainer(SimpleNamespace):
 
 @pytest.fixture
 def checkpoints(tmp_path):
-    made = Checkpoints()
+    made = Checkpoints(monitor="val/elbo")
     made.directory = tmp_path / "run"
     return made
 
@@ -64,7 +64,7 @@ def test_what_stands_before_the_first_step_is_no_checkpoint(checkpoints):
 
 def test_a_restored_mark_is_not_lowered(checkpoints):
     checkpoints.consider(FakeTrainer(global_step=1), -5.0)
-    resumed = Checkpoints()
+    resumed = Checkpoints(monitor="val/elbo")
     resumed.directory = checkpoints.directory
     with torch.random.fork_rng():
         resumed.load_state_dict(checkpoints.state_dict())
@@ -143,14 +143,14 @@ class Spoil(Callback):
 
     def on_train_batch_end(self, trainer, model, *_):
         if trainer.global_step == 21:
-            model.decoder[0].weight.data.mul_(-20.0)
+            next(model.likelihood.parameters()).data.mul_(-20.0)
 
 
 def test_in_a_run_the_best_is_what_validated_best_and_the_last_is_the_end(checkpoints):
     journal = Journal()
     record = StepRecord(every=100, journal=journal, checkpoints=checkpoints)
     validation = Validation(journal=journal, record=record, checkpoints=checkpoints)
-    model, data = gaussian(num_features=64, learning_rate=0.01), Digits(batch_size=300)
+    model, data = gaussian(learning_rate=0.01), Digits(batch_size=300)
     fit(model, data, record, validation, checkpoints, Spoil(), max_steps=24, val_check_interval=2)
     curve = journal.curves["val/elbo"][1:]  # what stands before the first step is no candidate
     best_step, best_value = max(curve, key=lambda point: point[1])
@@ -160,7 +160,7 @@ def test_in_a_run_the_best_is_what_validated_best_and_the_last_is_the_end(checkp
     assert saved["last"]["global_step"] == 24
     assert saved["last"]["callbacks"]["Checkpoints"]["best"] == best_value
     model.load_state_dict(saved["best"]["state_dict"])
-    assert model.validate_on(data.val_dataloader())["val/elbo"] == pytest.approx(best_value, rel=1e-5)
+    assert validated(model)["val/elbo"] == pytest.approx(best_value, rel=1e-5)
 
 
 def test_a_disk_that_fills_up_in_the_middle_of_a_file_leaves_no_half_of_it(tmp_path, monkeypatch):

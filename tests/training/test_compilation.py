@@ -5,33 +5,36 @@ import sys
 
 import pytest
 import torch
-from tests.models.small import discrete, gaussian, seeded, trainer
+from lightning.pytorch import Callback
+from tests.training.small import discrete, gaussian, seeded, trainer
 
 from reparam_suite.data import Digits
 from reparam_suite.estimators import StickTheLanding
+from reparam_suite.objectives import ELBO
 from reparam_suite.training import (
     Checkpoints,
+    CompiledStep,
     GradientRecord,
     Journal,
     PathRecord,
     StepRecord,
+    check_compilable,
     compile_options,
     shorten_loop,
 )
 
 MODELS = {
-    "gaussian": lambda: gaussian(num_features=64),
-    "warm-up": lambda: gaussian(num_features=64, kl_warmup_steps=4),
-    "in parts": lambda: gaussian(num_features=64, estimator=StickTheLanding()),
-    "discrete": lambda: discrete(num_features=64),
+    "gaussian": lambda: gaussian(),
+    "warm-up": lambda: gaussian(objective=ELBO(warmup_steps=4)),
+    "in parts": lambda: gaussian(estimator=StickTheLanding()),
+    "discrete": lambda: discrete(),
 }
 
 
 def trained(make, *, options=None, max_steps=11, ckpt_path=None, save=None, accelerator="cpu"):
     """The model and all that was recorded, the last batch of an epoch smaller than the others."""
     model, journal = make(), Journal()
-    if options is not None:
-        model.compile_step(**options)
+    compiled = [] if options is None else [CompiledStep(**options)]
     record = StepRecord(every=3, journal=journal, checkpoints=Checkpoints())
     recorders = [
         record,
@@ -39,12 +42,14 @@ def trained(make, *, options=None, max_steps=11, ckpt_path=None, save=None, acce
         PathRecord(every=5, journal=journal),
         Checkpoints(),
     ]
-    used = trainer(*recorders, max_steps=max_steps, accelerator=accelerator)
+    used = trainer(*compiled, *recorders, max_steps=max_steps, accelerator=accelerator)
     shorten_loop(used)
     with seeded():
         used.fit(model, datamodule=Digits(batch_size=300), ckpt_path=ckpt_path, weights_only=True)
         if save is not None:
             used.save_checkpoint(save)
+    assert "training_step" not in vars(model), "the model has its own step again"
+    assert type(model) is type(make())
     return model, {k: v for k, v in journal.curves.items() if not k.startswith(("time/", "memory/", "cost/"))}
 
 
@@ -87,8 +92,28 @@ def test_a_compiled_run_has_the_numbers_of_any_other(road, told, tmp_path):
 
 
 def test_several_layers_are_refused_by_name():
-    with pytest.raises(ValueError, match="a compiled step has one layer of latents, got num_layers 2"):
-        discrete(num_features=64, num_layers=2).compile_step()
+    with pytest.raises(ValueError, match="compile: expected one layer of latents, got num_layers 2"):
+        check_compilable(discrete(num_layers=2))
+
+
+def test_an_objective_that_may_change_with_every_step_is_refused():
+    def mine(model, x, step):
+        return ELBO(weight=min(1.0, step / 10))(model, x, step)
+
+    with pytest.raises(ValueError, match=r"expected an objective with `record_as` or `weight_at\(step\)`, got function"):
+        check_compilable(gaussian(objective=mine))
+
+
+def test_a_fit_that_fails_gives_the_model_its_own_step_back():
+    class Fail(Callback):
+        def on_train_start(self, *_):
+            raise ZeroDivisionError
+
+    model = gaussian()
+    with seeded(), pytest.raises(ZeroDivisionError):
+        trainer(CompiledStep(backend="eager"), Fail()).fit(model, datamodule=Digits(batch_size=300))
+    assert "training_step" not in vars(model)
+    assert type(model) is type(gaussian())
 
 
 def test_a_missing_compiler_is_told(monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.models.small import discrete, gaussian, seeded, trainer
+from tests.training.small import discrete, gaussian, seeded, trainer
 
 from reparam_suite.data import Digits
 from reparam_suite.diagnostics import gradient_statistics
@@ -10,13 +10,13 @@ from reparam_suite.estimators import ExponentialDecay, GumbelSoftmax, Learned, M
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, StepRecord, Validation
 
 MODELS = {
-    "gaussian": lambda: gaussian(num_features=64),
-    "moving average": lambda: discrete(num_features=64, estimator=ScoreFunction(baseline=MovingAverage())),
+    "gaussian": lambda: gaussian(),
+    "moving average": lambda: discrete(estimator=ScoreFunction(baseline=MovingAverage())),
     "learned": lambda: discrete(
-        num_features=64, prior="learned", estimator=ScoreFunction(baseline=Learned(hidden_sizes=(4,)))
+        prior="learned", estimator=ScoreFunction(baseline=Learned(hidden_sizes=(4,)))
     ),
     "schedule": lambda: discrete(
-        num_features=64, estimator=GumbelSoftmax(temperature=ExponentialDecay(start=2.0, num_steps=5))
+        estimator=GumbelSoftmax(temperature=ExponentialDecay(start=2.0, num_steps=5))
     ),
 }
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.models.small import discrete, gaussian, seeded, trainer
+from tests.training.small import discrete, gaussian, seeded, trainer
 
 from reparam_suite.data import Digits
 from reparam_suite.diagnostics import latent_use
-from reparam_suite.training import Checkpoints, Journal, LatentRecord, StepRecord
+from reparam_suite.training import Checkpoints, Journal, LatentRecord, StepRecord, Validation
 from reparam_suite.training.latents import TEST_FILE
 
 FIGURES = {"active_units", "aggregate_kl", "information"}
@@ -17,7 +17,9 @@ def run(model, *, recorded: bool = True):
     journal, data = Journal(), Digits(batch_size=300)
     record = StepRecord(every=5, journal=journal, checkpoints=Checkpoints())
     with seeded():
-        callbacks = [record, LatentRecord(journal=journal, record=record)] if recorded else [record]
+        validation = Validation(journal=journal, record=record, checkpoints=Checkpoints())
+        latents = [LatentRecord(journal=journal, record=record)] if recorded else []
+        callbacks = [record, validation, *latents]
         used = trainer(*callbacks, max_steps=7, val_check_interval=3, check_val_every_n_epoch=None)
         used.fit(model, datamodule=data)
         noise = torch.rand(())
@@ -27,7 +29,7 @@ def run(model, *, recorded: bool = True):
 
 @pytest.mark.parametrize(("make", "more"), [(gaussian, set()), (discrete, {"code_perplexity"})])
 def test_they_are_recorded_where_the_bounds_are(make, more):
-    journal, _, _ = run(make(num_features=64))
+    journal, _, _ = run(make())
     recorded = {name: [step for step, _ in journal.curves[name]] for name in journal.curves if "latent/" in name}
     assert recorded == {f"latent/val/{each}": [0, 3, 6, 7] for each in FIGURES | more} | {
         f"latent/test/{each}": [7] for each in FIGURES | more
@@ -38,12 +40,12 @@ def test_they_are_recorded_where_the_bounds_are(make, more):
 
 @pytest.mark.parametrize("stage", ["val", "test"])
 def test_they_are_those_of_the_whole_data_set(stage):
-    model = discrete(num_features=64)
+    model = discrete()
     journal, data, _ = run(model)
     model.eval()
-    use = latent_use(model)
+    use = latent_use(model.posterior(torch.zeros(1, 64)), model.prior())
     for batch in data.val_dataloader() if stage == "val" else data.test_dataloader():
-        use.update(model.posterior_of(batch), model.prior_distribution())
+        use.update(model.posterior(batch), model.prior())
     expected = use.compute()
     assert journal.latest(f"latent/{stage}/active_units") == float(expected["active_units"])
     information = (expected["kl_per_latent"] - expected["aggregate_kl"]).sum()
@@ -53,7 +55,7 @@ def test_they_are_those_of_the_whole_data_set(stage):
 
 
 def test_the_top_layer_of_several_is_measured():
-    model = discrete(num_features=64, num_layers=2)
+    model = discrete(num_layers=2)
     journal, _, _ = run(model)
     assert journal.arrays[TEST_FILE]["kl_per_latent"].shape == (3,)
 
@@ -62,7 +64,7 @@ def test_the_top_layer_of_several_is_measured():
 def test_looking_leaves_the_run_as_it_is_to_the_last_bit(num_layers: int):
     ends, noises = [], []
     for recorded in (True, False):
-        model = discrete(num_features=64, num_layers=num_layers)
+        model = discrete(num_layers=num_layers)
         noises.append(run(model, recorded=recorded)[2])
         ends.append(model.state_dict())
     assert torch.equal(*noises)

@@ -7,9 +7,10 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
-from tests.models.small import discrete, gaussian, seeded, trainer
+from tests.training.small import discrete, gaussian, seeded, trainer
 
 from reparam_suite.data import Digits
+from reparam_suite.objectives import ELBO
 from reparam_suite.estimators import ExponentialDecay, GumbelSoftmax, Learned, ScoreFunction
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, StepRecord, Validation, shorten_loop
 from reparam_suite.training.loop import BatchLoop
@@ -55,12 +56,11 @@ for _name in HOOKS:
 
 
 MODELS = {
-    "gaussian": lambda: gaussian(num_features=64, kl_warmup_steps=7),
+    "gaussian": lambda: gaussian(objective=ELBO(warmup_steps=7)),
     "learned baseline": lambda: discrete(
-        num_features=64, prior="learned", estimator=ScoreFunction(num_samples=2, baseline=Learned(hidden_sizes=(4,)))
+        prior="learned", estimator=ScoreFunction(num_samples=2, baseline=Learned(hidden_sizes=(4,)))
     ),
     "temperature on a schedule": lambda: discrete(
-        num_features=64,
         posterior=FactorizedCategorical(num_classes=3),
         estimator=GumbelSoftmax(temperature=ExponentialDecay(num_steps=9)),
     ),

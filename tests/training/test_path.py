@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.models.small import discrete, seeded, trainer
+from tests.training.small import discrete, seeded, trainer
 from torch import nn
 
 from reparam_suite.data import Digits
@@ -30,7 +30,7 @@ def test_every_eighth_gradient_tells_what_all_of_them_tell():
 
 def run(callback: PathRecord, *, max_steps: int = 40) -> None:
     with seeded():
-        trainer(callback, max_steps=max_steps).fit(discrete(num_features=64), datamodule=Digits(batch_size=300))
+        trainer(callback, max_steps=max_steps).fit(discrete(), datamodule=Digits(batch_size=300))
 
 
 def test_it_is_recorded_with_the_variance_once_there_are_two_gradients():
@@ -46,11 +46,11 @@ def test_it_is_the_moving_variance_of_the_encoder_gradients_that_the_optimizer_s
     class Watch(PathRecord.__base__):
         def on_before_optimizer_step(self, trainer, pl_module, optimizer):
             if trainer.global_step % STRIDE == 0:
-                by_hand.append(torch.cat([each.grad.flatten() for each in pl_module.encoder.parameters()]))
+                by_hand.append(torch.cat([each.grad.flatten() for each in pl_module.posterior.parameters()]))
 
     with seeded():
         used = trainer(Watch(), PathRecord(every=100, journal=journal), max_steps=33)
-        used.fit(discrete(num_features=64), datamodule=Digits(batch_size=300))
+        used.fit(discrete(), datamodule=Digits(batch_size=300))
     gradients = torch.stack(by_hand)
     assert len(gradients) == 5
     weights = (DECAY**STRIDE) ** torch.arange(4, -1, -1.0)

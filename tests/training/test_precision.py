@@ -3,27 +3,28 @@
 import pytest
 import torch
 from lightning.pytorch import Callback
-from tests.models.small import categorical, discrete, gaussian, seeded, trainer
+from tests.training.small import categorical, discrete, gaussian, seeded, trainer
 from tests.statistics import LIMIT
 
 from reparam_suite.data import Digits
-from reparam_suite.estimators import REBAR, GumbelSoftmax, LogMeanExp, ScoreFunction, StickTheLanding
+from reparam_suite.estimators import REBAR, GumbelSoftmax, ScoreFunction, StickTheLanding
 from reparam_suite.models import OptimizerSettings
+from reparam_suite.objectives import ImportanceWeighted
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, StepRecord, Validation
 from reparam_suite.distributions import FullCovarianceNormal
 
 MODELS = {
-    "gaussian": lambda **more: gaussian(num_features=64, **more),
+    "gaussian": lambda **more: gaussian(**more),
     "full covariance": lambda **more: gaussian(
-        num_features=64, posterior=FullCovarianceNormal(), estimator=StickTheLanding(), **more
+        posterior=FullCovarianceNormal(), estimator=StickTheLanding(), **more
     ),
     "importance-weighted": lambda **more: gaussian(
-        num_features=64, estimator=StickTheLanding(num_samples=3), bound=LogMeanExp(), **more
+        estimator=StickTheLanding(num_samples=3), objective=ImportanceWeighted(), **more
     ),
-    "bits": lambda **more: discrete(num_features=64, prior="learned", **more),
-    "control variate": lambda **more: discrete(num_features=64, estimator=REBAR(), **more),
-    "two layers": lambda **more: discrete(num_features=64, num_layers=2, **more),
-    "categorical": lambda **more: categorical(num_features=64, estimator=GumbelSoftmax(), **more),
+    "bits": lambda **more: discrete(prior="learned", **more),
+    "control variate": lambda **more: discrete(estimator=REBAR(), **more),
+    "two layers": lambda **more: discrete(num_layers=2, **more),
+    "categorical": lambda **more: categorical(estimator=GumbelSoftmax(), **more),
 }
 STANDING_STILL = OptimizerSettings(name="SGD", learning_rate=1e-30)
 
@@ -37,8 +38,8 @@ class Types(Callback):
     def on_after_backward(self, _, model):
         self.seen |= {each.grad.dtype for each in model.parameters() if each.grad is not None}
 
-    def on_train_batch_end(self, _, model, *__):
-        self.seen |= {model.reached.objective.dtype, *(each.dtype for each in model.parameters())}
+    def on_train_batch_end(self, _, model, outputs, *__):
+        self.seen |= {outputs["objective"].dtype, *(each.dtype for each in model.parameters())}
 
 
 def run(model, *more: Callback, max_steps: int = 6, **options):

@@ -3,7 +3,7 @@ import io
 import pytest
 from lightning.pytorch import Callback
 from rich.console import Console
-from tests.models.small import fit, gaussian
+from tests.training.small import fit, gaussian
 
 from reparam_suite.data import Digits
 from reparam_suite.training import Checkpoints, Journal, ProgressBar, StepRecord, Validation
@@ -19,7 +19,7 @@ def train(console, *more: Callback, **options) -> ProgressBar:
     record = StepRecord(every=1, journal=journal, checkpoints=Checkpoints())
     bar = ProgressBar(journal=journal, console=console)
     validation = Validation(journal=journal, record=record, checkpoints=Checkpoints())
-    fit(gaussian(num_features=64), Digits(batch_size=300), record, validation, *more, bar, **options)
+    fit(gaussian(), Digits(batch_size=300), record, validation, *more, bar, **options)
     last = f"train {journal.latest('train/elbo'):.2f}  val {journal.latest('val/elbo'):.2f} nats"
     assert last in console.file.getvalue()
     return bar
@@ -44,6 +44,6 @@ class Fail(Callback):
 def test_a_failure_gives_the_terminal_back(console):
     bar = ProgressBar(journal=Journal(), console=console)
     with pytest.raises(ZeroDivisionError):
-        fit(gaussian(num_features=64), Digits(batch_size=300), Fail(), bar)
+        fit(gaussian(), Digits(batch_size=300), Fail(), bar)
     assert not bar._progress.live.is_started
     assert console.file.getvalue().endswith("\x1b[?25h"), "the cursor is shown again"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EMAWeightAveraging
-from tests.models.small import categorical, discrete, gaussian, seeded, trainer
+from tests.training.small import categorical, discrete, gaussian, seeded, trainer
 
 from reparam_suite.data import Digits
 from reparam_suite.estimators import REBAR, ExponentialDecay, GumbelSoftmax, Learned, MovingAverage, ScoreFunction
@@ -159,7 +159,7 @@ def assert_same(resumed: Attempt, whole: Attempt, number: int) -> None:
 
 DIGITS = {"num_features": 64}
 MODELS = {
-    "gaussian": lambda: gaussian(**DIGITS, kl_warmup_steps=9, centre_input=True, initialize_bias=True),
+    "gaussian": lambda: gaussian(**DIGITS, objective=ELBO(warmup_steps=9), centre_input=True, initialize_bias=True),
     "moving average": lambda: discrete(**DIGITS, estimator=ScoreFunction(baseline=MovingAverage(decay=0.9))),
     "learned baseline": lambda: discrete(
         **DIGITS,

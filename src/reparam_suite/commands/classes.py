@@ -1,16 +1,39 @@
 """The classes that an option may name."""
 
 import inspect
+import typing
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from torch import nn
+
+# Types whose values an option can give.
+_GIVABLE = (bool, int, float, str, Path, nn.Module)
 
 
 def concrete_subclasses(base: type[Any]) -> set[type[Any]]:
     """The classes of the suite's own that can stand for `base`; one from elsewhere is named by its dotted path."""
     hidden = base.__name__[0] == "_" or getattr(base, "_is_protocol", False) or hasattr(base, "lazy_get_init_args")
     ours = base.__module__.partition(".")[0] == "reparam_suite"
-    found = {base} if ours and not hidden and not inspect.isabstract(base) else set()
+    found = {base} if ours and not hidden and not inspect.isabstract(base) and _is_nameable(base) else set()
     return found.union(*map(concrete_subclasses, base.__subclasses__()))
+
+
+def _is_nameable(cls: type[Any]) -> bool:
+    # Whether options can give all that its constructor asks for: no arrays, no loaders.
+    constructor = inspect.getattr_static(cls, "__init__")
+    if not inspect.isfunction(constructor):
+        return True
+    needed = [each for each in list(inspect.signature(constructor).parameters.values())[1:] if _is_needed(each)]
+    hints = typing.get_type_hints(constructor) if needed else {}
+    types = [hints.get(each.name) for each in needed]
+    return all(inspect.isclass(each) and issubclass(each, _GIVABLE) for each in types)
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    kinds = (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and parameter.kind not in kinds
 
 
 def either(names: Iterable[str]) -> str:

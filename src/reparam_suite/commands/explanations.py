@@ -49,6 +49,23 @@ def as_option(message: str, parser: ArgumentParser) -> str:
     return f"{option}{colon}{rest}" if option and colon else message
 
 
+@contextmanager
+def arguments_of(key: str, cls: Any) -> Iterator[None]:
+    """Names arguments of a class's constructor in errors within this context as options: --model.latent_size.
+
+    Raises:
+        UsageError: if a constructor raises one.
+    """
+    try:
+        yield
+    except UsageError as error:
+        name = re.match(r"\w*", str(error))
+        known = inspect.signature(cls).parameters if isinstance(cls, type) else {}
+        if name is None or name[0] not in known:
+            raise
+        raise UsageError(f"--{key}.{error}") from error
+
+
 def options_of(cls: type[T], given: Namespace) -> T:
     """The dataclass whose fields are options of the top level."""
     return cls(**{each.name: given[each.name] for each in fields(cls)})
@@ -172,7 +189,8 @@ class _Objection:
 
     def accepted(self) -> list[str]:
         """The classes of ours that it may be of."""
-        wanted = [each for each in self.wanted() if each.__module__ != "builtins"]
+        foreign = ("builtins", "torch")
+        wanted = [each for each in self.wanted() if each.__module__.partition(".")[0] not in foreign]
         return sorted({cls.__name__ for each in wanted for cls in concrete_subclasses(each)})
 
     def listed(self) -> str:
@@ -199,8 +217,9 @@ _RULES: list[_Rule] = [
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f", did you mean {close[0]}?" if close else ""
+    by_lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
+    return f", did you mean {by_lower[close[0]]}?" if close else ""
 
 
 def _imported(class_path: str) -> Any:

@@ -1,11 +1,12 @@
 """From arguments and configuration files to a run."""
 
 import inspect
+import json
+import sys
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -13,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import nn
 
-from reparam_suite.commands.explanations import explained
+from reparam_suite.commands.explanations import arguments_of, explained
 from reparam_suite.commands.given import given_options
 from reparam_suite.commands.help import help_text
 from reparam_suite.commands.jsonargparse_internals import imports_only
@@ -140,8 +141,6 @@ class Options:
     @cached_property
     def _dumped(self) -> dict[str, Any]:
         # It is valid: it was parsed. To find that out once more takes longer than the rest.
-        import json
-
         text = self.parser.dump(self.values, skip_unset=False, skip_validation=True, format="json")
         config: dict[str, Any] = json.loads(text)
         return config
@@ -156,15 +155,16 @@ class _Parts:
 
     @cached_property
     def data(self) -> Any:
-        with explained(self._options.parser, **ROOTS):
-            return self._options.parser.instantiate(Namespace(data=self._options.values.data)).data
+        config = self._options.values.data
+        with arguments_of("data", _imported(config.class_path)), explained(self._options.parser, **ROOTS):
+            return self._options.parser.instantiate(Namespace(data=config)).data
 
     def made_model(self) -> Any:
         """The model, with sizes and likelihood of the data unless they were given."""
         config = self._options.values.model.clone()
-        cls = _SIZED.get(str(config.class_path).rpartition(".")[2])
-        with explained(self._options.parser, **ROOTS):
-            if cls is not None:
+        cls = _imported(config.class_path)
+        with arguments_of("model", cls), explained(self._options.parser, **ROOTS):
+            if isinstance(cls, type) and issubclass(cls, tuple(_SIZED.values())):
                 self._take_from_data(config.init_args)
             return self._options.parser.instantiate(Namespace(model=config)).model
 
@@ -176,10 +176,18 @@ class _Parts:
             model.likelihood = _FROM_THE_DATA.get(data.kind, NormalLikelihood)()
 
 
+def _imported(class_path: str) -> Any:
+    # Of a class that was parsed, so that its module is imported.
+    module, _, name = class_path.rpartition(".")
+    return getattr(sys.modules[module], name, None)
+
+
 def _defaults(given: dict[str, Any]) -> list[str]:
     # Options that name what `given` does not.
     named = {"model": "GaussianVAE", "data": "Digits"} | {key: value for key, value in given.items() if value}
     defaults = [f"--{key}={named[key]}" for key in ("model", "data")]
+    if "model.objective" not in named and any(key.startswith("model.objective.") for key in named):
+        defaults.append("--model.objective=ELBO")
     model = _SIZED.get(str(named["model"]).rpartition(".")[2])
     if model and "model.estimator" not in named:
         defaults += _options_of("model.estimator", model.default_estimator())
@@ -215,8 +223,3 @@ def _check_ranges(values: Namespace) -> None:
 def set_threads(values: Namespace) -> None:
     """Sets the CPU threads of a step."""
     torch.set_num_threads(values.num_threads)
-
-
-def file_arguments(file: Path, args: list[str]) -> list[str]:
-    """Arguments that read a file before `args`."""
-    return ["--config", str(file), *args]

@@ -26,7 +26,7 @@ def results_table(results: Sequence[Result]) -> Table:
     for name in metrics:
         if found := re.fullmatch(r"test/bound_(\d+)(_from_\d+)?", name):
             lines[f"test bound, K = {int(found[1]):,}"] = (name, ".2f")
-        elif (found := re.fullmatch(r"grad/(\w+)/variance", name)) is not None:
+        elif found := re.fullmatch(r"grad/(\w+)/data_variance", name):  # a part, and no variational parameter
             for label, (what, form) in _OF_A_PART.items():
                 if (measured := f"grad/{found[1]}/{what}") in metrics:
                     lines[f"{label}, {found[1]}"] = (measured, form)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from reparam_suite.diagnostics.batches import Batch, num_data, repeated
 from reparam_suite.diagnostics.calls import Call, NotLayerwiseError
+from reparam_suite.diagnostics.few_numbers import MOST_NUMBERS, gradients_of_few_numbers
 from reparam_suite.diagnostics.layout import Layout, layout_of, objective_of
 from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, trained_parameters
 from reparam_suite.diagnostics.parts import ROUNDING, Explicit, Part
@@ -44,6 +45,9 @@ def layerwise_sums(
     )
     with recorder.watching():
         q, objective = objective_of(model, repeated(batch, R), R * B)
+    watched = recorder.watched()
+    others = [parameter for parameter in flat if parameter not in watched]
+    few = gradients_of_few_numbers(objective, others) if 0 < _size(others) <= MOST_NUMBERS else {}
     at_q = recorder.encoded.leaves if recorder.encoded and recorder.encoded.copied is q else rows_of(q, R * B)
     encoded = list(recorder.encoded.leaves.values()) if recorder.encoded else []
     outputs = [list(call.outputs) for call in recorder.calls]
@@ -60,6 +64,8 @@ def layerwise_sums(
     if recorder.encoded:
         through = _through_encoder(recorder.encoded, back, recorder.encoder_calls, flat, summed, R)
         parts += parts_of(recorder.encoder_calls, through)
+    if few:
+        parts.append(Explicit({each: drawn.unflatten(0, (R, B)).transpose(0, 1) for each, drawn in few.items()}))
     parts += _through_sources(recorder.cuts, at_leaves, flat, summed, (R, B))
     moments = {
         name: _moments(group, _of(name, group, parts), summed, (R, B), per_element=per_element)
@@ -69,6 +75,10 @@ def layerwise_sums(
         own = free_coordinates(q, name, gradient).unflatten(0, (R, B)).transpose(0, 1)
         moments[key(name, groups)] = moments_of_own_draws(own, per_element=per_element)
     return sums_of_moments(moments)
+
+
+def _size(parameters: Sequence[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)
 
 
 def _split(values: Sequence[Tensor], like: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:

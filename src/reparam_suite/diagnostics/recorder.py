@@ -92,13 +92,19 @@ class Recorder:
             for hook in hooks:
                 hook.remove()
 
+    def watched(self) -> set[nn.Parameter]:
+        """The parameters of the modules that were called."""
+        calls = [*self.calls, *self.encoder_calls]
+        found = {parameter for call in calls for parameter in call.module.parameters(recurse=False)}
+        return found.union(*(cut.module.parameters() for cut in self.cuts))
+
     def _hooks_of(self, module: nn.Module) -> Iterator[RemovableHandle]:
         if self._wanted.isdisjoint(module.parameters()):
             return
         yield module.register_forward_pre_hook(self._enter, with_kwargs=True)
-        yield module.register_forward_hook(self._leave, with_kwargs=True)
         if not self._wanted.isdisjoint(module.parameters(recurse=False)):
             yield module.register_forward_hook(self._keep, with_kwargs=True)
+        yield module.register_forward_hook(self._leave, with_kwargs=True)
 
     def _enter(self, module: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> None:  # noqa: ARG002
         self._within += not inputs and not kwargs

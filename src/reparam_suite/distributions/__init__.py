@@ -1,29 +1,27 @@
-"""Distributions: what is asked of a q, our own families, likelihoods and priors."""
+"""Distributions: questions that any `torch.distributions.Distribution` answers, and the families of the suite.
+
+Every distribution made here has batch_shape `[*B]` and event_shape `[D]`, or `[D, C]` for latents of C classes, and is
+made with `validate_args=False`: parameters are checked once, where it is built.
+"""
 
 from reparam_suite.distributions.conditional import Conditional, Family
+from reparam_suite.distributions.divergences import kl_divergence
+from reparam_suite.distributions.factors import factors, family, translated
 from reparam_suite.distributions.families import (
+    FiniteBernoulli,
     OneHotCategorical,
+    UnitNormal,
     bernoulli,
     beta,
     categorical,
     dirichlet,
-    factors,
-    family,
-    frozen,
     gamma,
-    kl_divergence,
     multivariate_normal,
     normal,
-    parameters,
-    rebuilt,
-    reparameterized,
-    samples,
-    softmax,
     standard_normal,
     von_mises,
-    widened,
-    with_parameters,
 )
+from reparam_suite.distributions.freezing import FrozenDensity, frozen
 from reparam_suite.distributions.likelihoods import (
     BernoulliLikelihood,
     IndependentBernoulli,
@@ -31,6 +29,8 @@ from reparam_suite.distributions.likelihoods import (
     LikelihoodFamily,
     NormalLikelihood,
 )
+from reparam_suite.distributions.numbers import softmax, widened
+from reparam_suite.distributions.parameters import can_be_rebuilt, parameters, rebuilt, with_parameters
 from reparam_suite.distributions.posteriors import (
     DiagonalNormal,
     DiscreteFamily,
@@ -41,7 +41,16 @@ from reparam_suite.distributions.posteriors import (
     NormalFamily,
 )
 from reparam_suite.distributions.priors import BernoulliPrior, CategoricalPrior, NormalPrior, StandardNormal
+from reparam_suite.distributions.sampling import (
+    has_inverse_cdf,
+    inverse_cdf,
+    is_reparameterized,
+    relaxed,
+    reparameterized,
+    samples,
+)
 from reparam_suite.distributions.scores import score, score_term
+from reparam_suite.distributions.support import num_states, support_of
 from reparam_suite.distributions.von_mises import VonMises
 
 __all__ = [
@@ -54,6 +63,8 @@ __all__ = [
     "FactorizedBernoulli",
     "FactorizedCategorical",
     "Family",
+    "FiniteBernoulli",
+    "FrozenDensity",
     "FullCovarianceNormal",
     "IndependentBernoulli",
     "IndependentNormal",
@@ -64,26 +75,35 @@ __all__ = [
     "NormalPrior",
     "OneHotCategorical",
     "StandardNormal",
+    "UnitNormal",
     "VonMises",
     "bernoulli",
     "beta",
+    "can_be_rebuilt",
     "categorical",
     "dirichlet",
     "factors",
     "family",
     "frozen",
     "gamma",
+    "has_inverse_cdf",
+    "inverse_cdf",
+    "is_reparameterized",
     "kl_divergence",
     "multivariate_normal",
     "normal",
+    "num_states",
     "parameters",
     "rebuilt",
+    "relaxed",
     "reparameterized",
     "samples",
     "score",
     "score_term",
     "softmax",
     "standard_normal",
+    "support_of",
+    "translated",
     "von_mises",
     "widened",
     "with_parameters",

@@ -7,49 +7,79 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal
 
-from reparam_suite.distributions.families import OneHotCategorical, family, parameters, rebuilt
+from reparam_suite.distributions.factors import factors, family
+from reparam_suite.distributions.families import OneHotCategorical
+from reparam_suite.distributions.parameters import can_be_rebuilt, parameters, rebuilt
 
 
 def score(q: Distribution, z: Tensor) -> dict[str, Tensor]:
-    """grad log q(z_k) by each parameter of q, by name and shaped `[K, *B, ...]` as that is; constants."""
+    """grad log q(z_k) with respect to each parameter of q, by name and shaped `[K, *B, ...]` as that is; constants.
+
+    Of a family that is none of the suite's each sample takes a pass through the graph of its parameters; a parameter
+    that is outside any graph has a score of 0. Empty for a q that names no parameters.
+    """
     with torch.no_grad():
         if family(q) in _SCORES:
-            return _SCORES[family(q)](q, z)
-        # Each sample is given parameters of its own.
-        own = {name: each.detach().expand(len(z), *each.shape) for name, each in parameters(q).items()}
-        log_q, pull_back = torch.func.vjp(lambda values: rebuilt(q, values).log_prob(z), own)[:2]
-        (scores,) = pull_back(torch.ones_like(log_q))
-        return {name: each.detach() for name, each in scores.items()}
+            return {name: value for name, (value, _) in _SCORES[family(q)](q, z).items()}
+    own = parameters(q)
+    if can_be_rebuilt(q):
+        with torch.no_grad():
+            # Each sample is given parameters of its own.
+            each = {name: value.detach().expand(len(z), *value.shape) for name, value in own.items()}
+            log_q, pull_back = torch.func.vjp(lambda values: rebuilt(q, values).log_prob(z), each)[:2]
+            (scores,) = pull_back(torch.ones_like(log_q))
+            return {name: value.detach() for name, value in scores.items()}
+    return _sample_by_sample(q, z.detach(), own)
 
 
 def score_term(q: Distribution, z: Tensor, credit: Tensor) -> Tensor:
-    """A term `[*B]` whose gradient by q's parameters is sum_k credit_k grad log q(z_k); z and credit are constants.
+    """A term `[*B]` whose gradient is sum_k credit_k grad log q(z_k), for q's parameters wherever they are.
 
-    Where the score is known in closed form, no graph is made through the K samples.
+    z and credit are constants. Where the score is known in closed form, no graph is made through the K samples.
     """
     if family(q) not in _SCORES:
         return (credit * q.log_prob(z)).sum(0)
     event = tuple(range(-len(q.event_shape), 0))
     weight = credit.reshape(*credit.shape, *(1,) * len(event))
-    own = parameters(q)
-    terms = [((weight * each).sum(0) * own[name]).sum(event) for name, each in score(q, z).items()]
+    with torch.no_grad():
+        scores = _SCORES[family(q)](q, z)
+    terms = [((weight * value).sum(0) * own).sum(event) for value, own in scores.values()]
     return functools.reduce(torch.add, terms)
 
 
-def _of_a_mean(q: Distribution, z: Tensor) -> dict[str, Tensor]:
-    # By the logits. Those of the one-hot family are log-probabilities, which move together: what all of a latent have
-    # in common is nothing.
-    return {"logits": z - q.mean}
+def _sample_by_sample(q: Distribution, z: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
+    reached = {name: value for name, value in own.items() if value.requires_grad}
+    scores = {
+        name: torch.zeros(len(z), *value.shape, dtype=value.dtype, device=value.device) for name, value in own.items()
+    }
+    if not reached:
+        return scores
+    with torch.enable_grad():
+        log_q = q.log_prob(z)
+        for k in range(len(z)):
+            of_sample = torch.autograd.grad(
+                log_q[k].sum(), list(reached.values()), retain_graph=True, materialize_grads=True
+            )
+            for name, value in zip(reached, of_sample, strict=True):
+                scores[name][k] = value
+    return scores
 
 
-def _of_a_normal(q: Distribution, z: Tensor) -> dict[str, Tensor]:
+def _of_a_mean(q: Distribution, z: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    # With respect to the logits. Those of the one-hot family are log-probabilities, which move together: what all of a
+    # latent have in common is nothing.
+    return {"logits": (z - q.mean, factors(q).logits)}  # type: ignore[attr-defined]
+
+
+def _of_a_normal(q: Distribution, z: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
     loc, scale = parameters(q).values()
     eps = (z - loc) / scale
-    return {"loc": eps / scale, "scale": (eps.square() - 1.0) / scale}
+    return {"loc": (eps / scale, loc), "scale": ((eps.square() - 1.0) / scale, scale)}
 
 
-_SCORES: Mapping[type[Distribution], Callable[[Distribution, Tensor], dict[str, Tensor]]] = {
+_SCORES: Mapping[type[Distribution], Callable[[Distribution, Tensor], dict[str, tuple[Tensor, Tensor]]]] = {
     Bernoulli: _of_a_mean,
     OneHotCategorical: _of_a_mean,
     Normal: _of_a_normal,
 }
+"""By family: the score and the tensor that it is the score of, by name."""

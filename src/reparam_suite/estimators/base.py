@@ -6,18 +6,19 @@ Shapes: K samples, `*B` any batch shape, D latents, C classes. z is `[K, *B, D]`
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from reparam_suite.distributions import can_be_rebuilt, frozen, translated, widened, with_parameters
 from reparam_suite.estimators.bounds import Average, Bound
+from reparam_suite.estimators.options import integer
 from reparam_suite.estimators.shapes import PerDatum, Samples, Scalar, Values
-from reparam_suite.distributions import family, frozen, parameters, widened, with_parameters
 
 Integrand = Callable[[Tensor, Distribution], Tensor]
-"""f(z `[K, *B, D]`, q) -> `[K, *B]`, in nats; q may enter only through a constant multiple of `q.log_prob(z)`."""
+"""f(z `[K, *B, *event]`, q) -> `[K, *B]`, in nats; q may enter only through a constant multiple of `q.log_prob(z)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Expectation:
         q: the distribution of z, batch_shape `[*B]`.
         f: the integrand, parameters theta and all.
         bound: what becomes of the K values.
-        context: `[*B, .]`, all that a learned baseline may look at.
+        context: `[*B, .]`, all that a learned baseline may look at: one axis, however many x has.
         exact: `[*B]`, a term known in closed form (minus an analytic KL, say): added to the objective, never sampled.
     """
 
@@ -65,21 +66,21 @@ def carry(t: Tensor) -> Tensor:
 
 
 def only_through(loss: Scalar, parameters: Iterable[Tensor]) -> Scalar:
-    """Zero in value; its gradient is that of `loss` by `parameters`, and nothing for what else `loss` depends on."""
-    reached = [each for each in parameters if each.requires_grad]
+    """Zero in value; in gradient `loss` with respect to `parameters`, and nothing for what else it depends on."""
+    reached = [parameter for parameter in parameters if parameter.requires_grad]
     if not reached or not loss.requires_grad:
         return torch.zeros_like(loss)
     gradients = torch.autograd.grad(loss, reached, retain_graph=True, allow_unused=True)
     terms = [
-        (carry(each) * gradient.detach()).sum()
-        for each, gradient in zip(reached, gradients, strict=True)
+        (carry(parameter) * gradient.detach()).sum()
+        for parameter, gradient in zip(reached, gradients, strict=True)
         if gradient is not None
     ]
     return torch.stack(terms).sum() if terms else torch.zeros_like(loss)
 
 
 def slopes(values: Tensor, z: Tensor, *, create_graph: bool = False, retain_graph: bool | None = None) -> Tensor:
-    """The derivative of each value by its own z, shaped as z; 0 where the value does not look at z."""
+    """The derivative of each value with respect to its own z, shaped as z; 0 where the value does not depend on z."""
     if not values.requires_grad:
         return torch.zeros_like(z)
     (slope,) = torch.autograd.grad(
@@ -104,6 +105,7 @@ def autocast_in_f_alone(target: Expectation, device: str) -> Expectation:
     """The same target in float32: autocast, which is to be left, goes on inside f, whose values are widened.
 
     What multiplies the score is a difference of values of f, and little of it is left in the eight bits of a bfloat16.
+    A q of a family of the suite is widened as well.
     """
     dtype = torch.get_autocast_dtype(device)
 
@@ -113,17 +115,23 @@ def autocast_in_f_alone(target: Expectation, device: str) -> Expectation:
             return widened(target.f(z, q))
 
     context = None if target.context is None else widened(target.context)
-    return replace(target, q=with_parameters(target.q, widened), f=f, context=context)
+    q = with_parameters(target.q, widened) if can_be_rebuilt(target.q) else target.q
+    return replace(target, q=q, f=f, context=context)
+
+
+def _autocast_device() -> str | None:
+    # Asked of PyTorch and not of q: a flow has no parameters that would tell its device.
+    return next((device for device in ("cuda", "cpu", "mps") if torch.is_autocast_enabled(device)), None)
 
 
 class GradientEstimator(nn.Module, ABC):
-    """An estimator of the value of an `Expectation` and of its gradient by phi and theta.
+    """An estimator of the value of an `Expectation` and of its gradient with respect to phi and theta.
 
-    Every index of `*B` is treated independently of the others (state such as a moving average apart). Under autocast f
-    alone is rounded: noise, log-probabilities, signals and the objective are float32.
+    To write one, give the class attributes, `unbiased`, `estimate` and, where the mathematics does not allow every q,
+    `fits`. Every index of `*B` is treated independently of the others (state such as a moving average apart). Under
+    autocast f alone is rounded: noise, log-probabilities, signals and the objective are float32.
 
     Attributes:
-        families: the classes of q that it is defined for.
         bounds: the bounds that it supports.
         admits_exact: whether the expectation may have a term in closed form.
         relaxed: whether the value is that of a relaxed model instead of the bound.
@@ -132,7 +140,6 @@ class GradientEstimator(nn.Module, ABC):
         num_samples: hard draws from q that enter the value; an antithetic pair counts two.
     """
 
-    families: ClassVar[tuple[type[Distribution], ...]]
     bounds: ClassVar[tuple[type[Bound], ...]]
     admits_exact: ClassVar[bool] = True
     relaxed: ClassVar[bool] = False
@@ -141,27 +148,33 @@ class GradientEstimator(nn.Module, ABC):
 
     def __init__(self, *, num_samples: int = 1, fewest_samples: int = 1) -> None:
         super().__init__()
-        require_at_least(self, "num_samples", num_samples, fewest_samples)
-        self.num_samples = num_samples
+        self.num_samples = integer(self, "num_samples", num_samples, least=fewest_samples)
 
     @property
     @abstractmethod
     def unbiased(self) -> bool:
         """Whether the expected gradient is exact; of the instance, since a baseline may decide it."""
 
+    def fits(self, q: Distribution) -> str | None:  # noqa: ARG002
+        """None, or the reason why the mathematics of this estimator does not allow q: by default every q is allowed."""
+        return None
+
     def evaluations(self, q: Distribution) -> int:  # noqa: ARG002
         """Rows of z handed to f per datum and step: the cost on which estimators are compared."""
         return self.num_samples
 
+    @final  # type: ignore[misc]  # nn.Module declares forward as an attribute
     def forward(self, target: Expectation) -> Estimate:
         """The value of `target` and its gradient.
 
         Raises:
-            ValueError: if q, the bound or a closed-form term does not fit this estimator.
+            ValueError: if q, the bound or a closed-form term does not fit this estimator, or f gives values of another
+                shape than `[K, *batch_shape]`.
         """
+        target = self._prepared(target)
         self.check(target)
-        device = next(iter(parameters(target.q).values())).device.type
-        if torch.is_autocast_enabled(device):
+        device = _autocast_device()
+        if device is not None:
             target = autocast_in_f_alone(target, device)
             with torch.autocast(device, enabled=False):
                 estimate = self.estimate(target)
@@ -182,27 +195,36 @@ class GradientEstimator(nn.Module, ABC):
             ValueError: naming this estimator, what was given and what is accepted.
         """
         name = type(self).__name__
-        if not issubclass(family(target.q), self.families):
-            raise ValueError(f"{name} needs q of {_names(self.families)}, got {family(target.q).__name__}")
-        if not isinstance(target.bound, self.bounds):
-            raise ValueError(f"{name} supports the bound {_names(self.bounds)}, got {type(target.bound).__name__}")
-        if target.exact is not None and not self.admits_exact:
-            raise ValueError(f"{name} needs all of log q inside f: a sampled KL, got an analytic one")
-        if target.exact is not None and not target.bound.admits_exact:
+        if not target.q.event_shape:
             raise ValueError(
-                f"{type(target.bound).__name__} needs all of log q inside f: a sampled KL, got an analytic one"
+                f"{name}: q has batch_shape {list(target.q.batch_shape)} and no event axes: "
+                "wrap it in torch.distributions.Independent(q, 1)"
             )
+        reason = self.fits(translated(target.q))
+        if reason is not None:
+            raise ValueError(f"{name}: {reason}")
+        if not isinstance(target.bound, self.bounds):
+            raise ValueError(f"{name}: expected the bound {names(self.bounds)}, got {type(target.bound).__name__}")
+        for part, admits in ((name, self.admits_exact), (type(target.bound).__name__, target.bound.admits_exact)):
+            if target.exact is not None and not admits:
+                raise ValueError(f"{part}: expected all of log q inside f, a sampled KL, got an analytic one")
+
+    def _prepared(self, target: Expectation) -> Expectation:
+        # PyTorch's bits and one-hot latents made ours; values of f of another shape refused: they would broadcast.
+        batch, f, name = target.q.batch_shape, target.f, type(self).__name__
+
+        def checked(z: Any, q: Distribution) -> Any:
+            values = f(z, q)
+            if values.shape != (len(z), *batch):
+                raise ValueError(
+                    f"{name}: f of {len(z)} samples z {list(z.shape)}: expected values [K, *batch_shape] = "
+                    f"{[len(z), *batch]}, got {list(values.shape)}"
+                )
+            return values
+
+        return replace(target, q=translated(target.q), f=checked)
 
 
-def require_at_least(module: nn.Module, option: str, value: int, least: int) -> None:
-    """Refuses too small an option of a constructor.
-
-    Raises:
-        ValueError: naming the class, the option, what was given and what is accepted.
-    """
-    if value < least:
-        raise ValueError(f"{option} of {type(module).__name__} must be at least {least}, got {value}")
-
-
-def _names(classes: Iterable[type]) -> str:
+def names(classes: Iterable[type]) -> str:
+    """The names of classes, as alternatives."""
     return " or ".join(each.__name__ for each in classes)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam_suite.runtime.defaults import fresh, lazily
+from reparam_suite.distributions import parameters, score
 from reparam_suite.estimators.base import Expectation, carry
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
+from reparam_suite.estimators.options import integers, number
 from reparam_suite.estimators.shapes import Samples, Scalar, Values
-from reparam_suite.distributions import score
 
 
 class Baseline(nn.Module, ABC):
@@ -30,6 +30,10 @@ class Baseline(nn.Module, ABC):
     unbiased: bool = True
     bounds: tuple[type[Bound], ...] = (Average, LogMeanExp)
     fewest_samples: int = 1
+
+    def fits(self, q: Distribution) -> str | None:  # noqa: ARG002
+        """None, or the reason why it cannot be used with q: by default it can be used with every q."""
+        return None
 
     @abstractmethod
     def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:
@@ -56,9 +60,7 @@ class _RunningMean(nn.Module):
 
     def __init__(self, owner: nn.Module, decay: float, size: Sequence[int] = ()) -> None:
         super().__init__()
-        if not 0.0 <= decay < 1.0:
-            raise ValueError(f"decay of {type(owner).__name__} must lie in [0, 1), got {decay}")
-        self.decay = decay
+        self.decay = number(owner, "decay", decay, least=0.0, below=1.0)
         self.register_buffer("average", torch.zeros(size))
         self.register_buffer("weight", torch.zeros(()))
 
@@ -87,8 +89,8 @@ class MovingAverage(Baseline):
 
     def __init__(self, *, decay: float = 0.99) -> None:
         super().__init__()
-        self.decay = decay
         self.past = _RunningMean(self, decay)
+        self.decay = self.past.decay
 
     def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:  # noqa: ARG002
         """The values above the average of the past."""
@@ -99,7 +101,7 @@ class MovingAverage(Baseline):
 class OptimalConstant(Baseline):
     """The constant that makes the score function's variance least, from moments of the past.
 
-    E[f(z) |s|^2] / E[|s|^2],  s = grad log q(z) by the parameters of q
+    E[f(z) |s|^2] / E[|s|^2],  s = grad log q(z) with respect to the parameters of q
 
     Both moments are moving averages, shared by all data and updated after use, in training mode only. On LogMeanExp
     the best constant is another one: it depends on how log q stands in f.
@@ -116,8 +118,17 @@ class OptimalConstant(Baseline):
 
     def __init__(self, *, decay: float = 0.99) -> None:
         super().__init__()
-        self.decay = decay
         self.past = _RunningMean(self, decay, size=(2,))
+        self.decay = self.past.decay
+
+    def fits(self, q: Distribution) -> str | None:
+        """Any q that names its parameters, each `[*B, ...]`."""
+        batch = q.batch_shape
+        own = parameters(q).values()
+        if own and all(value.shape[: len(batch)] == batch for value in own):
+            return None
+        expected = f"baseline {type(self).__name__}: expected a q with parameters [*batch_shape, ...]"
+        return f"{expected}, got {type(q).__name__}"
 
     def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:
         """The values above the constant."""
@@ -130,7 +141,8 @@ class OptimalConstant(Baseline):
 def _squared_score(q: Distribution, z: Samples) -> Values:
     # |grad log q(z_k)|^2 for each sample.
     batch_dims = z.dim() - len(q.event_shape)
-    return torch.stack([each.square().flatten(batch_dims).sum(-1) for each in score(q, z).values()]).sum(0)
+    squares = [value.square() for value in score(q, z).values()]
+    return torch.stack([square.reshape(*square.shape[:batch_dims], -1).sum(-1) for square in squares]).sum(0)
 
 
 @final
@@ -146,7 +158,7 @@ class Learned(Baseline):
 
     def __init__(self, *, hidden_sizes: Sequence[int] = (100,)) -> None:
         super().__init__()
-        self.hidden_sizes = list(hidden_sizes)
+        self.hidden_sizes = integers(self, "hidden_sizes", hidden_sizes, least=1)
         layers: list[nn.Module] = []
         for size in self.hidden_sizes:
             layers += [nn.LazyLinear(size), nn.Tanh()]
@@ -159,7 +171,7 @@ class Learned(Baseline):
             ValueError: if the expectation has no context to predict from.
         """
         if target.context is None:
-            raise ValueError("the Learned baseline predicts from the context of an Expectation, got none")
+            raise ValueError("Learned: expected an Expectation with a context to predict from, got none")
         predicted = self.network(target.context.detach()).squeeze(-1)
         loss = (target.bound.value(f) - predicted).square().mean()
         # The network is all that the loss depends on.
@@ -215,7 +227,7 @@ class VarianceNormalized(Baseline):
     Mnih & Gregor (2014), arXiv 1402.0030, section 2.3.2.
 
     Args:
-        baseline: what makes the signal.
+        baseline: what makes the signal; MovingAverage if none is given.
         decay: the share of the old moments that a step keeps, in [0, 1).
 
     Raises:
@@ -224,14 +236,17 @@ class VarianceNormalized(Baseline):
 
     unbiased = False
 
-    def __init__(self, *, baseline: Baseline = lazily(MovingAverage), decay: float = 0.99) -> None:
+    def __init__(self, *, baseline: Baseline | None = None, decay: float = 0.99) -> None:
         super().__init__()
-        baseline = fresh(baseline)
-        self.baseline = baseline
-        self.bounds = baseline.bounds
-        self.fewest_samples = baseline.fewest_samples
-        self.decay = decay
+        self.baseline = MovingAverage() if baseline is None else baseline
+        self.bounds = self.baseline.bounds
+        self.fewest_samples = self.baseline.fewest_samples
         self.past = _RunningMean(self, decay, size=(2,))
+        self.decay = self.past.decay
+
+    def fits(self, q: Distribution) -> str | None:
+        """As the baseline within."""
+        return self.baseline.fits(q)
 
     def forward(self, z: Samples, f: Values, target: Expectation) -> tuple[Values, Scalar]:
         """The rescaled signal, and the loss of the baseline within."""

@@ -19,12 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution
 
+from reparam_suite.distributions import OneHotCategorical, family
+from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through, slopes
 from reparam_suite.estimators.bounds import Average
+from reparam_suite.estimators.options import integers, number
 from reparam_suite.estimators.relaxation import hardened, relaxation_noise, softened
 from reparam_suite.estimators.shapes import Values
-from reparam_suite.estimators.temperature import checked_temperature
-from reparam_suite.distributions import OneHotCategorical, family, parameters
 
 
 def conditional_weight(q: Distribution, perturbed: Tensor, noise: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ def conditional_weight(q: Distribution, perturbed: Tensor, noise: Tensor) -> Ten
     if family(q) is Bernoulli:
         sign = torch.where(perturbed > 0, 1.0, -1.0)
         # z > 0 where noise > -logit, so that the quotient is at most 1; rounding is kept from lifting it.
-        return (F.logsigmoid(-sign * parameters(q)["logits"]) - F.logsigmoid(sign * noise)).clamp_max(0.0).exp()
+        return (F.logsigmoid(-sign * latents.logits_of(q)) - F.logsigmoid(sign * noise)).clamp_max(0.0).exp()
     return (perturbed - perturbed.amax(-1, keepdim=True)).exp()
 
 
@@ -49,17 +50,20 @@ class ControlledScore(GradientEstimator, ABC):
         strength: what the control is multiplied with when training begins.
     """
 
-    families = (Bernoulli, OneHotCategorical)
     bounds = (Average,)
     differentiates_f = True
     unbiased = True
 
     def __init__(self, *, num_samples: int, temperature: float, strength: float) -> None:
         super().__init__(num_samples=num_samples)
-        self.temperature = checked_temperature(self, "temperature", temperature)
-        self.strength = strength
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
-        self.learned_strength = nn.Parameter(torch.tensor(float(strength)))
+        self.temperature = number(self, "temperature", temperature, above=0.0)
+        self.strength = number(self, "strength", strength)
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(self.temperature)))
+        self.learned_strength = nn.Parameter(torch.tensor(self.strength))
+
+    def fits(self, q: Distribution) -> str | None:
+        """D independent bits or one-hot latents."""
+        return latents.bits_or_one_hot(q)
 
     def evaluations(self, q: Distribution) -> int:  # noqa: ARG002
         """K hard samples and K relaxed ones."""
@@ -75,7 +79,7 @@ class ControlledScore(GradientEstimator, ABC):
 
     def relaxed_values(self, target: Expectation, z: Tensor) -> Values:
         """f at the relaxed sample of perturbed logits, times the learned strength."""
-        logits = parameters(target.q)["logits"]
+        logits = latents.logits_of(target.q)
         relaxed = softened(target.q, z, self.log_temperature.exp()).to(logits.dtype)
         return self.learned_strength * target.values(relaxed)
 
@@ -83,7 +87,7 @@ class ControlledScore(GradientEstimator, ABC):
     def estimate(self, target: Expectation) -> Estimate:
         """The bound at hard samples, carrying the controlled gradient; the estimators of K samples are averaged."""
         q = target.q
-        logits = parameters(q)["logits"]
+        logits = latents.logits_of(q)
         event = tuple(range(-len(q.event_shape), 0))
         with torch.no_grad():
             noise = self.draw(q)
@@ -100,7 +104,7 @@ class ControlledScore(GradientEstimator, ABC):
             signal = (f.detach() - control)[(..., *(None,) * len(event))]
             gradient = signal * score + slope * weight
             if family(q) is OneHotCategorical:
-                # By the logits: what moves all log-probabilities of a latent alike moves nothing.
+                # With respect to the logits: what moves all log-probabilities of a latent alike moves nothing.
                 gradient = gradient - q.mean.detach() * gradient.sum(-1, keepdim=True)
         control_loss = gradient.square().sum(event).mean()
         path = (gradient.detach().mean(0) * logits).sum(event)
@@ -171,7 +175,7 @@ class RELAX(ControlledScore):
         hidden_sizes: Sequence[int] = (100,),
     ) -> None:
         super().__init__(num_samples=num_samples, temperature=temperature, strength=strength)
-        self.hidden_sizes = list(hidden_sizes)
+        self.hidden_sizes = integers(self, "hidden_sizes", hidden_sizes, least=1)
         layers: list[nn.Module] = []
         for size in self.hidden_sizes:
             layers += [nn.LazyLinear(size), nn.Tanh()]

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
+from reparam_suite.distributions import family
+from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import uniform
-from reparam_suite.distributions import family, parameters
 
 
 def log_probabilities(q: Distribution) -> Tensor:
     """Of each value of each latent, `[*B, D, C]`, C = 2 for bits; float64, for sums over many latents."""
-    logits = parameters(q)["logits"].detach().double()
+    logits = latents.logits_of(q).detach().double()
     if family(q) is Bernoulli:
         of_likelier = torch.log1p((-logits.abs()).exp())
         return torch.stack([(-logits).clamp_max(0.0) - of_likelier, logits.clamp_max(0.0) - of_likelier], -1)

@@ -10,11 +10,13 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution
+from torch.distributions import Distribution
 
+from reparam_suite.distributions import samples
+from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, slopes
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.distributions import parameters, samples
+from reparam_suite.estimators.options import integers, number
 
 
 class DoublyControlled(GradientEstimator, ABC):
@@ -24,13 +26,16 @@ class DoublyControlled(GradientEstimator, ABC):
         num_samples: K, samples a datum, at least 2.
     """
 
-    families = (Bernoulli,)
     bounds = (Average,)
     differentiates_f = True
     unbiased = True
 
     def __init__(self, *, num_samples: int) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
+
+    def fits(self, q: Distribution) -> str | None:
+        """D independent bits."""
+        return latents.bits(q)
 
     def draw(self, q: Distribution) -> Tensor:
         """K hard samples, `[K, *B, D]`."""
@@ -42,7 +47,7 @@ class DoublyControlled(GradientEstimator, ABC):
 
     def estimate(self, target: Expectation) -> Estimate:
         """The bound at hard samples, carrying the controlled gradient."""
-        logits = parameters(target.q)["logits"]
+        logits = latents.logits_of(target.q)
         with torch.enable_grad():
             z = self.draw(target.q).detach().requires_grad_()
             f = target.values(z)
@@ -82,8 +87,8 @@ class DoubleCV(DoublyControlled):
 
     def __init__(self, *, num_samples: int = 2, strength: float = 0.0) -> None:
         super().__init__(num_samples=num_samples)
-        self.strength = strength
-        self.learned_strength = nn.Parameter(torch.tensor(float(strength)))
+        self.strength = number(self, "strength", strength)
+        self.learned_strength = nn.Parameter(torch.tensor(self.strength))
 
     def gradient(self, q: Distribution, z: Tensor, f: Tensor, slope: Tensor) -> Tensor:
         """The estimate by the logits."""
@@ -125,9 +130,9 @@ class RODEO(DoublyControlled):
 
     def __init__(self, *, num_samples: int = 2, hidden_sizes: Sequence[int] = (100,), strength: float = 0.1) -> None:
         super().__init__(num_samples=num_samples)
-        self.hidden_sizes = list(hidden_sizes)
-        self.strength = strength
-        self.learned_strengths = nn.Parameter(torch.full((2,), float(strength)))
+        self.hidden_sizes = integers(self, "hidden_sizes", hidden_sizes, least=1)
+        self.strength = number(self, "strength", strength)
+        self.learned_strengths = nn.Parameter(torch.full((2,), self.strength))
         sizes = [2, *self.hidden_sizes]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(sizes):
@@ -140,7 +145,7 @@ class RODEO(DoublyControlled):
         With w = P(bit of q is not that of z) a flip of bit d moves z_d - p_d by 1 - 2 z_d and t by that times a_d, the
         slope over s; since w (2 z - 1) = z - p, the sums over d need no neighbour. A t = -t, A t^2 = sum w a^2 - 2 t^2.
         """
-        logits = parameters(q)["logits"].detach()
+        logits = latents.logits_of(q).detach()
         sign = 2.0 * z - 1.0
         leaves = (-sign * logits).sigmoid()
         error = sign * leaves

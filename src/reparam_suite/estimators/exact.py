@@ -3,13 +3,14 @@
 from typing import ClassVar, final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
+from torch.distributions import Distribution
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, require_at_least
+from reparam_suite.distributions import num_states, reparameterized, support_of
+from reparam_suite.estimators import latents
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator
 from reparam_suite.estimators.bounds import Average, LogMeanExp
-from reparam_suite.distributions import OneHotCategorical, family, reparameterized
+from reparam_suite.estimators.options import integer
 
 
 @final
@@ -18,7 +19,7 @@ class Enumeration(GradientEstimator):
 
     sum_z q(z) f(z)                                                                  [*B]
 
-    No bias, no variance; f may be a black box. 2^D or C^D evaluations of f.
+    No bias, no variance; any q that enumerates its support; f may be a black box. 2^D or C^D evaluations of f.
 
     Args:
         num_samples: K of a multi-sample bound; on Average the expectation does not depend on it.
@@ -28,55 +29,51 @@ class Enumeration(GradientEstimator):
         ValueError: if q has more states than `max_states`.
     """
 
-    families = (Bernoulli, OneHotCategorical)
     bounds = (Average, LogMeanExp)
     differentiates_f = False
     unbiased = True
 
     def __init__(self, *, num_samples: int = 1, max_states: int = 16_384) -> None:
         super().__init__(num_samples=num_samples)
-        self.max_states = max_states
+        self.max_states = integer(self, "max_states", max_states, least=1)
+
+    def fits(self, q: Distribution) -> str | None:
+        """Any q whose values can be enumerated, at most `max_states` of them."""
+        return self._refusal(q, 1)
 
     def evaluations(self, q: Distribution) -> int:
-        """The number of states, 2^D or C^D."""
-        num_values = 2 if family(q) is Bernoulli else q.event_shape[-1]
-        return int(num_values ** q.event_shape[0])
+        """The number of states, 2^D or C^D for D latents of C values."""
+        return num_states(q) or 0
 
     def check(self, target: Expectation) -> None:
-        """Refuses more states than `max_states` as well."""
+        """Refuses more tuples of states than `max_states` as well."""
         super().check(target)
-        states = self.evaluations(target.q)
-        tuple_size = self._tuple_size(target)
-        if states**tuple_size > self.max_states:
-            shape = "x".join(map(str, target.q.event_shape))
-            wanted = f"{states:,}" if tuple_size == 1 else f"{states:,}^{tuple_size}"
-            if states >= 10**12:
-                wanted = f"about 10^{len(str(states**tuple_size)) - 1}"
-            raise ValueError(
-                f"Enumeration of {wanted} states (latents of shape {shape}) is too many: "
-                f"max_states is {self.max_states:,}"
-            )
+        reason = self._refusal(target.q, self._tuple_size(target))
+        if reason is not None:
+            raise ValueError(f"{type(self).__name__}: {reason}")
+
+    def _refusal(self, q: Distribution, tuple_size: int) -> str | None:
+        states = num_states(q)
+        if states is None:
+            return f"expected a q whose values can be enumerated (enumerate_support), got {latents.described(q)}"
+        if states**tuple_size <= self.max_states:
+            return None
+        wanted = f"{states:,}" if tuple_size == 1 else f"{states:,}^{tuple_size}"
+        if states >= 10**12:
+            wanted = f"about 10^{len(str(states**tuple_size)) - 1}"
+        shape = "x".join(map(str, q.event_shape))
+        return f"expected at most max_states = {self.max_states:,} states, got {wanted} (latents of shape {shape})"
 
     def estimate(self, target: Expectation) -> Estimate:
         """The weighted sum, differentiated as it stands."""
-        z = self.states(target.q)
+        z = support_of(target.q)
+        assert z is not None, "fits has asked"
         log_q = target.q.log_prob(z)
         f = target.values(z)
         tuples = torch.cartesian_prod(*[torch.arange(len(z), device=f.device)] * self._tuple_size(target))
         tuples = tuples.reshape(len(tuples), -1).T  # [tuple size, number of tuples]
         objective = (log_q[tuples].sum(0).exp() * target.bound.value(f[tuples])).sum(0)
         return Estimate(objective=objective, control_loss=objective.new_zeros(()))
-
-    def states(self, q: Distribution) -> Tensor:
-        """Every z that q can give, `[S, *B, D]` or `[S, *B, D, C]`."""
-        logits = q.base_dist.logits  # type: ignore[attr-defined]
-        num_latents = q.event_shape[0]
-        num_values = 2 if family(q) is Bernoulli else q.event_shape[-1]
-        place = num_values ** torch.arange(num_latents, device=logits.device)
-        digits = torch.arange(self.evaluations(q), device=logits.device).unsqueeze(-1) // place % num_values
-        z = digits if family(q) is Bernoulli else F.one_hot(digits, num_values)
-        batch = (1,) * len(q.batch_shape)
-        return z.to(logits.dtype).reshape(len(z), *batch, *q.event_shape).expand(len(z), *logits.shape)
 
     def _tuple_size(self, target: Expectation) -> int:
         return 1 if isinstance(target.bound, Average) else self.num_samples
@@ -100,7 +97,6 @@ class Quadrature(GradientEstimator):
         ValueError: if `num_nodes` is below 1, or if q has more than 3 latents.
     """
 
-    families = (Normal, MultivariateNormal)
     bounds = (Average,)
     differentiates_f = True
     unbiased = True
@@ -108,20 +104,19 @@ class Quadrature(GradientEstimator):
 
     def __init__(self, *, num_nodes: int = 20) -> None:
         super().__init__()
-        require_at_least(self, "num_nodes", num_nodes, 1)
-        self.num_nodes = num_nodes
-        self._rule = _gauss_hermite(num_nodes)
+        self.num_nodes = integer(self, "num_nodes", num_nodes, least=1)
+        self._rule = _gauss_hermite(self.num_nodes)
 
     def evaluations(self, q: Distribution) -> int:
         """The number of nodes, num_nodes^D."""
         return int(self.num_nodes ** q.event_shape[0])
 
-    def check(self, target: Expectation) -> None:
-        """Refuses more than 3 latents as well."""
-        super().check(target)
-        num_latents = target.q.event_shape[0]
-        if num_latents > self.max_latents:
-            raise ValueError(f"Quadrature takes at most {self.max_latents} latents, got {num_latents}")
+    def fits(self, q: Distribution) -> str | None:
+        """At most 3 normals, independent or not."""
+        reason = latents.normals(q)
+        if reason is None and q.event_shape[0] > self.max_latents:
+            return f"expected at most {self.max_latents} latents, got {q.event_shape[0]}"
+        return reason
 
     def estimate(self, target: Expectation) -> Estimate:
         """The weighted sum over nodes that move with q."""

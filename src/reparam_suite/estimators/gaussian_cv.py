@@ -4,11 +4,19 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, MultivariateNormal, Normal
+from torch.distributions import Distribution
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through, slopes
+from reparam_suite.distributions import (
+    has_inverse_cdf,
+    inverse_cdf,
+    is_reparameterized,
+    parameters,
+    reparameterized,
+)
+from reparam_suite.estimators import latents
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through, slopes, uniform
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.distributions import parameters, reparameterized
+from reparam_suite.estimators.options import even
 
 
 def _noise(q: Distribution, num_samples: int) -> Tensor:
@@ -23,8 +31,9 @@ class AntitheticPathwise(GradientEstimator):
 
     1/K sum_k grad_phi [f(T(eps_k, phi)) + f(T(-eps_k, phi))],  K/2 pairs                            [*B]
 
-    Unbiased; f differentiable in z. The gradient by loc has no noise where f is quadratic, and none at all where f is
-    linear; log q inside f is differentiated through z alone. K evaluations of f, K even.
+    Unbiased; f differentiable in z. A normal q, or one with quantiles, at uniforms u and 1 - u. A quadratic f leaves
+    loc no noise, a linear f leaves none at all; log q inside f is differentiated through z alone. K evaluations of f,
+    K even.
     Hammersley & Morton (1956); for this use Wu, Goodman & Ermon (2019), arXiv 1810.02555.
 
     Args:
@@ -34,25 +43,50 @@ class AntitheticPathwise(GradientEstimator):
         ValueError: if `num_samples` is odd or below 2.
     """
 
-    families = (Normal, MultivariateNormal)
     bounds = (Average,)
     differentiates_f = True
     unbiased = True
 
     def __init__(self, *, num_samples: int = 2) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
-        if num_samples % 2:
-            raise ValueError(f"num_samples of AntitheticPathwise must be even, got {num_samples}")
+        even(self, "num_samples", self.num_samples)
+
+    def fits(self, q: Distribution) -> str | None:
+        """D normals, or any reparameterized q that knows its quantiles (a method `inverse_cdf`)."""
+        if latents.normals(q) is None or (is_reparameterized(q) and has_inverse_cdf(q)):
+            return None
+        expected = "expected a normal q or a reparameterized one with a method inverse_cdf(u): its noise is mirrored"
+        return f"{expected}, got {latents.described(q)}"
 
     def draw(self, q: Distribution) -> Tensor:
-        """The noise of the first half of each pair, `[K/2, *B, D]`."""
-        return _noise(q, self.num_samples // 2)
+        """The noise of the first half of each pair, `[K/2, *B, *event]`: normal, or uniform for quantiles."""
+        if latents.normals(q) is None:
+            return _noise(q, self.num_samples // 2)
+        return uniform((self.num_samples // 2, *q.batch_shape, *q.event_shape), _like(q))
 
     def estimate(self, target: Expectation) -> Estimate:
         """The bound at reparameterized pairs."""
-        eps = self.draw(target.q)
-        objective = target.bound.value(target.values(reparameterized(target.q, torch.cat([eps, -eps]))))
+        noise = self.draw(target.q)
+        if latents.normals(target.q) is None:
+            z = reparameterized(target.q, torch.cat([noise, -noise]))
+        else:
+            z = self._quantiles(target.q, torch.cat([noise, 1.0 - noise]))
+        objective = target.bound.value(target.values(z))
         return Estimate(objective=objective, control_loss=objective.new_zeros(()))
+
+    def _quantiles(self, q: Distribution, u: Tensor) -> Tensor:
+        z = inverse_cdf(q, u)
+        assert z is not None, "fits has asked"
+        return z
+
+
+def _like(q: Distribution) -> Tensor:
+    # A tensor of the type and on the device of the samples of q.
+    own = parameters(q).values()
+    if own:
+        return next(iter(own))
+    with torch.no_grad():
+        return q.sample()
 
 
 @final
@@ -65,7 +99,7 @@ class ControlledPathwise(GradientEstimator):
     scale:  1/K sum_k f'(z_k) eps_k - b ((g + H u_k) eps_k - (H scale s_k) s_k)                      [*B, D]
 
     Both brackets have mean zero: E[(H scale s) s] is the diagonal of H times scale, as E[(H u) eps] is. At a = b = 1 a
-    quadratic f has no noise by loc, and by scale none but that of the off-diagonal H. The strengths a and b are learned
+    quadratic f leaves loc no noise, and scale none but that of the off-diagonal H. The strengths a and b are learned
     from the squared gradient of the steps before. Unbiased; f twice differentiable in z. K + 1 evaluations of f, and
     2K Hessian-vector products at the mean.
     Miller et al. (2017), arXiv 1705.07880; learned weights as in Geffner & Domke (2018), arXiv 1810.12482.
@@ -77,7 +111,6 @@ class ControlledPathwise(GradientEstimator):
         ValueError: if `num_samples` is below 1.
     """
 
-    families = (Normal,)
     bounds = (Average,)
     differentiates_f = True
     unbiased = True
@@ -85,6 +118,10 @@ class ControlledPathwise(GradientEstimator):
     def __init__(self, *, num_samples: int = 1) -> None:
         super().__init__(num_samples=num_samples)
         self.strength = nn.Parameter(torch.ones(2))
+
+    def fits(self, q: Distribution) -> str | None:
+        """D independent normals."""
+        return latents.independent_normals(q)
 
     def evaluations(self, q: Distribution) -> int:  # noqa: ARG002
         """K samples and the mean."""
@@ -99,7 +136,7 @@ class ControlledPathwise(GradientEstimator):
     def estimate(self, target: Expectation) -> Estimate:
         """The bound, carrying the controlled gradient of loc and scale."""
         loc, scale = parameters(target.q).values()
-        eps, signs = (each.to(loc.dtype) for each in self.draw(target.q))
+        eps, signs = (noise.to(loc.dtype) for noise in self.draw(target.q))
         with torch.enable_grad():
             z = (loc + scale * eps).detach().requires_grad_()
             objective = target.bound.value(target.values(z))

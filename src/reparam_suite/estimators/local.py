@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.estimators.antithetic import antithetic_pairs, disarm_gradient, require_pairs
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, require_at_least, uniform
+from reparam_suite.distributions import family, samples
+from reparam_suite.estimators import latents
+from reparam_suite.estimators.antithetic import antithetic_pairs, disarm_gradient
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, uniform
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.distributions import OneHotCategorical, family, parameters, samples
+from reparam_suite.estimators.options import even, integer, number
 
 
 def with_each_replaced(target: Expectation, z: Tensor, replacement: Tensor, chunk_size: int) -> Tensor:
@@ -42,7 +44,7 @@ def _bit_flip_gradient(target: Expectation, z: Tensor, f: Tensor, members: Tenso
     chosen = _one_of(members, u)
     with torch.no_grad():
         change = target.values(torch.where(chosen, 1.0 - z, z)).detach() - f
-    slope = bernoulli_variance(parameters(target.q)["logits"].detach())
+    slope = bernoulli_variance(latents.logits_of(target.q).detach())
     return members.sum(-1, keepdim=True) * slope * chosen * (1.0 - 2.0 * z) * change.unsqueeze(-1)
 
 
@@ -63,7 +65,6 @@ class BitFlip(GradientEstimator):
         ValueError: if `num_samples` is below 1.
     """
 
-    families = (Bernoulli,)
     bounds = (Average,)
     differentiates_f = False
     unbiased = True
@@ -71,19 +72,23 @@ class BitFlip(GradientEstimator):
     def __init__(self, *, num_samples: int = 1) -> None:
         super().__init__(num_samples=num_samples)
 
+    def fits(self, q: Distribution) -> str | None:
+        """D independent bits."""
+        return latents.bits(q)
+
     def evaluations(self, q: Distribution) -> int:  # noqa: ARG002
         """Each sample, and the sample with one bit flipped."""
         return 2 * self.num_samples
 
     def draw(self, q: Distribution) -> tuple[Tensor, Tensor]:
         """Uniforms: one a bit, `[K, *B, D]`, and one that chooses which is flipped, `[K, *B]`."""
-        logits = parameters(q)["logits"]
+        logits = latents.logits_of(q)
         shape = (self.num_samples, *logits.shape)
         return uniform(shape, logits), uniform(shape[:-1], logits)
 
     def estimate(self, target: Expectation) -> Estimate:
         """The mean over the samples, carrying the differences that the flips make."""
-        logits = parameters(target.q)["logits"]
+        logits = latents.logits_of(target.q)
         with torch.no_grad():
             u, choice = self.draw(target.q)
             z = (torch.logit(u) < logits).to(logits.dtype)
@@ -115,17 +120,18 @@ class UGC(GradientEstimator):
         ValueError: if `num_samples` is odd or below 2, or `threshold` is outside [0, 1].
     """
 
-    families = (Bernoulli,)
     bounds = (Average,)
     differentiates_f = False
     unbiased = True
 
     def __init__(self, *, num_samples: int = 2, threshold: float | None = None) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
-        require_pairs(self)
-        if threshold is not None and not 0.0 <= threshold <= 1.0:
-            raise ValueError(f"threshold of UGC must lie in [0, 1] or be none, got {threshold}")
-        self.threshold = threshold
+        even(self, "num_samples", self.num_samples)
+        self.threshold = None if threshold is None else number(self, "threshold", threshold, least=0.0, most=1.0)
+
+    def fits(self, q: Distribution) -> str | None:
+        """D independent bits."""
+        return latents.bits(q)
 
     def evaluations(self, q: Distribution) -> int:  # noqa: ARG002
         """Each pair, and its first sample with one bit flipped."""
@@ -133,13 +139,13 @@ class UGC(GradientEstimator):
 
     def draw(self, q: Distribution) -> tuple[Tensor, Tensor]:
         """Uniforms: one a pair and latent, `[K/2, *B, D]`, and one that chooses which is flipped, `[K/2, *B]`."""
-        logits = parameters(q)["logits"]
+        logits = latents.logits_of(q)
         shape = (self.num_samples // 2, *logits.shape)
         return uniform(shape, logits), uniform(shape[:-1], logits)
 
     def estimate(self, target: Expectation) -> Estimate:
         """The mean over both samples of all pairs, carrying the one estimate or the other latent by latent."""
-        logits = parameters(target.q)["logits"]
+        logits = latents.logits_of(target.q)
         with torch.no_grad():
             u, choice = self.draw(target.q)
             z = antithetic_pairs(logits, u)
@@ -173,15 +179,17 @@ class LocalExpectation(GradientEstimator):
         ValueError: if `num_samples` or `chunk_size` is below 1.
     """
 
-    families = (Bernoulli, OneHotCategorical)
     bounds = (Average,)
     differentiates_f = False
     unbiased = True
 
     def __init__(self, *, num_samples: int = 1, chunk_size: int = 32) -> None:
         super().__init__(num_samples=num_samples)
-        require_at_least(self, "chunk_size", chunk_size, 1)
-        self.chunk_size = chunk_size
+        self.chunk_size = integer(self, "chunk_size", chunk_size, least=1)
+
+    def fits(self, q: Distribution) -> str | None:
+        """D independent bits or one-hot latents."""
+        return latents.bits_or_one_hot(q)
 
     def evaluations(self, q: Distribution) -> int:
         """Each sample, and each of its latents at every other value."""
@@ -194,7 +202,7 @@ class LocalExpectation(GradientEstimator):
 
     def estimate(self, target: Expectation) -> Estimate:
         """The mean over the samples, carrying the expectation over one latent at a time."""
-        logits = parameters(target.q)["logits"]
+        logits = latents.logits_of(target.q)
         with torch.no_grad():
             z = self.draw(target.q)
         f = target.values(z)

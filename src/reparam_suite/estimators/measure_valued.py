@@ -9,12 +9,14 @@ from typing import ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Normal
+from torch.distributions import Bernoulli, Distribution
 
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, require_at_least, uniform
+from reparam_suite.distributions import family, parameters
+from reparam_suite.estimators import latents
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, uniform
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.local import bernoulli_variance, with_each_replaced
-from reparam_suite.distributions import family, parameters
+from reparam_suite.estimators.options import integer
 
 
 class _Laws(NamedTuple):
@@ -27,7 +29,6 @@ class _Laws(NamedTuple):
 
 
 class _WeakDerivative(GradientEstimator, ABC):
-    families = (Normal, Bernoulli)
     bounds = (Average,)
     differentiates_f = False
     unbiased = True
@@ -36,8 +37,13 @@ class _WeakDerivative(GradientEstimator, ABC):
 
     def __init__(self, *, num_samples: int, chunk_size: int) -> None:
         super().__init__(num_samples=num_samples)
-        require_at_least(self, "chunk_size", chunk_size, 1)
-        self.chunk_size = chunk_size
+        self.chunk_size = integer(self, "chunk_size", chunk_size, least=1)
+
+    def fits(self, q: Distribution) -> str | None:
+        """D independent normals or bits."""
+        if latents.independent_normals(q) is None or latents.bits(q) is None:
+            return None
+        return f"expected a q of independent normals or bits, event_shape [D], got {latents.described(q)}"
 
     def draw(self, q: Distribution) -> Tensor:
         """What the samples are made from, `[., K, *B, D]`: standard normals, or uniforms for Bernoulli latents."""
@@ -68,7 +74,7 @@ class _WeakDerivative(GradientEstimator, ABC):
         return Estimate(objective=objective, control_loss=objective.new_zeros(()))
 
     def _bernoulli(self, target: Expectation) -> Estimate:
-        logits = parameters(target.q)["logits"]
+        logits = latents.logits_of(target.q)
         with torch.no_grad():
             bits = (torch.logit(self.draw(target.q)) < logits).to(logits.dtype)
         f = target.values(bits[0])

@@ -4,17 +4,17 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.distributions import Beta, Dirichlet, Distribution, Gamma, MultivariateNormal, Normal
+from torch.distributions import Distribution
 
+from reparam_suite.distributions import can_be_rebuilt, frozen
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator
 from reparam_suite.estimators.bounds import Average, LogMeanExp
-from reparam_suite.distributions import VonMises, frozen
+from reparam_suite.estimators.latents import reparameterized
 
 
 class _Reparameterized(GradientEstimator):
     """K samples that carry the gradient of q's parameters."""
 
-    families = (Normal, MultivariateNormal, Gamma, Beta, Dirichlet, VonMises)
     bounds = (Average, LogMeanExp)
     differentiates_f = True
     unbiased = True
@@ -22,10 +22,20 @@ class _Reparameterized(GradientEstimator):
     def __init__(self, *, num_samples: int = 1) -> None:
         super().__init__(num_samples=num_samples)
 
+    def fits(self, q: Distribution) -> str | None:
+        """Any q whose samples carry the gradient of its parameters."""
+        return reparameterized(q)
+
     def draw(self, q: Distribution) -> Tensor:
-        """K samples that carry the gradient of q's parameters, `[K, *B, D]` or `[K, *B, D, C]`."""
-        # The noise of one sample needs no sum over an axis of samples on its way back.
-        return q.rsample().unsqueeze(0) if self.num_samples == 1 else q.rsample((self.num_samples,))
+        """K samples that carry the gradient of q's parameters, `[K, *B, *event]`.
+
+        The very tensor that q made: transforms with a cache know no other.
+        """
+        if self.num_samples == 1 and can_be_rebuilt(q):
+            # The families of the suite have no transforms. The same noise, and on its way back no sum over samples.
+            return q.rsample().unsqueeze(0)
+        z: Tensor = q.rsample(torch.Size((self.num_samples,)))
+        return z
 
 
 @final
@@ -85,6 +95,7 @@ class StickTheLanding(_Reparameterized):
             return Estimate(objective=objective, control_loss=objective.new_zeros(()))
         rescale: list[Tensor] = []
         if z.requires_grad:
+            z = z.view_as(z)  # all of the path goes through this tensor, no part through what a transform remembers
             z.register_hook(lambda gradient: gradient * rescale[0])
         f = target.f(z, frozen(target.q))
         objective = target.bound.value(f)

@@ -4,11 +4,8 @@ The noise is logistic for bits and Gumbel for one-hot latents; bits are the two-
 two Gumbels for noise and of the two logits for logit.
 """
 
-import functools
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import final
 
 import torch
@@ -16,18 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
+from reparam_suite.distributions import family, softmax
+from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import (
     Estimate,
     Expectation,
     GradientEstimator,
     carry,
-    inside,
-    require_at_least,
     uniform,
 )
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.temperature import Temperature, checked_temperature, current
-from reparam_suite.distributions import OneHotCategorical, family, parameters, softmax
 
 
 def relaxation_noise(q: Distribution, num_samples: int) -> Tensor:
@@ -35,7 +31,7 @@ def relaxation_noise(q: Distribution, num_samples: int) -> Tensor:
 
     logits + noise is positive (Bernoulli), or largest at c (categorical), with the probability that q gives.
     """
-    logits = parameters(q)["logits"]
+    logits = latents.logits_of(q)
     return noise_of(q, uniform((num_samples, *logits.shape), logits))
 
 
@@ -76,7 +72,7 @@ def shortfalls_given(q: Distribution, hard: Tensor, noises: Iterable[Tensor]) ->
 
     Bits: minus their absolute value. One-hot: the perturbed logits less their maximum.
     """
-    logits = parameters(q)["logits"]
+    logits = latents.logits_of(q)
     if family(q) is Bernoulli:
         sign = 2.0 * hard - 1.0
         log_other = F.logsigmoid(-sign * logits)
@@ -96,13 +92,16 @@ class Relaxation(GradientEstimator, ABC):
         num_samples: K, samples a datum.
     """
 
-    families = (Bernoulli, OneHotCategorical)
     bounds = (Average,)
     differentiates_f = True
     unbiased = False
 
     def __init__(self, *, num_samples: int) -> None:
         super().__init__(num_samples=num_samples)
+
+    def fits(self, q: Distribution) -> str | None:
+        """D independent bits or one-hot latents."""
+        return latents.bits_or_one_hot(q)
 
     def draw(self, q: Distribution) -> Tensor:
         """The noise of K samples, shaped as the logits, `[K, *B, D]` or `[K, *B, D, C]`."""
@@ -114,7 +113,7 @@ class Relaxation(GradientEstimator, ABC):
 
     def estimate(self, target: Expectation) -> Estimate:
         """The mean of f, differentiated as it stands."""
-        z = self.sample(target.q).to(parameters(target.q)["logits"].dtype)
+        z = self.sample(target.q).to(latents.logits_of(target.q).dtype)
         objective = target.bound.value(target.values(z))
         return Estimate(objective=objective, control_loss=objective.new_zeros(()))
 
@@ -145,7 +144,7 @@ class GumbelSoftmax(Relaxation):
 
     def sample(self, q: Distribution) -> Tensor:
         """The relaxed sample, forward and backward."""
-        return softened(q, parameters(q)["logits"] + self.draw(q), current(self.temperature))
+        return softened(q, latents.logits_of(q) + self.draw(q), current(self.temperature))
 
 
 @final
@@ -172,7 +171,7 @@ class StraightThroughGumbel(Relaxation):
 
     def sample(self, q: Distribution) -> Tensor:
         """The hard sample, carrying the gradient of the relaxed one."""
-        perturbed = parameters(q)["logits"] + self.draw(q)
+        perturbed = latents.logits_of(q) + self.draw(q)
         return hardened(q, perturbed) + carry(softened(q, perturbed, current(self.temperature)))
 
 
@@ -212,110 +211,5 @@ class DecoupledGumbel(Relaxation):
 
     def sample(self, q: Distribution) -> Tensor:
         """The hard sample of the tempered q, carrying the gradient of the relaxed one."""
-        perturbed = parameters(q)["logits"] + current(self.forward_temperature) * self.draw(q)
+        perturbed = latents.logits_of(q) + current(self.forward_temperature) * self.draw(q)
         return hardened(q, perturbed) + carry(softened(q, perturbed, current(self.backward_temperature)))
-
-
-@final
-class GumbelRao(Relaxation):
-    """Straight-through Gumbel with the noise averaged out of the softmax's Jacobian, given the hard sample.
-
-    df/dz 1/R sum_r d softmax(z_r / temperature) / d z_r,  z_r ~ p(phi + g | argmax = z)          [*B]
-
-    The noise that gave z is the first draw, so that R = 1 is StraightThroughGumbel; more draws leave its bias and lower
-    its variance. They are one uniform turned round the circle in equal steps: each has the law that it should have, and
-    together they fill it more evenly than independent ones. phi's gradient is biased, the value and theta's gradient
-    are not. f differentiable in z, near the corners. K evaluations of f, R softmaxes each.
-    Paulus, Maddison & Krause (2021), arXiv 2010.04838, section 3.
-
-    Args:
-        num_samples: K, samples a datum.
-        num_conditional: R, draws of the noise given a sample.
-        temperature: of the backward pass, above 0, or a schedule.
-
-    Raises:
-        ValueError: if `num_samples` or `num_conditional` is below 1 or `temperature` is not positive.
-    """
-
-    def __init__(self, *, num_samples: int = 1, num_conditional: int = 10, temperature: Temperature = 0.5) -> None:
-        super().__init__(num_samples=num_samples)
-        require_at_least(self, "num_conditional", num_conditional, 1)
-        self.num_conditional = num_conditional
-        self.temperature = checked_temperature(self, "temperature", temperature)
-
-    def draw(self, q: Distribution) -> Tensor:
-        """The noise of K samples, then that of their conditional draws: `[R, K, *B, D]` or `[R, K, *B, D, C]`."""
-        logits = parameters(q)["logits"]
-        first, start = uniform((2, self.num_samples, *logits.shape), logits)
-        noise: Tensor = first.new_empty(self.num_conditional, *first.shape)
-        noise[0] = noise_of(q, first)
-        for turn in range(1, self.num_conditional):
-            noise[turn] = noise_of(q, inside((start + turn / (self.num_conditional - 1)).frac()))
-        return noise
-
-    def sample(self, q: Distribution) -> Tensor:
-        """The hard sample, carrying the logits' step through the mean Jacobian; the conditional draws are constants."""
-        logits, temperature = parameters(q)["logits"], current(self.temperature)
-        with torch.no_grad():
-            noises = iter(self.draw(q))  # which holds them no longer when it has given the last
-            perturbed = logits + next(noises)
-            hard = hardened(q, perturbed)
-            own = -perturbed.abs() if family(q) is Bernoulli else perturbed - perturbed.amax(-1, keepdim=True)
-            shortfalls = chain([own], shortfalls_given(q, hard, noises))
-            jacobian = self._jacobian(q, (each.div_(temperature) for each in shortfalls)).div_(temperature)
-        step = carry(logits)
-        return hard + (jacobian * step if family(q) is Bernoulli else (jacobian @ step.unsqueeze(-1)).squeeze(-1))
-
-    def _jacobian(self, q: Distribution, shortfalls: Iterable[Tensor]) -> Tensor:
-        # The mean over R relaxed points, from their logits less the largest, each of which is overwritten: one number
-        # for a bit, [K, *B, D], a matrix for a class, [K, *B, D, C, C].
-        if family(q) is Bernoulli:
-            sides = (each.sigmoid_() for each in shortfalls)
-            return functools.reduce(torch.add, (p * (1.0 - p) for p in sides)) / self.num_conditional
-        # None above 0, so that the softmax needs no maximum.
-        weights = (each.exp_() for each in shortfalls)
-        p = torch.stack([each.div_(each.sum(-1, keepdim=True)) for each in weights], -2)  # [K, *B, D, R, C]
-        products = p.mT @ p
-        products.neg_().diagonal(dim1=-2, dim2=-1).add_(p.sum(-2))
-        return products.div_(self.num_conditional)
-
-
-@final
-class GappedStraightThrough(Relaxation):
-    """Straight-through at logits moved so that the hard sample leads by a gap: what Gumbel noise does, without noise.
-
-    df/dz d softmax(m / temperature) / d m,  m_z = max phi,  m_c = min(phi_c, max phi - gap) elsewhere      [*B]
-
-    phi's gradient is biased, the value and theta's gradient are not. f differentiable in z, near the corners.
-    K evaluations of f.
-    Fan, Chi, Rudnicky & Ramadge (2022), arXiv 2206.07235.
-
-    Args:
-        num_samples: K, samples a datum.
-        temperature: of the backward pass, above 0, or a schedule.
-        gap: by how much the logit of the sample leads the next, 0 or more.
-
-    Raises:
-        ValueError: if `num_samples` is below 1, `temperature` is not positive or `gap` is negative.
-    """
-
-    def __init__(self, *, num_samples: int = 1, temperature: Temperature = 0.5, gap: float = 1.0) -> None:
-        super().__init__(num_samples=num_samples)
-        self.temperature = checked_temperature(self, "temperature", temperature)
-        if not 0.0 <= gap < math.inf:
-            raise ValueError(f"gap of {type(self).__name__} must be 0 or more and finite, got {gap}")
-        self.gap = gap
-
-    def sample(self, q: Distribution) -> Tensor:
-        """The hard sample, carrying the gradient of the softmax at the moved logits; the move is a constant."""
-        logits = parameters(q)["logits"]
-        with torch.no_grad():
-            hard = hardened(q, logits + self.draw(q))
-            if family(q) is Bernoulli:
-                sign = 2.0 * hard - 1.0
-                moved = sign * (sign * logits).clamp_min(self.gap)
-            else:
-                top = logits.amax(-1, keepdim=True)
-                below = torch.minimum(logits, top - self.gap)
-                moved = below + hard * (top - below)
-        return hard + carry(softened(q, moved + carry(logits), current(self.temperature)))

@@ -4,44 +4,47 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Beta, Dirichlet, Distribution, Gamma, MultivariateNormal, Normal
+from torch.distributions import Categorical, Distribution
+from torch.distributions import VonMises as TorchVonMises
 
-from reparam_suite.runtime.defaults import fresh, lazily
-from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, slopes
+from reparam_suite.distributions import factors, samples, score_term
+from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, names, slopes
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
-from reparam_suite.distributions import OneHotCategorical, VonMises, samples, score_term
+from reparam_suite.estimators.latents import described
 
 
 class _BaselineEstimator(GradientEstimator):
     # What the estimators share whose signal a baseline makes smaller.
-    def __init__(self, *, num_samples: int = 1, baseline: Baseline = lazily(NoBaseline)) -> None:
+    def __init__(self, *, num_samples: int = 1, baseline: Baseline | None = None) -> None:
         super().__init__(num_samples=num_samples)
-        baseline = fresh(baseline)
-        if num_samples < baseline.fewest_samples:
+        self.baseline = NoBaseline() if baseline is None else baseline
+        if self.num_samples < self.baseline.fewest_samples:
             raise ValueError(
-                f"num_samples of {type(self).__name__} with baseline {type(baseline).__name__} must be at least "
-                f"{baseline.fewest_samples}, got {num_samples}"
+                f"num_samples of {type(self).__name__} with baseline {type(self.baseline).__name__}: expected at least "
+                f"{self.baseline.fewest_samples}, got {self.num_samples}"
             )
-        self.baseline = baseline
 
     @property
     def unbiased(self) -> bool:
         """As the baseline is."""
         return self.baseline.unbiased
 
+    def fits(self, q: Distribution) -> str | None:
+        """Any q that the baseline allows."""
+        return self.baseline.fits(q)
+
     def check(self, target: Expectation) -> None:
         """Refuses a bound that the baseline is not defined for as well."""
         super().check(target)
         if not isinstance(target.bound, self.baseline.bounds):
-            accepted = " or ".join(each.__name__ for each in self.baseline.bounds)
             raise ValueError(
-                f"baseline {type(self.baseline).__name__} supports the bound {accepted}, "
-                f"got {type(target.bound).__name__}"
+                f"{type(self).__name__} with baseline {type(self.baseline).__name__}: expected the bound "
+                f"{names(self.baseline.bounds)}, got {type(target.bound).__name__}"
             )
 
     def draw(self, q: Distribution) -> Tensor:
-        """K samples without a gradient, `[K, *B, D]`."""
+        """K samples without a gradient, `[K, *B, *event]`."""
         return samples(q, self.num_samples)
 
 
@@ -51,18 +54,17 @@ class ScoreFunction(_BaselineEstimator):
 
     1/K sum_k (f(z_k) - b_k) grad log q(z_k)                                         [*B]
 
-    Unbiased if its baseline is; every family; f may be a black box. K evaluations of f.
+    Unbiased if its baseline is; any q with a log-probability; f may be a black box. K evaluations of f.
     Glynn (1990); Williams (1992). On LogMeanExp with LeaveOneOut this is VIMCO, arXiv 1602.06725.
 
     Args:
         num_samples: K, samples a datum.
-        baseline: what is subtracted from f.
+        baseline: what is subtracted from f; nothing if none is given (NoBaseline).
 
     Raises:
         ValueError: if `num_samples` is below what the baseline needs.
     """
 
-    families = (Normal, MultivariateNormal, Bernoulli, OneHotCategorical, Gamma, Beta, Dirichlet, VonMises)
     bounds = (Average, LogMeanExp)
     differentiates_f = False
 
@@ -82,21 +84,28 @@ class MuProp(_BaselineEstimator):
 
     1/K sum_k (f(z_k) - f(m) - f'(m)^T (z_k - m) - b_k) grad log q(z_k) + f'(m)^T grad m           [*B]
 
-    Unbiased if its baseline is, and without noise for a linear f; f differentiable in z and defined at the mean.
+    Unbiased if its baseline is, and without noise for a linear f; any q with a mean in closed form; f differentiable in
+    z and defined at the mean.
     K + 1 evaluations of f.
     Gu et al. (2016), arXiv 1511.05176, eq. 5.
 
     Args:
         num_samples: K, samples a datum.
-        baseline: what is subtracted from the rest of f.
+        baseline: what is subtracted from the rest of f; nothing if none is given (NoBaseline).
 
     Raises:
         ValueError: if `num_samples` is below what the baseline needs.
     """
 
-    families = (Normal, MultivariateNormal, Bernoulli, OneHotCategorical)
     bounds = (Average,)
     differentiates_f = True
+
+    def fits(self, q: Distribution) -> str | None:
+        """Any q whose mean is known; the mean direction of an angle is no mean of the angle."""
+        mean = type(factors(q)).mean
+        if mean is Distribution.mean or isinstance(factors(q), TorchVonMises | Categorical):
+            return f"expected a q whose mean is known, got {described(q)}"
+        return super().fits(q)
 
     def evaluations(self, q: Distribution) -> int:  # noqa: ARG002
         """K samples and the mean."""

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
+from reparam_suite.distributions import family, samples, softmax
+from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.estimators.temperature import checked_temperature
-from reparam_suite.distributions import OneHotCategorical, family, parameters, samples, softmax
+from reparam_suite.estimators.options import number
 
 
 class HardSample(GradientEstimator, ABC):
@@ -24,13 +25,16 @@ class HardSample(GradientEstimator, ABC):
         num_samples: K, samples a datum.
     """
 
-    families = (Bernoulli, OneHotCategorical)
     bounds = (Average,)
     differentiates_f = True
     unbiased = False
 
     def __init__(self, *, num_samples: int) -> None:
         super().__init__(num_samples=num_samples)
+
+    def fits(self, q: Distribution) -> str | None:
+        """D independent bits or one-hot latents."""
+        return latents.bits_or_one_hot(q)
 
     def draw(self, q: Distribution) -> Tensor:
         """K hard samples, `[K, *B, D]` or `[K, *B, D, C]`."""
@@ -44,7 +48,7 @@ class HardSample(GradientEstimator, ABC):
         """The bound at hard samples that carry a gradient."""
         with torch.no_grad():
             z = self.draw(target.q)
-        step = carry(parameters(target.q)["logits"])
+        step = carry(latents.logits_of(target.q))
         objective = target.bound.value(target.values(z + self.image(target.q, z, step)))
         return Estimate(objective=objective, control_loss=objective.new_zeros(()))
 
@@ -122,14 +126,11 @@ class ReinMax(HardSample):
 
     def __init__(self, *, num_samples: int = 1, temperature: float = 1.0) -> None:
         super().__init__(num_samples=num_samples)
-        checked_temperature(self, "temperature", temperature)
-        if temperature < 1.0:
-            raise ValueError(f"temperature of ReinMax must be at least 1, got {temperature}")
-        self.temperature = temperature
+        self.temperature = number(self, "temperature", temperature, least=1.0)
 
     def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:
         """(2 J((pi_t + z) / 2) - 1/2 J(pi)) step."""
-        scaled, pi = parameters(q)["logits"].detach() / self.temperature, q.mean.detach()
+        scaled, pi = latents.logits_of(q).detach() / self.temperature, q.mean.detach()
         if family(q) is Bernoulli:
             middle = 0.5 * (scaled.sigmoid() + z)
             return (2.0 * middle * (1.0 - middle) - 0.5 * pi * (1.0 - pi)) * step

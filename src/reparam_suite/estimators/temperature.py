@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from reparam_suite.estimators.base import require_at_least
+from reparam_suite.estimators.options import integer, number
 
 
 class TemperatureSchedule(nn.Module, ABC):
@@ -36,14 +36,9 @@ class _Decay(TemperatureSchedule):
     # From `start` at step 0 to `end` at step `num_steps`, and no further.
     def __init__(self, *, start: float, end: float, num_steps: int) -> None:
         super().__init__()
-        checked_temperature(self, "start", start)
-        checked_temperature(self, "end", end)
-        if end > start:
-            raise ValueError(f"end of {type(self).__name__} must be at most start = {start}, got {end}")
-        require_at_least(self, "num_steps", num_steps, 1)
-        self.start = start
-        self.end = end
-        self.num_steps = num_steps
+        self.start = number(self, "start", start, above=0.0)
+        self.end = number(self, "end", end, above=0.0, most=self.start)
+        self.num_steps = integer(self, "num_steps", num_steps, least=1)
 
     def progress(self, step: Tensor) -> Tensor:
         """The share of the way that is done, in [0, 1]."""
@@ -102,9 +97,9 @@ def checked_temperature(owner: nn.Module, option: str, temperature: Temperature)
     Raises:
         ValueError: if it is not positive and finite, naming the class of `owner` and the option.
     """
-    if not isinstance(temperature, TemperatureSchedule) and not 0.0 < temperature < math.inf:
-        raise ValueError(f"{option} of {type(owner).__name__} must be positive and finite, got {temperature}")
-    return temperature
+    if isinstance(temperature, TemperatureSchedule):
+        return temperature
+    return number(owner, option, temperature, above=0.0)
 
 
 def current(temperature: Temperature) -> float | Tensor:

@@ -7,16 +7,17 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
+from reparam_suite.distributions import family, num_states, score_term
+from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import (
     Estimate,
     Expectation,
     GradientEstimator,
     carry,
-    require_at_least,
 )
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.distinct_states import Remainder, log_probabilities, most_probable
-from reparam_suite.distributions import OneHotCategorical, family, parameters, score_term
+from reparam_suite.estimators.options import integer
 
 
 @final
@@ -36,7 +37,6 @@ class UnorderedSet(GradientEstimator):
         ValueError: if `num_samples` is below 2, or above the number of states.
     """
 
-    families = (Bernoulli, OneHotCategorical)
     bounds = (Average,)
     differentiates_f = False
     unbiased = True
@@ -44,10 +44,9 @@ class UnorderedSet(GradientEstimator):
     def __init__(self, *, num_samples: int = 4) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
 
-    def check(self, target: Expectation) -> None:
-        """Refuses more distinct states than there are as well."""
-        super().check(target)
-        _require_states(self, "num_samples", self.num_samples, target.q)
+    def fits(self, q: Distribution) -> str | None:
+        """D independent bits or one-hot latents, of at least K states."""
+        return _fewer_states("num_samples", self.num_samples, q)
 
     def draw(self, q: Distribution) -> tuple[Tensor, Tensor]:
         """K values of every latent, `[K, *B, D]`, no two alike, and the log-probability of all other states `[*B]`."""
@@ -65,7 +64,7 @@ class UnorderedSet(GradientEstimator):
         with torch.no_grad():
             log_q = target.q.log_prob(z)
             weight, others = _first_of_a_set(log_q, log_rest)
-            weight = _without_dust(weight)
+            weight = _without_subnormals(weight)
             expected = (others * f.detach()).sum(1)  # [K, K of the sum, *B]
             credit = -torch.expm1(log_q) * (f.detach() - expected)
         objective = (weight * f).sum(0) + carry(score_term(target.q, z, weight * credit))
@@ -91,24 +90,21 @@ class SumAndSample(GradientEstimator):
         ValueError: if either is below 1, or if q has fewer than `num_summed` states.
     """
 
-    families = (Bernoulli, OneHotCategorical)
     bounds = (Average,)
     differentiates_f = False
     unbiased = True
 
     def __init__(self, *, num_samples: int = 1, num_summed: int = 3) -> None:
         super().__init__(num_samples=num_samples)
-        require_at_least(self, "num_summed", num_summed, 1)
-        self.num_summed = num_summed
+        self.num_summed = integer(self, "num_summed", num_summed, least=1)
 
     def evaluations(self, q: Distribution) -> int:  # noqa: ARG002
         """The states that are summed, and the samples."""
         return self.num_summed + self.num_samples
 
-    def check(self, target: Expectation) -> None:
-        """Refuses to sum more states than there are as well."""
-        super().check(target)
-        _require_states(self, "num_summed", self.num_summed, target.q)
+    def fits(self, q: Distribution) -> str | None:
+        """D independent bits or one-hot latents, of at least `num_summed` states."""
+        return _fewer_states("num_summed", self.num_summed, q)
 
     def draw(self, q: Distribution) -> tuple[Tensor, Tensor]:
         """Every latent's values, first of M, then of K samples outside `[M + K, *B, D]`; log q(not M) `[*B]`."""
@@ -128,7 +124,7 @@ class SumAndSample(GradientEstimator):
         with torch.no_grad():
             log_summed = target.q.log_prob(z[: self.num_summed])
         weight = torch.cat([log_summed.exp(), (q_rest / self.num_samples).expand(self.num_samples, *q_rest.shape)])
-        weight = _without_dust(weight)
+        weight = _without_subnormals(weight)
         credit = f.detach() - self._baseline(f.detach(), log_summed, q_rest)
         objective = (weight * f).sum(0) + carry(score_term(target.q, z, weight * credit))
         return Estimate(objective=objective, control_loss=f.new_zeros(()))
@@ -146,27 +142,25 @@ class SumAndSample(GradientEstimator):
 
 def _embedded(q: Distribution, values: Tensor) -> Tensor:
     # Which value each latent takes, [K, *B, D], as z.
-    logits = parameters(q)["logits"]
+    logits = latents.logits_of(q)
     if family(q) is Bernoulli:
         return values.to(logits.dtype)
     return logits.new_zeros(*values.shape, logits.shape[-1]).scatter_(-1, values.unsqueeze(-1), 1.0)
 
 
-def _without_dust(weight: Tensor) -> Tensor:
+def _without_subnormals(weight: Tensor) -> Tensor:
     # Weights next to nothing beside a total of 1 are made 0: the subnormal numbers that f's backward pass would make of
     # them take ten times as long.
     return torch.where(weight < torch.finfo(weight.dtype).eps ** 2, 0.0, weight)
 
 
-def _require_states(estimator: GradientEstimator, option: str, wanted: int, q: Distribution) -> None:
-    num_values = 2 if family(q) is Bernoulli else q.event_shape[-1]
-    num_states = num_values ** q.event_shape[0]
-    if wanted > num_states:
-        shape = "x".join(map(str, q.event_shape))
-        raise ValueError(
-            f"{option} of {type(estimator).__name__} must be at most the number of states, {num_states} for latents of "
-            f"shape {shape}, got {wanted}"
-        )
+def _fewer_states(option: str, wanted: int, q: Distribution) -> str | None:
+    reason = latents.bits_or_one_hot(q)
+    states = num_states(q)
+    if reason is not None or states is None or wanted <= states:
+        return reason
+    shape = "x".join(map(str, q.event_shape))
+    return f"{option}: expected at most the number of states, {states} for latents of shape {shape}, got {wanted}"
 
 
 # ----------------------------------------------------------------------------------------------------- weights of a set

@@ -5,7 +5,7 @@ from reparam_suite.figures.codes import code_use
 from reparam_suite.figures.costs import gradient_cost
 from reparam_suite.figures.curves import curves, gradient_variance, training_curves
 from reparam_suite.figures.elements import element_variances
-from reparam_suite.figures.images import image_shape_of, latent_traversal, reconstruction_grid, sample_grid
+from reparam_suite.figures.images import latent_traversal, reconstruction_grid, sample_grid
 from reparam_suite.figures.latents import latent_use
 from reparam_suite.figures.of_models import reconstructions, samples
 from reparam_suite.figures.style import COLOURS, HAIRLINE, INK, QUIET, STYLE, WIDTH, styled
@@ -25,7 +25,6 @@ __all__ = [
     "element_variances",
     "gradient_cost",
     "gradient_variance",
-    "image_shape_of",
     "latent_traversal",
     "latent_use",
     "reconstruction_grid",

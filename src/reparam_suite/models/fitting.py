@@ -57,14 +57,14 @@ def _checked_data(model: "VAE", like: Tensor) -> Tensor:
     event_shape = tuple(given.event_shape)
     x = torch.zeros(_ROWS, *event_shape, dtype=like.dtype, device=like.device)
     q = _distribution("posterior", model.posterior, x)
-    if q.event_shape != prior.event_shape:
-        raise ValueError(
-            f"prior: expected the event_shape of the posterior, {tuple(q.event_shape)}, got {tuple(prior.event_shape)}"
-        )
     if q.batch_shape != (_ROWS,):
         raise ValueError(
             f"posterior: expected batch_shape {(_ROWS,)} for x of shape {tuple(x.shape)}, got {tuple(q.batch_shape)}: "
             "wrap it in torch.distributions.Independent"
+        )
+    if q.event_shape != prior.event_shape:
+        raise ValueError(
+            f"prior: expected the event_shape of the posterior, {tuple(q.event_shape)}, got {tuple(prior.event_shape)}"
         )
     return x
 

@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, final
 
 import torch
@@ -52,7 +52,7 @@ class OptimizerSettings:
         return cls(parameters, lr=self.learning_rate or learning_rate, **options)
 
 
-Optimizers = OptimizerSettings | Mapping[str, OptimizerSettings]
+Optimizers = OptimizerSettings | Mapping[str, Any]  # by part: settings, or their arguments as files have them
 """Settings for all parts of a model, or by the part's name; parts that are not named have the defaults."""
 
 
@@ -67,18 +67,31 @@ def require_rate(name: str, rate: Any) -> None:
 
 
 def checked(optimizer: Any) -> Optimizers:
-    """The settings, held to their type.
+    """The settings, held to their type; those of a part may be a mapping of arguments.
 
     Raises:
         TypeError: naming the part whose settings are none.
     """
-    by_part = optimizer if isinstance(optimizer, Mapping) else {"": optimizer}
+    if isinstance(optimizer, Mapping):
+        optimizer = {part: _made(part, settings) for part, settings in optimizer.items()}
+    by_part = optimizer if isinstance(optimizer, dict) else {"": optimizer}
     for part, settings in by_part.items():
         if not isinstance(settings, OptimizerSettings):
             name = f"optimizer[{part!r}]" if part else "optimizer"
-            raise TypeError(f"{name}: expected OptimizerSettings, got {type(settings).__name__}")
-    checked: Optimizers = dict(optimizer) if isinstance(optimizer, Mapping) else optimizer
+            accepted = ", ".join(each.name for each in fields(OptimizerSettings))
+            mend = f"; settings for all parts are {accepted}" if part else ""
+            raise TypeError(f"{name}: expected OptimizerSettings, got {type(settings).__name__}{mend}")
+    checked: Optimizers = optimizer
     return checked
+
+
+def _made(part: str, settings: Any) -> Any:
+    if not isinstance(settings, Mapping):
+        return settings
+    accepted = [each.name for each in fields(OptimizerSettings)]
+    if unknown := sorted(set(settings) - set(accepted)):
+        raise TypeError(f"optimizer[{part!r}]: expected {', '.join(accepted)}, got {', '.join(unknown)}")
+    return OptimizerSettings(**settings)
 
 
 def optimizer_of(

@@ -1,15 +1,18 @@
 """The interface of builders: event shapes in, a network out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 from torch import nn
 
 
-@runtime_checkable
-class Builder(Protocol):
-    """Builds a network from the event shapes of one datum, for a model that knows them."""
+class Builder(ABC):
+    """Builds a network from the event shapes of one datum, for a model that knows them.
 
+    A function of the same arguments is a builder as well; a class that options are to name derives from this one.
+    """
+
+    @abstractmethod
     def __call__(self, inputs: tuple[int, ...], outputs: tuple[int, ...], /) -> nn.Module:
         """A module from `[B, *inputs]` to `[B, *outputs]`, or to as many numbers per datum in any shape."""
 

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 from torch import nn
 
+from reparam_suite.networks.builder import Builder
+
 Activation = Literal["relu", "leaky_relu", "elu", "tanh", "softplus"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -18,7 +20,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-class MLP:
+class MLP(Builder):
     """Builds multilayer perceptrons: `MLP(hidden_sizes=(200, 200))((64,), (20,))` maps `[B, 64]` to `[B, 20]`.
 
     Event shapes of several axes are flattened on the way in and restored on the way out.

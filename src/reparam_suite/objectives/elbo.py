@@ -6,14 +6,14 @@ from typing import Literal, get_args
 from torch import Tensor
 from torch.distributions import Distribution
 
-from reparam_suite.distributions import factors, kl_divergence
+from reparam_suite.distributions import factors, family, kl_divergence
 from reparam_suite.estimators import Expectation
-from reparam_suite.objectives.objective import LatentVariableModel, context_of
+from reparam_suite.objectives.objective import context_of, LatentVariableModel, Objective
 
 KL = Literal["auto", "analytic", "sampled"]
 
 
-class ELBO:
+class ELBO(Objective):
     """E_q[log p(x|z)] - w KL(q || p), the evidence lower bound where w is 1.
 
     analytic: f = log p(x|z), and -w KL(q || p) in closed form as `exact`
@@ -115,4 +115,4 @@ class ELBO:
 
 
 def _name(distribution: Distribution) -> str:
-    return type(factors(distribution)).__name__
+    return family(distribution).__name__

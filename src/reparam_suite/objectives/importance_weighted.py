@@ -4,10 +4,10 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from reparam_suite.estimators import Bound, Expectation, LogMeanExp
-from reparam_suite.objectives.objective import LatentVariableModel, context_of
+from reparam_suite.objectives.objective import context_of, LatentVariableModel, Objective
 
 
-class ImportanceWeighted:
+class ImportanceWeighted(Objective):
     """The bound of K = `estimator.num_samples` values f = log p(x|z) + log p(z) - log q(z).
 
     With LogMeanExp the importance-weighted bound, log 1/K sum_k exp f_k: Burda, Grosse & Salakhutdinov (2016),

@@ -14,13 +14,13 @@ from reparam_suite.figures import (
     curves,
     element_variances,
     gradient_variance,
-    image_shape_of,
     latent_traversal,
     latent_use,
     reconstructions,
     samples,
     training_curves,
 )
+from reparam_suite.figures.images import image_shape_of
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 from reparam_suite.running.compatibility import first_member
 from reparam_suite.runtime.random_streams import forked_generator

@@ -76,6 +76,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     data.setup("fit")
     data.begin(run.seed)
     _check_validation_interval(trainer, data)
+    _check_record(run, model)
     check_fit(model, data)
     if run.compile:
         _check_compilable(model, trainer)
@@ -184,6 +185,12 @@ def _check_validation_interval(trainer: Trainer, data: DataModule) -> None:
             f"trainer.val_check_interval: an epoch has {num_batches} batches, expected at most that many, "
             f"got {interval}"
         )
+
+
+def _check_record(run: Specification, model: Any) -> None:
+    few, many = getattr(model, "num_test_samples", 0), run.record.test_samples
+    if run.record.test_data and many <= few:
+        raise UsageError(f"record.test_samples: expected more than the {few} of every test, got {many}")
 
 
 def _check_compilable(model: LightningModule, trainer: Trainer) -> None:

@@ -60,7 +60,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     if not observer.in_full:
         recording = [callback for callback in recording if not isinstance(callback, EndpointRecord)]
     add_callbacks(parts, [*recording, bar])
-    ended = run.resumption is not None and check_resumption(parts, run.resumption)
+    ended = run.resumption is not None and check_resumption(parts, run.resumption, surroundings.tell)
     if not trainer.is_global_zero:
         _fit_and_test(parts, checkpoints, observer, ended=ended)
         return None

@@ -1,7 +1,6 @@
 """A run that resumes, checked against its record when its parts are made and nothing has changed yet."""
 
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reparam_suite.running.assembly import Assembly
@@ -17,11 +16,9 @@ _UNREMARKED = (
     *("name", "tags", "checkpoint.", "tracking."),
 )
 
-_log = logging.getLogger(__name__)
 
-
-def check_resumption(parts: Assembly, resumption: Resumption) -> bool:
-    """Whether all steps are done already, and only the end of the run is missing; says what the user should know.
+def check_resumption(parts: Assembly, resumption: Resumption, tell: Callable[[str], object]) -> bool:
+    """Whether all steps are done already, and only the end of the run is missing; tells what the user should know.
 
     Raises:
         UsageError: if options differ and may not, the weights are of another architecture, or nothing is left to do.
@@ -32,6 +29,8 @@ def check_resumption(parts: Assembly, resumption: Resumption) -> bool:
             f"run {resumption.run_id} had other options: {'; '.join(changes)}. Leave them out, or resume all the same "
             "with --allow_changes true"
         )
+    for note in (*resumption.notes, *changes, *_about_data(parts)):
+        tell(note)
     if not resumption.content:
         return False
     _check_class(parts, resumption)
@@ -42,9 +41,14 @@ def check_resumption(parts: Assembly, resumption: Resumption) -> bool:
             f"run {resumption.run_id} is FINISHED, all of its {resumption.step} steps are done; more are made with "
             "a larger max_steps or max_epochs"
         )
-    for note in (*resumption.notes, *changes):
-        _log.warning("run %s: %s", resumption.run_id, note)
     return ended
+
+
+def _about_data(parts: Assembly) -> Iterator[str]:
+    if parts.data.digest is None:
+        yield f"{parts.data.name} has no digest: whether the data are the same as before is not known"
+    if parts.data.resumes == "epoch" and parts.run.resumption is not None and parts.run.resumption.content:
+        yield f"{parts.data.name} does not keep its position: the epoch in progress begins again"
 
 
 def _changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> Iterator[str]:

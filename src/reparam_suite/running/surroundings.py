@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -69,6 +69,7 @@ class Surroundings:
         signals: which stop it between two steps.
         relaunch: the command that starts this program again, for the further processes of a run on several devices;
             None where there is none, as in a notebook.
+        tell: is called with each line that the user should know.
         of_command: whether a command called, which is told how to resume a run by its own options.
         observer: which takes part in the run.
     """
@@ -76,6 +77,7 @@ class Surroundings:
     console: Console
     signals: StopSignals
     relaunch: Sequence[str] | None
+    tell: Callable[[str], object] = _log.warning
     of_command: bool = False
     observer: Observer = field(default_factory=Observer)
 

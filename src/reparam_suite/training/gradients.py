@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from collections.abc import Mapping
 from typing import Any, cast, final
 
@@ -54,7 +53,7 @@ class GradientVariance(Callback):
     module's `sample_batch("train")`; without one, the first training batch that the callback sees. Training is bitwise
     the same with and without the callback.
 
-    Measurements take at most a quarter of the time of training, beyond the first ten seconds: see `MeasuringBudget`.
+    Measurements take at most ten seconds and a quarter of the time of the rest of the run: see `MeasuringBudget`.
 
     Args:
         every: steps between measurements.
@@ -71,7 +70,6 @@ class GradientVariance(Callback):
         self._budget = MeasuringBudget(_WHAT)
         self._batch: Any = None
         self._measured_at = -1
-        self._started = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """The step of the last measurement, and the time spent."""
@@ -90,7 +88,7 @@ class GradientVariance(Callback):
                 f"{type(pl_module).__name__} without"
             )
         self._batch = fixed_batch(trainer)
-        self._started = time.perf_counter() - self._budget.spent
+        self._budget.begin(trainer.strategy.root_device)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Any, batch_idx: int
@@ -101,8 +99,7 @@ class GradientVariance(Callback):
         step = trainer.global_step
         if not due(step, self.every) or step <= self._measured_at:
             return
-        trained = time.perf_counter() - self._started - self._budget.spent
-        if step == 1 or self._budget.affords(trainer, trained):
+        if step == 1 or self._budget.affords(trainer):
             self._measure(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -130,7 +127,7 @@ class GradientRecord(Callback):
     the median of nine, and as noisy as the machine is busy; they multiply every variance of the run, so that a curve of
     work-normalized variance has the shape of the variance's own.
 
-    Measurements take at most a quarter of the time of training, beyond the first ten seconds: see `MeasuringBudget`.
+    Measurements take at most ten seconds and a quarter of the time of the rest of the run: see `MeasuringBudget`.
     Where the gradient cannot be measured, of a model with batch norm say, a line on the log gives the reason.
 
     Args:
@@ -162,6 +159,10 @@ class GradientRecord(Callback):
         self._measured_at = state_dict["measured_at"]
         self._budget.load_state_dict(state_dict["budget"])
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock of the budget."""
+        self._budget.begin(trainer.strategy.root_device)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Any, batch_idx: int
     ) -> None:
@@ -169,7 +170,7 @@ class GradientRecord(Callback):
         step = trainer.global_step
         if due(step, self._every) and step > self._measured_at:
             self._record.pause()
-            if step == 1 or self._budget.affords(trainer, self._record.trained_seconds):
+            if step == 1 or self._budget.affords(trainer):
                 self._measure(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -17,7 +17,8 @@ class ProgressBar(Callback):
     Args:
         journal: which has the latest values.
         console: to draw on.
-        monitor: the metric of validation that is shown; by default the first one whose name begins with val/.
+        monitor: the metric of validation that is shown; by default the model's, or the first whose name begins with
+            val/.
     """
 
     def __init__(self, *, journal: Journal, console: Console, monitor: str | None = None) -> None:
@@ -67,7 +68,9 @@ class ProgressBar(Callback):
         model, curves = trainer.lightning_module, self._journal.curves
         train = f"train/{getattr(model, 'objective_name', 'loss')}"
         train = train if train in curves else "train/loss"
-        val = self._monitor or next((name for name in curves if name.startswith("val/")), "")
+        monitor = self._monitor or getattr(model, "monitor", None) or ""
+        val = next((name for name in curves if name.startswith("val/")), "")
+        val = monitor.removeprefix("-") if monitor.removeprefix("-") in curves else val
         shown = {"train": self._journal.latest(train), "val": self._journal.latest(val)}
         values = "  ".join(f"{name} {value:.2f}" for name, value in shown.items() if value is not None)
         nats = " nats" if values and train != "train/loss" else ""

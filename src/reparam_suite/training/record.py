@@ -68,15 +68,9 @@ class StepRecord(Callback):
         self._steps: list[_Step] = []
         self._num_combined = 0  # of these steps, the first so many have the values of all processes
         self._recorded_at = 0
-        self._seconds = self._seconds_before = 0.0
+        self._seconds = 0.0
         self._since: float | None = None
         self._objective_name = "objective"
-
-    @property
-    def trained_seconds(self) -> float:
-        """The time that training steps have taken, in all processes of this run so far that were resumed from."""
-        running = 0.0 if self._since is None else time.perf_counter() - self._since
-        return self._seconds_before + self._seconds + running
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Starts the clock, if it stands, and asks the model for the name of the objective of this step."""
@@ -123,9 +117,9 @@ class StepRecord(Callback):
         """Records the last steps, and keeps them: a run that is made longer records them with those to come."""
         self.check_finite(trainer, pl_module)
         self.pause()
-        kept = self._steps, self._seconds, self._seconds_before
+        steps, seconds = self._steps, self._seconds
         self._record(pl_module)
-        self._steps, self._seconds, self._seconds_before = kept
+        self._steps, self._seconds = steps, seconds
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Records the steps since the last record, up to one that was not finite; not if a checkpoint has them."""
@@ -145,7 +139,6 @@ class StepRecord(Callback):
             "journal": self._journal.state_dict(),
             "recorded_at": self._recorded_at,
             "seconds": self._seconds,
-            "seconds_before": self._seconds_before,
             "number": [step.number for step in self._steps],
             "name": [step.name for step in self._steps],
             "value": torch.stack([step.value for step in self._steps]) if self._steps else None,
@@ -157,8 +150,7 @@ class StepRecord(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues from a state."""
         self._journal.load_state_dict(state_dict["journal"])
-        self._recorded_at = state_dict["recorded_at"]
-        self._seconds, self._seconds_before = state_dict["seconds"], state_dict["seconds_before"]
+        self._recorded_at, self._seconds = state_dict["recorded_at"], state_dict["seconds"]
         numbers, kls = state_dict["number"], iter(() if state_dict["kl"] is None else state_dict["kl"])
         columns = (
             numbers,
@@ -189,7 +181,6 @@ class StepRecord(Callback):
             "memory/peak_mib": _peak_memory(model.device),
         }
         self._recorded_at = number
-        self._seconds_before += self._seconds
         self._steps, self._num_combined, self._seconds = [], 0, 0.0
         self._journal.write(metrics, self._recorded_at)
 
@@ -201,9 +192,9 @@ class StepRecord(Callback):
             kls = torch.stack([values.new_zeros(()) if step.kl is None else step.kl.double() for step in own])
             rows = values.new_tensor([step.num_rows for step in own])
             sums = total(torch.stack([rows, rows * values, rows * kls]))
-            num_rows = sums[0].tolist()
+            all_rows = sums[0].tolist()
             self._steps[self._num_combined :] = [
-                step._replace(value=value, kl=None if step.kl is None else kl, num_rows=round(num_rows[position]))
+                step._replace(value=value, kl=None if step.kl is None else kl, num_rows=round(all_rows[position]))
                 for position, (step, value, kl) in enumerate(zip(own, *(sums[1:] / sums[0]), strict=True))
             ]
         self._num_combined = len(self._steps)

@@ -39,7 +39,7 @@ class Validation(Callback):
         self._record = record
         self._checkpoints = checkpoints
         self._validated_at = -1
-        self._loggers: list[Logger] = []
+        self._loggers: list[Logger] | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """The step of the last validation."""
@@ -49,23 +49,35 @@ class Validation(Callback):
         """Continues from a state."""
         self._validated_at = state_dict["validated_at"]
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Has Lightning log to the journal; loggers of others keep their place, the run's own gets it from there."""
-        self._loggers = trainer.loggers
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Gives the trainer its own loggers back."""
+        if self._loggers is not None:
+            trainer.loggers, self._loggers = self._loggers, None
+
+    def _log_to_journal(self, trainer: Trainer) -> None:
+        # Not earlier: Lightning warns of short epochs where there is a logger, and hyperparameters are no metrics.
+        # Loggers of others keep their place; the run's own is told by the journal.
         if not any(isinstance(logger, JournalLogger) for logger in trainer.loggers):
+            self._loggers = trainer.loggers
             others = [logger for logger in trainer.loggers if logger is not self._journal.logger]
             trainer.loggers = [JournalLogger(journal=self._journal, trainer=trainer), *others]
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Gives the trainer its own loggers back."""
-        trainer.loggers = self._loggers
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Has Lightning log to the journal."""
+        if not trainer.sanity_checking:
+            self._log_to_journal(trainer)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Has Lightning log to the journal."""
+        self._log_to_journal(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Validates before the first step; a resumed run has done so.
+        """Has Lightning log to the journal, and validates before the first step; a resumed run has done so.
 
         Raises:
             UnknownMonitorError: if validation gives no metric with the name of the monitor.
         """
+        self._log_to_journal(trainer)
         if trainer.global_step == 0:
             self._check_monitor(self._validate(trainer, pl_module))
 

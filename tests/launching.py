@@ -19,9 +19,7 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from reparam_suite import compare as compare_command
 from reparam_suite import fit as command
-from reparam_suite import study as study_command
 
 
 @dataclass(frozen=True)
@@ -93,11 +91,15 @@ def fit(*args: str, root: Path) -> Ended:
 
 def compare(subcommand: str, *args: str, root: Path) -> Ended:
     """Runs a comparison with what it records, and what it is about, under `root`."""
+    from reparam_suite import compare as compare_command
+
     return _ended(compare_command.main, [subcommand, "--tracking.root", str(root), *args], root)
 
 
 def study(*args: str, root: Path) -> Ended:
     """Runs a study with what it records under `root`."""
+    from reparam_suite import study as study_command
+
     return _ended(study_command.main, ["--tracking.root", str(root), *args], root)
 
 

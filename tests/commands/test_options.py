@@ -1,0 +1,408 @@
+"""From arguments and configuration files to a run: its model, its data, its trainer and what it has on record."""
+
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tests.launching import as_it_was
+
+from reparam_suite.commands.options import Options
+from reparam_suite.data import Arrays, Digits
+from reparam_suite.distributions import (
+    BernoulliLikelihood,
+    DiagonalNormal,
+    FactorizedCategorical,
+    FullCovarianceNormal,
+    NormalLikelihood,
+)
+from reparam_suite.estimators import (
+    Enumeration,
+    GradientEstimator,
+    Learned,
+    LeaveOneOut,
+    LogMeanExp,
+    MovingAverage,
+    Pathwise,
+    ScoreFunction,
+    StickTheLanding,
+)
+from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
+from reparam_suite.objectives import ELBO, ImportanceWeighted
+from reparam_suite.running import Run
+from reparam_suite.running.assembly import Assembly, assemble
+from reparam_suite.running.record import configuration
+from reparam_suite.running.surroundings import library_call
+from reparam_suite.runtime.global_state import unchanged_globals
+from reparam_suite.runtime.plain_data import arguments
+from reparam_suite.training import RecordSettings
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+@pytest.fixture(autouse=True)
+def _isolated():
+    with as_it_was():
+        yield
+
+
+def parse(text: str) -> Run:
+    return Options.of(text.split()).run()
+
+
+def model_of(text: str) -> Any:
+    return parse(text).model()
+
+
+def assembled(text: str) -> Assembly:
+    """All parts of a run, as they are before anything is recorded."""
+    with unchanged_globals(), library_call(progress=False) as surroundings:
+        return assemble(parse(text), surroundings)
+
+
+# ------------------------------------------------------------------------------------------------------------- defaults
+
+
+def test_without_any_option_it_is_a_gaussian_vae_on_digits():
+    parts = assembled("")
+    model, trainer = parts.model, parts.trainer
+    assert type(model) is GaussianVAE
+    assert type(model.estimator) is Pathwise
+    assert type(model.objective) is ELBO
+    assert type(model.posterior.family) is DiagonalNormal
+    assert type(parts.data) is Digits
+    assert (trainer.max_steps, trainer.max_epochs) == (5_000, -1)
+    assert trainer.num_devices == 1
+    assert parts.run.seed == 0
+    assert trainer.loggers == []
+    assert trainer.checkpoint_callbacks == []
+    assert parts.monitor == "val/elbo"
+
+
+def test_every_option_of_a_class_can_be_given():
+    run = parse(
+        "--seed 7 --model DiscreteVAE --model.latent_size 5 --model.posterior FactorizedCategorical "
+        "--model.posterior.num_classes 3 --model.estimator ScoreFunction --model.estimator.num_samples 6 "
+        "--model.estimator.baseline Learned --model.estimator.baseline.hidden_sizes [4,3] --model.hidden_sizes [9] "
+        "--model.activation tanh --model.objective ELBO --model.objective.kl sampled --model.objective.warmup_steps 3 "
+        "--model.optimizer.name RAdam --model.optimizer.options.betas [0.5,0.6] --data.batch_size 32 "
+        "--data.binarization fixed --record.every 3 --trainer.max_steps 4 --trainer.gradient_clip_val 2.0 "
+        "--name mine --tags.lesson 1 --monitor val/bound_10"
+    )
+    model, data = run.model(), run.data()
+    assert type(model) is DiscreteVAE
+    assert isinstance(model.posterior.family, FactorizedCategorical)
+    assert model.posterior.family.num_classes == 3
+    assert isinstance(model.estimator, ScoreFunction)
+    assert model.estimator.num_samples == 6
+    assert isinstance(model.estimator.baseline, Learned)
+    assert list(model.estimator.baseline.hidden_sizes) == [4, 3]
+    kept = model.constructor_arguments()
+    assert (model.latent_size, list(kept["hidden_sizes"]), kept["activation"]) == (5, [9], "tanh")
+    assert (model.objective.kl, model.objective.warmup_steps) == ("sampled", 3)
+    assert model.optimizer == OptimizerSettings(name="RAdam", options={"betas": [0.5, 0.6]})
+    assert (data.batch_size, data.binarization) == (32, "fixed")
+    assert run.record.every == 3
+    assert (run.seed, run.max_steps, run.name, run.tags, run.monitor) == (7, 4, "mine", {"lesson": "1"}, "val/bound_10")
+    assert run.trainer == {"gradient_clip_val": 2.0}
+
+
+def test_settings_of_optimizers_can_be_given_by_part():
+    settings = '{"prior":{"name":"SGD","learning_rate":0.5},"control":{"name":"RAdam"}}'
+    model = model_of(f"--model DiscreteVAE --model.prior learned --model.estimator REBAR --model.optimizer {settings}")
+    assert model.optimizer == {
+        "prior": OptimizerSettings(name="SGD", learning_rate=0.5),
+        "control": OptimizerSettings(name="RAdam"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "objective"),
+    [
+        ("--model.objective.weight 4", {"kl": "auto", "weight": 4.0, "warmup_steps": 0, "free_bits": 0.0}),
+        ("--model.objective ELBO --model.objective.free_bits 0.5", {"kl": "auto", "weight": 1.0, "free_bits": 0.5}),
+        ("--model.objective ImportanceWeighted --model.objective.bound LogMeanExp --model.estimator.num_samples 3", {}),
+    ],
+)
+def test_an_objective_is_chosen_by_name_and_its_options(text, objective):
+    made = model_of(text).objective
+    assert type(made) is (ImportanceWeighted if "Importance" in text else ELBO)
+    assert objective.items() <= arguments(made).items()
+    if "LogMeanExp" in text:
+        assert type(made.bound) is LogMeanExp
+
+
+def test_networks_are_chosen_by_builders():
+    model = model_of("--model.encoder MLP --model.encoder.hidden_sizes [7] --model.decoder reparam_suite.networks.MLP")
+    shapes = [list(each.shape) for each in model.posterior.parameters()]
+    assert shapes[0] == [7, 64]
+    assert [200, 10] in [list(each.shape) for each in model.likelihood.parameters()]
+
+
+def test_the_model_takes_its_sizes_and_its_likelihood_from_the_data_and_the_data_the_seed(real_file):
+    parts = assembled(f"--seed 11 --data Arrays --data.path {real_file}")
+    assert isinstance(parts.data, Arrays)
+    assert parts.model.event_shape == (5,)
+    assert type(parts.model.likelihood.family) is NormalLikelihood
+    first, again, other = (next(iter(assembled(f"--seed {seed}").data.train_dataloader())) for seed in (11, 11, 12))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    digits = model_of("")
+    assert digits.event_shape == (64,)
+    assert type(digits.likelihood.family) is BernoulliLikelihood
+
+
+def test_sizes_and_likelihood_that_are_given_are_taken_before_those_of_the_data():
+    model = model_of("--model.likelihood NormalLikelihood --model.likelihood.scale 0.5")
+    assert (type(model.likelihood.family), model.event_shape) == (NormalLikelihood, (64,))
+    assert model_of("--model.event_shape [3]").event_shape == (3,)
+    images = model_of("--data.event_shape [1,8,8]")
+    assert images.event_shape == (1, 8, 8)
+
+
+def test_a_model_named_anew_keeps_nothing_of_the_default_one():
+    assert type(model_of("--model DiscreteVAE").estimator) is ScoreFunction
+    assert type(model_of("--model=DiscreteVAE").estimator.baseline) is LeaveOneOut
+    assert type(model_of("--model.class_path DiscreteVAE")) is DiscreteVAE
+
+
+def defaults_of(estimator: GradientEstimator) -> dict:
+    return arguments(type(estimator)())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--model.estimator AntitheticPathwise",
+        "--model DiscreteVAE --model.estimator ScoreFunction",
+        "--model.estimator=ScoreFunction --model=DiscreteVAE",
+        "--model DiscreteVAE --model.estimator.class_path DisARM",
+        "--model DiscreteVAE --model.estimator MuProp",
+        "--config conf/discrete_vae.yaml --model.estimator ScoreFunction",
+        '--model {"class_path":"DiscreteVAE","init_args":{"estimator":"GumbelSoftmax"}}',
+    ],
+)
+def test_an_estimator_that_is_named_has_its_own_defaults_not_those_of_the_model(text, monkeypatch):
+    monkeypatch.chdir(CONF.parent)
+    estimator = model_of(text).estimator
+    assert arguments(estimator) == defaults_of(estimator)
+
+
+def test_an_estimator_in_a_file_has_its_own_defaults_too(tmp_path):
+    (tmp_path / "run.yaml").write_text(
+        "model: {class_path: DiscreteVAE, init_args: {estimator: {class_path: ScoreFunction, init_args: "
+        "{num_samples: 6}}}}"
+    )
+    estimator = model_of(f"--config {tmp_path}/run.yaml").estimator
+    assert arguments(estimator) == defaults_of(estimator) | {"num_samples": 6}
+
+
+def test_what_a_file_says_of_the_estimator_stays_as_far_as_another_one_takes_it():
+    text = f"--config {CONF}/mnist_discrete.yaml --data Digits --model.estimator"
+    assert model_of(f"{text} DisARM").estimator.num_samples == 4
+    assert type(model_of(f"{text} ScoreFunction").estimator.baseline) is LeaveOneOut
+
+
+@pytest.mark.parametrize(("model", "K"), [("GaussianVAE", 1), ("DiscreteVAE", 4)])
+def test_options_without_the_name_of_an_estimator_are_those_of_the_models_own(model, K):
+    options = f"--model {model} --record.every 3"
+    default = model_of(options)
+    assert arguments(default.estimator) == arguments(default.default_estimator())
+    assert default.estimator.num_samples == K
+    changed = model_of(f"{options} --model.estimator.num_samples 7").estimator
+    assert arguments(changed) == arguments(default.estimator) | {"num_samples": 7}
+
+
+def test_the_weights_depend_on_the_seed_alone():
+    first, second, third = (assembled(text).model.state_dict() for text in ("--seed 3", "--seed 3", "--seed 4"))
+    tensors = [name for name, value in first.items() if value.dim()]
+    assert all(torch.equal(first[name], second[name]) for name in tensors)
+    assert not torch.equal(first[tensors[0]], third[tensors[0]])
+
+
+# -------------------------------------------------------------------------------------------------- configuration files
+
+
+def test_a_file_is_read_and_later_options_override_it(tmp_path):
+    (tmp_path / "run.yaml").write_text(
+        "seed: 5\n"
+        "model: {class_path: DiscreteVAE, init_args: {latent_size: 6, estimator: {class_path: Enumeration}}}\n"
+        "data: {class_path: Digits, init_args: {batch_size: 17}}\n"
+    )
+    for option in (f"--config {tmp_path}/run.yaml", f"--config={tmp_path}/run.yaml", f"-c {tmp_path}/run.yaml"):
+        run = parse(f"{option} --model.latent_size 7 --data.binarization fixed")
+        model, data = run.model(), run.data()
+        assert type(model) is DiscreteVAE
+        assert type(model.estimator) is Enumeration
+        assert (model.latent_size, run.seed) == (7, 5)
+        assert (data.batch_size, data.binarization) == (17, "fixed")
+
+
+def test_a_file_need_not_name_the_model(tmp_path):
+    (tmp_path / "run.yaml").write_text("data: {class_path: Digits, init_args: {batch_size: 17}}")
+    run = parse(f"--config {tmp_path}/run.yaml")
+    assert type(run.model()) is GaussianVAE
+    assert run.data().batch_size == 17
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "--model DiscreteVAE",
+        "--model DiscreteVAE --model.posterior FactorizedCategorical --model.prior learned "
+        "--model.estimator GumbelSoftmax --model.estimator.temperature ExponentialDecay "
+        "--model.estimator.temperature.num_steps 50",
+        "--model.posterior FullCovarianceNormal --model.estimator StickTheLanding --model.objective ImportanceWeighted "
+        "--seed 9",
+        "--model DiscreteVAE --model.estimator.baseline VarianceNormalized "
+        "--model.estimator.baseline.baseline LeaveOneOut --trainer.max_epochs 3",
+        '--model DiscreteVAE --model.prior learned --model.optimizer {"prior":{"name":"SGD"}} --name mine --tags.a b',
+        "--seed 4 --record.every 7 --tracking.experiment other --model.encoder MLP --data.event_shape [8,8]",
+        "--trainer.callbacks EMAWeightAveraging --trainer.callbacks.decay 0.9",
+    ],
+)
+def test_the_configuration_on_record_makes_the_same_run_again(text, tmp_path):
+    parts = assembled(text)
+    recorded = configuration(parts)
+    assert set(recorded) == {
+        *("seed", "num_threads", "compile", "monitor", "name", "tags"),
+        *("trainer", "model", "data", "tracking", "record", "checkpoint"),
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(recorded))
+    again = assembled(f"--config {tmp_path}/config.yaml")
+    assert configuration(again) == recorded
+    assert type(again.model) is type(parts.model)
+    for (name, value), other in zip(parts.model.state_dict().items(), again.model.state_dict().values(), strict=True):
+        assert torch.equal(value, other), name
+    assert again.trainer.max_steps == parts.trainer.max_steps
+
+
+def test_the_configuration_on_record_says_what_was_not_given():
+    recorded = configuration(assembled(""))
+    assert recorded["model"]["init_args"]["estimator"] == {
+        "class_path": "reparam_suite.estimators.Pathwise",
+        "init_args": {"num_samples": 1},
+    }
+    assert recorded["data"]["init_args"]["batch_size"] == 100
+    assert recorded["trainer"] == {"max_steps": 5_000, "max_epochs": -1}
+    assert recorded["record"] == {"every": 50, "gradients_every": 200, "test_samples": 5_000, "test_data": 400}
+
+
+# ------------------------------------------------------------------------------------------------- a user's own classes
+
+MINE = '''
+from typing import final
+
+from reparam_suite.estimators import Average, Estimate, GradientEstimator
+
+
+@final
+class HalfStep(GradientEstimator):
+    """Pathwise, its gradient halved.
+
+    Args:
+        num_samples: K.
+        share: of the gradient.
+    """
+
+    bounds = (Average,)
+    differentiates_f = True
+    unbiased = False
+
+    def __init__(self, *, num_samples: int = 1, share: float = 0.5) -> None:
+        super().__init__(num_samples=num_samples)
+        self.share = share
+
+    def estimate(self, target):
+        value = target.bound.value(target.f(target.q.rsample((self.num_samples,)), target.q))
+        objective = value.detach() + self.share * (value - value.detach())
+        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
+'''
+
+
+@pytest.fixture
+def my_module(tmp_path, monkeypatch):
+    (tmp_path / "my_module.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "my_module"
+    sys.modules.pop("my_module", None)
+
+
+def test_a_class_of_the_users_own_is_named_by_its_dotted_path(my_module, tmp_path):
+    parts = assembled(f"--model.estimator {my_module}.HalfStep --model.estimator.share 0.25")
+    estimator = parts.model.estimator
+    assert (type(estimator).__name__, estimator.share) == ("HalfStep", 0.25)
+    recorded = configuration(parts)
+    assert recorded["model"]["init_args"]["estimator"] == {
+        "class_path": "my_module.HalfStep",
+        "init_args": {"num_samples": 1, "share": 0.25},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(recorded))
+    assert model_of(f"--config {tmp_path}/config.yaml").estimator.share == 0.25
+
+
+# ----------------------------------------------------------------------------------------------------------------- help
+
+
+def test_help_tells_every_option_and_ends_well(capsys):
+    with pytest.raises(SystemExit) as ended:
+        Options.of(["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    for option in (
+        "--seed",
+        "--seeds",
+        "--trainer.max_steps",
+        "--tracking.uri",
+        "--record.gradients_every",
+        "--config",
+    ):
+        assert option in told
+    assert "of the weights, the noise and the order of the data" in told
+
+
+def test_the_printed_configuration_can_be_read_again(capsys, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        parse("--model DiscreteVAE --model.latent_size 6 --print_config")
+    assert ended.value.code in (0, None)
+    (tmp_path / "run.yaml").write_text(capsys.readouterr().out)
+    again = model_of(f"--config {tmp_path}/run.yaml")
+    assert again.latent_size == 6
+    assert type(again.estimator.baseline) is LeaveOneOut
+
+
+def test_record_settings_are_checked():
+    with pytest.raises(ValueError, match=r"record\.every: expected at least 1, got 0"):
+        RecordSettings(every=0)
+    assert RecordSettings(every=1).gradients_every == 200
+
+
+# ------------------------------------------------------------------------------------------ what fits and what does not
+
+
+@pytest.mark.parametrize(
+    ("text", "estimator"),
+    [
+        ("--model.estimator StickTheLanding --model.posterior FullCovarianceNormal", StickTheLanding),
+        ("--model.objective ImportanceWeighted --model.estimator.num_samples 3", Pathwise),
+        ("--model DiscreteVAE --model.estimator.baseline MovingAverage --model.estimator.num_samples 1", ScoreFunction),
+    ],
+)
+def test_parts_that_fit_are_taken(text, estimator):
+    model = model_of(text)
+    assert type(model.estimator) is estimator
+    assert type(model.objective) is (ImportanceWeighted if "Importance" in text else ELBO)
+    if "FullCovariance" in text:
+        assert type(model.posterior.family) is FullCovarianceNormal
+    if "MovingAverage" in text:
+        assert type(model.estimator.baseline) is MovingAverage
+
+
+@pytest.mark.parametrize("option", ["--trainer.max_steps -1 --trainer.max_epochs 2", "--trainer.max_time 00:00:01:00"])
+def test_a_run_may_be_bounded_otherwise_than_by_its_steps(option):
+    trainer = assembled(option).trainer
+    assert trainer.max_epochs == 2 or math.isfinite(trainer.max_steps)
