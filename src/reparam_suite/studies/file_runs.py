@@ -51,7 +51,9 @@ class RunsOfFile:
 
 def num_steps(run: Run, evaluations: int) -> int:
     """The number of steps of a run that cost `evaluations` of f per datum of each minibatch; at least one."""
-    model: Any = run.model()  # type: ignore[operator]
-    data = adapted(run.data())  # type: ignore[operator]
-    per_step = model.estimator.evaluations(model.expectation(data.sample_batch("valid")).q)
+    assert callable(run.model)
+    assert callable(run.data)
+    model: Any = run.model()
+    data = adapted(run.data())
+    per_step: int = model.estimator.evaluations(model.expectation(data.sample_batch("valid")).q)
     return max(1, math.floor(evaluations / per_step))

@@ -39,7 +39,7 @@ class TrialSeeds:
             _seed(stream, np.random.SeedSequence((self._seed, trial, position, first_state)))
 
 
-def _streams(owner: object, seen: set[int] | None = None) -> Iterator[_Generator]:
+def _streams(owner: Any, seen: set[int] | None = None) -> Iterator[_Generator]:
     # Optuna's samplers keep them, and other samplers that have some, as attributes; so do those of users.
     seen = set() if seen is None else seen
     if id(owner) in seen:
@@ -49,7 +49,7 @@ def _streams(owner: object, seen: set[int] | None = None) -> Iterator[_Generator
         yield owner
         return
     if type(owner).__name__ == "LazyRandomState":
-        yield owner.rng  # type: ignore[attr-defined] - the object is made when it is first asked for
+        yield owner.rng  # made when it is first asked for
         return
     if not (isinstance(owner, BaseSampler) or type(owner).__module__.startswith("optuna.samplers")):
         return
@@ -74,7 +74,7 @@ def _seed(stream: _Generator, sequence: np.random.SeedSequence) -> None:
     if isinstance(stream, np.random.RandomState):
         stream.seed(words)
     elif isinstance(stream, np.random.Generator):
-        stream.bit_generator.state = type(stream.bit_generator)(sequence).state  # type: ignore[call-arg]
+        stream.bit_generator.state = type(stream.bit_generator)(sequence).state
     elif isinstance(stream, random.Random):
         stream.seed(words.tobytes())
     else:

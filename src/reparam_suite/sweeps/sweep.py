@@ -1,7 +1,7 @@
 """A sweep: a grid of values, each with several seeds; what is missing is trained."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, final
 
@@ -137,7 +137,7 @@ class Sweep:
                     f"{changed}. Give this sweep a name of its own, {self._name}-2 say"
                 )
 
-    def _outcomes(self, tasks: Sequence[Task], signals: StopSignals) -> Iterator[Outcome]:
+    def _outcomes(self, tasks: Sequence[Task], signals: StopSignals) -> Generator[Outcome, None, None]:
         training = CellTraining(self._make_run, self._name)
         if min(self._workers, len(tasks)) > 1:
             if (why := obstacle(training, tasks)) is None:

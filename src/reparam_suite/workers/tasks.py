@@ -1,6 +1,6 @@
 """Tasks handed to warm processes one after the other; a task that fails, or kills its process, fails alone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -46,7 +46,7 @@ def done_here(function: Function, index: int, task: Any, signals: StopSignals) -
         return Outcome(index, error=f"{type(error).__name__}: {reason(error)}")
 
 
-def completed(function: Function, tasks: Sequence[Any], *, num_workers: int) -> Iterator[Outcome]:
+def completed(function: Function, tasks: Sequence[Any], *, num_workers: int) -> Generator[Outcome, None, None]:
     """The outcomes of tasks in the order in which they end; closing the iterator stops the workers.
 
     Args:
