@@ -1,4 +1,4 @@
-"""The section on time and memory over those of f in the table of estimators, from measured/benchmarks/estimators.json."""
+"""Time and memory over those of f in the table of estimators, from docs/measured/benchmarks/estimators.json."""
 
 import json
 from collections.abc import Mapping

@@ -81,7 +81,8 @@ line: `--model.estimator DisARM --model.estimator.num_samples 4`, or
 `--model.estimator ScoreFunction --model.estimator.baseline LeaveOneOut`.
 
 - **latents**: the families of q that it is defined for, or *any*, all of them or those with reparameterized samples;
-  **bounds**: the objectives that it supports, `Average` (the evidence lower bound) and `LogMeanExp` (the importance-weighted bound).
+  **bounds**: the objectives that it supports, `Average` (the evidence lower bound) and `LogMeanExp` (the
+  importance-weighted bound).
 - **gradient**: unbiased, or biased; *relaxed*: its value too is that of another model than the one evaluated.
 - **f**: *any* if f may be a black box, *differentiable* if f is differentiated with respect to z.
 - **evaluations**: of f for each datum and step, on {BITS}, {CLASSES} or {NORMALS}.

@@ -28,7 +28,7 @@ from rich.console import Console
 
 from reparam_suite.running import Observer, Run, Surroundings
 from reparam_suite.tracking import RunLogger, TrackingSettings
-from reparam_suite.training import Journal, StopSignals
+from reparam_suite.training import Checkpoints, Journal, StopSignals
 
 COMPILED = "ours, compiled"
 
@@ -37,7 +37,8 @@ COMPILED = "ours, compiled"
 class Clock(Observer, Callback):
     """Seconds from the end of the warm-up to the end of step `last`, when all that was recorded is in the store.
 
-    It is the last callback of the run that it observes, which has no test and no artifacts.
+    The time in which checkpoints are written is taken off. It is the last callback of the run that it observes, which
+    has no test and no artifacts.
     """
 
     tests = in_full = False
@@ -52,6 +53,17 @@ class Clock(Observer, Callback):
         """Itself."""
         self._logger = logger
         return [self]
+
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
+        """Has checkpoints timed from now on."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Checkpoints):
+                callback.write = partial(self._write_apart, callback.write)  # type: ignore[method-assign]
+
+    def _write_apart(self, write: Callable[..., None], *arguments: Any) -> None:
+        start = self._now()
+        write(*arguments)
+        self.seconds -= self._now() - start
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Starts after the warm-up, ends with the last batch."""
