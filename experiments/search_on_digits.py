@@ -42,6 +42,7 @@ NUM_SEARCHES: Mapping[Length, Mapping[Sampler, int]] = {
     "full": {"TPESampler": 5, "RandomSampler": 5},
 }
 FRESH_SEEDS = (1, 2, 3, 4, 5)
+SPACE = {"learning_rate": FloatDistribution(1e-4, 1e-1, log=True), "latent_size": IntDistribution(2, 64, log=True)}
 METRIC = "val/elbo"
 
 
@@ -193,10 +194,7 @@ def _found(model: Model, num_searches: Mapping[Sampler, int], tracking: Tracking
 def _search(model: Model, sampler: Sampler, index: int, tracking: TrackingSettings) -> StudyResult:
     study = Study(
         Training(model.name, tracking),
-        space={
-            "learning_rate": FloatDistribution(1e-4, 1e-1, log=True),
-            "latent_size": IntDistribution(2, 64, log=True),
-        },
+        space=SPACE,
         objective=METRIC,
         num_trials=NUM_TRIALS,
         seed=100 + index,
