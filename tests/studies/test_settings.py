@@ -2,7 +2,7 @@
 
 import pytest
 from tests.launching import study
-from tests.studies.small import RATE, refused, study_file
+from tests.studies.small import refused
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,10 @@ from tests.studies.small import RATE, refused, study_file
             {"space": {"model.estimator": {"categorical": {"DisARM": {"tau": {"int": [1, 2]}}}}}},
             "DisARM has no such option",
         ),
-        ({"space": {"model.latent_size": {"int": [-4, 2]}}}, "--model.latent_size: expected a whole number of at least 1, got -4"),
+        (
+            {"space": {"model.latent_size": {"int": [-4, 2]}}},
+            "--model.latent_size: expected a whole number of at least 1, got -4",
+        ),
         ({"space": {"model.estimator": {"categorical": {"DisARM": {"num_samples": {"int": [2, 3]}}}}}}, "num_samples"),
         ({"space": {"model.learning_rate": {"flaot": [1, 2]}}}, "expected one of float"),
         ({"space": {}}, "--space: expected at least one, got none"),
@@ -36,7 +39,10 @@ from tests.studies.small import RATE, refused, study_file
         ),
         ({"constraints": {"speed": {"at_most": 5}}}, "--constraints: expected a metric of the runs ("),
         ({"objectives": {"val/elbow": "maximize"}}, "got val/elbow, did you mean val/elbo?"),
-        ({"objectives": {"test/elbo": "maximize"}, "pruner": {"name": "MedianPruner"}}, "--pruner: expected an objective"),
+        (
+            {"objectives": {"test/elbo": "maximize"}, "pruner": {"name": "MedianPruner"}},
+            "--pruner: expected an objective",
+        ),
         ({"constraints": {"val/kl": {"below": 5}}}, "below"),
         ({"constraints": {"val/kl": {}}}, "constraints: expected at_most, at_least or both, finite and in order, got"),
         ({"constraints": {"val/kl": {"at_most": 1, "at_least": 2}}}, "got at_least 2.0, at_most 1.0"),
