@@ -121,7 +121,7 @@ def test_a_second_call_trains_what_is_missing(swept):
 def test_finished_runs_of_another_model_are_refused_and_not_counted(make, told):
     num_runs = len(runs())
     with pytest.raises(
-        ValueError, match=r"sweep s has finished runs of estimator=DisARM\(\), learning_rate=0.001"
+        ValueError, match=r"sweep s has finished runs of learning_rate=0.001, estimator=DisARM\(\)"
     ) as raised:
         sweep(make, grid=TRAINED).run()
     assert told in str(raised.value)
