@@ -10,7 +10,6 @@ import optuna
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
-from reparam_suite.commands.classes import either
 from reparam_suite.commands.explanations import as_option, explained, options_of
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.schema import run_parser
@@ -29,8 +28,6 @@ EngineName = Literal["local", "ray"]
 USAGE = "python -m reparam_suite.study --config FILE [options]"
 DESCRIPTION = """Searches the options of a run: trials on one shared study, by workers here and on other machines. The
 same command resumes a study that was stopped."""
-
-_METRICS = ("val/", "test/", "train/", "grad/", "latent/", "cost/", "time/", "memory/")
 
 
 @final
@@ -164,11 +161,6 @@ def _check(settings: StudySettings) -> None:
             source = "--budget" if option == "trainer.max_steps" else "--seeds of the study"
             raise UsageError(f"--{option} comes from {source} and cannot be given to the trials")
     _check_corners(settings)
-    for option in ("objectives", "constraints"):
-        for metric in getattr(settings, option):
-            if not metric.startswith(_METRICS):
-                accepted = either(f"{prefix}..." for prefix in _METRICS)
-                raise UsageError(f"--{option}: a run has metrics {accepted}; got {metric}")
     first = next(iter(settings.objectives))
     if settings.prunes and running_metric(first) is None:
         raise UsageError(f"--pruner: expected an objective that has a value at each validation, got {first}")

@@ -60,7 +60,7 @@ def search(args: Sequence[str], console: Console, signals: StopSignals) -> None:
         command = parsed(args)
         searched = command.search
         if not is_begun(searched, command.database):
-            check_metrics(searched)
+            check_metrics(searched, objective="objectives")
         signals.wait()
         with _pool(command, searched) as pool:
             signals.wait_no_longer()

@@ -32,10 +32,14 @@ _SHORT: dict[str, Any] = {
 }
 
 
-def check_metrics(search: Search) -> None:
+def check_metrics(search: Search, *, objective: str = "objective") -> None:
     """Refuses objectives and constraints that are no metric of the study's runs.
 
     A run is made with the first values of the space that allow it, and rehearsed without a record.
+
+    Args:
+        search: the study.
+        objective: the name of the argument or option that has the objectives.
 
     Raises:
         UsageError: with the nearest name.
@@ -43,7 +47,7 @@ def check_metrics(search: Search) -> None:
     metrics = _metrics(search)
     if metrics is None:
         return
-    for what, names in (("objective", search.objectives), ("constraints", search.constraints)):
+    for what, names in ((objective, search.objectives), ("constraints", search.constraints)):
         for name in names:
             if name not in metrics:
                 near = difflib.get_close_matches(name, metrics, n=1)

@@ -85,7 +85,7 @@ class StudySettings:
     @property
     def parsed_space(self) -> OptionSpace:
         """The space."""
-        return OptionSpace(parsed(self.space))
+        return parsed(self.space)
 
     @property
     def prunes(self) -> bool:

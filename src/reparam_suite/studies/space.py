@@ -182,13 +182,13 @@ def _written(value: Value) -> str:
 _KINDS = ("float", "log_float", "int", "log_int", "categorical")
 
 
-def parsed(space: Mapping[str, Any]) -> tuple[Dimension, ...]:
-    """The dimensions that a study file's `space` describes.
+def parsed(space: Mapping[str, Any]) -> OptionSpace:
+    """The space that a study file describes.
 
     Raises:
         UsageError: if it cannot be understood.
     """
-    return tuple(_parsed(option, option, described) for option, described in space.items())
+    return OptionSpace(tuple(_parsed(option, option, described) for option, described in space.items()))
 
 
 def _parsed(option: str, name: str, described: Any) -> Dimension:

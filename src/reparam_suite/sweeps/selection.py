@@ -103,7 +103,8 @@ def _is_small(column: str) -> bool:
 
 
 def _mean_and_spread(metric: str, values: Any, spread: Spread) -> dict[str, float]:
-    deviation = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    finite = all(map(math.isfinite, values))
+    deviation = float(values.std(ddof=1)) if finite and len(values) > 1 else math.nan
     own = deviation if spread == "std" else deviation / math.sqrt(len(values))
     return {metric: float(values.mean(skipna=False)), f"{metric} {spread}": own}
 

@@ -107,7 +107,7 @@ class Table:
     ) -> list[list[str]]:
         best = {column.metric: _best(self.frame[column.metric], column) for column in self.columns}
         rows = []
-        for position, (_, entry) in enumerate(self.frame.iterrows()):
+        for position, entry in enumerate(self.frame.to_dict("records")):
             cells = [label(_shown(entry[name])) for name in self.labels]
             for column in self.columns:
                 text = number(_with_spread(entry[column.metric], entry[f"{column.metric} {self.spread}"]))
@@ -134,6 +134,7 @@ def _with_spread(mean: float, spread: float) -> str:
         return "-" if math.isnan(mean) else str(mean)
     if not math.isfinite(spread) or spread == 0.0:
         return f"{mean:.4g}"
+    spread = float(f"{spread:.1e}")
     decimals = 1 - math.floor(math.log10(spread))
     if abs(mean) >= 1e5 or (abs(mean) < 1e-3 and spread < 1e-3):
         exponent = math.floor(math.log10(max(abs(mean), spread)))
