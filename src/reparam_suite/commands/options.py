@@ -31,7 +31,7 @@ from reparam_suite.training import CheckpointSettings, RecordSettings
 
 ROOTS = {"model": LightningModule, "data": LightningDataModule}
 _SIZED: dict[str, type[GaussianVAE | DiscreteVAE]] = {"GaussianVAE": GaussianVAE, "DiscreteVAE": DiscreteVAE}
-_FROM_THE_DATA = {"binary": BernoulliLikelihood, "grey": BernoulliLikelihood}
+_WITHIN_0_AND_1 = ("binary", "grey")  # kinds of data
 
 
 @final
@@ -170,10 +170,10 @@ class _Parts:
 
     def _take_from_data(self, model: Namespace) -> None:
         given, data = self._options.given, adapted(self.data)
-        if "model.event_shape" not in given:
+        if "model.event_shape" not in given and data.event_shape is not None:
             model.event_shape = list(data.event_shape)
-        if not any(key.startswith("model.likelihood") for key in given):
-            model.likelihood = _FROM_THE_DATA.get(data.kind, NormalLikelihood)()
+        if data.kind is not None and not any(key.startswith("model.likelihood") for key in given):
+            model.likelihood = BernoulliLikelihood() if data.kind in _WITHIN_0_AND_1 else NormalLikelihood()
 
 
 def _values(group: Namespace) -> dict[str, Any]:
