@@ -20,7 +20,10 @@ M = TypeVar("M", bound=MeasuredModel)
 
 @contextmanager
 def measuring(model: MeasuredModel) -> Iterator[None]:
-    """Evaluation mode, a forked generator, no anomaly detection; modes, random state and the estimators' buffers are restored."""
+    """Evaluation mode, a forked generator, no anomaly detection; modes, random state and buffers are restored.
+
+    The buffers are those of the estimators.
+    """
     module = as_module(model)
     modes = [(each, each.training) for each in module.modules()]
     buffers = [

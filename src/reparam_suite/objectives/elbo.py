@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 
 from reparam_suite.distributions import factors, family, kl_divergence
 from reparam_suite.estimators import Expectation
-from reparam_suite.objectives.objective import context_of, LatentVariableModel, Objective
+from reparam_suite.objectives.objective import LatentVariableModel, Objective, context_of
 
 KL = Literal["auto", "analytic", "sampled"]
 

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution
 
-from reparam_suite.estimators import Average
-from reparam_suite.estimators.base import Integrand
-from reparam_suite.problems.base import Problem
 from reparam_suite.distributions import (
     bernoulli,
     categorical,
 )
+from reparam_suite.estimators import Average
+from reparam_suite.estimators.base import Integrand
+from reparam_suite.problems.base import Problem
 
 
 class DiscreteProblem(Problem):
