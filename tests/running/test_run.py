@@ -106,7 +106,7 @@ def test_runs_is_a_table_of_them(result, tracking):
     assert len(runs(tracking=TrackingSettings(root=tracking.root / "nowhere"))) == 0
 
 
-# ------------------------------------------------------------------------------------------------------- any other model
+# ------------------------------------------------------------------------------------------------------ any other model
 
 
 def test_a_model_that_is_no_vae_has_its_own_metrics_and_parts(regression):
@@ -194,7 +194,7 @@ def test_several_devices_are_refused_where_the_program_cannot_be_started_again(t
         Run(gaussian, Digits(), **short(tracking, trainer={"devices": 2, "accelerator": "cpu"})).fit()
 
 
-# --------------------------------------------------------------------------------------------------- what stays as it was
+# ------------------------------------------------------------------------------------------------ what stays as it was
 
 
 def test_a_call_leaves_the_process_as_it_was_and_prints_nothing(tracking, capfd):
