@@ -182,7 +182,7 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_recorded_naming_bot
     with pytest.raises(ValueError, match=r"rows of shape \(20,\), GaussianVAE takes event_shape \(64,\)"):
         Run(gaussian, Arrays.of(train=counts, valid=counts), **short(tracking)).fit()
     pairs = Arrays.of(train=0.5 * counts[:, :2], valid=0.5 * counts[:, :2])
-    with pytest.raises(ValueError, match=r"Regression cannot take the rows of arrays, \[50, 2\] of .*float32: mat1"):
+    with pytest.raises(ValueError, match=r"Regression cannot take the rows of arrays, \[50, 2\] of .*float32: index 3 is out"):
         Run(lambda: Regression(Pathwise()), pairs, **short(tracking)).fit()
     assert not tracking.root.exists()
 
