@@ -46,7 +46,7 @@ def check_fit(model: Any, data: Any) -> None:
         raise
     except (ValueError, TypeError) as error:
         raise UsageError(f"{type(model).__name__} on {data.name}: {error}") from error
-    except RuntimeError as error:  # of PyTorch: shapes or types within a module of the user's
+    except (RuntimeError, IndexError, KeyError) as error:  # within a module of the user's: shapes, types, members
         raise UsageError(
             f"{type(model).__name__} cannot take the rows of {data.name}, {_shape(x)}: {str(error).splitlines()[0]}"
         ) from error
