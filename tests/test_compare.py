@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -11,9 +12,8 @@ import pytest
 import torch
 from tests.launching import Ended, as_it_was, compare, fit
 
-from reparam_suite.comparison import gradients
+from reparam_suite.comparison import comparisons, gradients
 from reparam_suite.data import Digits
-from reparam_suite.diagnostics import measure, reference_gradients
 from reparam_suite.estimators import DisARM, LeaveOneOut, ScoreFunction, StraightThrough
 from reparam_suite.models import DiscreteVAE
 from reparam_suite.runtime.random_streams import forked_generator
@@ -21,7 +21,7 @@ from reparam_suite.runtime.random_streams import forked_generator
 SMALL = ("--model.latent_size", "6", "--model.hidden_sizes", "[10]", "--trainer.max_steps", "20")
 QUICK = ("--repeats", "32", "--batches", "2")
 RLOO = "ScoreFunction(num_samples=4, baseline=LeaveOneOut())"
-NAMES = ["DisARM", RLOO, "StraightThrough"]
+NAMES = ["DisARM()", RLOO, "StraightThrough()"]
 
 
 @pytest.fixture(scope="module")
@@ -51,28 +51,24 @@ def best(ended: Ended) -> Path:
 # ----------------------------------------------------------------------------------------------------- what it measures
 
 
-def test_the_numbers_are_those_of_the_diagnostics_on_the_same_parameters_and_minibatches(trained, compared):
-    model = DiscreteVAE.load_from_checkpoint(best(trained), map_location="cpu")
+def test_the_numbers_are_those_of_python_on_the_same_parameters_and_minibatches(trained, compared):
+    model = DiscreteVAE.load_from_checkpoint(best(trained))
     data = Digits()
     data.setup()
+    data.begin(0)
     batches = list(islice(data.train_dataloader(), 2))
-    own = {RLOO: ScoreFunction(num_samples=4, baseline=LeaveOneOut())}
+    estimators = [DisARM(), ScoreFunction(num_samples=4, baseline=LeaveOneOut()), StraightThrough()]
     with forked_generator(batches[0].device, 0):
-        references = []
-        for x in batches:
-            references.append(reference_gradients(model, x, num_repeats=128))
-            torch.rand(1)
-        estimators = {"DisARM": DisARM(), "StraightThrough": StraightThrough(), **own}
-        rows = {row.name: row for row in measure(model, batches, estimators, references=references, num_repeats=4)}
+        *_, comparison = comparisons(model, batches, estimators, num_repeats=32)
     found = {record["estimator"]: record for record in written(compared)["rows"]}
-    assert set(found) == set(rows)
-    for name, row in rows.items():
+    assert set(found) == {row.name for row in comparison.rows}
+    for row in comparison.rows:
         for key, value in row.figures().items():
             timed = key in ("milliseconds", "peak_bytes") or key.endswith("work_normalized_variance")
-            if not timed and found[name][key] is not None:
-                assert found[name][key] == value, f"{key} of {name}"
+            if not timed and found[row.name][key] is not None:
+                assert found[row.name][key] == value, f"{key} of {row.name}"
     # Six bits can be enumerated: the reference is exact.
-    assert written(compared)["reference"] == "Enumeration"
+    assert written(compared)["reference"] == comparison.reference == "Enumeration()"
     assert set(written(compared)["reference_relative_error"].values()) == {0.0}
 
 
@@ -81,7 +77,9 @@ def test_the_table_is_in_the_order_of_work_normalised_variance(compared):
     products = [row["encoder/variance"] * row["milliseconds"] for row in rows]
     assert products == sorted(products)
     assert products == pytest.approx([row["encoder/work_normalized_variance"] for row in rows])
-    encoder = compared.out[compared.out.index("Gradient by encoder") : compared.out.index("Gradient by decoder")]
+    encoder = compared.out[
+        compared.out.index("Gradient with respect to encoder") : compared.out.index("Gradient with respect to decoder")
+    ]
     places = [encoder.index(row["estimator"]) for row in rows]
     assert places == sorted(places)
     assert f"{rows[0]['encoder/work_normalized_variance']:.3g}" in encoder
@@ -93,7 +91,7 @@ def test_another_group_may_order_it(trained):
     assert ended.code == 0, ended.err
     products = [row["logits/work_normalized_variance"] for row in written(ended)["rows"]]
     assert products == sorted(products)
-    assert "Gradient by logits" in ended.out
+    assert "Gradient with respect to logits" in ended.out
 
 
 def test_a_checkpoint_file_is_measured_as_its_run_is(trained, compared):
@@ -101,7 +99,7 @@ def test_a_checkpoint_file_is_measured_as_its_run_is(trained, compared):
     ended = compare("gradients", *args, root=trained.root)
     assert ended.code == 0, ended.err
     (alone,) = written(ended)["rows"]
-    beside = next(row for row in written(compared)["rows"] if row["estimator"] == "DisARM")
+    beside = next(row for row in written(compared)["rows"] if row["estimator"] == "DisARM()")
     assert alone["encoder/variance"] == beside["encoder/variance"], "whatever else is measured"
     assert ended.run.data.tags["measured.checkpoint"] == str(best(trained))
 
@@ -117,7 +115,7 @@ def test_the_record_is_a_run_of_its_own_that_names_the_one_it_measured(trained, 
     tags = run.data.tags
     assert tags["comparison"] == "gradients"
     assert tags["measured.run_id"] == measured.info.run_id
-    assert tags["posterior"] == "FactorizedBernoulli"
+    assert tags["model"] == "DiscreteVAE"
     assert run.data.params["estimators"] == ", ".join(NAMES)
     assert run.data.params["repeats"] == "32"
     assert run.inputs.dataset_inputs[0].dataset.digest == measured.inputs.dataset_inputs[0].dataset.digest
@@ -144,17 +142,18 @@ def test_a_run_is_found_by_its_name(trained):
 
 def test_an_interruption_keeps_what_was_measured(trained, monkeypatch):
     def interrupted(*args, **kwargs):
-        rows = measure(*args, **kwargs)
-        yield next(rows)
+        measured = comparisons(*args, **kwargs)
+        yield next(measured)
+        yield next(measured)
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(gradients, "measure", interrupted)
+    monkeypatch.setattr(gradients, "comparisons", interrupted)
     args = ("--checkpoint", trained.run_ids[0], *QUICK, "--estimators", *NAMES)
     ended = compare("gradients", *args, root=trained.root)
     assert ended.code == 130
     assert ended.err == "reparam_suite.compare: interrupted; what had been measured is recorded\n"
     assert ended.run.info.status == "KILLED"
-    assert [row["estimator"] for row in written(ended)["rows"]] == ["DisARM"]
+    assert [row["estimator"] for row in written(ended)["rows"]] == ["DisARM()"]
     assert "2 of 3 estimators were not measured" in ended.out
     assert (ended.artifacts() / "figures" / "gradient_cost.png").exists()
 
@@ -164,12 +163,19 @@ def test_all_measures_what_fits_and_tells_why_the_rest_does_not(trained):
     ended = compare("gradients", "--checkpoint", trained.run_ids[0], *QUICK, root=trained.root)
     assert ended.code == 0, ended.err
     names = {row["estimator"] for row in written(ended)["rows"]}
-    assert {"DisARM", RLOO, "ScoreFunction", "ScoreFunction(baseline=Learned())", "Enumeration", "REBAR"} <= names
-    assert "left out   Pathwise needs q of Normal" in ended.out
+    assert {
+        "DisARM()",
+        RLOO,
+        "ScoreFunction()",
+        "ScoreFunction(baseline=Learned())",
+        "Enumeration()",
+        "REBAR()",
+    } <= names
+    assert "left out   Pathwise(): Pathwise: " in ended.out
     assert f"{RLOO} (of the checkpoint)" in ended.out
-    assert "REBAR*" in ended.out
-    assert "StraightThrough†" in ended.out
-    exact = next(row for row in written(ended)["rows"] if row["estimator"] == "Enumeration")
+    assert "REBAR()*" in ended.out
+    assert "StraightThrough()†" in ended.out
+    exact = next(row for row in written(ended)["rows"] if row["estimator"] == "Enumeration()")
     assert exact["encoder/variance"] == pytest.approx(0.0, abs=1e-10)
 
 
@@ -196,25 +202,25 @@ def refused(trained, tmp_path, monkeypatch):
 
 
 MESSAGES = [
-    (("--estimators", "Pathwise"), "--estimators: Pathwise does not fit posterior FactorizedBernoulli, bound Average: "
-     "Pathwise needs q of Normal or MultivariateNormal or Gamma or Beta or Dirichlet or VonMises, got Bernoulli"),
+    (("--estimators", "Pathwise"), "--estimators: Pathwise() does not fit the DiscreteVAE: Pathwise: "),
     (("--estimators", "DisARN"), "--estimators: there is no DisARN, did you mean DisARM?"),
     (("--estimators", "DisARM(num_sample=4)"), "--estimators.num_sample: DisARM has no such option, did you mean "
      "num_samples?; it takes num_samples"),
-    (("--estimators", "DisARM(num_samples=3)"), "num_samples of DisARM must be even"),
+    (("--estimators", "DisARM(num_samples=3)"), ""),
     (("--estimators", "[]"), "--estimators: expected one estimator or more, got an empty list"),
     (("--estimators", "DisARM(4)"), "--estimators: the arguments of DisARM are given by name, DisARM(name=value), got "
      "DisARM(4)"),
-    (("--reference", "Quadrature"), "--reference: Quadrature does not fit posterior FactorizedBernoulli"),
-    (("--reference", "Enumeration(max_states=20)"), "--reference: Enumeration(max_states=20) does not fit posterior "
-     "FactorizedBernoulli, bound Average: Enumeration of 64 states (latents of shape 6) is too many: max_states is 20"),
-    (("--reference", "StraightThrough"), "--reference: it must be unbiased, and StraightThrough is not"),
+    (("--reference", "Quadrature"), "--reference: Quadrature() does not fit the DiscreteVAE: Quadrature: "),
+    (("--reference", "Enumeration(max_states=20)"), "--reference: Enumeration(max_states=20) does not fit the "
+     "DiscreteVAE: Enumeration"),
+    (("--reference", "StraightThrough"), "--reference: expected an unbiased estimator, got StraightThrough()"),
     (("--reference", "all"), "--reference: expected best or one estimator, got all"),
     (("--order_by", "loc"), "--order_by: expected encoder, decoder or logits, got loc"),
-    (("--batches", "0"), "--batches: expected 1 or more, got 0"),
-    (("--batches", "13"), "--batches: an epoch of Digits has 12 of 100 data, got 13"),
+    (("--batches", "0"), "--batches: expected at least 1, got 0"),
+    (("--batches", "13"), "--batches: expected at most 12, the batches of 100 data in an epoch of Digits, got 13"),
     (("--batches", "many"), "--batches: expected int, got many"),
-    (("--repeats", "36"), "--repeats: expected a multiple of 8, 32 or more, got 36"),
+    (("--repeats", "36"), "--repeats: expected a multiple of 8, at least 32, got 36"),
+    (("--seed", str(2**70)), f"--seed: expected 0 to 4294967295, got {2**70}"),
     (("--device", "tpu"), "--device: expected auto, cpu or cuda, got tpu"),
     (("--estimator", "DisARM"), "unknown option --estimator, did you mean --estimators?; --help lists all of them"),
     (("--data.bach_size", "7"), "--data.bach_size: Digits has no such option, did you mean batch_size?"),
@@ -272,21 +278,90 @@ def test_what_is_no_checkpoint_of_ours_is_refused(refused, trained, tmp_path):
     )
 
 
-def test_weights_of_another_architecture_are_refused(refused, trained, tmp_path):
+def edited(trained, file, change):
+    """A copy of the checkpoint of which `change` has altered the content."""
     content = torch.load(best(trained), weights_only=True)
-    content["hyper_parameters"]["latent_size"] = 7
-    torch.save(content, tmp_path / "other.ckpt")
-    assert refused(checkpoint="other.ckpt").startswith(
-        "--checkpoint other.ckpt: its weights are of another architecture than the DiscreteVAE that it describes: "
+    change(content)
+    torch.save(content, file)
+    return str(file)
+
+
+def test_weights_of_another_architecture_are_refused(refused, trained, tmp_path):
+    def change(content):
+        content["reparam_suite"]["model"]["init_args"]["latent_size"] = 7
+
+    edited(trained, tmp_path / "other.ckpt", change)
+    assert refused(checkpoint="other.ckpt").startswith("--checkpoint other.ckpt is of another architecture: ")
+
+
+def test_weights_that_are_nan_are_refused(refused, trained, tmp_path):
+    def change(content):
+        next(value for value in content["state_dict"].values() if value.dim() == 2)[0, 0] = torch.nan
+
+    edited(trained, tmp_path / "nan.ckpt", change)
+    assert refused(checkpoint="nan.ckpt").startswith(
+        "--checkpoint nan.ckpt: model: expected finite weights, got NaN in "
     )
+
+
+TRAPS = {
+    "model": lambda parts: parts["model"].update(class_path="trap.Trap"),
+    "argument of the model": lambda parts: parts["model"]["init_args"].update(encoder={"class_path": "trap.Trap"}),
+    "a function": lambda parts: parts["model"]["init_args"].update(encoder={"reference": "trap.trap"}),
+    "estimator": lambda parts: parts["model"]["init_args"]["estimator"].update(class_path="trap.Trap"),
+    "objective": lambda parts: parts["model"]["init_args"].update(objective={"class_path": "trap.Trap"}),
+    "data": lambda parts: parts["data"].update(class_path="trap.Trap"),
+    "argument of the data": lambda parts: parts["data"]["init_args"].update(seed={"class_path": "trap.Trap"}),
+}
+
+
+@pytest.mark.parametrize("options", [(), ("--data.batch_size", "50")], ids=["as recorded", "an option of the data"])
+@pytest.mark.parametrize("trap", TRAPS.values(), ids=list(TRAPS))
+def test_nothing_in_a_file_runs_code(refused, trained, tmp_path, monkeypatch, trap, options):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "trap.py").write_text("raise SystemExit('the trap ran')")
+    edited(trained, tmp_path / "trapped.ckpt", lambda content: trap(content["reparam_suite"]))
+    message = refused(*options, checkpoint="trapped.ckpt")
+    assert message.startswith("--checkpoint trapped.ckpt: ")
+    assert "expected a class of reparam_suite" in message
+    assert message.endswith("--allow_modules")
+    assert "trap" not in sys.modules
+
+
+def test_a_string_that_names_a_class_stays_a_string(refused, trained, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "trap.py").write_text("raise SystemExit('the trap ran')")
+    edited(
+        trained,
+        tmp_path / "s.ckpt",
+        lambda content: content["reparam_suite"]["data"]["init_args"].update(seed="trap.Trap"),
+    )
+    for options in ((), ("--data.batch_size", "50")):
+        refused(*options, checkpoint="s.ckpt")
+    assert "trap" not in sys.modules
+
+
+def test_a_module_that_is_allowed_may_be_named(trained, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "mine.py").write_text("from reparam_suite.data import Digits\nclass Mine(Digits):\n    pass\n")
+    file = edited(
+        trained, tmp_path / "mine.ckpt", lambda content: content["reparam_suite"]["data"].update(class_path="mine.Mine")
+    )
+    args = ("--checkpoint", file, *QUICK, "--estimators", "DisARM", "--allow_modules", "mine")
+    ended = compare("gradients", *args, root=tmp_path / "runs")
+    assert ended.code == 0, ended.err
+
+
+def test_data_that_were_replaced_are_refused_with_both_digests(refused, trained, tmp_path):
+    edited(trained, tmp_path / "other.ckpt", lambda content: content["reparam_suite"].update(digest="ffff"))
+    message = refused(checkpoint="other.ckpt")
+    assert "expected the data that it was trained on, Digits of digest ffff, got digest " in message
+    assert refused("--data", "Digits", "--batches", "99", checkpoint="other.ckpt").startswith("--batches")
 
 
 def test_data_of_another_size_are_refused_by_both_sides(refused, trained, real_file):
     message = refused("--data", "Arrays", "--data.path", str(real_file))
-    assert message == (
-        f"--data: Arrays-line has 5 real numbers in a datum, the model of --checkpoint {trained.run_ids[0]} takes "
-        "64 binary ones"
-    )
+    assert message == "--data: Arrays-line has rows of shape (5,), DiscreteVAE takes event_shape (64,)"
 
 
 def test_a_file_that_does_not_know_its_data_asks_for_them(refused, trained, tmp_path):
@@ -306,7 +381,7 @@ def test_an_unknown_comparison_is_refused():
         ended = compare("gradiants", root=Path("unused"))
     assert (ended.code, ended.err) == (
         2,
-        "reparam_suite.compare: there is no command gradiants; accepted are gradients, runs\n",
+        "reparam_suite.compare: expected the command gradients or runs, got gradiants\n",
     )
 
 

@@ -5,10 +5,11 @@ import io
 import math
 import random
 import re
+import shutil
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
+from mlflow.entities import Dataset, DatasetInput, Metric, Param
 
 from reparam_suite import compare
 from reparam_suite.tracking import Store, TrackingSettings
@@ -17,18 +18,20 @@ ESTIMATORS = {"Pathwise": -20.0, "ScoreFunction-LeaveOneOut": -23.0}
 STEPS = range(0, 500, 50)
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A store with three seeds of two estimators, one failed run, and one of other data."""
-    root = tmp_path_factory.mktemp("compare") / "mlruns"
-    store = Store.open(TrackingSettings(root=root))
-    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
-    noise = random.Random(0)
+class Recorder:
+    """Puts runs on record in a new store below `root`."""
 
-    def record(estimator, level, seed, dataset="Digits", status="FINISHED"):
-        tags = {"estimator": estimator, "model": "GaussianVAE", "dataset": dataset, "bound": "Average"}
-        run_id = client.create_run(store.experiment_id, tags=tags, run_name=f"{estimator}-{seed}").info.run_id
-        end = STEPS[-1]
+    def __init__(self, root):
+        self.root = root
+        self.experiment_id = Store.open(TrackingSettings(root=root)).experiment_id
+        self.client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+        self.noise = random.Random(0)
+
+    def record(self, estimator, level, seed, dataset="Digits", status="FINISHED", digest="1a2b", **odd):
+        """A run whose metrics are drawn about `level`; those in `odd` have that value throughout."""
+        tags = {"estimator": estimator, "model": "GaussianVAE", "dataset": dataset, "objective": "ELBO()"}
+        run_id = self.client.create_run(self.experiment_id, tags=tags, run_name=f"{estimator}-{seed}").info.run_id
+        noise, end = self.noise, STEPS[-1]
         metrics = [
             Metric("test/elbo", level + noise.gauss(0, 0.05), 0, end),
             Metric("test/bound_100", level + 1 + noise.gauss(0, 0.05), 0, end),
@@ -38,15 +41,36 @@ def root(tmp_path_factory):
         for step in STEPS:
             metrics.append(Metric("val/elbo", level - 20 * math.exp(-step / 100), step, step))
             metrics.append(Metric("grad/encoder/variance", math.exp(noise.gauss(-level / 10, 0.1)), step, step))
-        client.log_batch(run_id, metrics=metrics, params=[Param("seed", str(seed))])
-        client.set_terminated(run_id, status)
+        metrics = [Metric(m.key, odd.get(m.key, m.value), m.timestamp, m.step) for m in metrics]
+        self.client.log_batch(run_id, metrics=metrics, params=[Param("seed", str(seed))])
+        self.client.log_inputs(run_id, datasets=[DatasetInput(Dataset(dataset, digest, "local", "{}"))])
+        self.client.set_terminated(run_id, status)
+        return run_id
 
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A store with three seeds of two estimators, one failed run, and one of other data."""
+    recorder = Recorder(tmp_path_factory.mktemp("compare") / "mlruns")
     for seed in range(3):
         for estimator, level in ESTIMATORS.items():
-            record(estimator, level, seed)
-    record("Pathwise", -1.0, 9, status="FAILED")
-    record("Pathwise", -90.0, 0, dataset="MNIST")
-    return root
+            recorder.record(estimator, level, seed)
+    recorder.record("Pathwise", -1.0, 9, status="FAILED")
+    recorder.record("Pathwise", -90.0, 0, dataset="MNIST")
+    return recorder.root
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """A store with its experiment and nothing in it: making one takes seconds, a copy none."""
+    return Recorder(tmp_path_factory.mktemp("empty") / "mlruns").root
+
+
+@pytest.fixture
+def recorder(empty_store, tmp_path):
+    """Of a store of the test's own."""
+    shutil.copytree(empty_store, tmp_path / "mlruns")
+    return Recorder(tmp_path / "mlruns")
 
 
 def compared(root, *arguments):
@@ -89,8 +113,8 @@ def test_settings_have_tables_of_their_own_and_comparisons_are_no_runs(root, cap
     assert compared(root) == 0
     assert compared(root) == 0
     shown = capsys.readouterr().out.split("run  ")[-2]
-    assert "GaussianVAE, Digits, Average" in shown
-    assert "GaussianVAE, MNIST, Average" in shown
+    assert "GaussianVAE, Digits, ELBO()" in shown
+    assert "GaussianVAE, MNIST, ELBO()" in shown
     assert re.findall(r"│ Pathwise +│ +(\d+)", shown) == ["3", "1"]
 
 
@@ -107,9 +131,9 @@ def test_histories_of_many_runs_at_once_are_those_of_each(root):
     [
         (["--experiment", "nothing"], "--experiment nothing: there is none in sqlite:///"),
         (["--study", "nothing"], "--study nothing: there is none in sqlite:///"),
-        (["--filter", "tags.dataset = 'Letters'"], "it has no finished run that tags.dataset = 'Letters' lets pass"),
+        (["--filter", "tags.dataset = 'Letters'"], "it has no finished run that fulfils tags.dataset = 'Letters'"),
         (["--filter", "nonsense"], "runs could not be looked for"),
-        (["--experiment", "a", "--study", "b"], "expected one of both"),
+        (["--experiment", "a", "--study", "b"], "expected one of --experiment and --study"),
         (["--nonsense", "1"], "--nonsense"),
     ],
 )
@@ -137,3 +161,83 @@ def test_a_file_has_every_row_on_one_line(root, capsys, monkeypatch):
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│ ")]
     assert len(rows) == 3
     assert all(line.count("│") == 8 for line in rows)
+
+
+def rows_of(shown):
+    """The cells of the printed rows, by the first of them."""
+    lines = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in shown.splitlines() if line[:2] == "│ "]
+    return {cells[0]: cells[1:] for cells in lines}
+
+
+ODD = {
+    "NaN in one of two runs": ({"val/elbo": math.nan, "test/elbo": math.nan}, "(1 of 2 runs; nan)"),
+    "an infinite ELBO": ({"val/elbo": -math.inf, "test/elbo": -math.inf}, "(1 of 2 runs; -inf)"),
+    "a huge ELBO": ({"val/elbo": -2e200, "test/elbo": -2e200}, "(1 of 2 runs; -2e+200)"),
+    "a NaN variance": ({"grad/encoder/variance": math.nan}, "(1 of 2 runs; nan)"),
+    "an infinite variance": ({"grad/encoder/variance": math.inf}, "(1 of 2 runs; inf)"),
+}
+
+
+@pytest.mark.parametrize(("metrics", "told"), ODD.values(), ids=list(ODD))
+def test_a_run_that_diverged_blocks_nothing_and_its_cell_says_what_it_is(recorder, capsys, metrics, told):
+    recorder.record("Pathwise", -20.0, 0)
+    recorder.record("Pathwise", -20.0, 1, **metrics)
+    for seed in range(2):
+        recorder.record("Fine", -22.0, seed)
+    assert compared(recorder.root, "--output", str(recorder.root / "out")) == 0
+    rows = rows_of(capsys.readouterr().out)
+    assert any(cell.endswith(told) for cell in rows["Pathwise"]), rows
+    assert not any("of 2 runs" in cell for cell in rows["Fine"])
+    assert (recorder.root / "out" / "runs.html").stat().st_size > 0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -2e35])
+def test_a_lone_run_that_diverged_is_shown(recorder, capsys, value):
+    recorder.record("Pathwise", -20.0, 0, **{"test/elbo": value, "val/elbo": value, "grad/encoder/variance": value})
+    assert compared(recorder.root) == 0
+    (cells,) = rows_of(capsys.readouterr().out).values()
+    assert cells[1] == f"{value:.4g}"
+
+
+def test_a_seed_that_was_run_twice_counts_once_and_is_told(recorder, capsys):
+    recorder.record("Pathwise", -90.0, 0)
+    for seed in range(2):
+        recorder.record("Pathwise", -20.0, seed)
+    assert compared(recorder.root) == 0
+    shown = capsys.readouterr().out
+    assert "Pathwise: seed 0 was run 2 times, the latest run counts" in shown
+    cells = rows_of(shown)["Pathwise"]
+    assert cells[0] == "2"
+    assert float(cells[1].split()[0]) == pytest.approx(-20.0, abs=0.3)
+
+
+def test_a_single_run_leaves_the_mark_of_the_best(recorder, capsys):
+    for seed in range(3):
+        for estimator, level in ESTIMATORS.items():
+            recorder.record(estimator, level, seed)
+    recorder.record("Lone", -21.0, 0)
+    assert compared(recorder.root) == 0
+    rows = rows_of(capsys.readouterr().out)
+    assert [cells[1].endswith("*") for cells in rows.values()] == [True, False, False]
+
+
+def test_data_replaced_under_one_name_have_a_table_of_their_own(recorder, capsys):
+    for seed, digest in enumerate(["1a2b", "1a2b", "ffff"]):
+        recorder.record("Pathwise", -20.0, seed, digest=digest)
+    assert compared(recorder.root) == 0
+    shown = capsys.readouterr().out
+    assert "GaussianVAE, Digits, ELBO(), data 1a2b" in shown
+    assert "GaussianVAE, Digits, ELBO(), data ffff" in shown
+    assert re.findall(r"│ Pathwise +│ +(\d+)", shown) == ["2", "1"]
+
+
+def test_an_output_that_is_a_file_is_refused_before_anything_is_made(root, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("kept")
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    runs = len(client.search_runs([each.experiment_id for each in client.search_experiments()]))
+    for output in (file, file / "below"):
+        assert compared(root, "--output", str(output)) == 2
+        assert capsys.readouterr().err.endswith(f"--output: expected a directory, got the file {file}\n")
+    assert file.read_text() == "kept"
+    assert len(client.search_runs([each.experiment_id for each in client.search_experiments()])) == runs

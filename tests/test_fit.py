@@ -108,7 +108,7 @@ RUNS = {
     "gaussian": {"train/elbo", "train/reconstruction", "train/kl"},
     "discrete": {"train/elbo", "train/reconstruction", "train/kl"},
     "relaxed": {"train/relaxed_elbo", "train/relaxed_reconstruction", "train/kl"},
-    "importance_weighted": {"train/bound_3"},
+    "importance_weighted": {"train/bound_3", "train/kl"},
     "one_step": {"train/elbo", "train/reconstruction", "train/kl"},
 }
 
@@ -121,6 +121,8 @@ def test_a_run_has_all_of_its_metrics_at_the_first_and_the_last_step(name, reque
     assert recorded >= EVERY_RUN_HAS | ONCE
     assert {each for each in recorded if each.startswith("train/")} == RUNS[name]
     for metric in recorded:
+        if metric.startswith("val/elbo_best"):
+            continue  # at the steps where it rose
         steps = {step for step, _ in ended.curve(metric)}
         first = 0 if metric.startswith(VALIDATED) else last if metric.startswith(TESTED) else 1
         if not metric.startswith("grad_path/"):  # of two gradients at least, of which every eighth is taken
@@ -330,8 +332,12 @@ def test_the_weights_that_validated_best_are_tested_and_exported(root, monkeypat
     assert best["global_step"] == 13
     with mlflow_at(ended.client.tracking_uri):
         loaded = mlflow.pytorch.load_model(f"runs:/{ended.run.info.run_id}/model")
-    exported = {name: value for name, value in loaded.state_dict().items() if name.endswith("likelihood.network.2.weight")}
-    assert [torch.equal(each, best["state_dict"]["likelihood.network.2.weight"]) for each in exported.values()] == [True]
+    exported = {
+        name: value for name, value in loaded.state_dict().items() if name.endswith("likelihood.network.2.weight")
+    }
+    assert [torch.equal(each, best["state_dict"]["likelihood.network.2.weight"]) for each in exported.values()] == [
+        True
+    ]
 
 
 def test_nothing_else_is_left_behind(gaussian):
@@ -420,9 +426,7 @@ def test_a_users_own_estimator_is_trained_by_its_dotted_path(gaussian, root, tmp
     )
     assert ended.run.info.run_name == "Mine-GaussianVAE-Digits-3"
     assert ended.run.data.params["model.init_args.estimator.init_args.note"] == "hello"
-    loaded = GaussianVAE.load_from_checkpoint(
-        ended.artifacts() / "checkpoints" / "last.ckpt", allow=["my_estimators"]
-    )
+    loaded = GaussianVAE.load_from_checkpoint(ended.artifacts() / "checkpoints" / "last.ckpt", allow=["my_estimators"])
     assert (type(loaded.estimator).__name__, loaded.estimator.note) == ("Mine", "hello")
     assert ended.curve("test/elbo") == gaussian.curve("test/elbo")
 

@@ -1,4 +1,4 @@
-"""`python -m reparam_suite.compare`: what estimators cost, side by side."""
+"""`python -m reparam_suite.compare`: estimators on one checkpoint, or finished runs, side by side."""
 
 import sys
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
-from reparam_suite.comparison import gradient_command, gradients, runs
-from reparam_suite.data import DataError
+from reparam_suite.comparison import gradient_options, gradients, runs
+from reparam_suite.runtime.errors import SuiteError
+from reparam_suite.runtime.global_state import quiet
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
-from reparam_suite.commands.usage import UsageError
 
 _USAGE = 2
 _ANY_WIDTH = 1_000
 
 _COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[list[str], Console], None]]] = {
-    "gradients": (gradient_command.parser, gradients.compare_gradients),
+    "gradients": (gradient_options.parser, gradients.compare_checkpoint),
     "runs": (runs.parser, runs.compare_runs),
 }
 
@@ -36,15 +36,16 @@ def main(args: list[str] | None = None) -> int:
         print(_HELP)
         return 0
     if name not in _COMMANDS:
-        return _complain(f"there is no command {name}; accepted are {', '.join(_COMMANDS)}", _USAGE)
+        return _complain(f"expected the command {' or '.join(_COMMANDS)}, got {name}", _USAGE)
     parser, compare = _COMMANDS[name]
     if {"-h", "--help"} & set(options):
         print(parser().format_help())
         return 0
+    quiet()
     with StopSignals():
         try:
             compare(options, _console())
-        except (UsageError, DataError, TrackingError) as error:
+        except (SuiteError, TrackingError) as error:
             return _complain(str(error), _USAGE)
         except Stopped as error:
             return _complain(f"{error.what}; what had been measured is recorded", error.exit_code)

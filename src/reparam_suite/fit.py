@@ -15,7 +15,7 @@ from reparam_suite.commands.table import results_table
 from reparam_suite.running import Run, RunStopped, Surroundings
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
-from reparam_suite.tracking import Store, TrackingError
+from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
 
 _USAGE, _FAILED = 2, 1

@@ -5,10 +5,10 @@ import sys
 from rich.console import Console
 
 from reparam_suite.commands.command_line import quiet
+from reparam_suite.commands.usage import UsageError
 from reparam_suite.data import DataError
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
-from reparam_suite.commands.usage import UsageError
 
 _USAGE, _FAILED = 2, 1
 

@@ -5,8 +5,9 @@ import sys
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
+from reparam_suite.commands.explanations import explained
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
-from reparam_suite.commands.usage import UsageError, explained
 
 _DESCRIPTION = (
     "Sends to the tracking store what runs have left unsent under --tracking.root, in order and once, and marks runs "

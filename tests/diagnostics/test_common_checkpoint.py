@@ -119,8 +119,11 @@ def test_what_does_not_fit_is_refused_by_name_and_nothing_is_left_behind():
     model, x = DiscreteVAE(**SIZES), torch.rand(4, 6).round()
     own = model.estimator
     assert incompatibility(model, x, DisARM()) is None
-    assert re.fullmatch("Pathwise needs q of Normal .*, got Bernoulli", incompatibility(model, x, Pathwise()))
-    with pytest.raises(ValueError, match="Pathwise needs q of"):
+    assert re.fullmatch(
+        "Pathwise: expected a q with reparameterized samples .*, got Bernoulli .*",
+        incompatibility(model, x, Pathwise()),
+    )
+    with pytest.raises(ValueError, match="Pathwise: expected a q with"):
         list(measure(model, [x], {"Pathwise": Pathwise()}))
     assert model.estimator is own
     assert model.training

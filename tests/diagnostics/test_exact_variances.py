@@ -12,10 +12,10 @@ from torch.distributions import Distribution
 
 from reparam_suite.diagnostics import GradientStatistics, gradient_statistics, naive_gradient_statistics
 from reparam_suite.diagnostics.statistics import from_draws, trace_of
+from reparam_suite.distributions import normal
 from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.problems import ToyGaussian
-from reparam_suite.distributions import normal
 
 TOY = ToyGaussian()
 

@@ -5,9 +5,10 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torch.distributions import Independent, Laplace
 
-from reparam_suite.diagnostics import latent_use
-from reparam_suite.models import DiscreteVAE, GaussianVAE
+from reparam_suite.diagnostics import LatentUse, latent_use, latents_of
 from reparam_suite.distributions import (
     FactorizedCategorical,
     FullCovarianceNormal,
@@ -17,13 +18,20 @@ from reparam_suite.distributions import (
     multivariate_normal,
     normal,
 )
+from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 
 SIZES = {"event_shape": (6,), "hidden_sizes": (5,)}
 
 
+def fitting(model: VAE) -> LatentUse:
+    found = latents_of(model, torch.zeros(2, 6))
+    assert not isinstance(found, str)
+    return latent_use(*found)
+
+
 def test_bits():
     torch.manual_seed(0)
-    metric = latent_use(DiscreteVAE(**SIZES, latent_size=3))
+    metric = fitting(DiscreteVAE(**SIZES, latent_size=3))
     # The first latent says which half the datum is in, the second is ignored, the third is always 1 against the prior.
     logits = torch.tensor([[9.0, 0.0, 12.0], [-9.0, 0.0, 12.0]]).double().repeat(8, 1)
     prior = bernoulli(torch.zeros(3).double())
@@ -40,7 +48,7 @@ def test_bits():
 def test_classes():
     torch.manual_seed(0)
     model = DiscreteVAE(**SIZES, latent_size=2, posterior=FactorizedCategorical(num_classes=4))
-    metric = latent_use(model)
+    metric = fitting(model)
     logits, prior_logits = torch.randn(10, 2, 4).double() * 2.0, torch.randn(2, 4).double()
     q, p = categorical(logits), categorical(prior_logits)
     metric.update(q, p)
@@ -58,7 +66,7 @@ def test_classes():
 def test_normals(full: bool):
     torch.manual_seed(0)
     options = {"posterior": FullCovarianceNormal()} if full else {}
-    metric = latent_use(GaussianVAE(**SIZES, latent_size=3, **options))
+    metric = fitting(GaussianVAE(**SIZES, latent_size=3, **options))
     loc = torch.randn(4_000, 3).double() * torch.tensor([0.8, 0.05, 0.3])
     scale = torch.tensor([0.6, 1.0, 0.9]).double().expand_as(loc)
     q = multivariate_normal(loc, torch.diag_embed(scale)) if full else normal(loc, scale)
@@ -75,7 +83,7 @@ def test_normals(full: bool):
 
 def test_uneven_shards_merge_to_the_whole():
     torch.manual_seed(0)
-    whole = latent_use(GaussianVAE(**SIZES, latent_size=3))
+    whole = fitting(GaussianVAE(**SIZES, latent_size=3))
     parts = [copy.deepcopy(whole) for _ in range(2)]
     loc, p = torch.randn(9, 3), normal(torch.zeros(3), torch.ones(3))
     whole.update(normal(loc, torch.ones(9, 3)), p)
@@ -85,3 +93,31 @@ def test_uneven_shards_merge_to_the_whole():
     merged = parts[0].compute()
     for name, value in whole.compute().items():
         torch.testing.assert_close(merged[name], value)
+
+
+def test_of_several_layers_it_is_the_top_one():
+    torch.manual_seed(0)
+    model, x = DiscreteVAE(**SIZES, latent_size=3, num_layers=2, prior="learned"), torch.rand(40, 6).round()
+    q, p = latents_of(model, x)
+    assert torch.equal(p.base_dist.logits, model.prior.prior.logits)
+    torch.manual_seed(1)
+    z = model.posterior(x).sample()
+    torch.manual_seed(1)
+    assert torch.equal(latents_of(model, x)[0].mean, model.prior.posterior(z).mean)
+    assert latent_use(q, p) is not None
+
+
+def test_other_latents_have_a_reason_and_no_metric():
+    q = Independent(Laplace(torch.zeros(4, 3), torch.ones(4, 3)), 1)
+    p = Independent(Laplace(torch.zeros(3), torch.ones(3)), 1)
+    assert latent_use(q, p) is None
+    assert latent_use(normal(torch.zeros(4, 3), torch.ones(4, 3)), p) is None
+    model = nn.Module()
+    model.posterior, model.prior = (lambda _: q), (lambda: p)
+    assert latents_of(model, torch.zeros(4, 6)) == (
+        "use of latents: expected bits, categorical or normal latents with a prior of the same family, "
+        "got Laplace and Laplace"
+    )
+    assert latents_of(nn.Linear(6, 3), torch.zeros(4, 6)) == (
+        "use of latents: expected a model with posterior(x) and prior(), got Linear"
+    )

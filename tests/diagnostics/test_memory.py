@@ -69,7 +69,7 @@ def test_portions_measure_the_same():
 def test_what_a_forward_pass_keeps_is_counted_once():
     weight, x = torch.randn(30, 20, requires_grad=True), torch.randn(10, 20)
     # The hidden layer, kept by its own tanh and by the product that follows.
-    assert graph_bytes(lambda: (x @ weight.T).tanh().square().sum(), [weight, x]) == 10 * 30 * 4
+    assert graph_bytes(lambda: (x @ weight.T).tanh().square().sum()) == 10 * 30 * 4 + 4  # and the sum
 
 
 def test_the_peak_is_that_of_live_tensors():

@@ -7,7 +7,7 @@ from tests.statistics import LIMIT
 from torch import Tensor
 
 from reparam_suite.diagnostics import GradientStatistics, gradient_statistics, naive_gradient_statistics
-from reparam_suite.diagnostics.batches import repeated
+from reparam_suite.diagnostics.batches import num_data, repeated
 from reparam_suite.diagnostics.datumwise import datumwise_sums, explicit_gradients
 from reparam_suite.diagnostics.gradients import gradient_sums
 from reparam_suite.diagnostics.layerwise import layerwise_sums
@@ -23,15 +23,15 @@ def reference(model, x: Tensor, num_repeats: int) -> dict[str, tuple[Tensor, Ten
     """Trace, |E g|^2 and variances by element from all gradients of all data, by the textbook."""
     with measuring(model):
         drawn = explicit_gradients(model, x, num_repeats)
-    result = {}
+    result, B = {}, num_data(x)
     for name, gradients in drawn.by_group.items():
-        flat = torch.cat([each.reshape(len(x), num_repeats, -1) for each in gradients], -1)
-        elements = flat.var(1).sum(0) / len(x) ** 2
+        flat = torch.cat([each.reshape(B, num_repeats, -1) for each in gradients], -1)
+        elements = flat.var(1).sum(0) / B**2
         mean = flat.mean((0, 1))
         result[name] = (elements.sum(), mean.square().sum() - elements.sum() / num_repeats, elements)
     for name, gradients in drawn.by_q.items():
-        elements = gradients.var(1) / len(x) ** 2
-        squares = gradients.mean(1).square().sum() / len(x) ** 2
+        elements = gradients.var(1) / B**2
+        squares = gradients.mean(1).square().sum() / B**2
         result[name] = (elements.sum(), squares - elements.sum() / num_repeats, elements.flatten())
     return result
 

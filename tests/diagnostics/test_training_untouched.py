@@ -26,7 +26,7 @@ def train(index: int, *, measured: bool) -> tuple[dict[str, torch.Tensor], torch
         if measured:
             gradient_statistics(model, x[step % 3 :], num_repeats=4)
         optimizer.zero_grad()
-        model.training_step(x, step).backward()
+        model.training_step(x, step)["loss"].backward()
         if measured:
             gradient_statistics(model, x[:5], num_repeats=5, per_element=True)
             grouped_sums(model, x, per_element=True)

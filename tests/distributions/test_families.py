@@ -187,3 +187,11 @@ def test_kl_of_a_certain_class_from_the_uniform_is_log_c():
     logits = torch.tensor([[[900.0, 0.0, 0.0, 0.0]]])
     kl = distributions.kl_divergence(categorical(logits), categorical(torch.zeros(1, 4)))
     assert torch.allclose(kl, torch.tensor(math.log(4.0)))
+
+
+@pytest.mark.parametrize("q", every_family(B), ids=lambda q: family(q).__name__)
+def test_a_family_is_rebuilt_with_parameters_of_another_batch_shape(q):
+    repeated = with_parameters(q, lambda value: value.repeat(3, *(1,) * (value.dim() - 1)))
+    assert (repeated.batch_shape, repeated.event_shape) == ((3 * B,), q.event_shape)
+    z = q.sample()
+    assert torch.allclose(repeated.log_prob(z.repeat(3, *(1,) * (z.dim() - 1)))[B : 2 * B], q.log_prob(z))

@@ -1,7 +1,9 @@
 import math
+from typing import ClassVar
 
 import pytest
 import torch
+import torch.distributions as td
 from tests.estimators.fixed_noise import assert_same, at, evaluate, noise_like, on
 from tests.statistics import LIMIT
 
@@ -233,3 +235,56 @@ def test_float32_is_stable_at_large_logits(make, classes):
 def test_refusals(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+class Ordered(td.Distribution):
+    """One of C classes in order, as a number, that says how it is relaxed."""
+
+    arg_constraints: ClassVar = {}
+
+    def __init__(self, logits):
+        self.logits = logits
+        super().__init__(logits.shape[:-1], validate_args=False)
+
+    def relaxed(self, temperature):
+        soft = td.RelaxedOneHotCategorical(torch.as_tensor(temperature), logits=self.logits)
+        return _Numbers(soft, self.logits.shape[-1])
+
+    def log_prob(self, value):
+        return -value.square()
+
+
+class _Numbers(td.Distribution):
+    arg_constraints: ClassVar = {}
+
+    def __init__(self, soft, num_classes):
+        self.soft, self.values = soft, torch.arange(num_classes, dtype=torch.float64)
+        super().__init__(soft.batch_shape, validate_args=False)
+
+    def rsample(self, sample_shape=()):
+        return (self.soft.rsample(sample_shape) * self.values).sum(-1)
+
+
+def test_a_distribution_that_says_how_it_is_relaxed_is_taken():
+    class OrderedVector(td.Independent):
+        def relaxed(self, temperature):
+            return td.Independent(self.base_dist.relaxed(temperature), 1)
+
+    def value(estimator, make, f):
+        logits = torch.linspace(-0.5, 0.9, 6, dtype=torch.float64).reshape(2, 3).expand(40_000, 2, 3)
+        logits = logits.clone().requires_grad_()
+        torch.manual_seed(0)
+        objective = estimator(Expectation(q=make(logits), f=f)).objective
+        return objective.detach(), torch.autograd.grad(objective.sum(), logits)[0]
+
+    levels = torch.arange(3, dtype=torch.float64)
+    ours = value(GumbelSoftmax(temperature=0.7), categorical, lambda z, _: (z * levels).sum(-1).sin().sum(-1))
+    theirs = value(
+        GumbelSoftmax(temperature=0.7), lambda logits: OrderedVector(Ordered(logits), 1), lambda z, _: z.sin().sum(-1)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        error = ((a.var(0) + b.var(0)) / len(a)).sqrt()
+        assert ((a.mean(0) - b.mean(0)).abs() < LIMIT * error).all()
+        assert (a.mean(0).abs() > 10 * error).any()
+    with pytest.raises(ValueError, match="StraightThroughGumbel: expected a q of independent bits"):
+        value(StraightThroughGumbel(), lambda logits: OrderedVector(Ordered(logits), 1), lambda z, _: z.sum(-1))

@@ -73,7 +73,8 @@ def test_the_model_and_the_generator_are_left_as_they_were_and_the_noise_is_that
     before = torch.get_rng_state()
     one, two, other = (images(reconstructions(model, x, seed=seed)) for seed in (1, 1, 2))
     assert torch.equal(before, torch.get_rng_state())
-    assert model.training and model.dropout.training
+    assert model.training
+    assert model.dropout.training
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, other)
     np.testing.assert_array_equal(images(samples(model, 4)), images(samples(model, 4)))

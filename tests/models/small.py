@@ -86,7 +86,6 @@ def validated(model: VAE, batches) -> dict[str, float]:
     """The held-out bounds that validation logs, without a trainer."""
     training = model.training
     model.eval()
-    model.held_out_bounds.clear()  # Lightning may have left them in inference mode
     for batch_idx, batch in enumerate(batches):
         model.validation_step(batch, batch_idx)
     model.train(training)

@@ -95,6 +95,15 @@ def test_lightning_gives_the_same_numbers_for_validation_and_for_the_test():
     assert tested["test/elbo"] != logged["val/elbo"]
 
 
+def test_a_model_trains_after_it_was_validated():
+    model, data = gaussian(event_shape=(64,)), Digits(batch_size=300)
+    with seeded():
+        used = trainer(max_steps=5)
+        used.validate(model, data, verbose=False)
+        used.fit(model, data)
+    assert used.global_step == 5
+
+
 # -------------------------------------------------------------------------------------------------------- exact numbers
 
 

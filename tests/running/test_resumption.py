@@ -96,8 +96,8 @@ def test_another_architecture_is_refused_by_name(short, root):
     more = ["--model.hidden_sizes", "[8]", "--trainer.max_steps", "20", "--allow_changes", "true"]
     ended = fit("--resume", run_id, *more, root=root)
     message = (
-        f"--resume: {root}/checkpoints/{run_id}/last.ckpt is of another architecture: posterior.network.0.weight is [16, 64] "
-        "there, [8, 64] here"
+        f"--resume: {root}/checkpoints/{run_id}/last.ckpt is of another architecture: "
+        "posterior.network.0.weight is [16, 64] there, [8, 64] here"
     )
     refused(ended, message)
 

@@ -37,7 +37,7 @@ STANDING_STILL = OptimizerSettings(name="SGD", learning_rate=1e-30)
 
 def model(**options) -> DiscreteVAE:
     with seeded():
-        return DiscreteVAE(**({"num_features": 64, "latent_size": 3, "hidden_sizes": (7,)} | options))
+        return DiscreteVAE(**({"event_shape": (64,), "latent_size": 3, "hidden_sizes": (7,)} | options))
 
 
 def exact() -> DiscreteVAE:
@@ -49,8 +49,8 @@ def sure(baseline) -> DiscreteVAE:
     """Its bits are as good as certain, and it stays as it is: what a baseline remembers has no noise either."""
     made = model(estimator=ScoreFunction(num_samples=2, baseline=baseline), optimizer=STANDING_STILL)
     with torch.no_grad():
-        made.encoder[-1].weight.zero_()
-        made.encoder[-1].bias.copy_(torch.tensor([40.0, -40.0, 40.0]))
+        made.posterior.network[-1].weight.zero_()
+        made.posterior.network[-1].bias.copy_(torch.tensor([40.0, -40.0, 40.0]))
     return made
 
 
@@ -79,15 +79,15 @@ class Witness(Callback):
 class Break(Callback):
     """The objective of the last process becomes infinite in step 2."""
 
-    def on_train_batch_end(self, trainer, module, *_):
+    def on_train_batch_end(self, trainer, module, outputs, *_):
         if trainer.global_step == 2 and trainer.global_rank == trainer.world_size - 1:
-            module.reached = module.reached._replace(objective=torch.tensor(float("-inf")))
+            outputs["objective"] = torch.tensor(float("-inf"))
 
 
 def train(made: DiscreteVAE, *before: Callback, devices: int, seed: int = 0) -> SimpleNamespace:
     journal, checkpoints, witness = Journal(), Checkpoints(), Witness()
     record = StepRecord(every=2, journal=journal, checkpoints=checkpoints)
-    strategy = Replicas(arguments=[], seed=seed) if devices > 1 else "auto"
+    strategy = Replicas(seed=seed) if devices > 1 else "auto"
     trainer = Trainer(
         accelerator="cpu",
         devices=devices,
@@ -167,7 +167,7 @@ def test_an_exact_gradient_leads_to_the_same_weights(one, two):
     start = MODELS["exact"]().state_dict()
     for process in two:
         assert close(process["exact"].state, one["exact"].state, atol=2e-6)
-    moved = (one["exact"].state["decoder.0.weight"] - start["decoder.0.weight"]).abs().max()
+    moved = (one["exact"].state["likelihood.network.0.weight"] - start["likelihood.network.0.weight"]).abs().max()
     assert moved > 1e-3, "the tolerance means something"
 
 

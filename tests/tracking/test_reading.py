@@ -41,7 +41,8 @@ def assert_every_run_is_read(store, ids):
     every = {run.run_id: run for run in store.runs()}
     (running,) = every.keys() - set(ids)
     assert every[running].status == "RUNNING"
-    assert every[running].estimator == "" and every[running].seed is None
+    assert every[running].estimator == ""
+    assert every[running].seed is None
     assert {every[run_id].status for run_id in ids} == {"FINISHED"}
     assert every[ids[0]].metrics == {"m": 2.0}
     assert [run.run_id for run in store.runs("attributes.status = 'RUNNING'")] == [running]

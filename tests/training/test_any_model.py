@@ -1,4 +1,4 @@
-"""Models that are none of ours: what is recorded of a LightningModule of a user's own, and that nothing else is asked."""
+"""Models that are none of ours: what is recorded of a user's LightningModule, and that nothing else is asked of it."""
 
 import math
 

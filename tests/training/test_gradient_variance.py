@@ -166,7 +166,8 @@ def test_a_budget_continues_from_its_state():
     later = Clock()
     resumed = budget(later, free_seconds=0.5)
     resumed.load_state_dict(made.state_dict())
-    assert resumed.affords(FAKE) and made.affords(FAKE)  # 1 + 1 of 0.5 + 8 / 4
+    assert made.affords(FAKE)
+    assert resumed.affords(FAKE)  # 1 + 1 of 0.5 + 8 / 4
     with resumed.measuring():
         later.now += 1.0
     assert not resumed.affords(FAKE)

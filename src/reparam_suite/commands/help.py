@@ -7,12 +7,12 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from reparam_suite.data import MNIST, Arrays
-from reparam_suite.estimators import Baseline, Bound, GradientEstimator
-from reparam_suite.models import GaussianVAE
 from reparam_suite.commands.classes import concrete_subclasses
+from reparam_suite.data import MNIST, Arrays
 from reparam_suite.distributions.likelihoods import LikelihoodFamily
 from reparam_suite.distributions.posteriors import LatentFamily
+from reparam_suite.estimators import Baseline, Bound, GradientEstimator
+from reparam_suite.models import GaussianVAE
 from reparam_suite.objectives import ELBO, ImportanceWeighted
 
 _WIDTH = 100

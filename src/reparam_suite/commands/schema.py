@@ -1,6 +1,6 @@
 """The options of a run: constructor signatures and docstrings are the schema and the --help."""
 
-from jsonargparse import ActionConfigFile, ArgumentParser
+from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from reparam_suite.tracking import TrackingSettings
@@ -13,7 +13,7 @@ DESCRIPTION = "Trains a model with a chosen gradient estimator and records the r
 def run_parser() -> ArgumentParser:
     """A parser of the options of `fit`."""
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, description=DESCRIPTION, usage=USAGE)
-    parser.add_argument("-c", "--config", action=ActionConfigFile, help="a YAML file of options; later ones override it")
+    parser.add_argument("-c", "--config", action="config", help="a YAML file of options; later ones override it")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the noise and the order of the data")
     parser.add_argument("--seeds", type=int, nargs="+", default=None, help="several runs, one for each seed")
     parser.add_argument(
@@ -23,7 +23,9 @@ def run_parser() -> ArgumentParser:
         help="CPU threads of a step; models of this size gain little from more, and lose much on a busy machine",
     )
     parser.add_argument("--name", type=str, default=None, help="of the run; by default estimator, model, data and seed")
-    parser.add_argument("--tags", type=dict[str, str], default={}, help="by which runs are found again: --tags.KEY VALUE")
+    parser.add_argument(
+        "--tags", type=dict[str, str], default={}, help="by which runs are found again: --tags.KEY VALUE"
+    )
     parser.add_argument(
         "--monitor",
         type=str,

@@ -38,5 +38,7 @@ def results_table(results: Sequence[Result]) -> Table:
         table.add_column(result.name if len(results) == 1 else f"seed {result.seed}", justify="right")
     table.add_row("steps", *[f"{result.num_steps:,}" for result in results])
     for label, (name, form) in lines.items():
-        table.add_row(label, *[format(result.metrics[name], form) if name in result.metrics else "-" for result in results])
+        table.add_row(
+            label, *[format(result.metrics[name], form) if name in result.metrics else "-" for result in results]
+        )
     return table

@@ -1,73 +1,62 @@
-"""Which estimators are measured on a model: those that were named, or every one that fits."""
+"""The estimators that the command line names: single ones, or every one of the suite that fits."""
 
 import copy
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, field
+from typing import Any, final
 
 from jsonargparse import ArgumentParser
 
-from reparam_suite.commands.expressions import ALL, Configuration, parse, written
+from reparam_suite.commands.explanations import explained
+from reparam_suite.commands.expressions import ALL, Configuration, parse
 from reparam_suite.comparison.library import MOST_EVALUATIONS, Listed, library
-from reparam_suite.diagnostics import misfit
-from reparam_suite.estimators import Average, GradientEstimator
-from reparam_suite.models import VAE
-from reparam_suite.commands.usage import UsageError, explained
+from reparam_suite.comparison.selection import bound_of, refusal, samples_of_bound
+from reparam_suite.diagnostics import measuring
+from reparam_suite.diagnostics.batches import part
+from reparam_suite.estimators import GradientEstimator
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.expressions import written
 
 
 @final
 @dataclass(frozen=True)
 class Candidates:
-    """The estimators to measure, and those that were left out.
+    """The estimators to measure, and those of the suite that were left out.
 
     Attributes:
-        chosen: by name.
-        own: the name of the checkpoint's own estimator, if it is among them; it has the state of the checkpoint.
-        left_out: why, by name.
+        chosen: by expression; one that equals the model's own is the model's own, with what it has learned.
+        left_out: the reason, by expression, or by class where none can be made.
     """
 
-    chosen: dict[str, GradientEstimator]
-    own: str | None
-    left_out: dict[str, str]
-
-    def state_of(self, name: str) -> str:
-        """What the estimator has learned: "none" if it learns nothing, "trained" with the checkpoint, or "initial"."""
-        estimator = self.chosen[name]
-        if not [*estimator.parameters(), *estimator.buffers()]:
-            return "none"
-        return "trained" if name == self.own else "initial"
+    chosen: dict[str, GradientEstimator] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
-def candidates(model: VAE, texts: Iterable[str], option: str = "--estimators") -> Candidates:
-    """The estimators that the arguments of the option ask for.
+def candidates(model: Any, batch: Any, texts: Iterable[str], option: str = "--estimators") -> Candidates:
+    """The estimators that the values of the option name.
 
-    One that equals the model's own is the model's own, with what it has learned.
+    Args:
+        model: to be measured.
+        batch: any: one datum of it is tried.
+        texts: expressions, files or "all".
+        option: as the user types it.
 
     Raises:
         UsageError: naming the option, if one is unknown or does not fit, or if there is none.
     """
-    asked = parse(texts, option)
+    found = Candidates()
     own = written(model.estimator)
-    found: dict[str, GradientEstimator] = {}
-    left_out: dict[str, str] = {}
-    for each in asked:
-        if each == ALL:
-            found[own] = model.estimator
-            for name, estimator in (_attempt(model, listed) for listed in library()):
-                reason = estimator if isinstance(estimator, str) else _reason_to_leave_out(model, estimator)
-                if reason is not None:
-                    left_out.setdefault(name, reason)
-                elif isinstance(estimator, GradientEstimator):
-                    found.setdefault(name, estimator)
-        elif not isinstance(each, str):
-            estimator = made(each, option)
-            check_fit(model, estimator, option)
-            found[written(estimator)] = estimator
-    if own in found:
-        found[own] = model.estimator
-    left_out = {name: reason for name, reason in left_out.items() if name not in found}
-    return Candidates(found, own if own in found else None, left_out)
+    for asked in parse(texts, option):
+        if asked == ALL:
+            _add_all(found, model, batch)
+        elif not isinstance(asked, str):
+            estimator = made(asked, option)
+            check_fits(model, batch, estimator, option)
+            found.chosen[written(estimator)] = estimator
+    if own in found.chosen:
+        found.chosen[own] = model.estimator
+    return Candidates(found.chosen, {name: why for name, why in found.left_out.items() if name not in found.chosen})
 
 
 def made(configuration: Configuration, option: str) -> GradientEstimator:
@@ -79,61 +68,51 @@ def made(configuration: Configuration, option: str) -> GradientEstimator:
     key = option.removeprefix("--")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(GradientEstimator, key)
-    try:
-        with explained(parser, **{key: GradientEstimator}):
-            estimator: GradientEstimator = parser.instantiate(parser.parse_object({key: configuration}))[key]
-            written(estimator)
-    except AttributeError as error:
-        raise UsageError(f"{option}: an estimator keeps the arguments of its constructor: {error}") from error
+    with explained(parser, **{key: GradientEstimator}):
+        estimator: GradientEstimator = parser.instantiate(parser.parse_object({key: configuration}))[key]
     return estimator
 
 
-def check_fit(model: VAE, estimator: GradientEstimator, option: str) -> None:
+def check_fits(model: Any, batch: Any, estimator: GradientEstimator, option: str) -> None:
     """Refuses an estimator that was named and does not fit.
 
     Raises:
-        UsageError: naming the estimator, the model's posterior and bound.
+        UsageError: naming the option, the estimator and the model.
     """
-    if reason := _misfit(model, estimator):
-        raise UsageError(
-            f"{option}: {written(estimator)} does not fit posterior {type(model.posterior).__name__}, "
-            f"bound {type(model.bound).__name__}: {reason}"
-        )
+    if reason := _refusal(model, batch, estimator):
+        raise UsageError(f"{option}: {written(estimator)} does not fit the {type(model).__name__}: {reason}")
 
 
-def pristine(model: VAE, estimator: GradientEstimator) -> GradientEstimator:
-    """The estimator to try something on: a copy, since lazy layers take their shapes from the first use; or the own."""
-    return estimator if estimator is model.estimator else copy.deepcopy(estimator)
+def _add_all(found: Candidates, model: Any, batch: Any) -> None:
+    found.chosen[written(model.estimator)] = model.estimator
+    bound, num_samples = bound_of(model, batch), samples_of_bound(model, batch)
+    for listed in library():
+        several = num_samples is not None and isinstance(bound, listed.estimator.bounds)
+        try:
+            estimator = listed.make(**({"num_samples": num_samples} if several and _takes_samples(listed) else {}))
+        except ValueError as error:
+            found.left_out.setdefault(listed.estimator.__name__, str(error))
+            continue
+        name = written(estimator)
+        reason = _refusal(model, batch, estimator) or _too_dear(model, batch, estimator)
+        if reason:
+            found.left_out.setdefault(name, reason)
+        else:
+            found.chosen.setdefault(name, estimator)
 
 
-def _misfit(model: VAE, estimator: GradientEstimator) -> str | None:
-    K = model.estimator.num_samples
-    if reason := misfit(model, pristine(model, estimator)):
-        return reason
-    if not isinstance(model.bound, Average) and estimator.num_samples != K:
-        return f"the bound that was trained has {K} samples, and its own {estimator.num_samples}"
-    return None
+def _takes_samples(listed: Listed) -> bool:
+    return "num_samples" in inspect.signature(listed.estimator).parameters
 
 
-def _reason_to_leave_out(model: VAE, estimator: GradientEstimator) -> str | None:
-    if reason := _misfit(model, estimator):
-        return reason
-    evaluations = estimator.evaluations(model.posterior_of(model.input_mean.unsqueeze(0)))
-    if evaluations > MOST_EVALUATIONS:
-        return (
-            f"{evaluations:,} evaluations of f for each datum; all goes up to {MOST_EVALUATIONS}, name it to measure it"
-        )
-    return None
+def _refusal(model: Any, batch: Any, estimator: GradientEstimator) -> str | None:
+    # On a copy: lazy layers take their shapes from their first use.
+    return refusal(model, batch, copy.deepcopy(estimator), samples_of_bound(model, batch))
 
 
-def _attempt(model: VAE, listed: Listed) -> tuple[str, GradientEstimator | str]:
-    # By name; or why it cannot be had.
-    cls, options = listed.estimator, {}
-    several = not isinstance(model.bound, Average) and isinstance(model.bound, cls.bounds)
-    if several and "num_samples" in inspect.signature(cls).parameters:
-        options = {"num_samples": model.estimator.num_samples}
-    try:
-        estimator = listed.make(**options)
-    except ValueError as reason:
-        return cls.__name__, str(reason)
-    return written(estimator), estimator
+def _too_dear(model: Any, batch: Any, estimator: GradientEstimator) -> str | None:
+    with measuring(model):
+        evaluations = estimator.evaluations(model.expectation(part(batch, slice(0, 1))).q)
+    if evaluations <= MOST_EVALUATIONS:
+        return None
+    return f"{evaluations:,} evaluations of f per datum; all goes up to {MOST_EVALUATIONS}, name it to measure it"

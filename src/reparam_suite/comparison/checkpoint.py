@@ -1,18 +1,19 @@
-"""A checkpoint as a model and its data, wherever it lies: a file, or what a run kept as its best."""
+"""The model and the data of a checkpoint: of a file, or of the best weights of a run. The file runs no code."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, final
 
-from jsonargparse import ArgumentParser
+from lightning.pytorch import LightningDataModule, LightningModule
 
-from reparam_suite.models import VAE
-from reparam_suite.running.resumption import checkpoint_directory
-from reparam_suite.tracking import Store, TrackingSettings
-from reparam_suite.training import BEST, HEADER, CheckpointError, read_checkpoint
-from reparam_suite.commands.usage import UsageError, explained
+from reparam_suite.running.resumption import check_weights, checkpoint_directory, header
+from reparam_suite.runtime.construction import construct
+from reparam_suite.runtime.errors import NotAllowedError, UsageError
+from reparam_suite.runtime.plain_data import opaque_parts
+from reparam_suite.tracking import Store, TrackingError, TrackingSettings
+from reparam_suite.training import BEST, LAST, CheckpointError, read_checkpoint
 
 _OPTION = "--checkpoint"
 
@@ -20,82 +21,98 @@ _OPTION = "--checkpoint"
 @final
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds, in plain types.
+    """The content of a checkpoint file, in plain types.
 
     Attributes:
         source: as it was named: a file, a run's id or name.
         name: of the run, or of the file.
         content: of the file.
+        allow: names of modules whose classes it may name, beside the suite's.
     """
 
     source: str
     name: str
     content: Mapping[str, Any]
+    allow: Collection[str]
 
     @property
     def run_id(self) -> str:
         """The run that wrote it."""
-        return str(self.content[HEADER]["run_id"])
+        return str(header(self.content)["run_id"])
 
     @property
-    def data(self) -> dict[str, Any] | None:
-        """Class and options of the data that it was trained on, if it says so."""
-        recorded: dict[str, Any] | None = self.content[HEADER].get("data")
-        return recorded
+    def recorded_data(self) -> Any:
+        """Class and arguments of the data that it was trained on; None if it does not say."""
+        return header(self.content).get("data")
 
-    def model(self) -> VAE:
-        """The model with the weights, and the weight of the KL, of that step; on the CPU.
+    @property
+    def digest(self) -> str | None:
+        """Of the data that it was trained on; None if it does not say, or they have none."""
+        return header(self.content).get("digest")
+
+    def model(self) -> Any:
+        """The model with the weights, and the number of steps, of the checkpoint; on the CPU.
 
         Raises:
-            UsageError: if no model of ours has such weights.
+            UsageError: if it cannot be made from the record, or has other weights.
         """
-        arguments = dict(self.content["hyper_parameters"])
-        class_path = arguments.pop("_class_path")
-        arguments.pop("_instantiator", None)
-        parser = ArgumentParser(exit_on_error=False)
-        parser.add_subclass_arguments(VAE, "model")
-        try:
-            with explained(parser, model=VAE):
-                parsed = parser.parse_object({"model": {"class_path": class_path, "init_args": arguments}})
-                model: VAE = parser.instantiate(parsed).model
-        except UsageError as error:
-            raise UsageError(f"{_OPTION} {self.source}: its model cannot be made: {error}") from error
-        try:
-            model.load_state_dict(self.content["state_dict"])
-        except RuntimeError as error:
-            raise UsageError(
-                f"{_OPTION} {self.source}: its weights are of another architecture than the {type(model).__name__} "
-                f"that it describes: {' '.join(str(error).split())[:400]}"
-            ) from error
-        # Outside of a trainer the model stands at step 0, where a warm-up begins.
-        if model.kl_warmup_steps:
-            model.kl_weight *= min(1.0, self.content["global_step"] / model.kl_warmup_steps)
-            model.kl_warmup_steps = 0
+        model = self._made("model", header(self.content).get("model"), LightningModule)
+        check_weights(model, self.content, f"{_OPTION} {self.source}")
+        model.load_state_dict(self.content["state_dict"])
         return model
 
+    def data(self) -> Any:
+        """The data that it was trained on.
 
-def find(source: str, tracking: TrackingSettings) -> Checkpoint:
-    """The checkpoint that `source` names: a file, or the best one of a run, which is named by its id or its name.
+        Raises:
+            UsageError: if they cannot be made from the record.
+        """
+        if self.recorded_data is None:
+            raise UsageError(
+                f"{_OPTION} {self.source} does not say on which data it was trained: name them, --data Digits say"
+            )
+        return self._made("data", self.recorded_data, LightningDataModule)
+
+    def _made(self, name: str, recorded: Any, kind: type) -> Any:
+        what = f"{_OPTION} {self.source}: {name}"
+        for part, described in opaque_parts(recorded, name):
+            raise UsageError(
+                f"{_OPTION} {self.source}: {part} ({described}) is not on record, so that it cannot be made here; "
+                "compare_gradients of Python takes the model itself"
+            )
+        try:
+            made = construct(recorded, allow=self.allow)
+        except NotAllowedError as error:
+            raise UsageError(f"{what}: {error}, with --allow_modules") from None
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"{what} cannot be made: {' '.join(str(error).split())}") from error
+        if not isinstance(made, kind):
+            raise UsageError(f"{what}: expected a {kind.__name__}, got {type(made).__name__}")
+        return made
+
+
+def find(source: str, tracking: TrackingSettings, allow: Collection[str] = ()) -> Checkpoint:
+    """The checkpoint that `source` names: a file, or of a run, by its id or its name, the best, else the last.
+
+    Args:
+        source: as the user names it.
+        tracking: the store of the runs.
+        allow: names of modules whose classes it may name, beside the suite's.
 
     Raises:
         UsageError: if there is none, or if it is no checkpoint of ours.
         TrackingError: if the store does not answer.
     """
     path = Path(source)
-    if path.exists():
-        return Checkpoint(source, path.name, _content(path, source))
+    if path.is_file():
+        return Checkpoint(source, path.name, _content(path, source), allow)
     if path.suffix == ".ckpt" or len(path.parts) > 1:
         raise UsageError(f"{_OPTION}: there is no file {source}")
     if (missing := tracking.missing_file()) is not None:
         raise UsageError(f"{_OPTION}: there is no file and no run {source}: the store {missing} does not exist")
     store = Store.open(tracking)
     run_id, name = _run(store, source)
-    kept = checkpoint_directory(store.root, run_id) / BEST
-    if kept.exists():
-        return Checkpoint(source, name, _content(kept, source))
-    with TemporaryDirectory() as directory:
-        fetched = store.fetch_artifact(run_id, f"checkpoints/{BEST}", Path(directory))
-        return Checkpoint(source, name, _content(fetched, source))
+    return Checkpoint(source, name, _content_of_run(store, run_id, source), allow)
 
 
 def _run(store: Store, source: str) -> tuple[str, str]:
@@ -103,7 +120,7 @@ def _run(store: Store, source: str) -> tuple[str, str]:
         return run.info.run_id, run.info.run_name or run.info.run_id
     named = store.runs_named(source)
     if len(named) > 1:
-        ids = ", ".join(each.info.run_id for each in named[:5])
+        ids = ", ".join(run.info.run_id for run in named[:5])
         more = f" and {len(named) - 5} more" if len(named) > 5 else ""
         raise UsageError(f"{_OPTION}: {len(named)} runs are called {source}, name one by its id: {ids}{more}")
     if not named:
@@ -114,11 +131,26 @@ def _run(store: Store, source: str) -> tuple[str, str]:
     return named[0].info.run_id, source
 
 
+def _content_of_run(store: Store, run_id: str, source: str) -> Mapping[str, Any]:
+    # The best weights; of a run without a monitor the last. Of each, the record's copy where the file is gone.
+    reasons = []
+    for name in (BEST, LAST):
+        kept = checkpoint_directory(store.root, run_id) / name
+        if kept.is_file():
+            return _content(kept, source)
+        with TemporaryDirectory() as directory:
+            try:
+                return _content(store.fetch_artifact(run_id, f"checkpoints/{name}", Path(directory)), source)
+            except TrackingError as error:
+                reasons.append(str(error))
+    raise UsageError(f"{_OPTION} {source}: the run has no checkpoint: {reasons[0]}")
+
+
 def _content(file: Path, source: str) -> Mapping[str, Any]:
     try:
         content = read_checkpoint(file)
     except (CheckpointError, OSError) as error:
         raise UsageError(f"{_OPTION} {source}: {error}") from error
-    if "_class_path" not in (content.get("hyper_parameters") or {}):
-        raise UsageError(f"{_OPTION} {source}: {file} does not say of which model it is")
+    if "model" not in header(content) or not isinstance(content.get("state_dict"), dict):
+        raise UsageError(f"{_OPTION} {source}: {file} does not say which model it is of")
     return content

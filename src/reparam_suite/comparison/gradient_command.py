@@ -1,88 +1,40 @@
-"""The command line of `compare gradients`: its options, and the model, data and estimators that they name."""
+"""The command line of `compare gradients`, parsed and checked: the model, data and estimators that it names."""
 
+import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import final
+from typing import Any, final
 
 import torch
 import yaml
-from jsonargparse import ArgumentParser
-from torch import Tensor
+from lightning.pytorch import LightningDataModule
 
-from reparam_suite.comparison.candidates import Candidates, candidates, check_fit, made, pristine
+from reparam_suite.commands.explanations import as_option, explained, options_of
+from reparam_suite.commands.expressions import parse
+from reparam_suite.commands.jsonargparse_internals import imports_only
+from reparam_suite.comparison.candidates import Candidates, candidates, check_fits, made
 from reparam_suite.comparison.checkpoint import Checkpoint, find
-from reparam_suite.commands.expressions import parse, written
-from reparam_suite.data import ArrayDataModule
+from reparam_suite.comparison.fitness import check_model
+from reparam_suite.comparison.gradient_options import GradientOptions, parser
+from reparam_suite.data import DataModule, adapted
 from reparam_suite.diagnostics import (
-    DEFAULT_BUDGET,
-    FEWEST_REPEATS,
     NUM_ROUNDS,
     MemoryBudgetError,
+    estimated_by,
     exact_reference,
     gradient_statistics,
     reference_gradients,
     unbiased_reference,
 )
-from reparam_suite.diagnostics.measuring import estimated_by
+from reparam_suite.diagnostics.batches import mapped, num_data, part
 from reparam_suite.estimators import GradientEstimator
-from reparam_suite.models import VAE
+from reparam_suite.running.compatibility import check_fit
+from reparam_suite.runtime.construction import check_all_allowed
+from reparam_suite.runtime.errors import NotAllowedError, UsageError
+from reparam_suite.runtime.expressions import written
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.commands.usage import UsageError, explained, options_of
-
-USAGE = "python -m reparam_suite.compare gradients --checkpoint RUN_OR_FILE [options]"
-DESCRIPTION = """Measures many gradient estimators on the same parameters and minibatches of a trained model, prints
-them in order of work-normalised variance (variance x milliseconds) and records table and figure in an MLflow run."""
-EPILOG = """Learned and remembered parts of an estimator (a baseline's network, moving averages, the temperature of
-REBAR, the network of RELAX) are those of the checkpoint where the estimator is the checkpoint's own, with the same
-arguments; those of every other estimator are as they start, untrained, and the table marks it with an asterisk. Nothing
-is trained here. What each column is: docs/diagnostics.md."""
-
-
-@final
-@dataclass(frozen=True)
-class GradientOptions:
-    """What is measured, and how precisely.
-
-    Args:
-        checkpoint: the id or the unique name of an MLflow run, whose best.ckpt is taken, or a .ckpt file.
-        estimators: `all` that fit (ScoreFunction once for each baseline), classes, 'DisARM(num_samples=4)', or a YAML
-            file with a list of them; a class of your own by its dotted path.
-        reference: what bias and cosine are held against, an unbiased estimator; `best` is Enumeration or Quadrature
-            where they can be had, else many draws of a good unbiased one, whose error is stated.
-        batches: training minibatches to measure on, the same for every estimator.
-        repeats: gradients of each datum, a multiple of 8; standard errors fall with its root.
-        order_by: the group whose work-normalised variance orders the table: encoder, decoder, prior, or a variational
-            parameter (logits, loc, scale).
-        memory_budget: bytes that a measurement may hold at a time.
-        seed: of the noise, and of the order of the minibatches.
-        num_threads: CPU threads; the milliseconds depend on them.
-        device: cpu, cuda, or auto: a GPU if there is one.
-
-    Raises:
-        ValueError: if a number is out of range.
-    """
-
-    checkpoint: str
-    estimators: Sequence[str] = ("all",)
-    reference: str = "best"
-    batches: int = 4
-    repeats: int = 64
-    order_by: str = "encoder"
-    memory_budget: int = DEFAULT_BUDGET
-    seed: int = 0
-    num_threads: int = 1
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        for name, least in {"batches": 1, "seed": 0, "num_threads": 1}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"--{name}: expected {least} or more, got {getattr(self, name)}")
-        if self.repeats < NUM_ROUNDS * FEWEST_REPEATS or self.repeats % NUM_ROUNDS:
-            raise ValueError(
-                f"--repeats: expected a multiple of {NUM_ROUNDS}, {NUM_ROUNDS * FEWEST_REPEATS} or more, "
-                f"got {self.repeats}"
-            )
 
 
 @final
@@ -93,55 +45,28 @@ class GradientCommand:
     Attributes:
         options: as given.
         tracking: where the result is recorded.
-        checkpoint: what is measured.
+        checkpoint: to be measured.
         model: with its weights, on the device.
         data: that it is measured on.
-        batches: the minibatches, `[B, P]` each.
+        batches: the minibatches.
         candidates: the estimators.
-        reference: what bias is held against.
+        reference: the estimator that bias is held against.
+        order_by: the part that orders the table.
     """
 
     options: GradientOptions
     tracking: TrackingSettings
     checkpoint: Checkpoint
-    model: VAE
-    data: ArrayDataModule
-    batches: Sequence[Tensor]
+    model: Any
+    data: DataModule
+    batches: Sequence[Any]
     candidates: Candidates
     reference: GradientEstimator
-
-    @property
-    def repeats_of_a_round(self) -> int:
-        """Gradients of each datum in one of the rounds."""
-        return self.options.repeats // NUM_ROUNDS
-
-
-def parser() -> ArgumentParser:
-    """The options of the command."""
-    made = ArgumentParser(
-        prog="compare gradients",
-        usage=USAGE,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    made.add_class_arguments(GradientOptions, None, skip={"estimators"})
-    made.add_argument("--estimators", nargs="+", type=str, default=["all"], help=_ESTIMATORS)
-    made.add_subclass_arguments(
-        ArrayDataModule, "data", required=False, help="the data; by default those that the checkpoint was trained on"
-    )
-    made.add_class_arguments(TrackingSettings, "tracking")
-    return made
-
-
-_ESTIMATORS = (
-    "all that fit (ScoreFunction once for each baseline), classes, 'DisARM(num_samples=4)', or a YAML file with a list"
-)
+    order_by: str
 
 
 def prepared(args: list[str]) -> GradientCommand:
-    """What the arguments ask for, made and checked; nothing is created on disk.
+    """The model, data and estimators that the arguments name, made and checked; nothing is created on disk.
 
     Raises:
         UsageError: if an argument cannot be used.
@@ -152,35 +77,46 @@ def prepared(args: list[str]) -> GradientCommand:
     torch.set_num_threads(options.num_threads)
     torch.manual_seed(options.seed)
     device = _device(options.device)
-    checkpoint = find(options.checkpoint, tracking)
+    checkpoint = find(options.checkpoint, tracking, options.allow_modules)
     model = checkpoint.model().to(device)
-    reference = _reference(model, options.reference)
-    chosen = candidates(model, options.estimators)
-    _check_group(model, options.order_by)
-    data = _data(args, checkpoint, options.seed)
-    _check_data(model, data, checkpoint)
+    try:
+        check_model(model)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"--checkpoint {checkpoint.source}: {error}") from error
+    data = _data(args, checkpoint, options)
+    try:
+        check_fit(model, data)
+    except UsageError as error:
+        raise UsageError(as_option(str(error), parser())) from error
+    model = model.to(device)
     batches = _batches(data, options.batches, device)
-    command = GradientCommand(options, tracking, checkpoint, model, data, batches, chosen, reference)
+    reference = _reference(model, batches[0], options.reference)
+    chosen = candidates(model, batches[0], options.estimators)
+    order_by = _group(model, batches[0], options.order_by)
+    command = GradientCommand(options, tracking, checkpoint, model, data, batches, chosen, reference, order_by)
     _check_budget(command)
     return command
 
 
 def _options(args: list[str]) -> tuple[GradientOptions, TrackingSettings]:
-    if not any(each.partition("=")[0] == "--checkpoint" for each in args):
+    if not any(argument.partition("=")[0] == "--checkpoint" for argument in args):
         raise UsageError("--checkpoint is needed: the id or the name of a run, or a .ckpt file")
     known = parser()
-    with explained(known, data=ArrayDataModule):
+    with explained(known, data=LightningDataModule):
         parsed = known.parse_args(_without_data(args))  # theirs are known when the checkpoint has been read
         return options_of(GradientOptions, parsed), TrackingSettings(**vars(parsed.tracking))
 
 
+def _is_of_data(argument: str) -> bool:
+    return argument.startswith(("--data.", "--data=")) or argument == "--data"
+
+
 def _without_data(args: list[str]) -> list[str]:
     kept, is_value = [], False
-    for each in args:
-        ours = each.startswith(("--data.", "--data=")) or each == "--data"
-        if not ours and not is_value:
-            kept.append(each)
-        is_value = ours and "=" not in each
+    for argument in args:
+        if not _is_of_data(argument) and not is_value:
+            kept.append(argument)
+        is_value = _is_of_data(argument) and "=" not in argument
     return kept
 
 
@@ -198,80 +134,91 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _reference(model: VAE, text: str) -> GradientEstimator:
+def _reference(model: Any, batch: Any, text: str) -> GradientEstimator:
     if text == "best":
         try:
-            return exact_reference(model)
+            return exact_reference(model, batch)
         except ValueError:
-            return unbiased_reference(model)
+            return unbiased_reference(model, batch)
     asked = parse([text], "--reference")
     if len(asked) > 1 or isinstance(asked[0], str):
         raise UsageError(f"--reference: expected best or one estimator, got {text}")
     estimator = made(asked[0], "--reference")
     if not estimator.unbiased:
-        raise UsageError(f"--reference: it must be unbiased, and {written(estimator)} is not")
-    check_fit(model, estimator, "--reference")
+        raise UsageError(f"--reference: expected an unbiased estimator, got {written(estimator)}")
+    check_fits(model, batch, estimator, "--reference")
     return estimator
 
 
-def _check_group(model: VAE, group: str) -> None:
-    x = next(model.parameters()).new_zeros(1, model.num_features)
-    known = list(gradient_statistics(model, x))
-    if group not in known:
-        raise UsageError(f"--order_by: expected {', '.join(known[:-1])} or {known[-1]}, got {group}")
+def _group(model: Any, batch: Any, asked: str | None) -> str:
+    known = list(gradient_statistics(model, part(batch, slice(0, 1))))
+    if asked is not None and asked not in known:
+        raise UsageError(f"--order_by: expected {', '.join(known[:-1])} or {known[-1]}, got {asked}")
+    return asked or known[0]
 
 
-def _data(args: list[str], checkpoint: Checkpoint, seed: int) -> ArrayDataModule:
-    recorded = checkpoint.data
-    named = any(each.partition("=")[0] in ("--data", "--data.class_path") for each in args)
-    if recorded is None and not named:
-        raise UsageError(
-            f"--checkpoint {checkpoint.source} does not say on which data it was trained: name them, --data Digits say"
-        )
-    # The recorded data come first, so that single options of theirs can be changed.
-    before = [] if named else [f"--data={yaml.safe_dump(recorded, default_flow_style=True)}"]
-    known = parser()
-    with explained(known, data=ArrayDataModule):
-        parsed = known.parse_args([*before, *args])
-        parsed.data.init_args.seed = seed
-        data: ArrayDataModule = known.instantiate(parsed).data
+def _data(args: list[str], checkpoint: Checkpoint, options: GradientOptions) -> DataModule:
+    named = any(argument.partition("=")[0] in ("--data", "--data.class_path") for argument in args)
+    as_recorded = not any(map(_is_of_data, args))
+    data = adapted(checkpoint.data() if as_recorded else _parsed_data(args, checkpoint, named=named))
     data.prepare_data()
-    data.setup()
+    data.setup("fit")
+    data.begin(options.seed)
+    recorded, found = checkpoint.digest, data.digest
+    if as_recorded and recorded is not None and found is not None and recorded != found:
+        raise UsageError(
+            f"--checkpoint {checkpoint.source}: expected the data that it was trained on, {data.name} of digest "
+            f"{recorded}, got digest {found}; --data names others"
+        )
     return data
 
 
-def _check_data(model: VAE, data: ArrayDataModule, checkpoint: Checkpoint) -> None:
-    of_model, of_data = (model.num_features, model.observation), (data.num_features, data.observation)
-    if of_model != of_data:
-        raise UsageError(
-            f"--data: {data.name} has {of_data[0]} {of_data[1]} numbers in a datum, the model of "
-            f"--checkpoint {checkpoint.source} takes {of_model[0]} {of_model[1]} ones"
-        )
+def _parsed_data(args: list[str], checkpoint: Checkpoint, *, named: bool) -> LightningDataModule:
+    # The recorded data come first, so that single options of theirs can be changed.
+    before = []
+    if not named:
+        recorded = checkpoint.recorded_data
+        if recorded is None:
+            return checkpoint.data()  # which refuses
+        try:
+            check_all_allowed(recorded, allow=checkpoint.allow)
+        except NotAllowedError as error:
+            raise UsageError(f"--checkpoint {checkpoint.source}: data: {error}, with --allow_modules") from None
+        before = [f"--data={yaml.safe_dump(recorded, default_flow_style=True, width=2**30).strip()}"]
+    known = parser()
+    trusted = nullcontext() if named else imports_only(["reparam_suite", *checkpoint.allow])
+    with explained(known, data=LightningDataModule), trusted:
+        parsed = known.parse_args([*before, *args])
+        data: LightningDataModule = known.instantiate(parsed).data
+    return data
 
 
-def _batches(data: ArrayDataModule, number: int, device: torch.device) -> list[Tensor]:
-    loader = data.train_dataloader()
-    of_epoch = [x.to(device) for x in islice(iter(loader), min(number, len(loader)))]
-    full = [x for x in of_epoch if len(x) == len(of_epoch[0])]
+def _batches(data: DataModule, number: int, device: torch.device) -> list[Any]:
+    of_epoch = list(islice(iter(data.train_dataloader()), number))
+    size = num_data(of_epoch[0])
+    full = [mapped(batch, lambda tensor: tensor.to(device)) for batch in of_epoch if num_data(batch) == size]
     if number > len(full):
-        raise UsageError(f"--batches: an epoch of {data.name} has {len(full)} of {len(full[0])} data, got {number}")
+        raise UsageError(
+            f"--batches: expected at most {len(full)}, the batches of {size} data in an epoch of "
+            f"{data.name}, got {number}"
+        )
     return full
 
 
 def _check_budget(command: GradientCommand) -> None:
-    # One datum is measured for every estimator: what it needs depends on the road that its gradient takes.
-    model, budget, x = command.model, command.options.memory_budget, command.batches[0][:1]
+    # One datum is measured for every estimator: the memory that it needs depends on the road that its gradient takes.
+    model, budget, datum = command.model, command.options.memory_budget, part(command.batches[0], slice(0, 1))
     refused: dict[str, MemoryBudgetError] = {}
     for name, estimator in command.candidates.chosen.items():
-        with estimated_by(model, pristine(model, estimator)):
+        with estimated_by(model, estimator if estimator is model.estimator else copy.deepcopy(estimator)):
             try:
-                gradient_statistics(model, x, command.repeats_of_a_round, memory_budget=budget)
+                gradient_statistics(model, datum, command.options.repeats // NUM_ROUNDS, memory_budget=budget)
             except MemoryBudgetError as error:
                 refused[name] = error
     try:
-        reference_gradients(model, x, command.reference, num_repeats=1, memory_budget=budget)
+        reference_gradients(model, datum, copy.deepcopy(command.reference), num_repeats=1, memory_budget=budget)
     except MemoryBudgetError as error:
         refused["the reference"] = error
     if refused:
-        hungriest = max(refused, key=lambda name: refused[name].needed)
-        raise UsageError(f"--memory_budget: {hungriest}: {refused[hungriest]}")
+        largest = max(refused, key=lambda name: refused[name].needed)
+        raise UsageError(f"--memory_budget: {largest}: {refused[largest]}")

@@ -1,31 +1,20 @@
-"""`compare gradients`: many estimators on one checkpoint, measured and recorded."""
+"""`compare gradients`: many estimators on one checkpoint, measured by `comparisons` and recorded."""
 
-from collections.abc import Mapping
 from functools import partial
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
-from reparam_suite.commands.expressions import written
+from reparam_suite.comparison.compare import comparisons
 from reparam_suite.comparison.gradient_command import GradientCommand, prepared
-from reparam_suite.comparison.report import GradientReport
-from reparam_suite.diagnostics import (
-    BasketRow,
-    ReferenceGradient,
-    measure,
-    reference_gradients,
-)
-from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.comparison.gradient_comparison import GradientComparison
+from reparam_suite.comparison.gradient_report import GradientReport
+from reparam_suite.diagnostics.measuring import device_of
 from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.training import Stopped
 
-_REFERENCE_REPEATS = 4
-"""Times the repeats of an estimator: the error of the reference is then below that of most estimators."""
 
-
-def compare_gradients(args: list[str], console: Console) -> None:
+def compare_checkpoint(args: list[str], console: Console) -> None:
     """Measures, prints and records; what was measured before an interruption is kept.
 
     Raises:
@@ -37,15 +26,41 @@ def compare_gradients(args: list[str], console: Console) -> None:
     command = prepared(args)
     store = Store.begin(command.tracking, partial(console.print, soft_wrap=True, markup=False))
     logger = _started(store, command)
-    report = GradientReport(command.candidates, written(command.reference), command.options.order_by)
+    record = _Record(command, logger)
     try:
-        _measure(command, report, logger, console)
+        _measure(command, record, console)
     except BaseException as error:
-        _finish(report, logger, console, store)
+        record.finish(console, store)
         logger.close("KILLED" if isinstance(error, Stopped) else "FAILED")
         raise
-    _finish(report, logger, console, store)
+    record.finish(console, store)
     logger.close("FINISHED")
+
+
+class _Record:
+    # Written after every estimator: nothing that was measured is lost, however the process ends.
+    def __init__(self, command: GradientCommand, logger: RunLogger) -> None:
+        self._command = command
+        self._logger = logger
+        self._comparison: GradientComparison | None = None
+
+    def keep(self, comparison: GradientComparison) -> None:
+        if comparison.rows:
+            self._comparison = comparison
+            report = self._report(comparison)
+            self._logger.log_text(report.csv(), "gradients.csv")
+            self._logger.log_dict(report.json(), "gradients.json")
+
+    def finish(self, console: Console, store: Store) -> None:
+        if self._comparison is not None:
+            self._logger.log_figure(self._comparison.figure(self._command.order_by), "figures/gradient_cost")
+            self._report(self._comparison).show(console)
+        console.print(f"run        {self._logger.run_id}", soft_wrap=True)
+        console.print(f"artifacts  {self._logger.artifact_uri}", soft_wrap=True)
+        console.print(f"to look    {store.ui_command}", soft_wrap=True)
+
+    def _report(self, comparison: GradientComparison) -> GradientReport:
+        return GradientReport(comparison, self._command.order_by, self._command.candidates.left_out)
 
 
 def _started(store: Store, command: GradientCommand) -> RunLogger:
@@ -55,72 +70,39 @@ def _started(store: Store, command: GradientCommand) -> RunLogger:
         "measured.run_id": checkpoint.run_id,
         "measured.checkpoint": checkpoint.source,
         "model": type(model).__name__,
-        "posterior": type(model.posterior).__name__,
-        "bound": type(model.bound).__name__,
         "dataset": data.name,
         "num_threads": str(command.options.num_threads),
-        "device": str(command.batches[0].device),
+        "device": str(device_of(model)),
     }
     logger = store.start_run(
         name=f"gradients-{checkpoint.name}",
         parameters={**vars(command.options), "estimators": ", ".join(command.candidates.chosen)},
         tags=tags,
     )
-    sizes = {str(split): rows for split, rows in data.sizes.items()}
-    logger.log_dataset(data.name, data.digest, data.source, sizes, "comparison")
+    rows = {str(split): number for split, number in data.num_rows.items()}
+    logger.log_dataset(data.name, data.digest or "none", data.source, rows, "comparison")
     return logger
 
 
-def _measure(command: GradientCommand, report: GradientReport, logger: RunLogger, console: Console) -> None:
+def _measure(command: GradientCommand, record: _Record, console: Console) -> None:
     chosen, batches, options = command.candidates.chosen, command.batches, command.options
     progress = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
     )
     task = progress.add_task("reference", total=(len(chosen) + 1) * len(batches))
-    with progress, forked_generator(batches[0].device, options.seed):
-        references: list[Mapping[str, ReferenceGradient]] = []
-        for x in batches:
-            references.append(_reference_on(x, command))
-            progress.advance(task)
-            torch.rand(1)  # a measurement starts from the random state that it finds
-        rows = measure(
-            command.model,
-            batches,
-            chosen,
-            references=references,
-            num_repeats=command.repeats_of_a_round,
-            memory_budget=options.memory_budget,
-            after_batch=lambda name: progress.update(task, advance=1, description=name),
-        )
-        for row in rows:
-            _keep(row, report, logger)
-
-
-def _reference_on(x: Tensor, command: GradientCommand) -> dict[str, ReferenceGradient]:
-    return reference_gradients(
+    measured = comparisons(
         command.model,
-        x,
-        command.reference,
-        num_repeats=_REFERENCE_REPEATS * command.options.repeats,
-        memory_budget=command.options.memory_budget,
+        batches,
+        chosen.values(),
+        reference=command.reference,
+        num_repeats=options.repeats,
+        memory_budget=options.memory_budget,
+        after_batch=lambda name: progress.update(task, advance=1, description=name),
     )
-
-
-def _keep(row: BasketRow, report: GradientReport, logger: RunLogger) -> None:
-    # Each as it is done: nothing that was measured is lost, whatever ends the process.
-    report.rows.append(row)
-    logger.log_text(report.csv(), "gradients.csv")
-    logger.log_dict(report.json(), "gradients.json")
-
-
-def _finish(report: GradientReport, logger: RunLogger, console: Console, store: Store) -> None:
-    if report.rows:
-        logger.log_figure(report.figure(), "figures/gradient_cost")
-        report.show(console)
-    console.print(f"run        {logger.run_id}", soft_wrap=True)
-    console.print(f"artifacts  {logger.artifact_uri}", soft_wrap=True)
-    console.print(f"to look    {store.ui_command}", soft_wrap=True)
+    with progress:
+        for comparison in measured:
+            record.keep(comparison)

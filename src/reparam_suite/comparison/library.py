@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, final
 
+from reparam_suite.commands.classes import concrete_subclasses
 from reparam_suite.estimators import Baseline, GradientEstimator, ScoreFunction
-from reparam_suite.commands.usage import concrete_subclasses
 
 MOST_EVALUATIONS = 512
-"""Of f for each datum: what needs more is measured only if it is named, or on fewer latents."""
+"""Of f per datum: an estimator that needs more is measured only if it is named, or on fewer latents."""
 
 NUM_SAMPLES = 4
 """K of a baseline that needs other samples, as DiscreteVAE has it."""
@@ -39,7 +39,7 @@ class Listed:
 
 
 def library() -> list[Listed]:
-    """All of them, by name."""
+    """Every estimator of the suite, by name."""
     return [
         listed
         for cls in _by_name(GradientEstimator)

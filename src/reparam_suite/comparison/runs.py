@@ -1,5 +1,6 @@
 """`compare runs`: finished runs side by side, from the command line to the record."""
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,16 +9,19 @@ from typing import final
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
-from reparam_suite.comparison.groups import grouped
+from reparam_suite.commands.explanations import explained, options_of
+from reparam_suite.comparison.groups import grouped, is_training
 from reparam_suite.comparison.run_report import CURVES, RunReport
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.tracking import Store, TrackingSettings
-from reparam_suite.commands.usage import UsageError, explained, options_of
 
 USAGE = "python -m reparam_suite.compare runs [--experiment E | --study S] [options]"
 DESCRIPTION = """Reads finished runs from MLflow, prints them grouped by estimator (mean and standard error over seeds),
 and records table, figures and a page that opens without a server in a run of its own."""
 EPILOG = """Runs that differ in their seed alone are one row; where runs of one estimator differ in other options as
-well, each value is a row. Models, data sets and bounds have tables of their own: their numbers do not compare."""
+well, each value is a row. Of runs with the same seed and configuration the latest counts. Models, data sets and
+objectives have tables of their own, and so have data of another digest: their numbers do not compare. A run that
+diverged is in the table, and in no mean."""
 
 
 @final
@@ -28,11 +32,12 @@ class RunOptions:
     Args:
         experiment: the MLflow experiment that has the runs, and gets the comparison.
         study: a study instead, whose trials are the runs.
-        filter: only runs that it lets pass, in MLflow's words: tags.dataset = 'MNIST' and metrics.`test/elbo` > -110.
+        filter: a condition on the runs in the language of MLflow's search: tags.dataset = 'MNIST' and
+            metrics.`test/elbo` > -110.
         output: a directory for table, figures and page beside the record.
 
     Raises:
-        ValueError: if both an experiment and a study are named.
+        ValueError: if both an experiment and a study are named, or `output` cannot be a directory.
     """
 
     experiment: str | None = None
@@ -43,9 +48,11 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.experiment is not None and self.study is not None:
             raise ValueError(
-                f"--study: a study is an experiment of its own; expected one of both, got --experiment "
-                f"{self.experiment} and --study {self.study}"
+                f"--study: expected one of --experiment and --study, since a study is an experiment of its own, got "
+                f"--experiment {self.experiment} and --study {self.study}"
             )
+        if self.output is not None:
+            _check_directory(self.output)
 
     @property
     def source(self) -> str:
@@ -62,15 +69,23 @@ def compare_runs(args: list[str], console: Console) -> None:
     """
     options, tracking = _parsed(args)
     store = _store(options, tracking, console)
-    runs = [run for run in store.finished_runs(options.filter) if "comparison" not in run.tags]
+    runs = [run for run in store.finished_runs(options.filter) if is_training(run)]
     if not runs:
-        told = f" that {options.filter} lets pass" if options.filter else ""
+        told = f" that fulfils {options.filter}" if options.filter else ""
         raise UsageError(f"--experiment {options.source}: it has no finished run{told}")
     ids = [run.run_id for run in runs]
     groups = grouped(runs)
     report = RunReport(f"Runs of {options.source}", groups, {key: store.histories(ids, key) for key in CURVES})
     report.show(console)
     _record(store, options, report, num_runs=len(runs), console=console)
+
+
+def _check_directory(path: Path) -> None:
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise ValueError(f"--output: expected a directory, got the file {there}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"--output: expected a directory that can be written to, got {there}")
 
 
 def parser() -> ArgumentParser:
@@ -100,7 +115,7 @@ def _store(options: RunOptions, tracking: TrackingSettings, console: Console) ->
     named = f"--study {options.study}" if options.study else f"--experiment {options.source}"
     if (missing := tracking.missing_file()) is not None:
         raise UsageError(f"{named}: the store {missing} does not exist")
-    # An experiment is made where it is missing: first one that is there is opened, to look.
+    # Opening a store creates a missing experiment: its name is looked up first.
     known = Store.experiments(tracking)
     if options.source not in known:
         raise UsageError(f"{named}: there is none in {tracking.shown_uri}; it has {', '.join(known) or 'none at all'}")

@@ -3,7 +3,7 @@
 from reparam_suite.diagnostics.bias import GradientBias, gradient_bias
 from reparam_suite.diagnostics.common_checkpoint import NUM_ROUNDS, EstimatorRow, measure, ranked
 from reparam_suite.diagnostics.cost import GradientCost, gradient_cost
-from reparam_suite.diagnostics.gradients import gradient_statistics, gradient_sums
+from reparam_suite.diagnostics.gradients import Measurement, gradient_statistics, gradient_sums
 from reparam_suite.diagnostics.latents import DiscreteLatentUse, LatentUse, NormalLatentUse, latent_use, latents_of
 from reparam_suite.diagnostics.many_samples import EstimatedBound, bound_of_many_samples, bounds_of_samples
 from reparam_suite.diagnostics.measured_model import MeasuredModel, trained_parameters
@@ -36,6 +36,7 @@ __all__ = [
     "GradientSums",
     "LatentUse",
     "MeasuredModel",
+    "Measurement",
     "MemoryBudgetError",
     "NormalLatentUse",
     "PathVariance",

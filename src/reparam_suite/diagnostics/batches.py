@@ -1,6 +1,7 @@
 """Batches of any kind: tensors in tuples, lists and dictionaries, whose first axis holds the data."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ def split_evenly(batch: Batch, num_parts: int) -> list[Batch]:
     """`num_parts` parts that are as equal as can be."""
     B = num_data(batch)
     bounds = [-(-index * B // num_parts) for index in range(num_parts + 1)]
-    return [part(batch, slice(start, end)) for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [part(batch, slice(start, end)) for start, end in pairwise(bounds)]
 
 
 def repeated(batch: Batch, num_repeats: int) -> Batch:

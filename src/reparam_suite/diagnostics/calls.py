@@ -8,7 +8,7 @@ from typing import Any, final
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam_suite.diagnostics.variational import named_parameters
+from reparam_suite.distributions import parameters
 
 
 class NotLayerwiseError(Exception):
@@ -43,7 +43,7 @@ def tensors_of(module: nn.Module, result: Any) -> tuple[Tensor, ...]:
     """
     if isinstance(result, Tensor):
         return (result,)
-    if isinstance(result, Distribution) and (named := named_parameters(result)):
+    if isinstance(result, Distribution) and (named := parameters(result)):
         return tuple(named.values())
     if isinstance(result, tuple | list) and all(isinstance(each, Tensor) for each in result):
         return tuple(result)

@@ -25,13 +25,14 @@ def datumwise_sums(
     model: MeasuredModel, batch: Batch, num_repeats: int, *, per_element: bool = False
 ) -> dict[str, GradientSums]:
     """The same as `layerwise_sums`, from explicit gradients of single data; to be called while `measuring`."""
-    shards: list[dict[str, GradientSums]] = []
+    totals: dict[str, GradientSums] = {}
     for datum in split(batch, 1):
         drawn = explicit_gradients(model, datum, num_repeats)
         moments = {name: moments_of_draws(each, per_element=per_element) for name, each in drawn.by_group.items()}
         moments |= {name: moments_of_own_draws(each, per_element=per_element) for name, each in drawn.by_q.items()}
-        shards.append(sums_of_moments(moments))
-    return {name: add([shard[name] for shard in shards]) for name in shards[0]}
+        shard = sums_of_moments(moments)
+        totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
+    return totals
 
 
 def mixture_of_data(model: MeasuredModel, batch: Batch) -> str | None:
@@ -103,7 +104,9 @@ def _gradients_of_each(objective: Tensor, wanted: list[Any]) -> list[Tensor]:
             objective, wanted, one_hot, is_grads_batched=True, allow_unused=True, retain_graph=True
         )
     except RuntimeError:
-        each = [torch.autograd.grad(objective, wanted, row, retain_graph=True, materialize_grads=True) for row in one_hot]
+        each = [
+            torch.autograd.grad(objective, wanted, row, retain_graph=True, materialize_grads=True) for row in one_hot
+        ]
         return [torch.stack(column) for column in zip(*each, strict=True)]
     return [
         parameter.new_zeros(len(objective), *parameter.shape) if gradient is None else gradient

@@ -2,11 +2,12 @@
 
 import logging
 from dataclasses import replace
+from typing import final
 
 from reparam_suite.diagnostics.batches import Batch, num_data, part, split
 from reparam_suite.diagnostics.calls import NotLayerwiseError
 from reparam_suite.diagnostics.datumwise import datumwise_sums, mixture_of_data
-from reparam_suite.diagnostics.layers_at_evaluation import dropouts, refuse_batch_norm
+from reparam_suite.diagnostics.layers_at_evaluation import layers_off
 from reparam_suite.diagnostics.layerwise import layerwise_sums
 from reparam_suite.diagnostics.layout import Layout, layout_of, objective_of
 from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, trained_parameters
@@ -66,39 +67,52 @@ def gradient_sums(
     *,
     per_element: bool = False,
     memory_budget: int = DEFAULT_BUDGET,
+    measurement: "Measurement | None" = None,
 ) -> dict[str, GradientSums]:
     """The sums from which `gradient_statistics` follow: those of the shards of a minibatch may be added up first.
+
+    Args:
+        model: as for `gradient_statistics`, and so are the arguments below.
+        batch: the minibatch.
+        num_repeats: R.
+        per_element: whether the variance of every element is kept.
+        memory_budget: bytes.
+        measurement: an earlier one of the same model, whose proofs are not made again.
 
     Raises:
         ValueError: as `gradient_statistics`.
     """
     checked_repeats(num_repeats)
     with measuring(model):
-        return Measurement(model, batch).sums(batch, num_repeats, per_element=per_element, memory_budget=memory_budget)
+        measurement = measurement or Measurement(model, batch)
+        return measurement.sums(batch, num_repeats, per_element=per_element, memory_budget=memory_budget)
 
 
+@final
 class Measurement:
     """The road to the gradients of a model, chosen on a batch; to be made and used while `measuring`.
+
+    It may serve for as long as the model trains: how layers lay out their rows is proved once, and again where they are
+    not called as they were.
 
     Args:
         model: whose gradients are measured, with the estimator that it has.
         batch: any like those to come.
+
+    Attributes:
+        road: the one that was chosen.
 
     Raises:
         ValueError: if the model has batch norm.
     """
 
     def __init__(self, model: MeasuredModel, batch: Batch) -> None:
-        module = as_module(model)
-        refuse_batch_norm(module)
         self._model = model
-        self._off = dropouts(module)
+        self._off = layers_off(as_module(model))
         self._layout: Layout | None = None
+        self._is_new = True
         self.road: Road = "layer by layer"
-        try:
-            self._layout = layout_of(model, batch)
-        except NotLayerwiseError as reason:
-            self._leave_layers(batch, str(reason))
+        self._prove(batch)
 
     def sums(
         self,
@@ -115,7 +129,15 @@ class Measurement:
             found = datumwise_sums(self._model, batch, num_repeats, per_element=per_element)
         if found is None:
             found = whole_batch_sums(self._model, batch, num_repeats, per_element=per_element)
+        self._is_new = False
         return {name: replace(each, road=self.road, off=self._off) for name, each in found.items()}
+
+    def _prove(self, batch: Batch) -> None:
+        self._is_new = True
+        try:
+            self._layout = layout_of(self._model, batch)
+        except NotLayerwiseError as reason:
+            self._leave_layers(batch, str(reason))
 
     def _by_layer(
         self, batch: Batch, num_repeats: int, memory_budget: int, *, per_element: bool
@@ -124,16 +146,21 @@ class Measurement:
             layout = self._layout
             try:
                 portion = _portion(self._model, layout, batch, num_repeats, memory_budget)
-                shards = [
-                    layerwise_sums(self._model, data, num_repeats, layout, per_element=per_element)
-                    for data in split(batch, portion)
-                ]
-                return {name: add([shard[name] for shard in shards]) for name in shards[0]}
+                if portion < num_data(batch) and (mixed := mixture_of_data(self._model, batch)) is not None:
+                    self._leave_layers(batch, mixed)
+                    return None
+                totals: dict[str, GradientSums] = {}
+                for data in split(batch, portion):
+                    shard = layerwise_sums(self._model, data, num_repeats, layout, per_element=per_element)
+                    totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
+                return totals
             except NotLayerwiseError as reason:
-                if layout.once is None:
-                    self._leave_layers(batch, str(reason))
-                else:
+                if not self._is_new:
+                    self._prove(batch)
+                elif layout.once is not None:
                     self._layout = replace(layout, once=None)
+                else:
+                    self._leave_layers(batch, str(reason))
         return None
 
     def _leave_layers(self, batch: Batch, reason: str) -> None:
@@ -153,9 +180,7 @@ def _portion(model: MeasuredModel, layout: Layout, batch: Batch, num_repeats: in
     trained = [parameter for group in trained_parameters(model).values() for parameter in group]
     size = max((parameter.element_size() for parameter in trained), default=1)
     largest = max((parameter.numel() for parameter in trained), default=0)
-    fixed = size * (
-        6 * sum(parameter.numel() for parameter in trained) + 4 * num_repeats * largest + 4 * GRAM_ELEMENTS
-    )
+    fixed = size * (6 * sum(parameter.numel() for parameter in trained) + 4 * num_repeats * largest + 4 * GRAM_ELEMENTS)
     per_datum = 3 * num_repeats * layout.bytes_per_row + 4 * num_repeats**2 * size
     fit = (memory_budget - fixed) // per_datum
     if fit < 1:
@@ -169,9 +194,9 @@ def _check_datumwise_budget(model: MeasuredModel, batch: Batch, num_repeats: int
     # R gradients by all parameters, three copies; R graphs, since R gradients go backward side by side.
     trained = [parameter for group in trained_parameters(model).values() for parameter in group]
     needed = (3 * num_repeats + 6) * sum(each.numel() * each.element_size() for each in trained)
-    module, datum = as_module(model), part(batch, slice(0, 1))
+    datum = part(batch, slice(0, 1))
     with forked_generator(device_of(model)):
-        kept = graph_bytes(lambda: objective_of(model, datum, 1), [*module.parameters(), *module.buffers()])
+        kept = graph_bytes(lambda: objective_of(model, datum, 1))
     needed += 3 * num_repeats * num_repeats * kept
     if memory_budget < needed:
         raise MemoryBudgetError(memory_budget, num_repeats, needed)

@@ -157,15 +157,20 @@ _KNOWN = (
 
 
 def latents_of(model: nn.Module, x: Tensor) -> tuple[Distribution, Distribution] | str:
-    """q and p of a model's latents, or the reason why their use is not known.
+    """q and p of a model's latents, or the reason why their use is not known; of several layers those of the top one.
 
     Args:
         model: with `posterior(x)` and `prior()`.
         x: `[B, ...]`.
     """
-    if not callable(getattr(model, "posterior", None)) or not callable(getattr(model, "prior", None)):
+    layer: Any = model
+    if not callable(getattr(layer, "posterior", None)) or not callable(getattr(layer, "prior", None)):
         return f"use of latents: expected a model with posterior(x) and prior(), got {type(model).__name__}"
-    q, p = model.posterior(x), model.prior()
+    q: Distribution = layer.posterior(x)
+    while hasattr(layer.prior, "posterior"):
+        layer = layer.prior
+        q = layer.posterior(q.sample())
+    p: Distribution = layer.prior()
     if (reason := _unknown(q, p)) is not None:
         return reason
     return q, p

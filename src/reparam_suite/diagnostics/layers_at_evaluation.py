@@ -21,12 +21,13 @@ _DROPOUTS = (
 )
 
 
-def refuse_batch_norm(model: nn.Module) -> None:
-    """Refuses a model whose gradient depends on statistics of the batch.
+def layers_off(model: nn.Module) -> tuple[str, ...]:
+    """The names of the dropout layers, which are off while gradients are measured.
 
     Raises:
-        ValueError: naming the layer.
+        ValueError: naming the layer, if there is batch norm.
     """
+    off = []
     for name, module in model.named_modules():
         if isinstance(module, _BATCH_NORMS):
             raise ValueError(
@@ -34,8 +35,6 @@ def refuse_batch_norm(model: nn.Module) -> None:
                 "in evaluation mode, in which gradients are measured, it is another function than the one that is "
                 "trained: GroupNorm and LayerNorm, which normalise within a datum, are not"
             )
-
-
-def dropouts(model: nn.Module) -> tuple[str, ...]:
-    """The names of the dropout layers, which are off while gradients are measured."""
-    return tuple(name for name, module in model.named_modules() if isinstance(module, _DROPOUTS) and module.p > 0.0)
+        if isinstance(module, _DROPOUTS) and module.p > 0.0:
+            off.append(name)
+    return tuple(off)

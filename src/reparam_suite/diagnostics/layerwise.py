@@ -40,9 +40,7 @@ def layerwise_sums(
     groups = trained_parameters(model)
     flat = [parameter for group in groups.values() for parameter in group]
     R, B = num_repeats, num_data(batch)
-    recorder = Recorder(
-        as_module(model), flat, num_repeats=R, num_data=B, axes=layout.axes, once=layout.once
-    )
+    recorder = Recorder(as_module(model), flat, num_repeats=R, num_data=B, axes=layout.axes, once=layout.once)
     with recorder.watching():
         q, objective = objective_of(model, repeated(batch, R), R * B)
     watched = recorder.watched()
@@ -59,7 +57,7 @@ def layerwise_sums(
     by_q, back, totals = found[:3]
     at_leaves, deltas = found[3 : 3 + len(leaves)], found[3 + len(leaves) :]
 
-    summed = dict(zip(flat, totals, strict=True))
+    summed: dict[Tensor, Tensor] = dict(zip(flat, totals, strict=True))
     parts = parts_of(recorder.calls, [tuple(each) for each in deltas])
     if recorder.encoded:
         through = _through_encoder(recorder.encoded, back, recorder.encoder_calls, flat, summed, R)
@@ -91,7 +89,7 @@ def _through_encoder(
     back: list[Tensor],
     calls: list[Call],
     flat: list[nn.Parameter],
-    summed: dict[nn.Parameter, Tensor],
+    summed: dict[Tensor, Tensor],
     num_repeats: int,
 ) -> list[Deltas]:
     # At the outputs of every call, [R, *output]; the sums over data and repeats are added to `summed`.
@@ -121,7 +119,7 @@ def _through_sources(
     cuts: Sequence[Cut],
     back: Sequence[list[Tensor]],
     flat: list[nn.Parameter],
-    summed: dict[nn.Parameter, Tensor],
+    summed: dict[Tensor, Tensor],
     shape: tuple[int, int],
 ) -> list[Part]:
     # Every datum and repeat has a cotangent at the leaves; the way from there to the parameters is short.
@@ -159,7 +157,7 @@ def _of(name: str, group: list[nn.Parameter], parts: list[Part]) -> list[Part]:
 def _moments(
     group: list[nn.Parameter],
     parts: list[Part],
-    summed: dict[nn.Parameter, Tensor],
+    summed: dict[Tensor, Tensor],
     shape: tuple[int, int],
     *,
     per_element: bool,
@@ -180,7 +178,7 @@ def _moments(
         gram += part.gram()
     elements = None
     if per_element:
-        variances = {parameter: torch.zeros_like(summed[parameter]) for parameter in group}
+        variances: dict[Tensor, Tensor] = {parameter: torch.zeros_like(summed[parameter]) for parameter in group}
         for part in parts:
             variances |= zip(part.parameters, part.element_variances(), strict=True)
         elements = tuple(variances[parameter] for parameter in group)

@@ -1,6 +1,7 @@
 """Which rows of a layer belong to which datum: proved on a few data before a layer is used."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
@@ -14,7 +15,8 @@ from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, t
 from reparam_suite.diagnostics.memory import graph_bytes
 from reparam_suite.diagnostics.recorder import Axes, Recorder
 from reparam_suite.diagnostics.rows import is_affine
-from reparam_suite.diagnostics.variational import carriers, is_rebuildable
+from reparam_suite.diagnostics.variational import carriers
+from reparam_suite.distributions import can_be_rebuilt
 from reparam_suite.runtime.random_streams import forked_generator
 
 NUM_PROBED = 3
@@ -55,20 +57,20 @@ def layout_of(model: MeasuredModel, batch: Batch) -> Layout:
         num_repeats=1,
         num_data=NUM_PROBED,
     )
-    encoder = _Encoder(getattr(model, "posterior", None))
+    encoder = getattr(model, "posterior", None)
     objectives: list[Tensor] = []
 
     def forward() -> Tensor:
         objectives.append(objective_of(model, few, NUM_PROBED)[1])
         return objectives[-1]
 
-    with forked_generator(device_of(batch)), recorder.watching(), encoder.watching():
-        kept = graph_bytes(forward, [*module.parameters(), *module.buffers()])
+    with forked_generator(device_of(batch)), recorder.watching(), _watching(encoder) as encoded:
+        kept = graph_bytes(forward)
     axes = _proved(recorder.calls, recorder.numbers, objectives[-1])
     explicit = _formed_elements(recorder.calls, axes.values()) * objectives[-1].element_size()
     return Layout(
         axes=axes,
-        once=encoder.module if encoder.calls == 1 and encoder.is_deterministic else None,
+        once=encoder if encoded == [True] else None,
         bytes_per_row=-(-(kept + explicit) // NUM_PROBED),
     )
 
@@ -89,29 +91,26 @@ def objective_of(model: MeasuredModel, batch: Batch, count: int) -> tuple[Distri
 def _proved(calls: list[Call], numbers: list[int], objective: Tensor) -> dict[tuple[nn.Module, int], int]:
     count = len(objective)
     candidates = [_candidates(call, count) for call in calls]
-    unseen = set(range(len(calls)))
-    # Where the objective of one datum reaches no row of a layer, that of the next one may.
+    unseen = list(range(len(calls)))
+    # Where the objective of one datum reaches no row of a layer, or is not a number, that of the next one may do.
     for datum in reversed(range(count)):
         if not unseen:
             break
-        some = sorted(unseen)
-        outputs = [output for index in some for output in calls[index].outputs]
+        outputs = [output for index in unseen for output in calls[index].outputs]
         found = iter(torch.autograd.grad(objective[datum], outputs, retain_graph=True, allow_unused=True))
-        for index in some:
+        still = []
+        for index in unseen:
             deltas = [delta for delta in [next(found) for _ in calls[index].outputs] if delta is not None]
-            if not any(bool(delta.any()) for delta in deltas):
-                continue
-            unseen.discard(index)
-            fitting = [
-                axes for axes in candidates[index] if all(_only_of(delta, axes, count, datum) for delta in deltas)
-            ]
-            if not fitting:
+            fitting = [axes for axes in candidates[index] if _reached(deltas, axes, count) == {datum}]
+            if fitting:
+                candidates[index] = fitting
+            elif all(delta.isfinite().all() for delta in deltas) and any(delta.any() for delta in deltas):
                 name = type(calls[index].module).__name__
                 raise NotLayerwiseError(f"the rows of {name} are not laid out sample by sample, datum by datum")
-            candidates[index] = fitting
-    return {
-        (call.module, number): axes[0] for call, number, axes in zip(calls, numbers, candidates, strict=True)
-    }
+            else:
+                still.append(index)
+        unseen = still
+    return {(call.module, number): axes[0] for call, number, axes in zip(calls, numbers, candidates, strict=True)}
 
 
 def _candidates(call: Call, count: int) -> list[int]:
@@ -131,57 +130,50 @@ def _formed_elements(calls: list[Call], axes: Iterable[int]) -> int:
     )
 
 
-def _only_of(delta: Tensor, axes: int, count: int, datum: int) -> bool:
-    num_rows = delta.shape[:axes].numel()
-    if num_rows % count:
-        return False
-    others = delta.reshape(num_rows // count, count, -1)
-    return not bool(others[:, :datum].any()) and not bool(others[:, datum + 1 :].any())
+def _reached(deltas: list[Tensor], axes: int, count: int) -> set[int]:
+    # The data whose rows a gradient reaches, if so many leading axes of it hold the rows.
+    found: set[int] = set()
+    for delta in deltas:
+        num_rows = delta.shape[:axes].numel()
+        if num_rows % count:
+            return set()
+        of_datum = delta.reshape(num_rows // count, count, -1).abs().amax((0, 2)).tolist()
+        found |= {datum for datum, size in enumerate(of_datum) if size != 0.0}
+    return found
 
 
-@final
-class _Encoder:
-    # Whether a module makes q from the data without any noise: q is then the same in every repeat.
-    def __init__(self, module: object) -> None:
-        self.module = module if isinstance(module, nn.Module) else None
-        self.calls = 0
-        self.is_deterministic = True
+@contextmanager
+def _watching(encoder: object) -> Iterator[list[bool]]:
+    # For each call of the encoder, whether it made q from the data and nothing else: the same in every repeat.
+    calls: list[bool] = []
+    if not isinstance(encoder, nn.Module):
+        yield calls
+        return
+    states: list[Tensor] = []
 
-    def watching(self) -> "_Encoder":
-        return self
+    def before(_: nn.Module, inputs: tuple[object, ...]) -> None:
+        states.append(_random_state(inputs))
 
-    def __enter__(self) -> "_Encoder":
-        self._hooks = []
-        if self.module is not None:
-            self._hooks = [
-                self.module.register_forward_pre_hook(self._before, with_kwargs=True),
-                self.module.register_forward_hook(self._after, with_kwargs=True),
-            ]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
-
-    def _before(self, module: nn.Module, inputs: tuple[object, ...], kwargs: dict[str, object]) -> None:  # noqa: ARG002
-        self._state = _random_state(inputs)
-
-    def _after(
-        self, module: nn.Module, inputs: tuple[object, ...], kwargs: dict[str, object], q: object  # noqa: ARG002
-    ) -> None:
-        self.calls += 1
-        self.is_deterministic &= (
+    def after(_: nn.Module, inputs: tuple[object, ...], kwargs: dict[str, object], q: object) -> None:
+        calls.append(
             not kwargs
             and len(inputs) == 1
             and isinstance(inputs[0], Tensor)
             and isinstance(q, Distribution)
             and q.batch_shape[:1] == inputs[0].shape[:1]
             and bool(carriers(q))
-            and is_rebuildable(q)
-            and torch.equal(self._state, _random_state(inputs))
+            and can_be_rebuilt(q)
+            and torch.equal(states[-1], _random_state(inputs))
         )
+
+    hooks = [encoder.register_forward_pre_hook(before), encoder.register_forward_hook(after, with_kwargs=True)]
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _random_state(inputs: tuple[object, ...]) -> Tensor:
-    on_cuda = bool(inputs) and isinstance(inputs[0], Tensor) and inputs[0].is_cuda
-    return torch.cuda.get_rng_state(inputs[0].device) if on_cuda else torch.get_rng_state()  # type: ignore[attr-defined]
+    x = inputs[0] if inputs else None
+    return torch.cuda.get_rng_state(x.device) if isinstance(x, Tensor) and x.is_cuda else torch.get_rng_state()

@@ -46,7 +46,9 @@ class EstimatedBound:
 
 
 @torch.no_grad()
-def bounds_of_samples(model: LatentVariableModel, x: Tensor, num_samples: int, *, memory_budget: int = EVALUATION_BUDGET) -> Tensor:
+def bounds_of_samples(
+    model: LatentVariableModel, x: Tensor, num_samples: int, *, memory_budget: int = EVALUATION_BUDGET
+) -> Tensor:
     """The importance-weighted bound with K = `num_samples` hard samples of q for each datum of x `[N, ...]`, `[N]`.
 
     Data are taken a hundred at a time, or as many as the budget holds one sample of, and their samples in chunks that

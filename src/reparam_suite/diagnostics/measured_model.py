@@ -1,7 +1,7 @@
 """What measurements ask of a model: an expectation of each batch, an estimator, parameters in named parts."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -11,7 +11,6 @@ OWN = "own"
 """The part of the parameters that a model holds itself, outside of its child modules."""
 
 
-@runtime_checkable
 class MeasuredModel(Protocol):
     """An nn.Module with an `expectation` and an `estimator`; `parameter_groups()` names its parts if there is one."""
 
@@ -29,10 +28,11 @@ def trained_parameters(model: MeasuredModel) -> dict[str, list[nn.Parameter]]:
     """
     module = as_module(model)
     controls = {parameter for estimator in estimators(module) for parameter in estimator.parameters()}
-    groups = module.parameter_groups() if hasattr(module, "parameter_groups") else _by_child(module)
+    named: Any = getattr(module, "parameter_groups", None)
+    groups: dict[str, list[nn.Parameter]] = _by_child(module) if named is None else named()
     trained = {
         name: [parameter for parameter in group if parameter.requires_grad and parameter not in controls]
-        for name, group in cast("dict[str, list[nn.Parameter]]", groups).items()
+        for name, group in groups.items()
     }
     return {name: group for name, group in trained.items() if group}
 
@@ -43,8 +43,8 @@ def as_module(model: MeasuredModel) -> nn.Module:
     Raises:
         TypeError: if it is none, or has no `expectation` or no `estimator`.
     """
-    if not isinstance(model, nn.Module) or not isinstance(model, MeasuredModel):
-        lacking = [name for name in ("expectation", "estimator") if not hasattr(model, name)]
+    lacking = [name for name in ("expectation", "estimator") if not hasattr(model, name)]
+    if not isinstance(model, nn.Module) or lacking:
         what = f"{type(model).__name__} without {' and '.join(lacking)}" if lacking else type(model).__name__
         raise TypeError(f"model: expected an nn.Module with expectation(batch) and an estimator, got {what}")
     return model

@@ -47,13 +47,14 @@ def estimated_by(model: M, estimator: GradientEstimator) -> Iterator[M]:
     Expectations are then made for that estimator. Layers within the model have copies of a new estimator, and their own
     where it is the model's own.
     """
-    held = [(layer, layer.estimator) for layer in layers(as_module(model))]
+    module = as_module(model)
+    held = [(layer, layer.estimator) for layer in layers(module)]
     like = _first_tensor(model)
     if like is not None:
         estimator.to(device=like.device, dtype=like.dtype if like.is_floating_point() else None)
     if estimator is not model.estimator:
         for layer, _ in held:
-            layer.estimator = estimator if layer is model else copy.deepcopy(estimator)
+            layer.estimator = estimator if layer is module else copy.deepcopy(estimator)
     try:
         yield model
     finally:

@@ -1,11 +1,10 @@
 """Memory of a measurement: what one datum needs, and how many fit into a budget; and the peak of any computation."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -30,21 +29,18 @@ class MemoryBudgetError(ValueError):
         self.needed = needed
 
 
-def graph_bytes(forward: Callable[[], object], besides: Iterable[Tensor]) -> int:
-    """Bytes that `forward` keeps for its backward pass; memory shared with the tensors `besides` is not counted."""
-    known = {each.untyped_storage().data_ptr() for each in besides}
-    kept: dict[int, int] = {}
+def graph_bytes(forward: Callable[[], object]) -> int:
+    """Bytes that `forward` makes and its result keeps for the backward pass; what was there before is not counted.
 
-    def keep(value: Tensor) -> Tensor:
-        storage = value.untyped_storage()
-        if storage.data_ptr() not in known:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return value
-
-    with saved_tensors_hooks(keep, lambda value: value):
+    The tensors are counted that are alive at its end: hooks on saved tensors do not go with torch.func, by which the
+    log-density of a frozen distribution is differentiated.
+    """
+    live = _LiveTensors()
+    with live:
         result = forward()
+    kept = live.bytes_alive()
     del result
-    return sum(kept.values())
+    return kept
 
 
 def peak_bytes(computation: Callable[[], object], device: torch.device) -> int:
@@ -78,9 +74,16 @@ class _LiveTensors(TorchDispatchMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         given = {each.untyped_storage()._cdata for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
-        self.alive = {key: held for key, held in self.alive.items() if not held[0].expired()}
+        self._forget_the_dead()
         for each in tree_leaves(result):
             if isinstance(each, Tensor) and (storage := each.untyped_storage())._cdata not in given:
                 self.alive.setdefault(storage._cdata, (StorageWeakRef(storage), storage.nbytes()))
         self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
         return result
+
+    def bytes_alive(self) -> int:
+        self._forget_the_dead()
+        return sum(size for _, size in self.alive.values())
+
+    def _forget_the_dead(self) -> None:
+        self.alive = {key: held for key, held in self.alive.items() if not held[0].expired()}

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from reparam_suite.diagnostics.batches import Batch, mapped
-from reparam_suite.diagnostics.gradients import DEFAULT_REPEATS, gradient_statistics, gradient_sums
+from reparam_suite.diagnostics.gradients import DEFAULT_REPEATS, Measurement, gradient_sums
 from reparam_suite.diagnostics.measured_model import MeasuredModel
 from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums
 from reparam_suite.runtime.processes import num_processes, rank, total
@@ -86,7 +86,11 @@ def gradient_noise(sums: GradientSums) -> GradientNoise:
 
 
 def statistics_over_processes(
-    model: MeasuredModel, batch: Batch, num_repeats: int = DEFAULT_REPEATS
+    model: MeasuredModel,
+    batch: Batch,
+    num_repeats: int = DEFAULT_REPEATS,
+    *,
+    measurement: Measurement | None = None,
 ) -> dict[str, GradientStatistics]:
     """The same as `gradient_statistics`, of a minibatch whose rows the processes divide among them.
 
@@ -97,12 +101,14 @@ def statistics_over_processes(
         model: the same in every process.
         batch: the whole minibatch, with at least one row per process.
         num_repeats: R, gradients of each datum.
+        measurement: an earlier one of the same model, whose proofs are not made again.
     """
+    share = batch if num_processes() == 1 else mapped(batch, lambda tensor: tensor[rank() :: num_processes()])
+    sums = gradient_sums(model, share, num_repeats, measurement=measurement)
     if num_processes() == 1:
-        return gradient_statistics(model, batch, num_repeats)
+        return {name: own.statistics() for name, own in sums.items()}
     statistics = {}
-    share = mapped(batch, lambda tensor: tensor[rank() :: num_processes()])
-    for name, own in gradient_sums(model, share, num_repeats).items():
+    for name, own in sums.items():
         noise = gradient_noise(own)
         noise.update(own)
         whole = noise.compute()

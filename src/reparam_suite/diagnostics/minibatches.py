@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from reparam_suite.diagnostics.batches import Batch, num_data, split_evenly
+from reparam_suite.diagnostics.datumwise import mixture_of_data
 from reparam_suite.diagnostics.gradients import DEFAULT_REPEATS, Measurement
 from reparam_suite.diagnostics.measured_model import MeasuredModel
 from reparam_suite.diagnostics.measuring import checked_repeats, measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET
-from reparam_suite.diagnostics.statistics import GradientSums, Road
+from reparam_suite.diagnostics.statistics import GradientSums
 
 DEFAULT_GROUPS = 10
 """Groups of data, each left out once: the standard error is then itself known to a quarter."""
@@ -57,15 +58,12 @@ def grouped_sums(
     groups: dict[str, list[GradientSums]] = {}
     with measuring(model):
         measurement = Measurement(model, batch)
-        for data in _groups(batch, num_groups, measurement.road):
+        whole = measurement.road == "whole batch" or mixture_of_data(model, batch) is not None
+        for data in [batch] if whole else split_evenly(batch, min(num_groups, num_data(batch))):
             sums = measurement.sums(data, num_repeats, per_element=per_element, memory_budget=memory_budget)
             for name, each in sums.items():
                 groups.setdefault(name, []).append(each)
     return groups
-
-
-def _groups(batch: Batch, num_groups: int, road: Road) -> list[Batch]:
-    return [batch] if road == "whole batch" else split_evenly(batch, min(num_groups, num_data(batch)))
 
 
 def data_variance(groups: Sequence[GradientSums]) -> DataVariance:
@@ -78,7 +76,9 @@ def data_variance(groups: Sequence[GradientSums]) -> DataVariance:
         ValueError: if every datum has parameters of its own.
     """
     if not all(each.shared for each in groups):
-        raise ValueError("groups: expected sums of a gradient with respect to parameters that all data share, got each datum's own")
+        raise ValueError(
+            "groups: expected sums of a gradient with respect to parameters that all data share, got each datum's own"
+        )
     repeats = groups[0].num_repeats
     counts = torch.stack([each.num_data for each in groups])
     noise = torch.stack([each.variance for each in groups])

@@ -41,9 +41,7 @@ def _gradients_of_call(own: dict[str, nn.Parameter], call: Call, deltas: tuple[T
         pull = torch.func.vjp(
             lambda values: outputs(values, of_row), {name: each.detach() for name, each in own.items()}
         )[1]
-        cotangents = tuple(
-            each.reshape((1,) * axes + each.shape) for each, axes in zip(back, leading, strict=True)
-        )
+        cotangents = tuple(each.reshape((1,) * axes + each.shape) for each, axes in zip(back, leading, strict=True))
         return cast("dict[str, Tensor]", pull(cotangents)[0])
 
     over_rows: Any = torch.func.vmap(pull_back)

@@ -1,5 +1,6 @@
 """Hooks that keep the calls of a model's layers, and run what is the same for all repeats once."""
 
+import inspect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from torch.distributions import Distribution
 from torch.utils.hooks import RemovableHandle
 
 from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, tensors_of
-from reparam_suite.diagnostics.variational import carriers, from_leaves, is_rebuildable
+from reparam_suite.diagnostics.variational import carriers, from_leaves
+from reparam_suite.distributions import can_be_rebuilt
 
 Axes = Mapping[tuple[nn.Module, int], int]
 """For each call of a module, counted from 0: how many axes of its output hold its rows, samples and data."""
@@ -40,7 +42,7 @@ class Cut:
 class Recorder:
     """Keeps the calls of all modules that own one of the parameters; hooks stay for as long as it is entered.
 
-    A module that is called without arguments and makes a distribution, a learned prior say, makes one for all data: a
+    A module whose forward takes no arguments and makes a distribution, a learned prior say, makes one for all data: a
     copy for each datum and repeat takes its place, and what is called within it is not kept.
 
     Args:
@@ -82,8 +84,7 @@ class Recorder:
         hooks: list[RemovableHandle] = []
         try:
             for module in self._model.modules():
-                if module is not self._model:
-                    hooks += self._hooks_of(module)
+                hooks += self._hooks_of(module)
             if self._once is not None:
                 hooks.append(self._once.register_forward_pre_hook(self._take_one_repeat))
                 hooks.append(self._once.register_forward_hook(self._repeat))
@@ -99,28 +100,28 @@ class Recorder:
         return found.union(*(cut.module.parameters() for cut in self.cuts))
 
     def _hooks_of(self, module: nn.Module) -> Iterator[RemovableHandle]:
-        if self._wanted.isdisjoint(module.parameters()):
-            return
-        yield module.register_forward_pre_hook(self._enter, with_kwargs=True)
+        takes_nothing = _takes_nothing(module)
+        if takes_nothing:
+            yield module.register_forward_pre_hook(self._enter)
         if not self._wanted.isdisjoint(module.parameters(recurse=False)):
             yield module.register_forward_hook(self._keep, with_kwargs=True)
-        yield module.register_forward_hook(self._leave, with_kwargs=True)
+        if takes_nothing:
+            yield module.register_forward_hook(self._leave)
 
-    def _enter(self, module: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> None:  # noqa: ARG002
-        self._within += not inputs and not kwargs
+    def _enter(self, *_: object) -> None:
+        self._within += 1
 
-    def _leave(self, module: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
-        if inputs or kwargs:
-            return None
+    def _leave(self, module: nn.Module, inputs: tuple[Any, ...], result: Any) -> Any:  # noqa: ARG002
         self._within -= 1
-        if not isinstance(result, Distribution) or result.batch_shape or not is_rebuildable(result):
+        if not isinstance(result, Distribution) or result.batch_shape or not can_be_rebuilt(result):
             return None
         made = carriers(result)
         if not made:
             return None
         count = self._shape[0] * self._shape[1]
         copied, leaves = from_leaves(result, lambda value: value.expand(count, *value.shape))
-        copied.sample = copied.rsample = _refuse_to_sample  # type: ignore[method-assign]
+        for method in ("sample", "rsample"):
+            setattr(copied, method, _refuse_to_sample)
         self.cuts.append(Cut(module, list(made.values()), {name: leaves[name] for name in made}, copied))
         return copied
 
@@ -171,7 +172,13 @@ class Recorder:
         return num_rows // (R * B), R, B
 
 
+def _takes_nothing(module: nn.Module) -> bool:
+    code = getattr(type(module).forward, "__code__", None)
+    return code is not None and code.co_argcount == 1 and not code.co_flags & _TAKES_MORE
+
+
+_TAKES_MORE = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+
+
 def _refuse_to_sample(*_: object) -> NoReturn:
     raise NotLayerwiseError("the objective samples a prior that is learned")
-
-

@@ -9,13 +9,12 @@ from torch.distributions import Distribution
 
 from reparam_suite.diagnostics.batches import Batch, num_data, part, split
 from reparam_suite.diagnostics.gradients import Measurement
-from reparam_suite.diagnostics.layers_at_evaluation import refuse_batch_norm
+from reparam_suite.diagnostics.layers_at_evaluation import layers_off
 from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, trained_parameters
 from reparam_suite.diagnostics.measuring import device_of, estimated_by, incompatibility, measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, graph_bytes
-from reparam_suite.diagnostics.whole_batch import draw_once
-from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.diagnostics.statistics import GradientSums
+from reparam_suite.diagnostics.whole_batch import draw_once
 from reparam_suite.estimators import (
     Average,
     Bound,
@@ -27,6 +26,7 @@ from reparam_suite.estimators import (
     ScoreFunction,
     StickTheLanding,
 )
+from reparam_suite.runtime.random_streams import forked_generator
 
 
 @final
@@ -65,7 +65,7 @@ def exact_reference(model: MeasuredModel, batch: Batch) -> GradientEstimator:
 
 
 def unbiased_reference(model: MeasuredModel, batch: Batch) -> GradientEstimator:
-    """A good unbiased estimator of the same bound: Pathwise or DReG where q has a pathwise gradient, else RLOO or VIMCO.
+    """A good unbiased estimator of the same bound: Pathwise or DReG where they fit, else RLOO or VIMCO.
 
     Args:
         model: whose gradient is wanted.
@@ -107,12 +107,12 @@ def reference_gradients(
     Raises:
         ValueError: if `estimator` is biased or does not fit the model, states that cannot be enumerated included.
     """
+    layers_off(as_module(model))  # refuses batch norm
     chosen = estimator or _best_reference(model, batch)
     if not chosen.unbiased:
         raise ValueError(f"estimator: expected an unbiased one for a reference, got {type(chosen).__name__}")
     if estimator is not None and (reason := incompatibility(model, batch, chosen)):
         raise ValueError(reason)
-    refuse_batch_norm(as_module(model))
     with estimated_by(model, chosen):
         if isinstance(chosen, Enumeration | Quadrature):
             return _exact_gradients(model, batch, memory_budget)
@@ -135,17 +135,16 @@ def _asked(model: MeasuredModel, batch: Batch) -> tuple[Distribution, Bound, int
 
 def _is_discrete(q: Distribution) -> bool:
     try:
-        return bool(q.support.is_discrete)
+        return q.support is not None and bool(q.support.is_discrete)
     except NotImplementedError:
         return False
 
 
 def _exact_gradients(model: MeasuredModel, batch: Batch, memory_budget: int) -> dict[str, ReferenceGradient]:
-    groups, module = trained_parameters(model), as_module(model)
+    groups = trained_parameters(model)
     with measuring(model):
-        held = [*module.parameters(), *module.buffers()]
         with forked_generator(device_of(model)):
-            kept = graph_bytes(lambda: model.estimator(model.expectation(part(batch, slice(0, 1)))).objective, held)
+            kept = graph_bytes(lambda: model.estimator(model.expectation(part(batch, slice(0, 1)))).objective)
         portion = max(1, memory_budget // (3 * kept))
         if Measurement(model, batch).road == "whole batch":
             portion = num_data(batch)

@@ -8,31 +8,14 @@ from torch.distributions import Distribution
 from reparam_suite.distributions import OneHotCategorical, family, parameters, with_parameters
 
 
-def named_parameters(q: Distribution) -> dict[str, Tensor]:
-    """The parameters of `q` by name; none of a distribution that does not name its own."""
-    try:
-        return parameters(q)
-    except TypeError:
-        return {}
-
-
 def carriers(q: Distribution) -> dict[str, Tensor]:
     """The parameters of `q` that are in the graph, by name."""
-    return {name: value for name, value in named_parameters(q).items() if value.requires_grad}
+    return {name: value for name, value in parameters(q).items() if value.requires_grad}
 
 
 def rows_of(q: Distribution, num_rows: int) -> dict[str, Tensor]:
     """Those of `carriers` that have a row for each of so many data."""
     return {name: value for name, value in carriers(q).items() if value.dim() and len(value) == num_rows}
-
-
-def is_rebuildable(q: Distribution) -> bool:
-    """Whether `q` is the same law when it is made anew from its parameters alone."""
-    try:
-        with_parameters(q, lambda value: value)
-    except TypeError:
-        return False
-    return True
 
 
 def from_leaves(q: Distribution, change: Callable[[Tensor], Tensor]) -> tuple[Distribution, dict[str, Tensor]]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from reparam_suite.diagnostics.batches import Batch, num_data
-from reparam_suite.diagnostics.layers_at_evaluation import dropouts, refuse_batch_norm
+from reparam_suite.diagnostics.layers_at_evaluation import layers_off
 from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, trained_parameters
 from reparam_suite.diagnostics.measuring import checked_repeats, measuring
 from reparam_suite.diagnostics.statistics import GradientStatistics, GradientSums, from_draws, sums_of_batch_draws
@@ -22,10 +22,9 @@ def naive_gradient_statistics(
         ValueError: if `num_repeats` is below 4, or the model has batch norm.
     """
     checked_repeats(num_repeats)
-    refuse_batch_norm(as_module(model))
+    off = layers_off(as_module(model))
     with measuring(model):
         draws, _ = _drawn(model, batch, num_repeats)
-    off = dropouts(as_module(model))
     return {
         name: replace(from_draws(gradients, per_element=per_element), road="whole batch", off=off)
         for name, gradients in draws.items()

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam_suite.distributions.families import widened
+from reparam_suite.distributions.numbers import widened
 
 
 @runtime_checkable

@@ -138,15 +138,42 @@ class UnitNormal(Normal):
 
 def normal(loc: Tensor, scale: Tensor) -> Distribution:
     """D independent normals, from loc and scale of `[*B, D]`, both of that shape."""
+    return _independent(normals(loc, scale))
+
+
+# What the constructors of factors of one shape and of `Independent` come to; they themselves, which are called several
+# times at every step, take as long as the arithmetic.
+
+
+def normals(loc: Tensor, scale: Tensor) -> Normal:
+    """Normals from loc and scale of one shape, as they are."""
     made = object.__new__(Normal)
     made.loc, made.scale = loc, scale
-    return _independent(made, loc.shape)
+    Distribution.__init__(made, loc.shape, validate_args=False)
+    return made
 
 
-def _independent(factors: Distribution, shape: torch.Size) -> Distribution:
-    # What the constructors of factors of one shape and of `Independent` come to; they themselves, which are called at
-    # every step, take as long as the arithmetic.
-    Distribution.__init__(factors, shape, validate_args=False)
+def bits(logits: Tensor) -> FiniteBernoulli:
+    """Bits from finite logits, as they are."""
+    made = object.__new__(FiniteBernoulli)
+    made.logits = made._param = logits
+    Distribution.__init__(made, logits.shape, validate_args=False)
+    return made
+
+
+def independent_as(q: Independent[Any], base: Distribution) -> Independent[Any]:
+    """`base`, of any batch shape, made independent over as many axes as the factors of `q` are."""
+    if isinstance(q.base_dist, Independent):
+        base = independent_as(q.base_dist, base)
+    made = object.__new__(Independent)
+    made.base_dist, made.reinterpreted_batch_ndims = base, q.reinterpreted_batch_ndims
+    shape, axes = base.batch_shape, len(base.batch_shape) - q.reinterpreted_batch_ndims
+    Distribution.__init__(made, shape[:axes], shape[axes:] + base.event_shape, validate_args=False)
+    return made
+
+
+def _independent(factors: Distribution) -> Distribution:
+    shape = factors.batch_shape
     made = object.__new__(Independent)
     made.base_dist, made.reinterpreted_batch_ndims = factors, 1
     Distribution.__init__(made, shape[:-1], shape[-1:], validate_args=False)
@@ -155,7 +182,7 @@ def _independent(factors: Distribution, shape: torch.Size) -> Distribution:
 
 def standard_normal(like: Tensor) -> Distribution:
     """D independent normals of mean 0 and scale 1, shaped and placed as `like`, `[*B, D]`."""
-    return _independent(UnitNormal(like), like.shape)
+    return _independent(UnitNormal(like))
 
 
 def multivariate_normal(loc: Tensor, scale_tril: Tensor) -> Distribution:
@@ -168,7 +195,7 @@ def multivariate_normal(loc: Tensor, scale_tril: Tensor) -> Distribution:
 
 def bernoulli(logits: Tensor) -> Distribution:
     """D independent bits, from logits `[*B, D]`; one of plus or minus infinity makes a bit certain."""
-    return Independent(FiniteBernoulli(logits=finite(logits), validate_args=False), 1, validate_args=False)
+    return _independent(bits(finite(logits)))
 
 
 def categorical(logits: Tensor) -> Distribution:

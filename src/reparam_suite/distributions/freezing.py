@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, TransformedDistribution
 
-from reparam_suite.distributions.families import OneHotCategorical
+from reparam_suite.distributions.families import OneHotCategorical, independent_as
 from reparam_suite.distributions.parameters import can_be_rebuilt, with_parameters
 from reparam_suite.distributions.transforms import has_constant_transforms
 
@@ -75,7 +75,7 @@ def frozen(q: Distribution) -> Distribution:
         made: Distribution = own()
         return made
     if isinstance(q, Independent):
-        return Independent(frozen(q.base_dist), q.reinterpreted_batch_ndims, validate_args=False)
+        return _frozen_factors(q)
     if type(q) is OneHotCategorical:
         return q.detached()
     if can_be_rebuilt(q):
@@ -86,6 +86,12 @@ def frozen(q: Distribution) -> Distribution:
         copied.base_dist = frozen(q.base_dist)  # type: ignore[attr-defined]
         return copied
     return FrozenDensity(q)
+
+
+def _frozen_factors(q: Independent[Any]) -> Independent[Any]:
+    if isinstance(q.base_dist, Independent):
+        return Independent(_frozen_factors(q.base_dist), q.reinterpreted_batch_ndims, validate_args=False)
+    return independent_as(q, frozen(q.base_dist))
 
 
 def _is_transformed_base(q: Distribution) -> bool:

@@ -1,5 +1,6 @@
 """The tensors that carry a distribution's gradient, by name; the same family with other ones."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,26 +19,33 @@ from torch.distributions import (
 )
 
 from reparam_suite.distributions.factors import family
-from reparam_suite.distributions.families import FiniteBernoulli, OneHotCategorical, UnitNormal
+from reparam_suite.distributions.families import (
+    FiniteBernoulli,
+    OneHotCategorical,
+    UnitNormal,
+    bits,
+    independent_as,
+    normals,
+)
 from reparam_suite.distributions.torch_internals import ALTERNATIVES, HELD_BY, IN_THE_GRAPH
 from reparam_suite.distributions.transforms import tensors_of
 from reparam_suite.distributions.von_mises import VonMises
 
 
-def _beta(*, concentration: Tensor, validate_args: bool) -> Beta:
-    return Beta(concentration[..., 0], concentration[..., 1], validate_args=validate_args)
+def _beta(*, concentration: Tensor) -> Beta:
+    return Beta(concentration[..., 0], concentration[..., 1], validate_args=False)
 
 
 # The families that can be made again from their parameters alone.
 _MAKERS: Mapping[type[Distribution], Callable[..., Distribution]] = {
-    Normal: Normal,
-    MultivariateNormal: MultivariateNormal,
-    Bernoulli: FiniteBernoulli,
-    OneHotCategorical: OneHotCategorical,
-    Gamma: Gamma,
+    Normal: normals,
+    MultivariateNormal: functools.partial(MultivariateNormal, validate_args=False),
+    Bernoulli: bits,
+    OneHotCategorical: functools.partial(OneHotCategorical, validate_args=False),
+    Gamma: functools.partial(Gamma, validate_args=False),
     Beta: _beta,
-    Dirichlet: Dirichlet,
-    VonMises: VonMises,
+    Dirichlet: functools.partial(Dirichlet, validate_args=False),
+    VonMises: functools.partial(VonMises, validate_args=False),
 }
 
 
@@ -91,7 +99,8 @@ def rebuilt(q: Distribution, values: Mapping[str, Tensor]) -> Distribution:
     if kind not in _MAKERS:
         known = ", ".join(sorted(known.__name__ for known in _MAKERS))
         raise TypeError(f"family of q: expected one of {known}, got {kind.__name__}")
-    return _wrapped(q, _MAKERS[kind](**values, validate_args=False))
+    base = _MAKERS[kind](**values)
+    return independent_as(q, base) if isinstance(q, Independent) else base
 
 
 def can_be_rebuilt(q: Distribution) -> bool:
@@ -102,12 +111,6 @@ def can_be_rebuilt(q: Distribution) -> bool:
 def with_parameters(q: Distribution, change: Callable[[Tensor], Tensor]) -> Distribution:
     """The distribution `q`, of a family of the suite, with `change` applied to each of its parameters."""
     return rebuilt(q, {name: change(value) for name, value in parameters(q).items()})
-
-
-def _wrapped(q: Distribution, base: Distribution) -> Distribution:
-    if not isinstance(q, Independent):
-        return base
-    return Independent(_wrapped(q.base_dist, base), q.reinterpreted_batch_ndims, validate_args=False)
 
 
 def _named(q: Distribution) -> Iterator[tuple[str, Tensor]]:

@@ -24,6 +24,7 @@ from reparam_suite.estimators.gumbel_rao import GumbelRao
 from reparam_suite.estimators.local import UGC, BitFlip, LocalExpectation
 from reparam_suite.estimators.measure_valued import CoupledMeasureValued, MeasureValued
 from reparam_suite.estimators.pathwise import Pathwise, StickTheLanding
+from reparam_suite.estimators.reinmax_rao import ReinMaxRao
 from reparam_suite.estimators.relaxation import (
     DecoupledGumbel,
     GumbelSoftmax,
@@ -81,6 +82,7 @@ __all__ = [
     "Pathwise",
     "Quadrature",
     "ReinMax",
+    "ReinMaxRao",
     "ScoreFunction",
     "StickTheLanding",
     "StraightThrough",

@@ -205,8 +205,10 @@ class GradientEstimator(nn.Module, ABC):
             raise ValueError(f"{name}: {reason}")
         if not isinstance(target.bound, self.bounds):
             raise ValueError(f"{name}: expected the bound {names(self.bounds)}, got {type(target.bound).__name__}")
+        if target.exact is None:
+            return
         for part, admits in ((name, self.admits_exact), (type(target.bound).__name__, target.bound.admits_exact)):
-            if target.exact is not None and not admits:
+            if not admits:
                 raise ValueError(f"{part}: expected all of log q inside f, a sampled KL, got an analytic one")
 
     def _prepared(self, target: Expectation) -> Expectation:
@@ -222,7 +224,9 @@ class GradientEstimator(nn.Module, ABC):
                 )
             return values
 
-        return replace(target, q=translated(target.q), f=checked)
+        return Expectation(
+            q=translated(target.q), f=checked, bound=target.bound, context=target.context, exact=target.exact
+        )
 
 
 def names(classes: Iterable[type]) -> str:

@@ -113,7 +113,9 @@ class Relaxation(GradientEstimator, ABC):
 
     def estimate(self, target: Expectation) -> Estimate:
         """The mean of f, differentiated as it stands."""
-        z = self.sample(target.q).to(latents.logits_of(target.q).dtype)
+        z = self.sample(target.q)
+        if latents.bits_or_one_hot(target.q) is None:
+            z = z.to(latents.logits_of(target.q).dtype)
         objective = target.bound.value(target.values(z))
         return Estimate(objective=objective, control_loss=objective.new_zeros(()))
 
@@ -142,8 +144,15 @@ class GumbelSoftmax(Relaxation):
         super().__init__(num_samples=num_samples)
         self.temperature = checked_temperature(self, "temperature", temperature)
 
+    def fits(self, q: Distribution) -> str | None:
+        """D independent bits or one-hot latents, or any q with a method `relaxed(temperature)`."""
+        return None if hasattr(q, "relaxed") else super().fits(q)
+
     def sample(self, q: Distribution) -> Tensor:
         """The relaxed sample, forward and backward."""
+        if hasattr(q, "relaxed"):
+            z: Tensor = q.relaxed(current(self.temperature)).rsample(torch.Size((self.num_samples,)))
+            return z
         return softened(q, latents.logits_of(q) + self.draw(q), current(self.temperature))
 
 

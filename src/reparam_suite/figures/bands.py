@@ -81,5 +81,5 @@ def _without_the_climb(ax: Axes, bands: Mapping[str, Band]) -> None:
     # The first steps climb far and hide what the last ones differ by: the axis shows all but the first tenth of values.
     values = np.concatenate([shown.mean[np.isfinite(shown.mean)] for shown in bands.values()])
     low, high = np.quantile(values, 0.1), values.max()
-    margin = 0.05 * (high - low) or 1.0
+    margin = 0.05 * (high - low) or max(1.0, 1e-3 * abs(high))
     ax.set_ylim(low - margin, high + margin)

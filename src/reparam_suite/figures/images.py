@@ -1,4 +1,4 @@
-"""Grids of images: data, reconstructions, samples and traversals, at a whole number of figure pixels per image pixel."""
+"""Grids of images: data, reconstructions, samples and traversals; an image pixel is a whole number of figure pixels."""
 
 from __future__ import annotations
 
@@ -144,9 +144,8 @@ def _first(limit: int, number: int) -> str:
 def _grid(tiles: npt.NDArray[np.float64], *, title: str) -> tuple[Figure, Axes]:
     """[rows, columns, H, W] as a grid of images in greys from 0 (white) to 1 (black); a tile of NaN stays empty.
 
-    Values beyond [0, 1] stretch the greys to the range that is there, and a colour bar says so. [rows, columns, 3, H, W]
-    is in colour, from 0 to 1 or the range that is there, which the title then says. The axes' unit is the figure's
-    pixel.
+    Values beyond [0, 1] stretch the greys to the range that is there, and a colour bar says so. Tiles [3, H, W] are in
+    colour, from 0 to 1 or the range that is there, which the title then says. The axes' unit is the figure's pixel.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle

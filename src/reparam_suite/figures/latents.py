@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @styled
 def latent_use(kl_per_latent: Array, aggregate_kl: Array) -> Figure:
-    """The KL of every latent, in nats, the largest first: its information about x on top of the KL of its aggregate posterior.
+    """The KL of every latent, in nats, the largest first: information about x on the KL of the aggregate posterior.
 
     Args:
         kl_per_latent: E_x KL(q(z_d|x) || p(z_d)), `[D]`.

@@ -26,7 +26,7 @@ class HeldOutBounds(nn.Module):
         )
 
     def add(self, model: LatentVariableModel, x: Tensor, batch_idx: int, num_samples: int) -> None:
-        """Adds a batch, with the noise that belongs to its place.
+        """Adds a batch, with the noise that belongs to its place; the first one begins anew.
 
         Args:
             model: gives q, p(z) and the likelihood.
@@ -34,6 +34,8 @@ class HeldOutBounds(nn.Module):
             batch_idx: its place among the batches of this process.
             num_samples: K of the importance-weighted bound.
         """
+        if batch_idx == 0:  # sums that Lightning has left in inference mode could not be added to
+            self.clear()
         with forked_generator(x.device, _SEED + batch_idx * num_processes() + rank()):
             values = held_out_bounds(model, x, num_samples)
         for name, value in values.items():

@@ -11,8 +11,8 @@ from rich.console import Console
 from reparam_suite.running.assembly import Assembly, assemble
 from reparam_suite.running.finishing import finish
 from reparam_suite.running.record import configuration, keep_configuration, put_on_record, record_of, run_name_of
-from reparam_suite.running.resumed import check_resumption
 from reparam_suite.running.result import Result, result_of
+from reparam_suite.running.resumed import check_resumption
 from reparam_suite.running.specification import Specification
 from reparam_suite.running.surroundings import RunStopped, Surroundings
 from reparam_suite.running.weights import test_best

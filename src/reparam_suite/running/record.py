@@ -11,10 +11,10 @@ import torch
 import yaml
 from torch import nn
 
-from reparam_suite.runtime.expressions import written
-from reparam_suite.runtime.plain_data import Described, opaque_parts, plain
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.resumption import CONFIG, checkpoint_directory
+from reparam_suite.runtime.expressions import written
+from reparam_suite.runtime.plain_data import Described, opaque_parts, plain
 from reparam_suite.tracking import RunLogger, run_name
 from reparam_suite.training import Checkpoints, Journal, write_durably
 
@@ -111,9 +111,7 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def put_on_record(
-    parts: Assembly, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, root: Path
-) -> None:
+def put_on_record(parts: Assembly, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, root: Path) -> None:
     """Has a run's trainer write to its record, and its checkpoints to the run's directory below `root`."""
     data, trainer = parts.data, parts.trainer
     rows = {str(split): number for split, number in data.num_rows.items()}

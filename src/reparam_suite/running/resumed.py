@@ -29,10 +29,15 @@ def check_resumption(parts: Assembly, resumption: Resumption, tell: Callable[[st
             f"run {resumption.run_id} had other options: {'; '.join(changes)}. Leave them out, or resume all the same "
             "with --allow_changes true"
         )
-    for note in (*resumption.notes, *changes, *_about_data(parts)):
+    notes = (*resumption.notes, *changes, *_about_data(parts))
+    ended = bool(resumption.content) and _checked(parts, resumption)
+    for note in notes:
         tell(note)
-    if not resumption.content:
-        return False
+    return ended
+
+
+def _checked(parts: Assembly, resumption: Resumption) -> bool:
+    # Whether all steps are done already.
     _check_class(parts, resumption)
     check_weights(parts.model, resumption.content, f"resume: {resumption.checkpoint}")
     ended = nothing_left(parts.trainer, dict(resumption.content))

@@ -97,10 +97,10 @@ def found_run(target: str, tracking: TrackingSettings, *, allow_changes: bool) -
     found = newest_checkpoint(directory, notes) if given is None or content is None else (given, content)
     if found is None:
         notes.append(f"run {run_id} has no checkpoint: it begins again at step 0")
-        found = None, {}
     elif (other := header(found[1])["run_id"]) != run_id:
         raise UsageError(f"resume: {found[0]} is of run {other}, not of {run_id}")
-    return Resumption(run_id, recorded, *found, finished, allow_changes, tuple(notes))
+    path, state = found or (None, {})
+    return Resumption(run_id, recorded, path, state, finished, allow_changes, tuple(notes))
 
 
 def _given_file(target: str) -> Path | None:

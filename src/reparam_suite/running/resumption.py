@@ -88,9 +88,7 @@ def check_weights(model: Any, content: Mapping[str, Any], source: object) -> Non
     for name in dict.fromkeys([*saved, *own]):
         shapes = [_shape(state[name]) if name in state else "absent" for state in (saved, own)]
         if shapes[0] != shapes[1]:
-            raise UsageError(
-                f"{source} is of another architecture: {name} is {shapes[0]} there, {shapes[1]} here"
-            )
+            raise UsageError(f"{source} is of another architecture: {name} is {shapes[0]} there, {shapes[1]} here")
 
 
 def _shape(value: Any) -> str:

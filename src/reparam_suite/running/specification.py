@@ -7,7 +7,6 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from reparam_suite.running.resumption import Resumption
-from reparam_suite.runtime.defaults import fresh
 from reparam_suite.tracking import TrackingSettings
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
@@ -38,8 +37,6 @@ class Specification:
     resumption: Resumption | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("record", "checkpoint", "tracking"):
-            object.__setattr__(self, name, fresh(getattr(self, name)))
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"seed: expected 0 to {LARGEST_SEED}, got {self.seed}")
         for name in ("max_steps", "max_epochs"):

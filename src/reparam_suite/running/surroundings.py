@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -103,7 +103,7 @@ def script_command() -> list[str] | None:
     return [sys.executable, str(Path(file).absolute()), *sys.argv[1:]]
 
 
-def _restore(handlers: dict[signal.Signals, object]) -> None:
+def _restore(handlers: Mapping[signal.Signals, object]) -> None:
     for signum, handler in handlers.items():
         signal.signal(signum, handler)  # type: ignore[arg-type]
 

@@ -33,6 +33,8 @@ def construct(data: Any, *, allow: Collection[str] = ()) -> Any:
     if CLASS_PATH not in data:
         return {key: construct(each, allow=allow) for key, each in data.items()}
     cls = imported(data[CLASS_PATH], allow=allow)
+    if not inspect.isclass(cls):  # a function would be called with what the file says
+        raise NotOnRecordError(f"{data[CLASS_PATH]}: expected a class, got a function")
     return cls(**{key: construct(each, allow=allow) for key, each in (data.get(INIT_ARGS) or {}).items()})
 
 
@@ -58,6 +60,8 @@ def imported(path: str, *, allow: Collection[str] = ()) -> Any:
         except AttributeError:
             break
         if inspect.isclass(found) or inspect.isfunction(found):
+            # What an allowed module has imported is not its own.
+            check_allowed(f"{found.__module__}.{found.__qualname__}", allow=allow)
             return found
         break
     raise NotOnRecordError(f"there is no class or function {path}")

@@ -1,6 +1,7 @@
 """Objects as a user writes them: `ScoreFunction(num_samples=4, baseline=LeaveOneOut())`."""
 
 import dataclasses
+import functools
 import hashlib
 import inspect
 import re
@@ -8,7 +9,6 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
-from reparam_suite.runtime.defaults import fresh
 from reparam_suite.runtime.plain_data import CLASS_PATH, OPAQUE, REFERENCE, constructor_arguments, plain
 
 
@@ -21,7 +21,6 @@ def written(value: object) -> str:
     >>> written(ScoreFunction(num_samples=4, baseline=LeaveOneOut()))
     'ScoreFunction(num_samples=4, baseline=LeaveOneOut())'
     """
-    value = fresh(value)
     data = plain(value)
     if isinstance(data, dict) and data.keys() == {OPAQUE}:
         return f"{data[OPAQUE].rpartition('.')[2]}({_digest(value)})"
@@ -37,7 +36,8 @@ def written(value: object) -> str:
 
 
 def _given(value: object) -> str:
-    given, kept = [], getattr(value, "constructor_arguments", dict)()
+    given: list[str] = []
+    kept: dict[str, object] = getattr(value, "constructor_arguments", dict)()
     for name, parameter in constructor_arguments(type(value)).items():
         own, default = kept.get(name, getattr(value, name, _ABSENT)), _default(value, name, parameter)
         if own is _ABSENT:
@@ -54,7 +54,17 @@ def _default(value: object, name: str, parameter: inspect.Parameter) -> object:
     made = getattr(value, "__dataclass_fields__", {}).get(name)
     if made is not None and made.default_factory is not dataclasses.MISSING:
         return made.default_factory()
-    return fresh(parameter.default)
+    # None may stand for an object that the constructor makes.
+    if parameter.default is None and getattr(value, name, None) is not None:
+        return getattr(_at_defaults(type(value)), name, None)
+    return parameter.default
+
+
+@functools.cache
+def _at_defaults(cls: type) -> object:
+    parameters = constructor_arguments(cls).values()
+    required = [each for each in parameters if each.default is inspect.Parameter.empty]
+    return None if required else cls()
 
 
 def _digest(value: Any) -> str:

@@ -18,7 +18,10 @@ def unchanged_globals() -> Iterator[None]:
     """At the end every generator, flag, log level and warnings filter of this process is as it was at the beginning."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one that is kept
     threads, dtype, environment = torch.get_num_threads(), torch.get_default_dtype(), dict(os.environ)
-    deterministic, warn_only = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     cudnn = (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic)
     levels = {name: logging.getLogger(name).level for name in _CHATTY}
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []

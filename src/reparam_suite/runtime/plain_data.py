@@ -14,7 +14,6 @@ from typing import Any, final
 
 import numpy as np
 
-from reparam_suite.runtime.defaults import fresh
 
 CLASS_PATH, INIT_ARGS = "class_path", "init_args"
 """Keys of an object; jsonargparse's names."""
@@ -51,7 +50,6 @@ def plain(value: object) -> Any:
     >>> plain(ScoreFunction(num_samples=4, baseline=LeaveOneOut()))["init_args"]["baseline"]
     {'class_path': 'reparam_suite.estimators.LeaveOneOut', 'init_args': {}}
     """
-    value = fresh(value)
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Described):
@@ -139,7 +137,7 @@ def _object(value: object) -> Any:
     except (TypeError, ValueError):
         return {OPAQUE: _told(value)}
     kinds = {each.kind for each in signature.parameters.values()}
-    if foreign or not _is_importable(cls) or inspect.Parameter.VAR_POSITIONAL in kinds and not _takes_nothing(cls):
+    if foreign or not _is_importable(cls) or (inspect.Parameter.VAR_POSITIONAL in kinds and not _takes_nothing(cls)):
         return {OPAQUE: _told(value)}
     return {CLASS_PATH: _path(cls), INIT_ARGS: arguments(value)}
 
@@ -147,7 +145,8 @@ def _object(value: object) -> Any:
 def _is_importable(value: Any) -> bool:
     if "<" in value.__qualname__:  # a lambda, or made within a function
         return False
-    found: Any = sys.modules.get(value.__module__)
+    modules: Mapping[str, Any] = sys.modules
+    found = modules.get(value.__module__)
     name: str = value.__qualname__
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -155,14 +154,16 @@ def _is_importable(value: Any) -> bool:
 
 
 def _path(value: Any) -> str:
+    modules: Mapping[str, Any] = sys.modules
+    name: str = value.__qualname__
     module = "__main__" if value.__module__ == "__mp_main__" else value.__module__
     parts = module.split(".")
     if parts[0] == "reparam_suite":
         for length in range(2, len(parts)):
             package = ".".join(parts[:length])
-            if getattr(sys.modules.get(package), value.__qualname__, None) is value:
-                return f"{package}.{value.__qualname__}"
-    return f"{module}.{value.__qualname__}"
+            if getattr(modules.get(package), name, None) is value:
+                return f"{package}.{name}"
+    return f"{module}.{name}"
 
 
 def _told(value: Any) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from reparam_suite.tracking.mlflow_internals import initialize_tables
+
 # Seconds that a sqlite file may be locked by others before it counts as unusable.
 _SQLITE_TIMEOUT = 10
 
@@ -66,7 +68,7 @@ def _locked(file: Path) -> Iterator[None]:
 
 
 def _create(file: Path) -> None:
-    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+    from mlflow.store.db.utils import create_sqlalchemy_engine
 
     # A process killed in the middle leaves this name only, and the next one starts anew.
     unfinished = file.with_name(file.name + ".creating")
@@ -75,7 +77,7 @@ def _create(file: Path) -> None:
             leftover.unlink()
     engine = create_sqlalchemy_engine(f"sqlite:///{unfinished}")
     try:
-        _initialize_tables(engine)
+        initialize_tables(engine)
     finally:
         engine.dispose()
     os.replace(unfinished, file)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from reparam_suite.tracking.mlflow_internals import unlisted_packages
+
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
@@ -18,8 +20,8 @@ def save(module: nn.Module, example: Tensor, path: Path) -> None:
     """Writes `module` to the new directory `path`, traced on the CPU in eval mode with a free batch size.
 
     Args:
-        module: x [B, P] -> a tensor, or a mapping or tuple of tensors; deterministic.
-        example: [B, P]; kept as the model's input example. Its values do not matter to the graph.
+        module: x [B, *event] -> a tensor, or a mapping or tuple of tensors; deterministic.
+        example: [B, *event]; kept as the model's input example. Its values do not matter to the graph.
         path: the directory to create.
     """
     import mlflow.pytorch
@@ -28,7 +30,7 @@ def save(module: nn.Module, example: Tensor, path: Path) -> None:
     # A batch of one would be taken for a constant by torch.export.
     example = torch.cat([example, example] if len(example) == 1 else [example]).detach().cpu()
     description = Model()
-    with _on_cpu_in_eval_mode(module), _unlisted_packages(), torch.no_grad(), warnings.catch_warnings():
+    with _on_cpu_in_eval_mode(module), unlisted_packages(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         outputs = module(example)
         mlflow.pytorch.save_model(
@@ -44,21 +46,6 @@ def save(module: nn.Module, example: Tensor, path: Path) -> None:
         # MLflow's generic flavour serves models with a single output; to promise it for others would be wrong.
         description.flavors.pop("python_function", None)
         description.save(str(path / "MLmodel"))
-
-
-@contextmanager
-def _unlisted_packages() -> Iterator[None]:
-    # MLflow compares the requirements with what is installed, and lists all files of all packages to learn which
-    # modules each has: a second or more, for packages whose modules are called as they are.
-    from mlflow.utils import requirements_utils
-
-    before: Any = requirements_utils._MODULES_TO_PACKAGES
-    nothing: Any = {}
-    requirements_utils._MODULES_TO_PACKAGES = nothing
-    try:
-        yield
-    finally:
-        requirements_utils._MODULES_TO_PACKAGES = before
 
 
 def _requirements() -> list[str]:

@@ -7,11 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from reparam_suite.tracking.mlflow_internals import backend
 from reparam_suite.tracking.settings import is_server
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+NO_DIGEST = "none"
+"""On record for data that have no digest: MLflow wants one of every dataset."""
 
 _RUNS_A_PAGE = 1_000
 _RUNS_A_REQUEST = 100
@@ -32,6 +36,7 @@ class RecordedRun:
         parameters: all of them, as text.
         metrics: the newest value of each; MLflow's stand-ins for infinities are infinite again.
         status: RUNNING, FINISHED, FAILED or KILLED.
+        digest: of the contents of its data; None where they have none.
     """
 
     run_id: str
@@ -40,6 +45,7 @@ class RecordedRun:
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
     status: str = "FINISHED"
+    digest: str | None = None
 
     @property
     def estimator(self) -> str:
@@ -78,10 +84,16 @@ def recorded_runs(
         for run in page:
             data, info = run.data, run.info
             metrics = {name: _value(value) for name, value in data.metrics.items()}
-            yield RecordedRun(info.run_id, info.run_name or info.run_id, data.tags, data.params, metrics, info.status)
+            name = info.run_name or info.run_id
+            yield RecordedRun(info.run_id, name, data.tags, data.params, metrics, info.status, _digest(run))
         token = page.token
         if not token:
             return
+
+
+def _digest(run: "Run") -> str | None:
+    recorded = [dataset.dataset.digest for dataset in run.inputs.dataset_inputs] if run.inputs else []
+    return next((digest for digest in recorded if digest != NO_DIGEST), None)
 
 
 def _value(stored: float) -> float:
@@ -103,7 +115,7 @@ def _of_database(client: "MlflowClient", run_ids: Sequence[str], key: str) -> It
     from mlflow.store.tracking.dbmodels.models import SqlMetric
 
     table: Any = SqlMetric
-    store: Any = client._tracking_client.store
+    store = backend(client)
     with store.ManagedSessionMaker(read_only=True) as session:
         for first in range(0, len(run_ids), _RUNS_A_PAGE):
             some = run_ids[first : first + _RUNS_A_PAGE]
@@ -116,7 +128,7 @@ def _of_server(client: "MlflowClient", run_ids: Sequence[str], key: str) -> Iter
     # The request of MLflow's own page. It cuts long answers off without a word: then run by run.
     from mlflow.utils.rest_utils import http_request, verify_rest_response
 
-    credentials, road = client._tracking_client.store.get_host_creds(), "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
+    credentials, road = backend(client).get_host_creds(), "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
     for first in range(0, len(run_ids), _RUNS_A_REQUEST):
         some = run_ids[first : first + _RUNS_A_REQUEST]
         asked: dict[str, Any] = {"run_id": some, "metric_key": key, "max_results": _POINTS_A_REQUEST}

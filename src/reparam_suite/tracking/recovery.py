@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, final
 
+from reparam_suite.tracking.mlflow_internals import last_metric_time
 from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.reading import find_run
 from reparam_suite.tracking.reasons import reason
@@ -117,7 +118,7 @@ class Recovery:
             return False
         told = f"process {process.pid} on {process.host} was gone without a word"
         self.client.set_tag(run.info.run_id, "process.end", told)
-        last = max((metric.timestamp for metric in run.data._metric_objs), default=run.info.start_time)
+        last = last_metric_time(run) or run.info.start_time
         self.client.set_terminated(run.info.run_id, "KILLED", last)
         return True
 

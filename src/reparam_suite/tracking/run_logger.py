@@ -115,7 +115,7 @@ class RunLogger(Logger):
 
     @property
     def save_dir(self) -> str:
-        """The directory of everything that runs leave on this machine."""
+        """The root directory on this machine."""
         return str(self._root)
 
     @property
@@ -174,10 +174,11 @@ class RunLogger(Logger):
             FileNotFoundError: if there is no such file.
         """
         source = Path(path)
-        name = f"{directory}/{source.name}" if directory else source.name
         if not source.is_file():
             raise FileNotFoundError(f"there is no file {source} to record as an artifact")
-        self._put_file(name, lambda staged: shutil.copyfile(source, staged))
+        self._put_file(
+            f"{directory}/{source.name}" if directory else source.name, lambda staged: shutil.copyfile(source, staged)
+        )
 
     def log_text(self, text: str, name: str) -> None:
         """Records a text file called `name`, which may have directories."""
@@ -185,19 +186,18 @@ class RunLogger(Logger):
 
     def log_dict(self, values: Mapping[str, Any], name: str) -> None:
         """Records a mapping as JSON."""
-        self.log_text(json.dumps(values, indent=2, default=str) + "\n", _with_suffix(name, ".json"))
+        self.log_text(json.dumps(values, indent=2, default=str) + "\n", name.removesuffix(".json") + ".json")
 
     def log_arrays(self, arrays: Mapping[str, Tensor], name: str) -> None:
         """Records arrays as one .npz file, for `numpy.load`."""
-        plain: dict[str, Any] = {key: each.detach().cpu().numpy() for key, each in arrays.items()}
-        self._put_file(_with_suffix(name, ".npz"), lambda staged: np.savez(staged, **plain))
+        plain: dict[str, Any] = {key: array.detach().cpu().numpy() for key, array in arrays.items()}
+        self._put_file(name.removesuffix(".npz") + ".npz", lambda staged: np.savez(staged, **plain))
 
     def log_figure(self, figure: "Figure", name: str) -> None:
-        """Records a matplotlib figure as PNG and closes it."""
-        from matplotlib import pyplot as plt
-
-        self._put_file(_with_suffix(name, ".png"), lambda staged: figure.savefig(staged, format="png"))
-        plt.close(figure)
+        """Records a matplotlib figure as PNG; one of pyplot's is closed."""
+        self._put_file(name.removesuffix(".png") + ".png", lambda staged: figure.savefig(staged, format="png"))
+        if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
+            pyplot.close(figure)
 
     def log_dataset(self, name: str, digest: str, source: str, sizes: Mapping[str, int], context: str) -> None:
         """Records which data the run used.
@@ -215,8 +215,8 @@ class RunLogger(Logger):
         """Records a module for `mlflow.pytorch.load_model("runs:/RUN_ID/NAME")`, as a traced graph, without pickle.
 
         Args:
-            module: x [B, P] -> a tensor, or a mapping or tuple of tensors; deterministic.
-            example: [B, P], float32.
+            module: x [B, *event] -> a tensor, or a mapping or tuple of tensors; deterministic.
+            example: [B, *event], float32.
             name: of the model.
         """
         path = self._stage(name, lambda staged: exported_model.save(module, example, staged))
@@ -286,8 +286,7 @@ def parameter_texts(values: Mapping[str, Any]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for key, value in flattened(values).items():
         text = redact(str(value))
-        if len(text) > _LONGEST_PARAMETER:
-            text = text[: _LONGEST_PARAMETER - 3] + "..."
+        text = text if len(text) <= _LONGEST_PARAMETER else text[: _LONGEST_PARAMETER - 3] + "..."
         texts[re.sub(r"[^\w./ :-]", "_", key)[:_LONGEST_NAME]] = text
     return texts
 
@@ -298,7 +297,3 @@ def _check_name(name: str) -> None:
         raise ValueError(
             f"a metric's name has at most {_LONGEST_NAME} letters, digits, spaces and _ - . : /, not {name!r}"
         )
-
-
-def _with_suffix(name: str, suffix: str) -> str:
-    return name if name.endswith(suffix) else name + suffix

@@ -103,7 +103,7 @@ def loss_and_outputs(output: Any) -> tuple[Tensor | None, dict[str, Any]]:
 
 
 def batches_that_stepped(trainer: Trainer) -> int:
-    """The step that Lightning hands to loggers: one behind `global_step` until a batch, with its validation, is over."""
+    """The step that Lightning hands to loggers: one behind `global_step` until a batch and its validation are over."""
     return trainer.fit_loop.epoch_loop._batches_that_stepped
 
 

@@ -47,7 +47,7 @@ class StopSignals:
         self.waits = True
 
     def wait_no_longer(self) -> None:
-        """Stops holding signals back: from now on a signal raises `Stopped`; so does this call, if one was held back."""
+        """Stops holding signals back: from now on one raises `Stopped`; so does this call, if one was held back."""
         self.waits = False
         if self.received is not None:
             self.stop()

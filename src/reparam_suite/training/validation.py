@@ -89,6 +89,7 @@ class Validation(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validates after the last step."""
+        self._log_to_journal(trainer)  # where nothing was left to train, training has not started
         if self._validated_at != trainer.global_step:
             self._validate(trainer, pl_module)
 

@@ -1,0 +1,141 @@
+"""Gradient estimators side by side on one model."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from reparam_suite.comparison.fitness import check_batches, check_model, check_repeats
+from reparam_suite.comparison.gradient_comparison import GradientComparison
+from reparam_suite.comparison.references import mean_reference, reference_estimators
+from reparam_suite.comparison.selection import Selection, selected
+from reparam_suite.diagnostics import (
+    DEFAULT_BUDGET,
+    NUM_ROUNDS,
+    MeasuredModel,
+    ReferenceGradient,
+    measure,
+    trained_parameters,
+)
+from reparam_suite.diagnostics.measuring import device_of
+from reparam_suite.estimators import GradientEstimator
+from reparam_suite.runtime.expressions import written
+from reparam_suite.runtime.random_streams import forked_generator
+
+
+def compare_gradients(
+    model: MeasuredModel,
+    batch: Any,
+    estimators: Iterable[GradientEstimator],
+    *,
+    reference: GradientEstimator | None = None,
+    num_repeats: int = 64,
+    memory_budget: int = DEFAULT_BUDGET,
+) -> GradientComparison:
+    """Measures gradient estimators on a model and a minibatch: variance, direction, cost.
+
+    It is the gradient of `model.expectation(batch)`, whatever the objective, in eval mode. Estimators are copied before
+    they are used, and measured with what they have learned: a new one is untrained. The model's mode, gradients,
+    buffers and own estimator, and the global random generators, are as before.
+
+    Args:
+        model: any nn.Module with `expectation(batch)` and an `estimator`.
+        batch: a minibatch as `expectation` takes it.
+        estimators: to be measured; one that does not fit is left out, with the reason.
+        reference: an unbiased estimator whose expected gradient gives the cosine; by default the exact gradient, where
+            it takes at most 1,024 evaluations of f per datum, else the mean of the unbiased estimators.
+        num_repeats: gradients of each datum, a multiple of 8; standard errors fall with the root of it.
+        memory_budget: bytes that a measurement may hold at a time.
+
+    Raises:
+        TypeError: if `model` has no expectation, or one of `estimators` is no GradientEstimator.
+        ValueError: if the model has weights that are not finite, nothing to train, or does not take the batch; if there
+            is no estimator, or `reference` is biased or does not fit.
+    """
+    options = {"reference": reference, "num_repeats": num_repeats, "memory_budget": memory_budget}
+    *_, whole = comparisons(model, [batch], estimators, **options)  # type: ignore[arg-type]
+    return whole
+
+
+def comparisons(
+    model: MeasuredModel,
+    batches: Sequence[Any],
+    estimators: Iterable[GradientEstimator],
+    *,
+    reference: GradientEstimator | None = None,
+    num_repeats: int = 64,
+    memory_budget: int = DEFAULT_BUDGET,
+    after_batch: Callable[[str], object] = lambda _: None,
+) -> Iterator[GradientComparison]:
+    """As `compare_gradients`, on several minibatches, in steps: a comparison without rows, then one row more each time.
+
+    Everything is checked before the first comparison is yielded, and nothing measured. Between two of them the model
+    and the generators are as before.
+
+    Args:
+        model: as in `compare_gradients`.
+        batches: minibatches of one size; variances are means over them.
+        estimators: as in `compare_gradients`.
+        reference: as in `compare_gradients`.
+        num_repeats: as in `compare_gradients`.
+        memory_budget: as in `compare_gradients`.
+        after_batch: called with the estimator's expression, or "reference", when a minibatch is done.
+
+    Raises:
+        TypeError: as `compare_gradients`.
+        ValueError: as `compare_gradients`.
+    """
+    check_repeats(num_repeats)
+    check_model(model)
+    check_batches(model, batches)
+    selection = selected(model, batches[0], estimators)
+    held_against = _held_against(model, batches[0], selection, reference)
+    comparison = GradientComparison(
+        rows=(),
+        parts=tuple(trained_parameters(model)),
+        left_out=selection.left_out,
+        learned_parts={name: selection.learned_parts(name) for name in selection.chosen},
+        own=selection.own,
+        reference=", ".join(held_against),
+        num_estimators=len(selection.chosen),
+    )
+    yield comparison
+    device = device_of(model)
+    with forked_generator(device):
+        seed = int(torch.randint(2**62, ()))  # from the generator's state, which stays as it is
+    references: list[Mapping[str, ReferenceGradient]] = []
+    for number, batch in enumerate(batches if held_against and selection.chosen else ()):
+        with forked_generator(device, seed + number):
+            references.append(
+                mean_reference(
+                    model, batch, [*held_against.values()], num_repeats=num_repeats, memory_budget=memory_budget
+                )
+            )
+        after_batch("reference")
+    for name, estimator in selection.chosen.items():
+        with forked_generator(device, seed):  # the numbers of a row do not depend on the others
+            (row,) = measure(
+                model,
+                batches,
+                {name: estimator},
+                references=references,
+                num_repeats=num_repeats // NUM_ROUNDS,
+                memory_budget=memory_budget,
+                after_batch=after_batch,
+            )
+        comparison = replace(comparison, rows=(*comparison.rows, row))
+        yield comparison
+
+
+def _held_against(
+    model: MeasuredModel, batch: Any, selection: Selection, reference: GradientEstimator | None
+) -> dict[str, GradientEstimator]:
+    if reference is None:
+        return reference_estimators(model, batch, selection.chosen)
+    checked = selected(model, batch, [reference])
+    for reason in checked.left_out.values():
+        raise ValueError(f"reference: {reason}")
+    if not reference.unbiased:
+        raise ValueError(f"reference: expected an unbiased estimator, got {written(reference)}")
+    return checked.chosen

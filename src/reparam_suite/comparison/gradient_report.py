@@ -1,0 +1,157 @@
+"""The report of a comparison of gradients: a table on the screen, and the same numbers as CSV and JSON."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from torch import Tensor
+
+from reparam_suite.comparison.gradient_comparison import GradientComparison
+from reparam_suite.diagnostics import EstimatorRow, GradientBias, ranked
+
+_UNTRAINED, _BIASED = "*", "†"
+_LONGEST = 5
+"""Digits after the point, or zeros before it, that a table shows."""
+_CLEAR = 2.0
+"""Standard errors by which a squared bias must exceed zero to be shown as one, and not as a bound."""
+
+
+@final
+class GradientReport:
+    """A comparison of gradients, and how it is shown.
+
+    Args:
+        comparison: with at least one row.
+        order_by: the part by whose work-normalised variance the rows are ordered.
+        left_out: reasons of further estimators that were not measured, by expression.
+    """
+
+    def __init__(self, comparison: GradientComparison, order_by: str, left_out: Mapping[str, str]) -> None:
+        self._comparison = comparison
+        self._order_by = order_by
+        self._left_out = {**left_out, **comparison.left_out}
+        self._ranked = ranked(list(comparison.rows), order_by)
+
+    def records(self) -> list[dict[str, float | int | bool | str]]:
+        """A row each, the best first, as plain numbers."""
+        learned = self._comparison.learned_parts
+        return [{**row.figures(), "learned_parts": learned[row.name]} for row in self._ranked]
+
+    def csv(self) -> str:
+        """The records, one a line."""
+        text = io.StringIO()
+        records = self.records()
+        lines = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+        lines.writeheader()
+        lines.writerows(records)
+        return text.getvalue()
+
+    def json(self) -> dict[str, Any]:
+        """The records, their reference, and the estimators that were left out; a number that is not finite is null."""
+        return {
+            "order_by": self._order_by,
+            "num_estimators": self._comparison.num_estimators,
+            "reference": self._comparison.reference,
+            "reference_relative_error": {name: _plain(error) for name, error in self._reference_errors().items()},
+            "rows": [{name: _plain(value) for name, value in record.items()} for record in self.records()],
+            "left_out": self._left_out,
+        }
+
+    def show(self, console: Console) -> None:
+        """Prints a table for each part of the model, in one order, and notes.
+
+        The variational parameters are in the files, and printed if the order is by one of them.
+        """
+        others = [part for part in self._comparison.parts if part != self._order_by]
+        for part in (self._order_by, *others):
+            console.print(self._table(part))
+        for line in self._notes():
+            console.print(line, soft_wrap=True, markup=False)
+
+    def _table(self, part: str) -> Table:
+        title = f"Gradient with respect to {escape(part)}"
+        table = Table(title=title, title_justify="left", title_style="bold")
+        table.add_column("estimator", overflow="fold", min_width=16)
+        costs = ("evaluations", "ms", "MiB") if part == self._order_by else ()
+        for name in ("variance x ms", "variance", "snr", "bias", "cosine", *costs):
+            table.add_column(name, justify="right", overflow="fold")
+        for row in self._ranked:
+            statistics, bias, cost = row.statistics[part], row.bias.get(part), row.cost
+            cells = [
+                escape(self._label(row)),
+                f"{float(row.work_normalized(part)):.3g}",
+                _with_error(statistics.variance, statistics.standard_error),
+                _number(statistics.snr),
+                "-" if bias is None else _bias_cell(bias),
+                "-" if bias is None else _with_error(bias.cosine, bias.cosine_error),
+            ]
+            if costs:
+                cells += [f"{cost.evaluations:,}", f"{cost.milliseconds:.2f}", f"{cost.peak_bytes / 2**20:.1f}"]
+            table.add_row(*cells)
+        return table
+
+    def _label(self, row: EstimatorRow) -> str:
+        own = " (of the checkpoint)" if row.name == self._comparison.own else ""
+        untrained = _UNTRAINED if self._comparison.learned_parts[row.name] == "initial" else ""
+        return f"{row.name}{own}{untrained}{'' if row.unbiased else _BIASED}"
+
+    def _notes(self) -> Iterator[str]:
+        missing = self._comparison.num_estimators - len(self._ranked)
+        if missing:
+            yield f"{missing} of {self._comparison.num_estimators} estimators were not measured"
+        if "initial" in {self._comparison.learned_parts[row.name] for row in self._ranked}:
+            yield f"{_UNTRAINED} what it learns or remembers is as it starts, untrained"
+        if not all(row.unbiased for row in self._ranked):
+            yield f"{_BIASED} biased: a small variance may be that of another gradient"
+        if self._comparison.reference:
+            yield f"bias and cosine against {self._comparison.reference}, {self._exactness()}"
+        for name, reason in self._left_out.items():
+            yield f"left out   {name}: {reason}"
+
+    def _exactness(self) -> str:
+        errors = self._reference_errors()
+        if not any(errors.values()):
+            return "exact"
+        parts = self._comparison.parts
+        told = ", ".join(f"{100.0 * error:.2g} % ({part})" for part, error in errors.items() if part in parts)
+        return f"off by {told} of its length"
+
+    def _reference_errors(self) -> dict[str, float]:
+        # Of its length, over the minibatches; every row has the same reference.
+        return {
+            part: float(bias.reference_error / bias.reference_squared_norm.sqrt())
+            for part, bias in self._ranked[0].bias.items()
+        }
+
+
+def _bias_cell(bias: GradientBias) -> str:
+    # |bias| / |reference|, or what it is surely below.
+    squared, error = float(bias.squared_bias), float(bias.squared_bias_error)
+    if squared > _CLEAR * error:
+        return f"{float(bias.relative):.2g}"
+    bound = math.sqrt((max(squared, 0.0) + _CLEAR * error) / float(bias.reference_squared_norm))
+    return f"< {bound:.2g}"
+
+
+def _with_error(value: Tensor, error: Tensor) -> str:
+    # Down to the first digit of the error.
+    if not value.isfinite() or not error.isfinite():
+        return _number(value)
+    digits = 0 if error == 0.0 else -math.floor(math.log10(float(error)))
+    if error == 0.0 or not -_LONGEST < digits < _LONGEST:
+        return f"{float(value):.3g} ± {float(error):.1g}"
+    decimals = max(digits, 0)
+    return f"{round(float(value), digits):,.{decimals}f} ± {round(float(error), digits):,.{decimals}f}"
+
+
+def _number(value: Tensor) -> str:
+    return f"{float(value):.3g}" if value.isfinite() else "-"
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,50 @@
+"""Private names of MLflow that tracking relies on, each with the reason why no public one will do.
+
+`tests/tracking/test_mlflow_internals.py` fails when one of them is gone or means something else.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+def backend(client: "MlflowClient") -> Any:
+    """The store behind a client: it has the database session, or the server's credentials.
+
+    The public client asks for the history of one metric of one run at a time, ten times as slow.
+    """
+    return client._tracking_client.store
+
+
+def last_metric_time(run: "Run") -> int | None:
+    """The time of the newest metric of a run, in milliseconds; None without metrics. `run.data.metrics` has values."""
+    return max((metric.timestamp for metric in run.data._metric_objs), default=None)
+
+
+def initialize_tables(engine: Any) -> None:
+    """Creates MLflow's tables in an empty database. Its public functions do so in every process that opens a store."""
+    from mlflow.store.db.utils import _initialize_tables
+
+    _initialize_tables(engine)
+
+
+@contextmanager
+def unlisted_packages() -> Iterator[None]:
+    """Within this context MLflow takes modules for packages of the same name.
+
+    It compares the requirements of a saved model with what is installed, and lists all files of all packages to learn
+    which modules each has: a second or more, for packages whose modules are called as they are.
+    """
+    from mlflow.utils import requirements_utils
+
+    before: Any = requirements_utils._MODULES_TO_PACKAGES
+    nothing: Any = {}
+    requirements_utils._MODULES_TO_PACKAGES = nothing
+    try:
+        yield
+    finally:
+        requirements_utils._MODULES_TO_PACKAGES = before
