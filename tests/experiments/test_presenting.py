@@ -1,10 +1,10 @@
-"""An experiment leaves its figure, its numbers and a finished MLflow run; what is wrong is said first."""
+"""An experiment leaves its figure, its numbers and a finished MLflow run; errors are told before."""
 
 import json
 
 import pytest
 from experiments.__main__ import EXPERIMENTS
-from experiments.presenting import HERE, OUTPUT
+from experiments.presenting import HERE, MEASURED, OUTPUT
 from mlflow import MlflowClient
 
 from experiments import why_the_trick
@@ -56,7 +56,12 @@ def test_every_experiment_is_run_by_the_one_command_and_listed():
 
 @pytest.mark.parametrize("name", [*EXPERIMENTS, *LONGEST])
 def test_figures_and_numbers_are_there(name):
-    content = json.loads((OUTPUT / f"{name}.json").read_text())
+    content = json.loads((MEASURED / f"{name}.json").read_text())
     assert content["numbers"]
     assert content["table"]
-    assert (OUTPUT / f"{name}.png").exists()
+    assert (MEASURED / f"{name}.png").exists()
+
+
+def test_without_an_option_nothing_is_written_into_the_documentation():
+    assert why_the_trick.EXPERIMENT._options([]).output == OUTPUT
+    assert OUTPUT.parts[0] == "build"

@@ -1,4 +1,4 @@
-"""What the layers of a model were given and gave back, on the way forward."""
+"""Calls of the layers of a model: the tensors that went in and came out, and how their rows are laid out."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What every measurement has in common: the model as it is evaluated, with nothing of the training moved."""
+"""The state that a model is measured in: evaluation mode, a forked generator, perhaps another estimator."""
 
 import copy
 from collections.abc import Iterator
