@@ -36,7 +36,7 @@ def tags_of(sweep: str, cell: Cell) -> dict[str, str]:
 def runs_of(store: Store, sweep: str) -> list[RecordedRun]:
     """All runs of a sweep, the newest first."""
     quote = "'" if '"' in sweep else '"'
-    return store.search(f"tags.{SWEEP} = {quote}{sweep}{quote}")
+    return store.runs(f"tags.{SWEEP} = {quote}{sweep}{quote}")[::-1]
 
 
 def newest(runs: Sequence[RecordedRun], status: str) -> dict[str, RecordedRun]:
