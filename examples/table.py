@@ -13,10 +13,11 @@ from reparam_suite.models import GaussianVAE
 
 MAX_STEPS = 200
 SEEDS = (0, 1)
+LEARNING_RATES = (1e-3, 5e-3)
 WORKERS = 1  # processes that train at once
 GRID = {
     "estimator": [Pathwise(num_samples=2), AntitheticPathwise(num_samples=2)],
-    "learning_rate": [1e-3, 5e-3],
+    "learning_rate": LEARNING_RATES,
 }
 
 
