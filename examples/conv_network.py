@@ -12,7 +12,7 @@ from reparam_suite.estimators import StickTheLanding
 from reparam_suite.figures import reconstructions, samples
 from reparam_suite.models import GaussianVAE
 
-MAX_STEPS = 600
+MAX_STEPS = 400
 LATENT_SIZE = 8
 
 

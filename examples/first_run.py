@@ -10,7 +10,7 @@ from reparam_suite.distributions import DiagonalNormal, FullCovarianceNormal
 from reparam_suite.estimators import Pathwise
 from reparam_suite.models import GaussianVAE
 
-MAX_STEPS = 1_000
+MAX_STEPS = 600
 
 
 def make_model(posterior: DiagonalNormal | FullCovarianceNormal) -> GaussianVAE:
@@ -51,4 +51,4 @@ if __name__ == "__main__":
     model = load(full.run_id)
     x = data.sample_batch("test")
     q = model.encode(x)
-    print(f"q(z|x) has means of shape {tuple(q.mean.shape)}; p(x|z) has means of {tuple(model.decode(q.mean).mean.shape)}")
+    print("means of q(z|x):", tuple(q.mean.shape), "means of p(x|z):", tuple(model.decode(q.mean).mean.shape))

@@ -2,8 +2,8 @@
 
 Needs the extra `flows`: pip install 'reparam_suite[flows]'.
 
-The divergence from the prior has no closed form, so the objective samples log p(z) - log q(z|x). With a bound of several
-samples, `StickTheLanding` is the doubly reparameterized estimator (Tucker et al., 2019).
+The divergence from the prior has no closed form, so the objective samples log p(z) - log q(z|x). With a bound of
+several samples, `StickTheLanding` is the doubly reparameterized estimator (Tucker et al., 2019).
 """
 
 import zuko
@@ -17,7 +17,7 @@ from reparam_suite.estimators import AntitheticPathwise, LeaveOneOut, Pathwise, 
 from reparam_suite.models import VAE
 from reparam_suite.objectives import ImportanceWeighted
 
-MAX_STEPS = 600
+MAX_STEPS = 400
 LATENT_SIZE = 4
 
 

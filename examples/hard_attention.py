@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from reparam_suite import Run, compare_gradients
 from reparam_suite.data import Loaders
 from reparam_suite.distributions import OneHotCategorical, categorical
-from reparam_suite.estimators import Enumeration, Expectation, GumbelSoftmax, LeaveOneOut, ScoreFunction
+from reparam_suite.estimators import Enumeration, Expectation, GradientEstimator, LeaveOneOut, ScoreFunction
 from reparam_suite.models import EstimatorModule, OptimizerSettings
 
 MAX_STEPS = 600
@@ -24,8 +24,7 @@ Batch = tuple[Tensor, Tensor]
 class HardAttention(EstimatorModule):
     """Nine overlapping patches of 4 x 4 pixels; z `[K, B, 1, 9]` is one-hot and picks one of them."""
 
-    def __init__(self) -> None:
-        estimator = ScoreFunction(num_samples=4, baseline=LeaveOneOut())
+    def __init__(self, *, estimator: GradientEstimator) -> None:
         super().__init__(estimator=estimator, optimizer=OptimizerSettings(name="Adam", learning_rate=3e-3))
         self.attention = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 9))
         self.classifier = nn.Sequential(nn.Linear(16 + 9, 128), nn.ReLU(), nn.Linear(128, 10))
@@ -59,6 +58,11 @@ class HardAttention(EstimatorModule):
         self.log("val/accuracy", (predicted == label).float().mean())
 
 
+def make_model() -> HardAttention:
+    """Returns the model with the estimator that it is trained with."""
+    return HardAttention(estimator=ScoreFunction(num_samples=4, baseline=LeaveOneOut()))
+
+
 def make_loaders() -> Loaders:
     """Returns batches (image, label), which reach `expectation` as they are."""
     digits = load_digits()
@@ -71,14 +75,13 @@ def make_loaders() -> Loaders:
 
 if __name__ == "__main__":
     # The largest value of the monitored metric decides which weights are kept.
-    result = Run(HardAttention, make_loaders(), max_steps=MAX_STEPS // 2, monitor="val/accuracy").fit()
+    result = Run(make_model, make_loaders(), max_steps=MAX_STEPS // 2, monitor="val/accuracy").fit()
     print(f"accuracy after {result.num_steps} steps: {result.metrics['val/accuracy_best']:.3f}")
 
-    # The same run, trained for longer; model and data are given again, since a script's own cannot be made from a record.
-    longer = Run.resume(result.run_id, model=HardAttention, data=make_loaders(), max_steps=MAX_STEPS).fit()
+    # The same run, trained for longer. Model and data are given again: a script's own are not made from the record.
+    longer = Run.resume(result.run_id, model=make_model, data=make_loaders(), max_steps=MAX_STEPS).fit()
     print(f"accuracy after {longer.num_steps} steps: {longer.metrics['val/accuracy_best']:.3f}")
 
     batch = next(iter(make_loaders().train_dataloader()))
-    candidates = [Enumeration(), ScoreFunction(num_samples=4, baseline=LeaveOneOut()), GumbelSoftmax(num_samples=4)]
-    comparison = compare_gradients(longer.model, batch, candidates)
+    comparison = compare_gradients(longer.model, batch, [Enumeration(), longer.model.estimator])
     print(comparison.frame[["variance", "cosine", "evaluations", "ms"]].to_string(float_format="{:.3g}".format))

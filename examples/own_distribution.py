@@ -13,12 +13,12 @@ from torch.distributions import Distribution, Independent, constraints
 
 from reparam_suite import Run, compare_gradients
 from reparam_suite.data import Digits
-from reparam_suite.distributions import BernoulliLikelihood, Conditional
+from reparam_suite.distributions import BernoulliLikelihood, Conditional, StandardNormal
 from reparam_suite.estimators import AntitheticPathwise, ControlledPathwise, LeaveOneOut, Pathwise, ScoreFunction
 from reparam_suite.models import VAE
 from reparam_suite.testing import check_distribution
 
-MAX_STEPS = 600
+MAX_STEPS = 400
 CHECKED_SAMPLES = 20_000
 
 
@@ -62,24 +62,13 @@ class SecantPosterior(nn.Module):
         return Independent(HyperbolicSecant(loc, F.softplus(raw) + 1e-4), 1)  # the latents are the axis of the event
 
 
-class SecantPrior(nn.Module):
-    """p(z): loc 0 and scale 1 in every dimension."""
-
-    def __init__(self, *, latent_size: int) -> None:
-        super().__init__()
-        self.register_buffer("loc", torch.zeros(latent_size))
-
-    def forward(self) -> Distribution:
-        return Independent(HyperbolicSecant(self.loc, torch.ones_like(self.loc)), 1)
-
-
 def make_model() -> VAE:
-    """Returns a VAE of parts: posterior, likelihood and prior, each a module that returns a Distribution."""
+    """Returns a VAE of parts, each a module that returns a Distribution; KL(q || p) has no closed form and is sampled."""
     decoder = nn.Sequential(nn.Linear(6, 100), nn.SiLU(), nn.Linear(100, 64))
     return VAE(
         posterior=SecantPosterior(num_inputs=64, latent_size=6),
         likelihood=Conditional(decoder, BernoulliLikelihood(event_shape=(64,))),
-        prior=SecantPrior(latent_size=6),
+        prior=StandardNormal(event_shape=(6,)),
         estimator=AntitheticPathwise(num_samples=2),
     )
 
@@ -91,7 +80,7 @@ if __name__ == "__main__":
 
     data = Digits()
     result = Run(make_model, data, max_steps=MAX_STEPS).fit()
-    print(f"test ELBO {result.metrics['test/elbo']:.2f} nats, KL {result.metrics['test/kl']:.2f} nats (sampled)")
+    print(f"test ELBO {result.metrics['test/elbo']:.2f} nats, KL {result.metrics['test/kl']:.2f} nats")
 
     candidates = [
         Pathwise(num_samples=2),

@@ -56,7 +56,7 @@ if __name__ == "__main__":
     with Path(trainer.logger.log_dir, "metrics.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row.get("grad/encoder/variance")]
     for row in rows:
-        print(f"step {row['step']:>4}: gradient variance of the encoder {float(row['grad/encoder/variance']):.3g} nats^2")
+        print(f"step {row['step']:>3}: gradient variance {float(row['grad/encoder/variance']):.3g} nats^2")
 
     # The estimator is an attribute: the same weights and the same batch under others.
     batch = data.sample_batch("train")

@@ -51,7 +51,7 @@ if __name__ == "__main__":
     print(f"best: {dict(result.best_params)}; this call has trained {result.trained} runs")
 
     for name, figure in result.figures().items():
-        figure.savefig(f"study_{name}.png")
+        figure.savefig(f"study_{name}.png", bbox_inches="tight")
 
     model = load(result.best_run_id)
     print(f"bound of 50 samples: {model.bound(Digits().sample_batch('valid'), num_samples=50).mean().item():.2f} nats")

@@ -21,11 +21,11 @@ def working_directory(folder, monkeypatch) -> Iterator[Path]:
     """`folder`, entered; random generators, environment and argument validation are afterwards as they were."""
     monkeypatch.chdir(folder)
     monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)  # so that it is removed again
-    states = random.getstate(), np.random.get_state()
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator itself
     validates = Distribution._validate_args  # zuko switches it off for the whole process
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield folder
     random.setstate(states[0])
-    np.random.set_state(states[1])
+    np.random.set_state(states[1])  # noqa: NPY002
     Distribution.set_default_validate_args(validates)

@@ -4,13 +4,10 @@ import re
 
 import nbformat
 import pytest
-from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from tests.examples.programs import EXAMPLES, shortened
 
 NOTEBOOKS = EXAMPLES / "notebooks"
-# Frozen modules make the debugger, which nobody uses, warn at the start of a kernel.
-KERNEL = ["-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 
 
 def read(name):
@@ -18,31 +15,29 @@ def read(name):
 
 
 @pytest.fixture(scope="module")
-def kernel():
-    """A kernel for all notebooks: importing the suite takes longer than most of them."""
-    manager = KernelManager(kernel_name="python3")
-    yield manager
-    if manager.has_kernel:
-        manager.shutdown_kernel(now=True)
+def client(folder):
+    """A client with one kernel for all notebooks: importing the suite takes longer than most of them."""
+    client = NotebookClient(
+        nbformat.v4.new_notebook(), timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    with client.setup_kernel():
+        yield client
 
 
 @pytest.fixture
-def outputs(folder, kernel):
+def outputs(client):
     """Executes a notebook, with other values of its constants, and returns what it shows, cell by cell."""
 
     def execute(name, **constants):
         notebook = read(name)
-        source = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-        shortened(source, constants)  # each constant is there
-        for cell in notebook.cells:
-            for constant, value in constants.items():
-                cell.source = re.sub(rf"(?m)^{constant} = .*$", f"{constant} = {value!r}", cell.source)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for constant, value in constants.items():
+            (cell,) = [cell for cell in code if f"\n{constant} = " in cell.source]
+            cell.source = shortened(cell.source, {constant: value})
         notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
-        client = NotebookClient(
-            notebook, km=kernel, timeout=120, resources={"metadata": {"path": str(folder)}}, shutdown_kernel="graceful"
-        )
+        client.nb = notebook
         client.execute(reset_kc=False, cleanup_kc=False)
-        return [cell.get("outputs", []) for cell in notebook.cells]
+        return [cell.outputs for cell in code]
 
     return execute
 
