@@ -86,7 +86,7 @@ def test_the_difference_on_some_data_tells_the_bound_on_all_of_them():
     part = bound_of_many_samples(model, x, 200, num_data=100, few_samples=5, bound_of_few=of_few.mean())
     assert (part.value - whole.value).abs() < LIMIT * part.standard_error
     assert part.standard_error < 0.2 * of_many.std() / 10, "far better than the mean over the hundred"
-    with pytest.raises(ValueError, match="num_data must be at least 2 for a standard error, got 1"):
+    with pytest.raises(ValueError, match="num_data: expected at least 2, for a standard error, got 1"):
         bound_of_many_samples(model, x, 200, num_data=1, few_samples=5, bound_of_few=of_few.mean())
 
 

@@ -105,11 +105,11 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"state_dict": {}}, "is no checkpoint of a run of reparam_suite"),
-        ([1, 2], "is no checkpoint of a run of reparam_suite"),
+        ({"state_dict": {}}, "expected a checkpoint of a run of reparam_suite"),
+        ([1, 2], "expected a checkpoint of a run of reparam_suite"),
         (
             {HEADER: {"format": 7, "version": "3.0"}},
-            f"is of format 7, written by reparam_suite 3.0; accepted is format {FORMAT}",
+            f"expected format {FORMAT}, got 7, written by reparam_suite 3.0",
         ),
     ],
 )

@@ -162,8 +162,8 @@ def test_one_is_due_by_steps_or_by_minutes(checkpoints, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every_minutes": 0.0}, "checkpoint.every_minutes must be positive, got 0.0"),
-        ({"every_steps": 0}, "checkpoint.every_steps must be at least 1, got 0"),
+        ({"every_minutes": 0.0}, "checkpoint.every_minutes: expected a positive number, got 0.0"),
+        ({"every_steps": 0}, "checkpoint.every_steps: expected at least 1, got 0"),
     ],
 )
 def test_intervals_are_positive(options, message):

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 Road = Literal["layer by layer", "datum by datum", "whole batch"]
-"""How gradients were had: from every layer's rows, from each datum alone, or from passes over the whole batch."""
+"""How gradients were computed: from every layer's rows, from each datum alone, or from passes over the whole batch."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class GradientStatistics:
-    """What the estimator's noise does to one group of gradients; every field stays on the device.
+    """Variance and signal of one group of gradients under the estimator's noise; every field stays on the device.
 
     Attributes:
         variance: `[]`, trace of the covariance of the minibatch gradient over the estimator's noise.
@@ -25,7 +25,7 @@ class GradientStatistics:
         process_variance: `[]`, the variance of the gradient of a single process by its own share of the minibatch, in
             the mean over processes: about their number times `variance`. None where there is but one.
         element_variances: the diagonal of the first covariance, one tensor a parameter; None if it was not asked for.
-        road: how the gradients were had.
+        road: how the gradients were computed.
         off: the names of layers that are another function in training and were off: dropout.
     """
 
@@ -152,7 +152,7 @@ def add(shards: Sequence[GradientSums]) -> GradientSums:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Moments:
-    """What R gradients of each of B data come to, before sums over data are taken.
+    """Moments of R gradients of each of B data, before sums over data are taken.
 
     Attributes:
         gram: inner products of each datum's gradients, `[B, R, R]`.
@@ -212,7 +212,7 @@ def spread(draws: Tensor, dim: int) -> Tensor:
 
 
 FEWEST_REPEATS = 4
-"""Two pairs of draws that share none: the fewest from which the variance of a variance can be had without bias."""
+"""Two pairs of draws that share none: the fewest for an unbiased estimate of the variance of a variance."""
 
 
 @final
