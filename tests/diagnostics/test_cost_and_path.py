@@ -97,5 +97,5 @@ def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="at least one trained parameter"):
         PathVariance([])
     saved = PathVariance([nn.Parameter(torch.zeros(2))]).state_dict()
-    with pytest.raises(ValueError, match="of shapes"):
+    with pytest.raises(ValueError, match="state of PathVariance: expected shapes"):
         PathVariance([nn.Parameter(torch.zeros(1))]).load_state_dict(saved)

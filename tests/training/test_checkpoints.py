@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_the_last_good_ones_and_does_not_stop_training(checkp
     assert read(checkpoints) == before
     assert caplog.messages[0] == (
         "no checkpoint of step 3 could be written (No space left on device); "
-        f"the last one is {checkpoints.newest()}; training goes on"
+        f"the last one is {checkpoints.newest()}; training continues"
     )
     checkpoints.write(FakeTrainer(global_step=3))
     checkpoints.consider(FakeTrainer(global_step=4), -4.5)

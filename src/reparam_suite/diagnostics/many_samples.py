@@ -69,7 +69,7 @@ def bounds_of_samples(
                 held = _held_at_a_time(model, x[:rows])
             if held > memory_budget:
                 raise ValueError(
-                    f"memory_budget: expected at least {held:,} bytes, for a sample of one datum, got {memory_budget:,}"
+                    f"memory_budget: expected at least {held:,} bytes for a sample of one datum, got {memory_budget:,}"
                 )
             torch.manual_seed(_SEED)
             chunk = memory_budget // held
