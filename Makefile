@@ -15,11 +15,11 @@ fit: .venv/.installed ## set up, then train a Gaussian VAE on the embedded digit
 study: .venv/.installed-study ## set up with Optuna, then search learning rate, latent size and estimator on the digits
 	OMP_NUM_THREADS=1 $(BIN)/python -m reparam_suite.study --config conf/studies/digits.yaml $(ARGS)
 
-experiments: .venv/.installed ## set up, then every experiment at its short setting; fills docs with figures and numbers
-	OMP_NUM_THREADS=1 $(BIN)/python -m experiments $(ARGS); status=$$?; $(BIN)/python -m docs.fill_numbers && exit $$status
+experiments: .venv/.installed ## set up, then every experiment at its short setting; fills docs/measured, and the numbers in docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m experiments --output docs/measured/experiments $(ARGS); status=$$?; $(BIN)/python -m experiments.fill_numbers && exit $$status
 
-bench: .venv/.installed-benchmarks ## set up with the peers, then every benchmark at its short setting; fills docs/performance.md
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks $(ARGS)
+bench: .venv/.installed-benchmarks ## set up with the peers, then every benchmark at its short setting; fills docs/measured
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks --tables docs/measured/benchmarks $(ARGS)
 
 docs: .venv/.installed-dev ## set up, then the documentation's site, into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

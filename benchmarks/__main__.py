@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: all of them at short settings, each in a process of its own; fills the parts of a page."""
+"""`python -m benchmarks`: all of them at short settings, each in a process of its own."""
 
 import argparse
 import subprocess
@@ -7,38 +7,41 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measuring import OUTPUT, Part
+from benchmarks.measuring import OUTPUT
 
-PAGE = Path("docs/performance.md")
 SHORT: dict[str, tuple[str, ...]] = {
     "fit": ("--seconds=1.5", "--rounds=3", "--clock=cpu"),
     "floor": (),
-    "estimators": ("--steps=3", "--rounds=3", f"--figure={OUTPUT}/estimators.png"),
+    "estimators": ("--steps=3", "--rounds=3"),
     "diagnostics": ("--steps=100", "--times=8", "--rounds=2"),
-    "memory": ("--points=3", "--figure=docs/memory.png"),
+    "memory": ("--points=3",),
     "scaling": ("--rows=30000", "--rounds=1"),
     "startup": ("--rounds=2",),
 }
-"""The options of each; what they mean is told by `python -m benchmarks.NAME --help`."""
+"""The options of each; `python -m benchmarks.NAME --help` explains them."""
+WITH_FIGURE = ("memory",)
+"""Those whose figure is shown beside their tables."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs each, whatever becomes of the others; the largest exit code."""
+    """Runs every benchmark, whether or not others fail; returns the largest exit code."""
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
     made.add_argument("--only", nargs="+", choices=SHORT, default=list(SHORT), metavar="NAME")
-    made.add_argument("--page", type=Path, default=PAGE, help="with a part for each of them")
+    made.add_argument(
+        "--tables",
+        type=Path,
+        default=OUTPUT,
+        help="folder of the tables in Markdown and of figures; `make bench` gives that of the documentation",
+    )
     options = made.parse_args(arguments)
-    for name in options.only:
-        try:
-            Part(options.page, name)
-        except ValueError as error:
-            made.error(f"argument --page: {error}")
     codes = []
     for name in options.only:
         print(f"benchmarks.{name} {' '.join(SHORT[name])}", flush=True)
         start = time.perf_counter()
-        output = f"--output={OUTPUT / name}.json"
-        command = [sys.executable, "-m", f"benchmarks.{name}", *SHORT[name], output, f"--page={options.page}"]
+        files = [f"--output={OUTPUT / name}.json", f"--table={options.tables / name}.md"]
+        if name in WITH_FIGURE:
+            files.append(f"--figure={options.tables / name}.png")
+        command = [sys.executable, "-m", f"benchmarks.{name}", *SHORT[name], *files]
         codes.append(subprocess.run(command, check=False).returncode)
         print(f"benchmarks.{name}: {time.perf_counter() - start:.0f} seconds, exit code {codes[-1]}", flush=True)
     return max(codes)

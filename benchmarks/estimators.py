@@ -1,36 +1,40 @@
 """Time and memory of each gradient estimator over those of the evaluations of f that it declares.
 
     python -m benchmarks.estimators [--steps 20] [--rounds 5] [--only DisARM ARMS] [--device cpu]
+    python -m benchmarks.estimators --output docs/measured/benchmarks/estimators.json \
+        --figure docs/measured/benchmarks/estimators.png
+
+The second command measures the figures of the documentation anew; benchmarks.estimator_page renders them.
 
 On VAEs of 784 pixels with two hidden layers of 200 on either side, at batch 100: 200 bits, 20 categoricals of 10
 classes, 50 normals. f is log p(x|z), or log p(x, z) - log q(z) where an estimator or a bound wants all of it.
 
-A ratio is the cost of an estimator, from q's parameters to the gradient by them and by the decoder's (encoder,
-closed-form KL and optimizer excluded), divided by `evaluations` times the cost of one forward and backward pass of f
-at one sample of each datum; the backward pass reaches z where the estimator differentiates f. Both sides run in turn
-in this process; the number is the median of the rounds' ratios, each the ratio of two medians. Evaluations that need no
-backward pass cost a third, and many samples at once cost less than one by one: a ratio may be well below 1.
+A ratio is the cost of an estimator, from q's parameters to the gradient with respect to them and the decoder's
+(encoder, closed-form KL and optimizer excluded), divided by `evaluations` times the cost of one forward and backward
+pass of f at one sample of each datum; the backward pass reaches z where the estimator differentiates f. Both sides run
+in turn in this process; the number is the median of the rounds' ratios, each the ratio of two medians. Evaluations that
+need no backward pass cost a third, and many samples at once cost less than one by one: a ratio may be well below 1.
 
-What misses its target is listed under the table beside its floor, the cost of what no code for this estimator is
-without, in the same units: q built from its parameters, as many values of f at samples that are given, all at once and
-back to what the estimator differentiates, uniforms for those samples, and what `Least` names beside them.
+Estimators that miss their target are listed under the table beside their floor, the cost of the operations that no code
+for the estimator can do without, in the same units: q built from its parameters, as many values of f at samples that
+are given, all at once and back to what the estimator differentiates, uniforms for those samples, and the operations
+that `Least` names.
 
 Time on the CPU is the process's CPU time, which other work on the machine disturbs least; on CUDA it is wall time.
-Memory is the peak above what is held anyway. An estimator that refuses so many latents, or would need more than 512
-evaluations, is measured on the most that it takes.
+Memory is the peak above that of what is held between steps. An estimator that refuses so many latents, or would need
+more than 512 evaluations, is measured on the most that it takes.
 """
 
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, final
 
 import torch
+from benchmarks.catalogue import Entry, Latents, entries
 from benchmarks.least import Least
-from benchmarks.measuring import Findings, Listing, at_least, parser, writable
-from docs.catalogue import Entry, Latents, entries
+from benchmarks.measuring import OUTPUT, Findings, Listing, at_least, parser, writable
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from rich.console import Console
@@ -39,17 +43,11 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal
 
 from reparam_suite.diagnostics.memory import peak_bytes
-from reparam_suite.estimators import (
-    Average,
-    Bound,
-    ControlledPathwise,
-    Expectation,
-)
+from reparam_suite.distributions import OneHotCategorical, frozen, parameters, rebuilt
+from reparam_suite.estimators import Average, Bound, ControlledPathwise, Expectation
 from reparam_suite.estimators.control_variates import ControlledScore
 from reparam_suite.figures import COLOURS, WIDTH, styled
 from reparam_suite.models import VAE
-from reparam_suite.objectives import evidence
-from reparam_suite.distributions import OneHotCategorical, frozen, parameters, rebuilt
 
 NUM_FEATURES, BATCH_SIZE, SEED = 784, 100, 0
 LATENTS = {
@@ -66,7 +64,7 @@ Step = Callable[[], object]
 @final
 @dataclass(frozen=True)
 class Sides:
-    """What is compared: a step of the estimator, and one forward and backward pass of f."""
+    """The two sides of a ratio: a step of the estimator, and one forward and backward pass of f."""
 
     estimator: Step
     f: Step
@@ -76,10 +74,10 @@ class Sides:
 
 def sides(model: VAE, x: Tensor) -> Sides:
     """Both steps at the q that the encoder gives for x, its parameters being leaves."""
-    target = replace(evidence(model, x, model.bound, model.kl), exact=None)
-    leaves = {name: each.detach().requires_grad_() for name, each in parameters(target.q).items()}
-    decoder = [*model.decoder.parameters(), *model.likelihood.parameters()]
-    control = [each for each in model.estimator.parameters() if each.requires_grad]
+    target = replace(model.expectation(x), exact=None)
+    leaves = {name: value.detach().requires_grad_() for name, value in parameters(target.q).items()}
+    groups = model.parameter_groups()
+    decoder, control = groups["decoder"], groups.get("control", [])
     differentiated = model.estimator.differentiates_f
 
     def step(f: Callable[..., Tensor] = target.f) -> object:
@@ -115,7 +113,7 @@ def measure(entry: Entry, latents: Latents, bound: type[Bound], x: Tensor, num_s
     _round(compared, 3, x.device)
     pairs = [_round(compared, steps, x.device) for _ in range(rounds)]
     ratios = [ours / (evaluations * of_f) for ours, of_f in pairs]
-    peaks = [peak_bytes(each, x.device) for each in (compared.estimator, compared.f)]
+    peaks = [peak_bytes(side, x.device) for side in (compared.estimator, compared.f)]
     target = TARGET_TWICE if compared.twice else TARGET
     time_ratio, memory_ratio = statistics.median(ratios), peaks[0] / (evaluations * peaks[1])
     missed = max(time_ratio, memory_ratio) > target
@@ -127,7 +125,7 @@ def measure(entry: Entry, latents: Latents, bound: type[Bound], x: Tensor, num_s
         "target": target,
         "time_ratio": time_ratio,
         "time_ratios": ratios,
-        "ms": [[1e3 * each for each in pair] for pair in pairs],
+        "ms": [[1e3 * seconds for seconds in pair] for pair in pairs],
         "memory_ratio": memory_ratio,
         "peak_bytes": peaks,
         "floor": floor(model, x, compared, steps, rounds) if missed else None,
@@ -160,7 +158,7 @@ def _seconds(step: Step, repeats: int, device: torch.device) -> float:
 
 def floor(model: VAE, x: Tensor, compared: Sides, steps: int, rounds: int) -> dict[str, Any]:
     """Time and memory of `Least` in the units of the model's estimator, whose place it takes."""
-    own, q = model.estimator, model.posterior_of(x)
+    own, q = model.estimator, model.posterior(x)
     given = own.num_samples if isinstance(own, ControlledScore | ControlledPathwise) else compared.evaluations
     model.estimator = least = Least(own, q.sample((given,)))
     step = sides(model, x).estimator
@@ -173,7 +171,7 @@ def floor(model: VAE, x: Tensor, compared: Sides, steps: int, rounds: int) -> di
 
 
 def table(results: dict[str, dict[str, Any]], device: torch.device) -> Table:
-    """One row an estimator; an asterisk where the target is missed."""
+    """One row per estimator; an asterisk where the target is missed."""
     made = Table(
         title="From q's parameters to the gradients, over evaluations x one forward and backward pass of f at one "
         f"sample of each datum (to z where the estimator differentiates f); {device.type}, batch {BATCH_SIZE}"
@@ -251,14 +249,14 @@ def missed(results: dict[str, dict[str, Any]]) -> list[list[str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the table, writes JSON and figure, and what misses its target on the page."""
-    made = parser("estimators", __doc__, output=Path("benchmarks/estimators.json"))
+    """Prints the table; writes numbers, figure and, as Markdown, the estimators that miss their target."""
+    made = parser("estimators", __doc__)
     made.add_argument(
         "--steps", type=at_least(1), default=20, help="steps a round, divided by the evaluations; at least 3"
     )
     made.add_argument("--rounds", type=at_least(1), default=5)
     made.add_argument("--only", nargs="+", metavar="NAME", help="estimators to measure; by default all")
-    made.add_argument("--figure", type=writable, default=Path("benchmarks/estimators.png"))
+    made.add_argument("--figure", type=writable, default=OUTPUT / "estimators.png")
     options = made.parse_args(arguments)
     chosen = [each for each in entries() if not options.only or each.documented[0].__name__ in options.only]
     unknown = set(options.only or ()) - {each.documented[0].__name__ for each in chosen}
@@ -286,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     num_rows = sum(map(len, results.values()))
     Findings(
         how=f"{options.steps} steps, {options.rounds} rounds, {'cpu' if options.device.type == 'cpu' else 'wall'} time",
-        listings=[Listing("What misses its target (*)", MISSED, missed(results), num_names=3)],
+        listings=[Listing("Estimators that miss their target (*)", MISSED, missed(results), num_names=3)],
         content={
             "batch_size": BATCH_SIZE,
             "rounds": options.rounds,

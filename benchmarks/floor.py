@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.fit import CASES, Case, Setting, bare, command_of, on_noise, write_noise
+from benchmarks.cases import CASES, Case, Setting, write_noise
+from benchmarks.fit import bare
 from benchmarks.measuring import Findings, Listing, at_least, parser
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-
-from reparam_suite import command_line
 
 ADAM_TRAFFIC = 7  # a parameter: read itself, its gradient and two moments; write all but the gradient
 COLUMNS = ("model", "Mflop", "MB of Adam", "Gflop/s", "GB/s", "floor, ms", "bare loop, ms", "bare loop over the floor")
@@ -39,14 +38,13 @@ def fastest(call: Callable[[], object], rounds: int) -> float:
 
 def floor(case: Case, rounds: int, setting: Setting) -> dict[str, float]:
     """Operations, bytes, rates and milliseconds of one case."""
-    command = command_of(case, setting)
-    model, x = command.model, next(iter(command.datamodule.train_dataloader()))
+    encoder, decoder = case.networks()
+    x = next(setting.batches(case))
     with FlopCounterMode(display=False) as counter:
-        case.loss_of(model, x).backward()
-    num_parameters = sum(each.numel() for each in model.parameters() if each.requires_grad)
+        case.loss_of(encoder, decoder, x).backward()
+    num_parameters = sum(each.numel() for network in (encoder, decoder) for each in network.parameters())
     traffic = ADAM_TRAFFIC * 4 * num_parameters
-    weight = model.decoder[-1].weight
-    assert isinstance(weight, Tensor)
+    weight: Tensor = [layer for layer in decoder.modules() if isinstance(layer, nn.Linear)][-1].weight
     hidden = torch.randn(len(x), weight.shape[1])
     with torch.no_grad():
         product = fastest(lambda: hidden @ weight.T, rounds)
@@ -80,18 +78,14 @@ def row(name: str, found: dict[str, float]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the table, writes the JSON and the page."""
+    """Prints the table and writes it."""
     made = parser("floor", __doc__, devices=("cpu",))
     made.add_argument("--rounds", type=at_least(1), default=9)
     options = made.parse_args(arguments)
-    command_line.quiet()
     with tempfile.TemporaryDirectory() as scratch:
-        setting = Setting(time.process_time, options.device, Path(scratch) / "mlruns")
-        noise = Path(scratch) / "noise.npz"
-        write_noise(noise)
-        cases: dict[str, Any] = {
-            name: floor(on_noise(noise, case), options.rounds, setting) for name, case in CASES.items()
-        }
+        setting = Setting(time.process_time, options.device, Path(scratch), Path(scratch) / "noise.npz")
+        write_noise(setting.noise)
+        cases: dict[str, Any] = {name: floor(case, options.rounds, setting) for name, case in CASES.items()}
     Findings(
         how=f"CPU time, the fastest of {options.rounds} rounds",
         listings=[Listing("The floor of a training step", COLUMNS, [row(*each) for each in cases.items()])],

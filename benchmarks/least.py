@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from reparam_suite.distributions import parameters
 from reparam_suite.estimators import (
     Average,
     ControlledPathwise,
@@ -24,19 +25,17 @@ from reparam_suite.estimators.control_variates import ControlledScore
 from reparam_suite.estimators.distinct_states import log_probabilities
 from reparam_suite.estimators.double_cv import DoublyControlled
 from reparam_suite.estimators.relaxation import softened
-from reparam_suite.distributions import parameters
 
 
 @final
 class Least(GradientEstimator):
-    """What no code for an estimator is without: its evaluations of f, noise, and what it has beside f.
+    """The operations that no code for an estimator can do without: its evaluations of f, noise, and its own networks.
 
     Args:
         estimator: at the samples of which f is evaluated.
         z: those samples, given.
     """
 
-    families = ScoreFunction.families
     bounds = (Average, LogMeanExp)
     differentiates_f = True
     unbiased = False
@@ -49,7 +48,7 @@ class Least(GradientEstimator):
         self.beside = "-"
 
     def estimate(self, target: Expectation) -> Estimate:
-        """The bound at the given samples, with no gradient by q."""
+        """The bound at the given samples, with no gradient with respect to q."""
         self._draw(target.q)
         f, control_loss = target.values(self.z), torch.zeros((), device=self.z.device)
         match self.own:

@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, sides in turn, the machine's line, and the page that they fill."""
+"""Shared by the benchmarks: options, sides in turn, the line on the machine, and the files of findings."""
 
 import argparse
 import json
@@ -26,42 +26,8 @@ S, T = TypeVar("S"), TypeVar("T")
 
 @final
 @dataclass(frozen=True)
-class Part:
-    """A place on a Markdown page, between two marks of its own; everything else there stays.
-
-    Args:
-        page: a file.
-        name: of the part, as its marks have it.
-
-    Raises:
-        ValueError: if the page has no such marks.
-    """
-
-    page: Path
-    name: str
-
-    def __post_init__(self) -> None:
-        self._around()
-
-    def write(self, lines: Sequence[str]) -> None:
-        """Puts these lines there."""
-        before, after = self._around()
-        self.page.write_text("\n".join([before, *lines, after]), encoding="utf-8")
-
-    def _around(self) -> tuple[str, str]:
-        marks = f"<!-- {self.name}: begin -->", f"<!-- {self.name}: end -->"
-        text = self.page.read_text(encoding="utf-8") if self.page.is_file() else ""
-        before, begin, rest = text.partition(marks[0])
-        _, end, after = rest.partition(marks[1])
-        if not (begin and end):
-            raise ValueError(f"{self.page} has no place for the table: expected {marks[0]} and {marks[1]}")
-        return before + begin, end + after
-
-
-@final
-@dataclass(frozen=True)
 class Listing:
-    """A table, for the terminal and for a page.
+    """A table, for the terminal and in Markdown.
 
     Args:
         title: above it.
@@ -87,16 +53,16 @@ class Listing:
     def markdown(self) -> list[str]:
         """As lines of Markdown."""
         rule = ["---"] * self.num_names + ["---:"] * (len(self.columns) - self.num_names)
-        return ["| " + " | ".join(each) + " |" for each in (self.columns, rule, *self.rows)]
+        return ["| " + " | ".join(row) + " |" for row in (self.columns, rule, *self.rows)]
 
 
 @final
 @dataclass(frozen=True)
 class Findings:
-    """What a benchmark found.
+    """The findings of a benchmark.
 
     Args:
-        how: it was measured, in words; the machine, the versions and the date are told beside it.
+        how: they were measured, in words; the machine, the versions and the date are added.
         listings: the tables.
         content: plain values, nested.
         notes: sentences about what is not in the tables.
@@ -110,35 +76,34 @@ class Findings:
     packages: Sequence[str] = PACKAGES
 
     def report(self, options: argparse.Namespace) -> None:
-        """Prints it, writes it as JSON, and fills its part of the page."""
+        """Prints them, and writes them as JSON and, where that was asked for, as Markdown."""
         told = machine(options.device, self.packages)
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps({**told, "how": self.how, **self.content}, indent=2) + "\n")
+        _write(options.output, json.dumps({**told, "how": self.how, **self.content}, indent=2))
         console = Console()
         # A pipe is as wide as the table.
         printer = Console(width=None if console.is_terminal else 200, highlight=False)
         for listing in self.listings:
             printer.print(listing.printed())
-        for each in (*self.notes, f"written to {options.output}"):
-            printer.print(each, markup=False)
-        if options.page is not None:
-            options.page.write(self.lines(told))
+        for line in (*self.notes, f"written to {options.output}"):
+            printer.print(line, markup=False)
+        if options.table is not None:
+            _write(options.table, "\n".join(self.markdown(told)))
 
-    def lines(self, told: Mapping[str, Any]) -> list[str]:
-        """What stands on the page, `told` being the machine."""
+    def markdown(self, told: Mapping[str, Any]) -> list[str]:
+        """The lines of the Markdown file, `told` being the machine."""
         versions = ", ".join(f"{package} {number}" for package, number in told["versions"].items())
         threads = "thread" if told["threads"] == 1 else "threads"
         where = f"{told['processor']}, {told['cores']} cores, {told['threads']} {threads}, {told['device']}"
         lines = [f"{told['date']}; {where}; {self.how}; {versions}."]
-        for each in self.notes:
-            lines += ["", each]
+        for note in self.notes:
+            lines += ["", note]
         for listing in self.listings:
             lines += ["", f"{listing.title}:", "", *listing.markdown()]
         return lines
 
 
 def machine(device: torch.device, packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
-    """On what and when: processor, device, threads, the versions of those packages that are here, date."""
+    """Date, processor, device, threads and the versions of the installed ones of these packages."""
     versions = {}
     for package in packages:
         try:
@@ -163,7 +128,7 @@ def _processor() -> str:
 
 
 def in_turn(sides: Mapping[S, Callable[[], T]], rounds: int) -> dict[S, list[T]]:
-    """What each side gives in each round: one side after the other, every second round in the opposite order."""
+    """The results of each side in each round: one side after the other, every second round in the opposite order."""
     found: dict[S, list[T]] = {name: [] for name in sides}
     for number in range(rounds):
         for name in list(sides)[:: -1 if number % 2 else 1]:
@@ -174,7 +139,7 @@ def in_turn(sides: Mapping[S, Callable[[], T]], rounds: int) -> dict[S, list[T]]
 @final
 @dataclass(frozen=True)
 class Ratio:
-    """Of two sides, over the rounds.
+    """The ratio of two sides over the rounds.
 
     Attributes:
         median: of the rounds' ratios, since the machine's speed drifts from round to round.
@@ -188,7 +153,7 @@ class Ratio:
 
     @classmethod
     def of(cls, ours: Sequence[float], theirs: Sequence[float]) -> "Ratio":
-        """The ratio of what was measured in the same rounds."""
+        """The ratio of measurements of the same rounds."""
         ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
         return cls(statistics.median(ratios), min(ratios), max(ratios))
 
@@ -196,12 +161,12 @@ class Ratio:
 def parser(
     name: str, description: str | None, *, output: Path | None = None, devices: Sequence[str] = ("cpu", "cuda")
 ) -> argparse.ArgumentParser:
-    """With the options that all benchmarks have: the device, the file of numbers, the page.
+    """A parser of the options that all benchmarks have: the device, the file of numbers, the file of tables.
 
     Args:
-        name: of the module and of its part of a page.
+        name: of the module.
         description: the module's docstring.
-        output: where the numbers go if nothing is said.
+        output: the file of numbers by default.
         devices: on which it can measure.
     """
     present = [each for each in devices if each == "cpu" or torch.cuda.is_available()]
@@ -213,11 +178,7 @@ def parser(
     )
     made.add_argument("--device", default=present[-1], type=lambda text: _device(text, present))
     made.add_argument("--output", type=writable, default=output or OUTPUT / f"{name}.json", help="the numbers as JSON")
-    made.add_argument(
-        "--page",
-        type=lambda text: _part(Path(text), name),
-        help=f"a Markdown page whose part between the marks '{name}: begin' and '{name}: end' is written anew",
-    )
+    made.add_argument("--table", type=writable, help="the tables as Markdown")
     return made
 
 
@@ -250,15 +211,13 @@ def _device(text: str, accepted: Sequence[str]) -> torch.device:
 
 
 def writable(text: str) -> Path:
-    """The type of an option that is a file to be written, whose folder need not be there."""
+    """The type of an option that is a file to write, whose folder need not exist."""
     file = Path(text)
     if file.is_dir() or any(each.exists() and not each.is_dir() for each in file.parents):
         raise argparse.ArgumentTypeError(f"expected a file that can be written, got {text}")
     return file
 
 
-def _part(page: Path, name: str) -> Part:
-    try:
-        return Part(page, name)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{text}\n", encoding="utf-8")

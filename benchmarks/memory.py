@@ -31,6 +31,7 @@ from benchmarks.measuring import OUTPUT, Findings, Listing, at_least, parser, wr
 from matplotlib.figure import Figure
 
 from reparam_suite.diagnostics.memory import peak_bytes
+from reparam_suite.distributions import FactorizedCategorical, FullCovarianceNormal, frozen
 from reparam_suite.estimators import (
     REBAR,
     RODEO,
@@ -39,15 +40,13 @@ from reparam_suite.estimators import (
     GumbelRao,
     LeaveOneOut,
     LocalExpectation,
-    LogMeanExp,
     MeasureValued,
     Pathwise,
     ScoreFunction,
 )
 from reparam_suite.figures import COLOURS, WIDTH, styled
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
-from reparam_suite.objectives import evidence
-from reparam_suite.distributions import FactorizedCategorical, FullCovarianceNormal, frozen
+from reparam_suite.objectives import ImportanceWeighted
 
 NUM_FEATURES, SEED = 784, 0
 MOST_BEND, MOST_AT_TWICE = 1.1, 2.0
@@ -96,7 +95,7 @@ class Case:
         """The model, and a batch."""
         torch.manual_seed(SEED)
         estimator = self.estimator(num_samples=sizes.num_samples)
-        model = self.model(num_features=NUM_FEATURES, latent_size=sizes.latent_size, estimator=estimator)
+        model = self.model(event_shape=(NUM_FEATURES,), latent_size=sizes.latent_size, estimator=estimator)
         return model.to(device), (torch.rand(sizes.batch_size, NUM_FEATURES) < 0.2).float().to(device)
 
 
@@ -109,7 +108,7 @@ _one = {"num_samples": 1}
 _categorical = partial(DiscreteVAE, posterior=FactorizedCategorical(num_classes=10))
 CASES: dict[str, Case] = {
     "Pathwise, normals": Case(Pathwise, GaussianVAE, _normals),
-    "Pathwise, LogMeanExp, normals": Case(Pathwise, partial(GaussianVAE, bound=LogMeanExp()), _normals),
+    "Pathwise, LogMeanExp, normals": Case(Pathwise, partial(GaussianVAE, objective=ImportanceWeighted()), _normals),
     "Pathwise, full covariance": Case(
         Pathwise, partial(GaussianVAE, posterior=FullCovarianceNormal()), _normals, factorized=False
     ),
@@ -172,7 +171,7 @@ def step_peak(case: Case, sizes: Sizes, device: torch.device) -> int:
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        model.training_step(x, 0).backward()
+        model.training_step(x, 0)["loss"].backward()
         optimizer.step()
 
     step()  # the optimizer's memory is there from now on
@@ -184,9 +183,9 @@ def f_peak(case: Case, sizes: Sizes, device: torch.device) -> int:
     """Bytes that f alone holds at a time, forward and backward, at K samples of each datum."""
     model, x = case.made(sizes, device)
     with torch.no_grad():
-        target = evidence(model, x, model.bound, model.kl)
+        target = model.expectation(x)
     z, q = target.q.sample((sizes.num_samples,)), frozen(target.q)
-    wanted = [*model.decoder.parameters(), *model.likelihood.parameters()]
+    wanted: list[torch.Tensor] = [*model.parameter_groups()["decoder"]]
     if model.estimator.differentiates_f:
         wanted.append(z.requires_grad_())
     return peak_bytes(lambda: torch.autograd.grad(target.f(z, q).mean(), wanted), device)
@@ -282,7 +281,7 @@ def _chosen(made: argparse.ArgumentParser, wanted: Sequence[str] | None) -> dict
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the table, writes JSON, figure and page."""
+    """Prints the table; writes it, its numbers and the figure."""
     made = parser("memory", __doc__)
     made.add_argument("--points", type=at_least(3), default=4, help="sizes of each quantity")
     made.add_argument("--only", nargs="+", metavar="NAME", help="estimators to measure; by default all")
@@ -293,11 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = "tensors counted" if options.device.type == "cpu" else "the allocator's figures"
     Findings(
         how=f"{told}, {options.points} sizes of each quantity",
-        listings=[
-            Listing(
-                "Peak memory of a training step (* grows too fast)", COLUMNS, [row(*each) for each in results.items()]
-            )
-        ],
+        listings=[Listing(TITLE, COLUMNS, [row(*result) for result in results.items()])],
         content={"points": options.points, "estimators": results},
     ).report(options)
     options.figure.parent.mkdir(parents=True, exist_ok=True)

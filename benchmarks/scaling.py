@@ -231,7 +231,7 @@ def write_noise(file: Path, num_rows: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the table, writes JSON and page."""
+    """Prints the table and writes it."""
     made = parser("scaling", __doc__)
     made.add_argument("--rows", type=at_least(1), default=100_000, help="data on which a round's steps are trained")
     made.add_argument("--rounds", type=at_least(1), default=3)

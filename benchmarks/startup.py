@@ -1,9 +1,9 @@
-"""What a command takes before and after the training, beside importing Lightning's command line.
+"""Time of a command before and after the training, beside importing Lightning's command line.
 
     OMP_NUM_THREADS=1 python -m benchmarks.startup [--rounds 5]
 
 Whole processes, in turn: the import alone, `python -m reparam_suite.fit --help`, and runs of one step on the digits,
-with all that a run records and without the bound of 5,000 samples. A first run, which is not counted, has made the
+with every record of a run and without the bound of 5,000 samples. A first run, which is not counted, has made the
 database. The ratio is the median of the rounds' own, by the processors' time.
 """
 
@@ -86,7 +86,7 @@ def listing(costs: Mapping[str, Sequence[Cost]]) -> Listing:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the table, writes the JSON, fills the page."""
+    """Prints the table and writes it."""
     made = parser("startup", __doc__, devices=("cpu",))
     made.add_argument("--rounds", type=at_least(1), default=5)
     options = made.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""What a study costs beside its trainings, and what several workers gain.
+"""Cost of a study beside its trainings, and the gain of several workers.
 
     OMP_NUM_THREADS=1 python -m benchmarks.study [--trials 16] [--steps 600] [--rounds 1]
 
@@ -10,8 +10,6 @@ The gain is that of the whole command, start-up and summary included, and of its
 start to the last one's end: one worker of one thread against four, in turn, on one fixed study of random trials.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import statistics
@@ -20,25 +18,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
-from unittest import mock
 
 import optuna
 import yaml
 from benchmarks.measuring import CLOCKS, PACKAGES, Findings, Listing, Ratio, at_least, in_turn, parser
 from lightning.pytorch import Callback
 
-from reparam_suite.studies import replica
+from reparam_suite.running import Run
 from reparam_suite.studies.command import StudyCommand
 from reparam_suite.studies.command import command as parsed
 from reparam_suite.studies.workers import joined, work
 from reparam_suite.training import StopSignals
+from reparam_suite.workers import MakeRun
 
 BASE = Path(__file__).parents[1] / "conf" / "discrete_vae.yaml"
 SPACE = {"model.learning_rate": {"log_float": [1e-4, 1e-2]}, "model.estimator": {"categorical": ["DisARM", "ReinMax"]}}
-OVERHEAD_STEPS = 20  # an epoch and a half: what comes between the trainings does not depend on them
+OVERHEAD_STEPS = 20  # an epoch and a half: the time between trainings does not depend on them
 COMMAND = (sys.executable, "-m", "reparam_suite.study")
 WORKERS = 4
 TARGET_SECONDS, TARGET_GAIN = 0.3, 1.6
@@ -47,10 +45,12 @@ TARGET_SECONDS, TARGET_GAIN = 0.3, 1.6
 @final
 @dataclass(frozen=True)
 class Gaps:
-    """Notes when trainings begin and end; what is between them is not training.
+    """The times between trainings: from the end of one, its last validation and checkpoint included, to the next.
 
     Args:
         now: the clock.
+        began: when trainings began.
+        ended: when they ended.
     """
 
     now: Callable[[], float]
@@ -61,33 +61,26 @@ class Gaps:
         """From each end to the next beginning."""
         return [begin - end for end, begin in zip(self.ended[:-1], self.began[1:], strict=True)]
 
-    def around(self, make: Callable[..., list[Callback]]) -> Callable[..., list[Callback]]:
-        """The callbacks that `make` gives, the first and the last one taking notes."""
+    def between(self, make_run: MakeRun) -> MakeRun:
+        """`make_run`, its runs noting when their trainings begin and end."""
 
-        def made(*arguments: Any) -> list[Callback]:
-            return [_Note("on_train_start", self._begin), *make(*arguments), _Note("on_train_end", self._end)]
+        def made(**values: Any) -> Run:
+            run = make_run(**values)
+            return replace(run, trainer={**run.trainer, "callbacks": [_Notes(self)]})
 
         return made
 
-    def _begin(self) -> None:
-        self.began.append(self.now())
 
-    def _end(self) -> None:
-        self.ended.append(self.now())
-
-
-class _Note(Callback):
-    def __init__(self, hook: str, note: Callable[[], None]) -> None:
-        self._hook = hook
-        self._note = note
+@final
+class _Notes(Callback):
+    def __init__(self, gaps: Gaps) -> None:
+        self._gaps = gaps
 
     def on_train_start(self, *_: Any) -> None:
-        if self._hook == "on_train_start":
-            self._note()
+        self._gaps.began.append(self._gaps.now())
 
-    def on_train_end(self, *_: Any) -> None:
-        if self._hook == "on_train_end":
-            self._note()
+    def on_fit_end(self, *_: Any) -> None:
+        self._gaps.ended.append(self._gaps.now())
 
 
 def study_file(directory: Path, name: str, num_trials: int, steps: int) -> Path:
@@ -110,14 +103,12 @@ def overhead(directory: Path, num_trials: int, now: Callable[[], float]) -> list
     """Seconds between the trainings of one worker, which runs in this process."""
     file = study_file(directory, "overhead", num_trials, OVERHEAD_STEPS)
     command: StudyCommand = parsed(["--config", str(file), "--tracking.root", str(directory / "mlruns")])
-    queue, gaps = joined(command, 0), Gaps(now)
+    queue, gaps = joined(command.search, command.database), Gaps(now)
+    search = replace(command.search, make_run=gaps.between(command.search.make_run))
     queue.fill()
     try:
-        with (
-            StopSignals() as signals,
-            mock.patch.object(replica, "recording_callbacks", gaps.around(replica.recording_callbacks)),
-        ):
-            work(command, queue, signals, lambda: None)
+        with StopSignals() as signals:
+            work(search, queue, signals, call="benchmark")
     finally:
         queue.close()
     return gaps.seconds()
@@ -126,10 +117,10 @@ def overhead(directory: Path, num_trials: int, now: Callable[[], float]) -> list
 @final
 @dataclass
 class Commands:
-    """The whole command, some number of times.
+    """The whole command, run several times.
 
     Args:
-        directory: for what they record.
+        directory: of their records.
         num_trials: of the study.
         steps: of a trial.
 
@@ -174,7 +165,7 @@ def gain(directory: Path, options: argparse.Namespace) -> tuple[dict[int, list[f
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the tables, writes the JSON and the page."""
+    """Prints the tables and writes them."""
     made = parser("study", __doc__)
     made.add_argument("--trials", type=at_least(3), default=16)
     made.add_argument("--steps", type=at_least(1), default=600, help="of a trial, where workers are compared")

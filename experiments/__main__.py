@@ -17,7 +17,7 @@ EXPERIMENTS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs each, whatever becomes of the others; the largest exit code."""
+    """Runs every experiment, whether or not others fail; returns the largest exit code."""
     return max(import_module(f"experiments.{name}").EXPERIMENT.main(arguments) for name in EXPERIMENTS)
 
 

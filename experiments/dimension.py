@@ -2,10 +2,10 @@
 
     python -m experiments.dimension
 
-The gradient is by the D means of q = N(mu, I); its variance is the trace of its covariance. Every term of f multiplies
-the score of every latent, its own or not, so the score function collects noise from all of them; the derivative of f
-by one latent knows the others only through the curvature of f. Rezende, Mohamed & Wierstra (2014), appendix D, makes
-the argument. In closed form, one draw:
+The gradient is with respect to the D means of q = N(mu, I); its variance is the trace of its covariance. Every term of
+f multiplies the score of every latent, its own or not, so the score function collects noise from all of them; the
+derivative of f with respect to one latent depends on the others only through the curvature of f. Rezende, Mohamed &
+Wierstra (2014), appendix D, makes the argument. In closed form, one draw:
 
     f = sum_d z_d               score function  D (D + 1)                            pathwise  0
     f = sum_d z_d^2 / 2, mu=1   score function  D ((D-1)^2 + 5.5 (D-1) + 7.5)        pathwise  D
@@ -13,25 +13,30 @@ the argument. In closed form, one draw:
 The third f is the integrand of a Gaussian VAE with D latents, trained on the digits; its variances are measured.
 """
 
-from __future__ import annotations
-
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
-from experiments.presenting import Experiment, Findings, Setting, rounded
+from experiments.presenting import Experiment, Findings, rounded
+from experiments.setting import Setting
+from experiments.trainings import num_workers, require_success
 from matplotlib.figure import Figure
-from rich.progress import track
 from torch import Tensor
 from torch.distributions import Distribution
 
+from reparam_suite import Run, Sweep, load
 from reparam_suite.data import Digits
 from reparam_suite.diagnostics import gradient_statistics
+from reparam_suite.distributions import normal
 from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.figures import COLOURS, WIDTH, styled
 from reparam_suite.models import VAE, GaussianVAE
+from reparam_suite.objectives import ELBO
 from reparam_suite.runtime.random_streams import forked_generator
-from reparam_suite.distributions import normal
+from reparam_suite.tracking import TrackingSettings
+from reparam_suite.training import RecordSettings
 
+NAME = "dimension"
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 VAE_SIZES = (2, 4, 8, 16, 32, 64)
 NUM_DRAWS, TRAIN_STEPS, REPEATS, SEED = 100_000, 1_000, 64, 0
@@ -66,24 +71,54 @@ def measured_trace(objective: str, road: str, size: int) -> float:
     return torch.autograd.grad(estimate.objective.sum(), mean)[0].var(0).sum().item()
 
 
-def trained(size: int, data: Digits) -> VAE:
-    """A Gaussian VAE with `size` latents after TRAIN_STEPS steps with the pathwise gradient."""
-    torch.manual_seed(SEED)
-    model = GaussianVAE(num_features=data.num_features, latent_size=size, kl="sampled", learning_rate=1e-3)
-    optimizer = torch.optim.Adam(model.parameters(), lr=model.learning_rate)
-    batches = data.train_dataloader()
-    step = 0
-    while step < TRAIN_STEPS:
-        for batch in batches:
-            optimizer.zero_grad()
-            model.training_step(batch, step).backward()
-            optimizer.step()
-            step += 1
-    return model
+@final
+@dataclass(frozen=True)
+class Training:
+    """Makes the run of a Gaussian VAE with `latent_size` latents and the pathwise gradient.
+
+    Args:
+        tracking: where it is recorded.
+    """
+
+    tracking: TrackingSettings
+
+    def __call__(self, *, latent_size: int, seed: int) -> Run:
+        """The run, whose last weights count."""
+
+        def make_model() -> GaussianVAE:
+            return GaussianVAE(event_shape=(64,), latent_size=latent_size, objective=ELBO(kl="sampled"))
+
+        return Run(
+            make_model,
+            Digits(),
+            seed=seed,
+            max_steps=TRAIN_STEPS,
+            tags={"experiment": NAME},
+            trainer={"accelerator": "cpu", "limit_val_batches": 0, "limit_test_batches": 1},
+            record=RecordSettings(test_data=0),
+            tracking=self.tracking,
+        )
+
+
+def trained(tracking: TrackingSettings) -> dict[int, VAE]:
+    """The VAEs after TRAIN_STEPS steps, by number of latents; those on record already are not trained again."""
+    sweep = Sweep(
+        Training(tracking),
+        grid={"latent_size": VAE_SIZES},
+        seeds=[SEED],
+        name=f"{NAME}, {TRAIN_STEPS:,} steps",
+        workers=num_workers(),
+    )
+    frame = sweep.run().frame
+    require_success(frame["reason"])
+    return {
+        int(size): load(run_id, tracking=tracking)
+        for size, run_id in zip(frame["latent_size"], frame["run_id"], strict=True)
+    }
 
 
 def of_vae(model: VAE, road: str, x: Tensor) -> float:
-    """Trace for the gradient by the means of q(z|x), of the mean objective over the batch."""
+    """Trace for the gradient with respect to the means of q(z|x), of the mean objective over the batch."""
     model.estimator = _estimator(road)
     return gradient_statistics(model, x, REPEATS)["loc"].variance.item()
 
@@ -102,7 +137,7 @@ def exponent(sizes: list[int], traces: list[float]) -> tuple[float, float]:
     return slope.item(), error.item()
 
 
-def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
+def answer(setting: Setting) -> Findings:
     """Traces against D for three integrands, and the exponents fitted to them."""
     traces: dict[str, dict[str, dict[int, float]]] = {o: {SCORE: {}, PATHWISE: {}} for o in OBJECTIVES}
     with forked_generator(torch.device("cpu"), SEED):
@@ -110,11 +145,8 @@ def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
             for objective in TOYS:
                 for road in (SCORE, PATHWISE):
                     traces[objective][road][size] = measured_trace(objective, road, size)
-        data = Digits(seed=SEED)
-        data.setup()
-        x = data.sample_batch("valid")
-        for size in track(VAE_SIZES, description="VAEs", transient=True):
-            model = trained(size, data)
+        x = Digits().sample_batch("valid")
+        for size, model in trained(setting.tracking).items():
             for road in (SCORE, PATHWISE):
                 traces["VAE"][road][size] = of_vae(model, road, x)
     numbers, rows = _numbers(traces), []
@@ -148,7 +180,7 @@ def _numbers(traces: dict[str, dict[str, dict[int, float]]]) -> dict[str, Any]:
 
 @styled
 def figure(traces: dict[str, dict[str, dict[int, float]]], numbers: dict[str, Any]) -> Figure:
-    """Trace against D, one panel an integrand; dots measured, lines fitted."""
+    """Trace against D, one panel per integrand; dots measured, lines fitted."""
     whole = Figure(figsize=(WIDTH * 1.35, 3.4))
     titles = {"linear": "f linear", "quadratic": "f quadratic", "VAE": "f of a VAE on the digits"}
     for ax, (objective, roads) in zip(whole.subplots(1, 3), traces.items(), strict=True):
@@ -179,7 +211,7 @@ def figure(traces: dict[str, dict[str, dict[int, float]]], numbers: dict[str, An
 
 
 EXPERIMENT = Experiment(
-    name="dimension",
+    name=NAME,
     question="How do the two variances grow with the number of latents?",
     answer=answer,
     short=f"{NUM_DRAWS:,} draws; VAEs after {TRAIN_STEPS:,} steps",

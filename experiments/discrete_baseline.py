@@ -2,33 +2,34 @@
 
     python -m experiments.discrete_baseline
 
-Eight Bernoulli latents, or four categorical ones of four classes for estimators that take those alone: 256 states
-in either case, so that the exact gradient is known. Trained on the digits with Adam at 1e-3; the bound is the mean over
+Eight Bernoulli latents, or four categorical ones of four classes for estimators that take those alone: 256 states in
+either case, so that the exact gradient is known. Trained on the digits with Adam at 1e-3; the bound is the mean over
 seeds at the end of training. Variance, bias and time are measured on one checkpoint, the same for all, which was
-trained with leave-one-out; what an estimator learns is there as new, and its variance that of an untrained one.
+trained with leave-one-out; the parameters of an estimator itself are new there, and its variance is that of an
+untrained one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import torch
-from docs.catalogue import Latents, entries
-from experiments.learning_curves import Curve, Task, data_of, entry, mean_and_error, train
-from experiments.parallel import in_processes
-from experiments.presenting import Experiment, Findings, Setting, Training, rounded
+from benchmarks.catalogue import Latents, entries, entry
+from experiments.presenting import Experiment, Findings, rounded
+from experiments.setting import Setting
+from experiments.trainings import Comparison, Curve, mean_and_error, trained
 from matplotlib.figure import Figure
 from rich.progress import track
 from torch.distributions import Bernoulli
 
-from reparam_suite.diagnostics import BasketRow, measure, reference_gradients
+from reparam_suite import Run
+from reparam_suite.data import Digits
+from reparam_suite.diagnostics import EstimatorRow, measure, reference_gradients
+from reparam_suite.distributions import OneHotCategorical
 from reparam_suite.estimators import Average, LeaveOneOut, ScoreFunction
 from reparam_suite.figures import COLOURS, QUIET, WIDTH, styled
 from reparam_suite.models import VAE
-from reparam_suite.distributions import OneHotCategorical
+from reparam_suite.training import RecordSettings
 
+NAME = "discrete_baseline"
 BITS, CLASSES = Latents(Bernoulli, 8), Latents(OneHotCategorical, 4, 4)
 BUDGETS = {"short": 2_000, "full": 40_000}
 NUM_SEEDS = 5
@@ -39,73 +40,68 @@ REPEATS = 4
 def fitting() -> dict[str, Latents]:
     """Every discrete estimator with the latents it is trained on: bits if it takes them, which most do."""
     found: dict[str, Latents] = {}
-    for each in entries():
-        families = each.at_defaults.families
-        if Average not in each.bounds():
-            continue
-        if Bernoulli in families:
-            found[each.name] = BITS
-        elif OneHotCategorical in families:
-            found[each.name] = CLASSES
+    for listed in entries():
+        for latents in (BITS, CLASSES):
+            if listed.name not in found and latents.largest_for(listed, Average) == latents:
+                found[listed.name] = latents
     return found
 
 
-def checkpoint(latents: Latents) -> tuple[VAE, torch.Tensor]:
-    """The model that every estimator is measured on, and the minibatch."""
-    torch.manual_seed(0)
-    data = data_of("Digits", Path(), 0)
-    model = latents.model(ScoreFunction(num_samples=4, baseline=LeaveOneOut()), Average(), data.num_features)
-    optimizer = model.configure_optimizers()
-    step = 0
-    while step < CHECKPOINT_STEPS:
-        for batch in data.train_dataloader():
-            optimizer.zero_grad()
-            model.training_step(batch, step).backward()
-            optimizer.step()
-            step += 1
-    return model, data.sample_batch("valid")
+def checkpoint(latents: Latents, setting: Setting) -> VAE:
+    """The model that every estimator is measured on, with the weights of its last step."""
+    data = Digits()
+
+    def make_model() -> VAE:
+        return latents.model(ScoreFunction(num_samples=4, baseline=LeaveOneOut()), Average(), data.event_shape[0])
+
+    run = Run(
+        make_model,
+        data,
+        max_steps=CHECKPOINT_STEPS,
+        name=f"{NAME}-checkpoint-{latents}",
+        tags={"experiment": NAME},
+        trainer={"accelerator": "cpu", "limit_val_batches": 0},
+        record=RecordSettings(test_data=0),
+        tracking=setting.tracking,
+    )
+    model: VAE = run.fit().model
+    return model
 
 
-def measured(names: Mapping[str, Latents]) -> dict[str, BasketRow]:
+def measured(names: Mapping[str, Latents], setting: Setting) -> dict[str, EstimatorRow]:
     """Variance, bias and cost of each, on the checkpoint of its latents."""
-    rows: dict[str, BasketRow] = {}
+    rows: dict[str, EstimatorRow] = {}
     for latents in (BITS, CLASSES):
-        model, x = checkpoint(latents)
+        model, x = checkpoint(latents, setting), Digits().sample_batch("valid")
         reference = reference_gradients(model, x)
-        estimators = {name: entry(name).at_defaults for name, each in names.items() if each == latents}
-        basket = measure(model, [x], estimators, num_repeats=REPEATS, references=[reference])
-        for row in track(basket, f"{latents}, measuring", total=len(estimators), transient=True):
+        estimators = {name: entry(name).at_defaults for name, own in names.items() if own == latents}
+        found = measure(model, [x], estimators, num_repeats=REPEATS, references=[reference])
+        for row in track(found, f"{latents}, measuring", total=len(estimators), transient=True):
             rows[row.name] = row
     return rows
 
 
 def answer(setting: Setting) -> Findings:
     """Trains and measures all of them."""
-    names, budget = fitting(), BUDGETS[setting.length]
-    basket = measured(names)
-    tasks = [
-        Task(name, latents, "Digits", setting.data_root, budget, seed)
-        for name, latents in names.items()
-        for seed in range(NUM_SEEDS)
-    ]
-    curves = in_processes(train, tasks, "training")
-    numbers: dict[str, Any] = {"budget": budget, "seeds": NUM_SEEDS}
+    names = fitting()
+    comparison = Comparison(NAME, names, "Digits", BUDGETS[setting.length], setting)
+    rows_by_name = measured(names, setting)
+    curves = trained(comparison, NUM_SEEDS)
+    numbers: dict[str, Any] = {"budget": comparison.budget, "seeds": NUM_SEEDS}
     for name, latents in names.items():
-        own = [curve for task, curve in curves.items() if task.estimator == name]
-        numbers[_key(name)] = _numbers(latents, own, basket[name])
+        numbers[_key(name)] = _numbers(latents, curves[name], rows_by_name[name])
     order = sorted(names, key=lambda name: -numbers[_key(name)]["elbo"])
     rows = [_cells(name, numbers[_key(name)]) for name in order]
     columns = ("estimator", "on", "f", "ELBO", "± s.e.", "variance", "bias", "ms")
-    trainings = [Training.of(task, curve, "DiscreteVAE") for task, curve in curves.items()]
-    return Findings(numbers, columns, rows, figure(numbers, order), trainings)
+    return Findings(numbers, columns, rows, figure(numbers, order))
 
 
 def _key(name: str) -> str:
     return name.replace("ScoreFunction, ", "ScoreFunction_")
 
 
-def _numbers(latents: Latents, curves: list[Curve], row: BasketRow) -> dict[str, Any]:
-    elbo, error = mean_and_error([curve.elbo[-1] for curve in curves])
+def _numbers(latents: Latents, curves: list[Curve], row: EstimatorRow) -> dict[str, Any]:
+    elbo, error = mean_and_error([curve.elbo[-1][1] for curve in curves])
     encoder = row.statistics["encoder"]
     return {
         "latents": str(latents),
@@ -130,7 +126,7 @@ def _cells(name: str, found: Mapping[str, Any]) -> list[str]:
 
 @styled
 def figure(numbers: Mapping[str, Any], order: list[str]) -> Figure:
-    """Left, the bound that was reached; right, what a gradient costs in variance times time."""
+    """Left, the bound at the end of training; right, variance times time of a gradient."""
     whole = Figure(figsize=(WIDTH * 1.2, 0.23 * len(order) + 1.1))
     bound, work = whole.subplots(1, 2, sharey=True)
     left = _left_edge([numbers[_key(name)]["elbo"] for name in order])
@@ -159,13 +155,13 @@ def figure(numbers: Mapping[str, Any], order: list[str]) -> Figure:
 
 
 def _left_edge(elbo: list[float]) -> float:
-    # What took so few steps that it has hardly begun would squeeze all others together.
+    # An estimator with so few steps that it has hardly begun would squeeze all others together.
     best, least = max(elbo), sorted(elbo)[len(elbo) // 10]
     return min(elbo) - 1.0 if min(elbo) > best - 2 * (best - least) else least - 0.1 * (best - least)
 
 
 EXPERIMENT = Experiment(
-    name="discrete_baseline",
+    name=NAME,
     question="How do all estimators of discrete latents compare on one model?",
     answer=answer,
     short=f"{BUDGETS['short']:,} evaluations, {NUM_SEEDS} seeds",

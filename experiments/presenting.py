@@ -1,6 +1,4 @@
-"""What every experiment does with its findings: print the table, write the figure and the numbers, record the run."""
-
-from __future__ import annotations
+"""Findings of an experiment: the table is printed, figure and numbers are written, a run is recorded."""
 
 import argparse
 import json
@@ -9,95 +7,41 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, final, get_args
+from typing import Any, final, get_args
 
 import torch
-from experiments.learning_curves import Curve, Task
+from experiments.setting import Length, Setting
 from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reparam_suite.data import DataError
-from reparam_suite.tracking import Store, TrackingError, TrackingSettings, run_name
-
-Length: TypeAlias = Literal["short", "full"]
+from reparam_suite.runtime.errors import SuiteError
+from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 
 HERE = Path(__file__).parent
-OUTPUT = HERE.parent / "docs" / "experiments"
-"""Where documentation looks for figures and numbers."""
-
-
-@final
-@dataclass(frozen=True)
-class Setting:
-    """How an experiment is to be run.
-
-    Args:
-        length: short or full.
-        data_root: where downloaded data are, or go.
-        root: of the record, for an experiment that runs commands of the suite.
-    """
-
-    length: Length
-    data_root: Path
-    root: Path
-
-
-@final
-@dataclass(frozen=True)
-class Training:
-    """The record of one training, under the names that the runs of `reparam_suite.fit` have.
-
-    Args:
-        name: of the run.
-        parameters: what tells it from the others.
-        tags: likewise, for MLflow's table.
-        curves: steps and values of each metric.
-    """
-
-    name: str
-    parameters: Mapping[str, Any]
-    tags: Mapping[str, str]
-    curves: Mapping[str, Sequence[tuple[int, float]]]
-
-    @classmethod
-    def of(cls, task: Task, curve: Curve, model: str) -> Training:
-        """The record of a task that was trained."""
-        estimator = task.estimator.removeprefix("ScoreFunction, ").replace(", ", "-")
-        estimator = f"ScoreFunction-{estimator}" if task.estimator.startswith("ScoreFunction, ") else estimator
-        return cls(
-            name=run_name(estimator, model, task.dataset, task.seed),
-            parameters={"budget": task.budget, "latents": str(task.latents), "seed": task.seed},
-            tags={"model": model, "estimator": estimator, "dataset": task.dataset, "seed": str(task.seed)},
-            curves={
-                "val/elbo": list(zip(curve.steps, curve.elbo, strict=True)),
-                "grad/encoder/variance": list(zip(curve.steps, curve.variance, strict=True)),
-                "cost/evaluations": list(zip(curve.steps, curve.evaluations, strict=True)),
-                "time/ms_per_step": [(curve.steps[-1], curve.ms_per_step)],
-            },
-        )
+OUTPUT = Path("build/experiments")
+MEASURED = HERE.parent / "docs" / "measured" / "experiments"
+"""Figures and numbers of the documentation; `make experiments` writes them."""
 
 
 @final
 @dataclass(frozen=True)
 class Findings:
-    """What an experiment found.
+    """The findings of an experiment.
 
     Args:
-        numbers: plain values, nested; the text of the documentation takes its numbers from here.
+        numbers: plain values, nested; the text of the documentation takes its numbers from them.
         columns: of the table.
         rows: of the table, as text.
         figure: the one figure.
-        trainings: behind it; each becomes a run of its own in MLflow.
     """
 
     numbers: Mapping[str, Any]
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     figure: Figure
-    trainings: Sequence[Training] = ()
 
 
 @final
@@ -109,8 +53,8 @@ class Experiment:
         name: of the module, the figure and the file of numbers.
         question: which it answers.
         answer: takes the setting and gives the findings.
-        short: what the short setting is.
-        full: what the full setting is, where there is one.
+        short: the short setting, in words.
+        full: the full setting, where there is one.
     """
 
     name: str
@@ -132,8 +76,8 @@ class Experiment:
             return 2
         console.print(self.question, style="bold", markup=False)
         try:
-            findings = self.answer(Setting(options.length, options.data_root, options.root))
-        except DataError as error:
+            findings = self.answer(Setting(options.length, options.data_root, settings))
+        except (SuiteError, TrackingError) as error:
             print(f"experiments.{self.name}: {error}", file=sys.stderr)
             return 2
         console.print(_table(findings))
@@ -170,13 +114,6 @@ class Experiment:
         return figure, numbers
 
     def _record(self, store: Store, findings: Findings, figure: Path, numbers: Path, length: Length) -> None:
-        for training in findings.trainings:
-            tags = {**training.tags, "experiment": self.name}
-            run = store.start_run(name=training.name, parameters=training.parameters, tags=tags)
-            for metric, points in training.curves.items():
-                for step, value in points:
-                    run.log_metrics({metric: value}, step=step)
-            run.close("FINISHED")
         run = store.start_run(
             name=f"{self.name}-{length}",
             parameters={"length": length},
@@ -198,7 +135,7 @@ def _table(findings: Findings) -> Table:
 
 
 def _flat(numbers: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
-    # Single numbers only: a curve stands in the file and in the figure.
+    # Single numbers only: curves are in the file and in the figure.
     flat: list[tuple[str, float]] = []
     for name, value in numbers.items():
         if isinstance(value, Mapping):
@@ -209,5 +146,5 @@ def _flat(numbers: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float
 
 
 def rounded(value: float, digits: int = 4) -> float:
-    """To so many significant digits: what stands in a file of numbers."""
+    """`value` to so many significant digits, as files of numbers have it."""
     return float(f"{value:.{digits}g}")

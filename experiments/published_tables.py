@@ -14,31 +14,27 @@ not say how it binarizes, we do it dynamically, and it tried five learning rates
 error; single runs of such models vary by about half a nat, which is taken for one standard error of theirs.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
 import torch
-from experiments.learning_curves import mean_and_error
-from experiments.parallel import in_processes
-from experiments.presenting import Experiment, Findings, Length, Setting, rounded
+from experiments.presenting import Experiment, Findings, rounded
+from experiments.setting import Length, Setting
+from experiments.trainings import mean_and_error, num_workers, require_success
+from lightning.pytorch import Callback, Trainer
 from matplotlib.figure import Figure
-from torch import Tensor
 
+from reparam_suite import Run, Sweep, load
 from reparam_suite.data import MNIST
 from reparam_suite.estimators import (
     REBAR,
     RELAX,
-    Average,
     GradientEstimator,
     GumbelSoftmax,
     Learned,
-    LogMeanExp,
     MuProp,
     Pathwise,
     ScoreFunction,
@@ -46,7 +42,11 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.figures import COLOURS, HAIRLINE, INK, WIDTH, styled
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, OptimizerSettings
-from reparam_suite.objectives import held_out_bounds
+from reparam_suite.models.held_out_bounds import held_out_bounds
+from reparam_suite.objectives import ELBO, ImportanceWeighted
+from reparam_suite.training import RecordSettings
+
+NAME = "published_tables"
 
 Table: TypeAlias = Literal["IWAE", "RELAX"]
 
@@ -56,6 +56,8 @@ STAGES = {"short": 3, "full": 8}
 """Of the importance-weighted autoencoder's schedule: 13 epochs, or all 3,280."""
 STEPS = {"short": 25_000, "full": 2_000_000}
 """Of the linear model."""
+STEPS_PER_EPOCH = 2_500
+"""Of the importance-weighted autoencoder: 50,000 training images in batches of 20."""
 EVALUATED = {"short": 200, "full": 10_000}
 """Data on which the figure is measured."""
 
@@ -82,24 +84,6 @@ class Row:
     lengths: tuple[Length, ...] = ("short", "full")
 
 
-@final
-@dataclass(frozen=True)
-class Repetition:
-    """One training for a published figure.
-
-    Args:
-        row: the figure.
-        seed: of weights, data and noise.
-        length: short or full.
-        root: where downloaded data are.
-    """
-
-    row: Row
-    seed: int
-    length: Length
-    root: Path
-
-
 def _nvil() -> GradientEstimator:
     return ScoreFunction(baseline=Learned())
 
@@ -117,95 +101,132 @@ ROWS = (
 )
 
 
+BY_NAME = {row.name: row for row in ROWS}
+
+
 def model_of(row: Row, num_features: int) -> VAE:
     """The published architecture with our estimator."""
     estimator = row.estimator()
     if row.table == "IWAE":
         return GaussianVAE(
-            num_features=num_features,
+            event_shape=(num_features,),
             latent_size=row.num_latents,
             hidden_sizes=(200, 200),
             activation="tanh",
             estimator=estimator,
-            bound=LogMeanExp() if estimator.num_samples > 1 else Average(),
-            kl="sampled",
+            objective=ImportanceWeighted() if estimator.num_samples > 1 else ELBO(kl="sampled"),
             optimizer=OptimizerSettings(options={"betas": [0.99, 0.999], "eps": 1e-4}),
         )
+    settings = OptimizerSettings(options={"betas": [0.9, 0.99999]})
+    control = OptimizerSettings(learning_rate=1e-2, options={"betas": [0.9, 0.99999]})
     return DiscreteVAE(
-        num_features=num_features,
+        event_shape=(num_features,),
         latent_size=row.num_latents,
         hidden_sizes=(),
         estimator=estimator,
         prior="learned",
-        optimizer=OptimizerSettings(options={"betas": [0.9, 0.99999]}),
-        control_optimizer=OptimizerSettings(learning_rate=1e-2, options={"betas": [0.9, 0.99999]}),
+        optimizer={"encoder": settings, "decoder": settings, "prior": settings, "control": control},
     )
 
 
-def schedule(row: Row, length: Length, steps_per_epoch: int) -> Iterator[float]:
-    """The learning rate of each step."""
+def schedule(row: Row, length: Length, steps_per_epoch: int) -> list[tuple[int, float]]:
+    """Stages of the training: the steps of each, and its learning rate."""
     if row.table == "RELAX":
-        for _ in range(STEPS[length]):
-            yield 1e-3
-        return
-    for stage in range(STAGES[length]):
-        rate = 1e-4 * round(10 ** (1 - stage / 7), 1)
-        for _ in range(3**stage * steps_per_epoch):
-            yield rate
+        return [(STEPS[length], 1e-3)]
+    return [(3**stage * steps_per_epoch, 1e-4 * round(10 ** (1 - stage / 7), 1)) for stage in range(STAGES[length])]
 
 
-def train(task: Repetition) -> tuple[int, float]:
-    """Steps taken, and the figure that was reached."""
-    torch.set_num_threads(1)
-    torch.manual_seed(task.seed)
-    row = task.row
-    data = MNIST(root=task.root, batch_size=20 if row.table == "IWAE" else 24, seed=task.seed)
-    data.setup()
-    model = model_of(row, data.num_features)
-    optimizer = model.configure_optimizers()
-    batches = _batches(data)
-    steps = 0
-    for rate in schedule(row, task.length, len(data.train_dataloader())):
-        if row.table == "IWAE":
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-        optimizer.zero_grad()
-        model.training_step(next(batches), steps).backward()
-        optimizer.step()
-        steps += 1
-    return steps, evaluated(model, row, data, EVALUATED[task.length])
+@final
+class Stages(Callback):
+    """Sets the learning rate of each stage of a training, for all parts of a model.
+
+    Args:
+        stages: the steps of each, and its learning rate.
+    """
+
+    def __init__(self, stages: Sequence[tuple[int, float]]) -> None:
+        self.stages = list(stages)
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Sets the rate of the step that begins."""
+        left = trainer.global_step
+        for num_steps, rate in self.stages:
+            left -= num_steps
+            if left < 0:
+                for group in trainer.optimizers[0].param_groups:
+                    group["lr"] = rate
+                return
 
 
-def _batches(data: MNIST) -> Iterator[Tensor]:
-    while True:
-        yield from data.train_dataloader()
+@final
+@dataclass(frozen=True)
+class Training:
+    """Makes the run of a row, named, with a seed.
+
+    Args:
+        setting: of the experiment.
+    """
+
+    setting: Setting
+
+    def __call__(self, *, row: str, seed: int) -> Run:
+        """The run, whose last weights count."""
+        published = BY_NAME[row]
+        data = MNIST(root=self.setting.data_root, batch_size=20 if published.table == "IWAE" else 24)
+        stages = schedule(published, self.setting.length, STEPS_PER_EPOCH)
+        return Run(
+            lambda: model_of(published, math.prod(data.event_shape)),
+            data,
+            seed=seed,
+            max_steps=sum(num_steps for num_steps, _ in stages),
+            tags={"experiment": NAME},
+            trainer={
+                "accelerator": "cpu" if self.setting.length == "short" else "auto",
+                "limit_val_batches": 0,
+                "callbacks": [Stages(stages)] if len(stages) > 1 else [],
+                **({} if published.table == "IWAE" else {"limit_test_batches": 1}),
+            },
+            record=RecordSettings(
+                test_samples=5_000, test_data=EVALUATED[self.setting.length] if published.table == "IWAE" else 0
+            ),
+            tracking=self.setting.tracking,
+        )
 
 
-def evaluated(model: VAE, row: Row, data: MNIST, num_rows: int) -> float:
+def evaluated(row: Row, found: Mapping[str, Any], setting: Setting) -> float:
     """The published quantity: the bound with K = 5,000 on test data, or the evidence bound on training data."""
-    loader = data.test_dataloader() if row.table == "IWAE" else data.train_dataloader()
-    name, num_samples = ("bound", 5_000) if row.table == "IWAE" else ("elbo", 100)
-    values: list[Tensor] = []
-    rows = 0
-    for batch in loader:
-        x = batch[: num_rows - rows]
-        values.append(held_out_bounds(model, x, num_samples)[name])
-        rows += len(x)
-        if rows >= num_rows:
+    if row.table == "IWAE":
+        partly = "" if setting.length == "full" else f"_from_{EVALUATED[setting.length]}"
+        return float(found[f"test/bound_5000{partly}"])
+    model, left, values = load(found["run_id"], tracking=setting.tracking), EVALUATED[setting.length], []
+    for batch in MNIST(root=setting.data_root).undivided("train"):
+        x = batch[:left]
+        values.append(held_out_bounds(model, x, 100)["elbo"])
+        left -= len(x)
+        if not left:
             break
     return torch.cat(values).mean().item()
 
 
 def answer(setting: Setting) -> Findings:
-    """All rows that the length has, ours beside theirs."""
-    MNIST(root=setting.data_root).prepare_data()  # once, before several processes want it
+    """All rows of the length, ours beside theirs."""
+    MNIST(root=setting.data_root).prepare_data()  # once, before several processes need them
     length = setting.length
     rows = [row for row in ROWS if length in row.lengths]
-    tasks = [Repetition(row, seed, length, setting.data_root) for row in rows for seed in range(SEEDS[length])]
-    found = in_processes(train, tasks, "training")
+    sweep = Sweep(
+        Training(setting),
+        grid={"row": [row.name for row in rows]},
+        seeds=range(SEEDS[length]),
+        name=f"{NAME}, {length}",
+        workers=num_workers(),
+    )
+    frame = sweep.run().frame
+    require_success(frame["reason"])
     numbers: dict[str, Any] = {"their_error": THEIR_ERROR, "evaluated_on": EVALUATED[length]}
     for row in rows:
-        numbers[_key(row)] = _compared(row, [reached for task, reached in found.items() if task.row is row])
+        of_row = frame[frame["row"] == row.name].to_dict("records")
+        num_steps = sum(steps for steps, _ in schedule(row, length, STEPS_PER_EPOCH))
+        numbers[_key(row)] = _compared(row, [(num_steps, evaluated(row, found, setting)) for found in of_row])
     cells = [_cells(row, numbers[_key(row)]) for row in rows]
     columns = ("setting", "steps", "theirs", "ours", "± s.e.", "difference", "in s.e.")
     return Findings(numbers, columns, cells, figure(rows, numbers, length))
@@ -243,7 +264,7 @@ def _cells(row: Row, found: dict[str, float]) -> list[str]:
 
 @styled
 def figure(rows: list[Row], numbers: dict[str, Any], length: Length) -> Figure:
-    """Ours beside theirs, a line a setting."""
+    """Ours beside theirs, a line per setting."""
     whole = Figure(figsize=(WIDTH, 0.32 * len(rows) + 1.3))
     ax = whole.subplots()
     for position, row in enumerate(reversed(rows)):
@@ -260,7 +281,7 @@ def figure(rows: list[Row], numbers: dict[str, Any], length: Length) -> Figure:
 
 
 EXPERIMENT = Experiment(
-    name="published_tables",
+    name=NAME,
     question="How near do we come to published figures at the published settings?",
     answer=answer,
     short=f"{STAGES['short']} of 8 stages, {STEPS['short']:,} of 2,000,000 steps",

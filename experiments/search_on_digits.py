@@ -4,82 +4,85 @@
 
 Three models of the embedded digits; learning rate (1e-4 .. 1e-1) and latent size (2 .. 64) are searched, both on a
 logarithmic scale, in 30 trials of the length of conf/studies/digits.yaml. TPE, which learns from trial to trial,
-against independent draws; the first ten of both are the same. Each search is a study like any other. What TPE has
-found and the defaults are then trained again with seeds that no search has seen, for the best of 30 trials is lucky as
-well as good. An experiment that was interrupted goes on.
+against independent draws; the first ten of both are the same. Each search is a study like any other. The choices of
+TPE and the defaults are then trained again with seeds that no search has seen, for the best of 30 trials is lucky as
+well as good. An experiment that was interrupted resumes.
 """
-
-from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
 import numpy as np
 import optuna
-import yaml
-from experiments.presenting import HERE, Experiment, Findings, Length, Setting, rounded
+from experiments.presenting import Experiment, Findings, rounded
+from experiments.setting import Length, Setting
+from experiments.trainings import num_workers, require_success
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from optuna.distributions import FloatDistribution, IntDistribution
 
-from reparam_suite import study
+from reparam_suite import Run, Study, Sweep
+from reparam_suite.data import Digits
+from reparam_suite.estimators import DisARM, GradientEstimator, LeaveOneOut, Pathwise, ScoreFunction
 from reparam_suite.figures import COLOURS, QUIET, WIDTH, styled
-from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
+from reparam_suite.studies.result import StudyResult
+from reparam_suite.tracking import TrackingSettings
+from reparam_suite.training import RecordSettings
 
 Sampler: TypeAlias = Literal["TPESampler", "RandomSampler"]
 
-CONF = HERE.parent / "conf"
-NUM_TRIALS = 30
+NAME = "search_on_digits"
+NUM_TRIALS, NUM_STEPS = 30, 600
 NUM_SEARCHES: Mapping[Length, Mapping[Sampler, int]] = {
     "short": {"TPESampler": 1, "RandomSampler": 1},
     "full": {"TPESampler": 5, "RandomSampler": 5},
 }
 FRESH_SEEDS = (1, 2, 3, 4, 5)
-SPACE = {"model.learning_rate": {"log_float": [1e-4, 1e-1]}, "model.latent_size": {"log_int": [2, 64]}}
+SPACE = {"learning_rate": FloatDistribution(1e-4, 1e-1, log=True), "latent_size": IntDistribution(2, 64, log=True)}
 METRIC = "val/elbo"
 
 
 @final
 @dataclass(frozen=True)
 class Model:
-    """What is searched over.
+    """The model of a search.
 
     Args:
         name: in the names of studies.
         title: in the figure.
-        base: of conf/; the model's defaults are its.
-        options: over those of the base.
+        cls: its class.
+        estimator: makes its estimator.
+        defaults: the values with which its searched ones are compared, those of conf/.
     """
 
     name: str
     title: str
-    base: str
-    options: tuple[tuple[str, Any], ...] = ()
+    cls: type[GaussianVAE | DiscreteVAE]
+    estimator: Callable[[], GradientEstimator]
+    defaults: Mapping[str, Any]
 
 
+def _leave_one_out() -> GradientEstimator:
+    return ScoreFunction(num_samples=2, baseline=LeaveOneOut())
+
+
+_NORMALS = {"learning_rate": 1e-3, "latent_size": 10}
+_BITS = {"learning_rate": 1e-3, "latent_size": 200}
 MODELS = (
-    Model("gaussian", "GaussianVAE, Pathwise", "gaussian_vae.yaml"),
-    Model("disarm", "DiscreteVAE, DisARM", "discrete_vae.yaml", (("model.estimator", "DisARM"),)),
-    Model(
-        "leave_one_out",
-        "DiscreteVAE, LeaveOneOut",
-        "discrete_vae.yaml",
-        (
-            ("model.estimator", "ScoreFunction"),
-            ("model.estimator.num_samples", 2),
-            ("model.estimator.baseline", "LeaveOneOut"),
-        ),
-    ),
+    Model("gaussian", "GaussianVAE, Pathwise", GaussianVAE, Pathwise, _NORMALS),
+    Model("disarm", "DiscreteVAE, DisARM", DiscreteVAE, DisARM, _BITS),
+    Model("leave_one_out", "DiscreteVAE, LeaveOneOut", DiscreteVAE, _leave_one_out, _BITS),
 )
 
 
 @final
 @dataclass(frozen=True)
 class Found:
-    """What the searches of one model found, in nats.
+    """The results of the searches of one model, in nats.
 
     Args:
         tpe: values of the trials of each search, in their order.
@@ -121,19 +124,49 @@ def best_of(searches: Sequence[Sequence[float]], num_trials: int, probability: f
     return values[next(enough) - 1]
 
 
+@final
+@dataclass(frozen=True)
+class Training:
+    """Makes the run of a trial: a model of the digits.
+
+    Args:
+        model: its name.
+        tracking: where it is recorded.
+    """
+
+    model: str
+    tracking: TrackingSettings
+
+    def __call__(self, *, learning_rate: float, latent_size: int, seed: int) -> Run:
+        """The run."""
+        cls, make_estimator = next((each.cls, each.estimator) for each in MODELS if each.name == self.model)
+
+        def make_model() -> VAE:
+            return cls(
+                event_shape=(64,), latent_size=latent_size, estimator=make_estimator(), learning_rate=learning_rate
+            )
+
+        return Run(
+            make_model,
+            Digits(),
+            seed=seed,
+            max_steps=NUM_STEPS,
+            tags={"experiment": NAME},
+            trainer={"accelerator": "cpu"},
+            record=RecordSettings(test_data=0),
+            tracking=self.tracking,
+        )
+
+
 def answer(setting: Setting) -> Findings:
-    """Searches what has not been searched yet, trains the choices again, and compares."""
+    """Runs the searches that are missing, trains the choices again, and compares."""
     num_searches = NUM_SEARCHES[setting.length]
-    for model in MODELS:
-        for sampler, number in num_searches.items():
-            for index in range(number):
-                _search(model, sampler, index, setting.root)
-    found = {model: _found(model, num_searches, setting.root) for model in MODELS}
+    found = {model: _found(model, num_searches, setting.tracking) for model in MODELS}
     numbers: dict[str, Any] = {
         "trials": NUM_TRIALS,
         "searches": dict(num_searches),
         "seeds": len(FRESH_SEEDS),
-        "steps": _budget()["steps"],
+        "steps": NUM_STEPS,
     }
     rows = []
     for model, each in found.items():
@@ -145,89 +178,55 @@ def answer(setting: Setting) -> Findings:
     return Findings(numbers, columns, rows, figure(found))
 
 
-def _found(model: Model, num_searches: Mapping[Sampler, int], root: Path) -> Found:
-    studies = {
-        sampler: [_study(model, sampler, index, root) for index in range(number)]
+def _found(model: Model, num_searches: Mapping[Sampler, int], tracking: TrackingSettings) -> Found:
+    results = {
+        sampler: [_search(model, sampler, index, tracking) for index in range(number)]
         for sampler, number in num_searches.items()
     }
-    tpe, random = ([_values(each) for each in studies[sampler]] for sampler in ("TPESampler", "RandomSampler"))
-    best = [each.best_params for each in studies["TPESampler"]]
-    chosen = [_fresh(model, f"tpe-{index}", options, root) for index, options in enumerate(best)]
-    config = yaml.safe_load((CONF / model.base).read_text())["model"]["init_args"]
-    defaults = {option: config[option.removeprefix("model.")] for option in SPACE}
-    return Found(tpe, random, _fresh(model, "defaults", defaults, root), chosen)
+    tpe, random = ([_values(result) for result in results[sampler]] for sampler in ("TPESampler", "RandomSampler"))
+    chosen = [
+        _fresh(model, f"choice of TPE {index}", result.best_params or {}, tracking)
+        for index, result in enumerate(results["TPESampler"])
+    ]
+    return Found(tpe, random, _fresh(model, "defaults", model.defaults, tracking), chosen)
 
 
-def _budget() -> dict[str, int]:
-    budget: dict[str, int] = yaml.safe_load((CONF / "studies" / "digits.yaml").read_text())["budget"]
-    return budget
+def _search(model: Model, sampler: Sampler, index: int, tracking: TrackingSettings) -> StudyResult:
+    study = Study(
+        Training(model.name, tracking),
+        space=SPACE,
+        objective=METRIC,
+        num_trials=NUM_TRIALS,
+        seed=100 + index,
+        name=f"search-{model.name}-{sampler}-{index}",
+        storage=f"sqlite:///{tracking.root}/optuna.db",
+        sampler=getattr(optuna.samplers, sampler)(seed=100 + index),
+    )
+    return study.run()
 
 
-def _search(model: Model, sampler: Sampler, index: int, root: Path) -> None:
-    name = f"search-{model.name}-{sampler}-{index}"
-    settings = {
-        "space": SPACE,
-        "trials": NUM_TRIALS,
-        "sampler": {"name": sampler, "options": {"seed": 100 + index}},
-    }
-    _run(name, model, dict(model.options), settings, root)
-
-
-def _fresh(model: Model, what: str, chosen: Mapping[str, Any], root: Path) -> list[float]:
-    """The metric at fixed options, for each fresh seed."""
-    name = f"search-{model.name}-{what}-again"
-    size = {"model.latent_size": {"categorical": [chosen["model.latent_size"]]}}  # of one choice: nothing is searched
-    options = {**dict(model.options), "model.learning_rate": chosen["model.learning_rate"]}
-    _run(name, model, options, {"space": size, "trials": 1, "seeds": list(FRESH_SEEDS)}, root)
-    (trial,) = optuna.load_study(study_name=name, storage=_storage(root)).get_trials(states=(_COMPLETE,))
-    store = Store.open(TrackingSettings(experiment=name, root=root))
-    return [store.history(run_id, METRIC)[-1][1] for run_id in trial.user_attrs["runs"]]
-
-
-def _run(name: str, model: Model, options: Mapping[str, Any], settings: Mapping[str, Any], root: Path) -> None:
-    if _finished(name, settings["trials"], root):
-        return
-    file = root / "search_on_digits" / f"{name}.yaml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # The best trial's bound of many samples is paid for where a study is an end in itself.
-    common = {"name": name, "base": str((CONF / model.base).resolve()), "budget": _budget()}
-    whole = {**common, **settings, "options": {**options, "record.test_data": 0}}
-    file.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
-    if code := study.main(["--config", str(file), "--tracking.root", str(root)]):
-        raise SystemExit(code)  # it has said why
-
-
-def _finished(name: str, num_trials: int, root: Path) -> bool:
-    if not (root / "optuna.db").exists():
-        return False
-    there = optuna.get_all_study_names(_storage(root))
-    if name not in there:
-        return False
-    trials = optuna.load_study(study_name=name, storage=_storage(root)).get_trials(deepcopy=False)
-    return len(trials) >= num_trials and all(trial.state.is_finished() for trial in trials)
-
-
-def _study(model: Model, sampler: Sampler, index: int, root: Path) -> optuna.Study:
-    return optuna.load_study(study_name=f"search-{model.name}-{sampler}-{index}", storage=_storage(root))
-
-
-def _values(searched: optuna.Study) -> list[float]:
+def _values(result: StudyResult) -> list[float]:
     # A trial that failed, diverged say, has cost as much as any other and is as bad as none.
-    trials = searched.get_trials(deepcopy=False)
-    begun_again = {trial.system_attrs.get("failed_trial") for trial in trials}
-    return [trial.values[0] if trial.values else -math.inf for trial in trials if trial.number not in begun_again]
+    return [-math.inf if math.isnan(value) else value for value in result.frame[METRIC]]
 
 
-def _storage(root: Path) -> str:
-    return f"sqlite:///{root}/optuna.db"
-
-
-_COMPLETE = optuna.trial.TrialState.COMPLETE
+def _fresh(model: Model, what: str, chosen: Mapping[str, Any], tracking: TrackingSettings) -> list[float]:
+    """The metric at fixed options, for each fresh seed."""
+    sweep = Sweep(
+        Training(model.name, tracking),
+        grid={name: [value] for name, value in chosen.items()},
+        seeds=FRESH_SEEDS,
+        name=f"search-{model.name}, {what}",
+        workers=num_workers(),
+    )
+    frame = sweep.run().frame
+    require_success(frame["reason"])
+    return list(frame[METRIC])
 
 
 @styled
 def figure(found: Mapping[Model, Found]) -> Figure:
-    """A panel for each model: the best so far against trials, and what the choices do with fresh seeds."""
+    """A panel for each model: the best so far against trials, and the choices with fresh seeds."""
     whole = Figure(figsize=(WIDTH * 1.35, 3.6))
     panels = whole.subplots(1, len(found))
     for ax, (model, each) in zip(panels, found.items(), strict=True):
@@ -260,7 +259,7 @@ def _again(ax: Axes, x: float, values: Sequence[float], colour: str, marker: str
 
 
 EXPERIMENT = Experiment(
-    name="search_on_digits",
+    name=NAME,
     question="What does a search over learning rate and latent size find, and what do random draws at the same cost?",
     answer=answer,
     short=f"one search of {NUM_TRIALS} trials for each model and sampler",

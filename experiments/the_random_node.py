@@ -31,10 +31,10 @@ from matplotlib.patches import Ellipse
 from torch import Tensor
 from torch.distributions import Distribution
 
+from reparam_suite.distributions import kl_divergence, multivariate_normal, normal
 from reparam_suite.estimators import Expectation, Pathwise
 from reparam_suite.figures import COLOURS, INK, WIDTH, styled
 from reparam_suite.runtime.random_streams import forked_generator
-from reparam_suite.distributions import kl_divergence, multivariate_normal, normal
 
 WEIGHTS = torch.tensor([[1.0, 0.8], [0.3, 1.2]], dtype=torch.float64)
 NOISE = 0.7

@@ -20,10 +20,10 @@ from matplotlib.figure import Figure
 from rich.progress import track
 from torch import Tensor
 
+from reparam_suite.distributions import normal
 from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.figures import COLOURS, QUIET, WIDTH, styled
 from reparam_suite.runtime.random_streams import forked_generator
-from reparam_suite.distributions import normal
 
 THETA = 2.0
 SAMPLES = (10, 100, 1_000, 10_000, 100_000)

@@ -25,10 +25,10 @@ from experiments.presenting import Experiment, Findings, Setting, rounded
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from reparam_suite.distributions import normal
 from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.figures import COLOURS, INK, WIDTH, styled
 from reparam_suite.runtime.random_streams import forked_generator
-from reparam_suite.distributions import normal
 
 Array = npt.NDArray[np.float64]
 

@@ -5,10 +5,11 @@ import json
 from typing import Any
 
 import pytest
-from docs import generate_estimators as page
-from docs.catalogue import Latents, entries
+from benchmarks.catalogue import Latents, entries
+from benchmarks.estimator_measurements import stale
 from torch.distributions import Bernoulli
 
+from benchmarks import estimator_page as page
 from reparam_suite import estimators
 from reparam_suite.estimators import Average, Baseline, GradientEstimator
 
@@ -19,7 +20,7 @@ def measured() -> dict[str, Any]:
 
 
 def test_the_table_of_estimators_is_current(measured: dict[str, Any]) -> None:
-    assert page.render(measured) == page.PAGE.read_text(), f"docs/estimators.md is out of date; run: {page.RENDER}"
+    assert page.render(measured) == page.PAGE.read_text(), f"{page.PAGE} is out of date; run: {page.RENDER}"
 
 
 def test_an_estimator_without_a_measurement_is_named_with_the_command(measured: dict[str, Any]) -> None:
@@ -32,7 +33,7 @@ def test_an_estimator_without_a_measurement_is_named_with_the_command(measured: 
 def test_a_measurement_at_other_defaults_is_stale(measured: dict[str, Any]) -> None:
     other = copy.deepcopy(measured)
     other["rows"]["normal"]["Pathwise"]["num_samples"] += 1
-    assert "Pathwise" in page.stale(other)
+    assert "Pathwise" in stale(other)
 
 
 def test_every_public_estimator_and_baseline_is_listed() -> None:

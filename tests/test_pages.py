@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from docs import fill_numbers
 
-ROOT = fill_numbers.HERE.parent
+from experiments import fill_numbers
+
+ROOT = fill_numbers.DOCS.parent
 ENGLISH, SPANISH = fill_numbers.PAGES
 
 
@@ -27,7 +28,7 @@ def test_snippets_run(page):
 @pytest.mark.parametrize("page", fill_numbers.PAGES, ids=["english", "spanish"])
 def test_numbers_are_those_of_the_experiments(page):
     assert fill_numbers.count(text(page)) > 30
-    assert fill_numbers.filled(text(page)) == text(page), "python -m docs.fill_numbers"
+    assert fill_numbers.filled(text(page)) == text(page), "python -m experiments.fill_numbers"
 
 
 def test_a_stale_number_is_seen_and_a_missing_one_is_named():

@@ -4,9 +4,9 @@ import sys
 
 from rich.console import Console
 
-from reparam_suite.commands.command_line import quiet
-from reparam_suite.commands.usage import UsageError
-from reparam_suite.data import DataError
+from reparam_suite.commands.explanations import as_option
+from reparam_suite.runtime.errors import SuiteError
+from reparam_suite.runtime.global_state import quiet
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
 
@@ -17,8 +17,9 @@ def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     args = sys.argv[1:] if args is None else args
     try:
-        from reparam_suite.studies.engines import WorkersLost
+        from reparam_suite.studies.command import parser
         from reparam_suite.studies.launch import StudyFailed, StudyStopped, search
+        from reparam_suite.workers import WorkersLost
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
@@ -27,14 +28,14 @@ def main(args: list[str] | None = None) -> int:
     with StopSignals() as signals:
         try:
             search(args, Console(highlight=False), signals)
-        except (UsageError, DataError, TrackingError) as error:
-            return _complain(str(error), _USAGE)
         except (StudyFailed, WorkersLost) as error:
             return _complain(str(error), _FAILED)
         except StudyStopped as error:
             return _complain(str(error), error.exit_code)
         except Stopped as error:
             return _complain(f"{error.what}; no trial had begun", error.exit_code)
+        except (SuiteError, TrackingError) as error:
+            return _complain(as_option(str(error), parser()), _USAGE)
     return 0
 
 

@@ -6,11 +6,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from benchmarks.measuring import Part
 
 from benchmarks import __main__ as all_of_them
 
 ROOT = Path(__file__).parents[2]
+MEASURED = ROOT / "docs" / "measured" / "benchmarks"
 
 
 class ReadError(Exception):
@@ -32,16 +32,15 @@ def ran(monkeypatch):
 
 
 def test_one_that_fails_does_not_keep_the_others_from_running(ran, capsys):
-    assert all_of_them.main([f"--page={ROOT / all_of_them.PAGE}"]) == 1
+    assert all_of_them.main([]) == 1
     assert [command[2] for command in ran] == [f"benchmarks.{name}" for name in all_of_them.SHORT]
     assert "benchmarks.memory: 0 seconds, exit code 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", all_of_them.SHORT)
-def test_each_takes_its_short_options_and_has_a_part_of_the_page(name, ran, monkeypatch):
+def test_each_takes_its_short_options_and_its_table_is_on_the_page(name, ran, monkeypatch):
     """Up to where its options are read."""
-    Part(ROOT / all_of_them.PAGE, name)
-    all_of_them.main([f"--page={ROOT / all_of_them.PAGE}", f"--only={name}"])
+    all_of_them.main([f"--tables={MEASURED}", f"--only={name}"])
     (command,) = ran
     read = argparse.ArgumentParser.parse_args
 
@@ -52,13 +51,13 @@ def test_each_takes_its_short_options_and_has_a_part_of_the_page(name, ran, monk
     with pytest.raises(ReadError) as options:
         import_module(f"benchmarks.{name}").main(command[3:])
     assert options.value.args[0].output == all_of_them.OUTPUT / f"{name}.json"
+    assert options.value.args[0].table == MEASURED / f"{name}.md"
+    assert options.value.args[0].table.read_text().count("| --- |")
+    assert f'\n--8<-- "{name}.md"\n' in (ROOT / "docs" / "performance.md").read_text()
 
 
-def test_a_page_without_a_part_for_one_is_refused_before_anything_runs(ran, tmp_path, capsys):
-    page = tmp_path / "page.md"
-    page.write_text("<!-- fit: begin -->\n<!-- fit: end -->\n")
-    with pytest.raises(SystemExit) as ended:
-        all_of_them.main([f"--page={page}"])
-    assert ended.value.code == 2
-    assert "expected <!-- floor: begin --> and <!-- floor: end -->" in capsys.readouterr().err
-    assert not ran
+def test_without_an_option_nothing_is_written_into_the_documentation(ran):
+    all_of_them.main([])
+    files = [Path(value.partition("=")[2]) for command in ran for value in command if "/" in value and "=" in value]
+    assert len(files) == 2 * len(ran) + len(all_of_them.WITH_FIGURE)
+    assert {file.parent for file in files} == {all_of_them.OUTPUT}

@@ -1,20 +1,11 @@
-"""What the benchmarks share: rounds in turn, ratios, options, and the parts of a page."""
+"""Shared by the benchmarks: rounds in turn, ratios, options, and the files of findings."""
 
 import json
 import platform
 
 import pytest
 import torch
-from benchmarks.measuring import Findings, Listing, Part, Ratio, at_least, in_turn, parser, positive
-
-PAGE = "# Cost\n\nProse.\n\n<!-- a: begin -->\nold\n<!-- a: end -->\n\nMore.\n\n<!-- b: begin -->\n<!-- b: end -->\n"
-
-
-@pytest.fixture
-def page(tmp_path):
-    file = tmp_path / "page.md"
-    file.write_text(PAGE)
-    return file
+from benchmarks.measuring import Findings, Listing, Ratio, at_least, in_turn, parser, positive
 
 
 def test_sides_run_in_turn_and_in_both_orders():
@@ -29,29 +20,14 @@ def test_a_ratio_is_the_median_of_the_rounds_own_ratios():
     assert Ratio.of([2.0, 30.0, 8.0], [1.0, 10.0, 2.0]) == Ratio(median=3.0, low=2.0, high=4.0)
 
 
-def test_a_part_is_replaced_between_its_own_marks_and_nowhere_else(page):
-    part = Part(page, "a")
-    part.write(["one", "two"])
-    part.write(["three"])
-    assert page.read_text() == PAGE.replace("old", "three")
-    Part(page, "b").write(["four"])
-    assert page.read_text() == PAGE.replace("old", "three").replace("<!-- b: begin -->\n", "<!-- b: begin -->\nfour\n")
-
-
-@pytest.mark.parametrize("name", ["c", "fit"])
-def test_a_page_without_the_marks_is_refused(page, name):
-    with pytest.raises(ValueError, match=rf"expected <!-- {name}: begin --> and <!-- {name}: end -->"):
-        Part(page, name)
-
-
-def test_a_table_on_a_page_has_its_figures_to_the_right():
+def test_a_table_in_markdown_has_its_figures_to_the_right():
     listing = Listing("Costs", ("who", "what", "ms"), [["a", "b", "1.0"]], num_names=2)
     assert listing.markdown() == ["| who | what | ms |", "| --- | --- | ---: |", "| a | b | 1.0 |"]
 
 
-def test_findings_are_printed_written_and_put_on_the_page(page, tmp_path, capsys):
-    output = tmp_path / "new" / "a.json"
-    options = parser("a", "").parse_args([f"--page={page}", f"--output={output}", "--device=cpu"])
+def test_findings_are_printed_and_written_as_json_and_markdown(tmp_path, capsys):
+    output, table = tmp_path / "new" / "a.json", tmp_path / "tables" / "a.md"
+    options = parser("a", "").parse_args([f"--table={table}", f"--output={output}", "--device=cpu"])
     listing = Listing("Costs", ("who", "ms"), [["ours", "1.25"]])
     notes = ["pyro is absent: [no] module."]
     Findings("3 rounds", [listing], {"ms": 1.25}, notes, ("torch", "no-such")).report(options)
@@ -60,7 +36,7 @@ def test_findings_are_printed_written_and_put_on_the_page(page, tmp_path, capsys
     assert notes[0] in printed
     assert written["ms"] == 1.25
     assert written["versions"] == {"torch": torch.__version__}
-    first, *rest = page.read_text().partition("begin -->\n")[2].partition("\n<!-- a: end")[0].splitlines()
+    first, *rest = table.read_text().splitlines()
     assert first.startswith(f"{written['date']}; {platform.machine()}")
     assert first.endswith(f"cpu; 3 rounds; torch {torch.__version__}.")
     assert rest == ["", *notes, "", "Costs:", "", *listing.markdown()]
@@ -75,7 +51,7 @@ def test_findings_are_printed_written_and_put_on_the_page(page, tmp_path, capsys
         ("--seconds=many", "argument --seconds: expected a number above 0, got many"),
         ("--device=tpu", "argument --device: expected cpu"),
         ("--output=.", "argument --output: expected a file that can be written, got ."),
-        ("--page=none.md", "argument --page: none.md has no place for the table: expected <!-- a: begin -->"),
+        ("--table=.", "argument --table: expected a file that can be written, got ."),
         ("--round=3", "unrecognized arguments: --round=3"),
     ],
 )

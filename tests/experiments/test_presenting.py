@@ -1,10 +1,10 @@
-"""An experiment leaves its figure, its numbers and a finished MLflow run; what is wrong is said first."""
+"""An experiment leaves its figure, its numbers and a finished MLflow run; errors are told before."""
 
 import json
 
 import pytest
 from experiments.__main__ import EXPERIMENTS
-from experiments.presenting import HERE, OUTPUT
+from experiments.presenting import HERE, MEASURED, OUTPUT
 from mlflow import MlflowClient
 
 from experiments import why_the_trick
@@ -37,7 +37,7 @@ def test_figure_numbers_and_run(tmp_path, few_draws, capsys):
 def test_a_store_that_cannot_be_used_is_refused_before_anything_is_made(tmp_path, capsys):
     arguments = ["--output", str(tmp_path / "out"), "--root", str(tmp_path / "m"), "--tracking_uri", "ftp://nowhere"]
     assert why_the_trick.EXPERIMENT.main(arguments) == 2
-    assert "accepted are sqlite" in capsys.readouterr().err
+    assert "expected sqlite" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,7 +56,12 @@ def test_every_experiment_is_run_by_the_one_command_and_listed():
 
 @pytest.mark.parametrize("name", [*EXPERIMENTS, *LONGEST])
 def test_figures_and_numbers_are_there(name):
-    content = json.loads((OUTPUT / f"{name}.json").read_text())
+    content = json.loads((MEASURED / f"{name}.json").read_text())
     assert content["numbers"]
     assert content["table"]
-    assert (OUTPUT / f"{name}.png").exists()
+    assert (MEASURED / f"{name}.png").exists()
+
+
+def test_without_an_option_nothing_is_written_into_the_documentation():
+    assert why_the_trick.EXPERIMENT._options([]).output == OUTPUT
+    assert OUTPUT.parts[0] == "build"

@@ -1,50 +1,80 @@
 """The experiments that train: equal evaluations, the same numbers again, published schedules."""
 
 import math
-from itertools import groupby
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from docs.catalogue import Latents, entries
-from experiments.learning_curves import NUM_MARKS, Task, mean_and_error, train
-from experiments.presenting import Training
+import torch
+from benchmarks.catalogue import Latents, entries
+from experiments.setting import Setting
+from experiments.trainings import NUM_MARKS, Comparison, averaged, mean_and_error, require_success, trained
 from torch import nn
 from torch.distributions import Bernoulli, Normal
 
 from experiments import discrete_baseline, published_tables, vae_comparison
-from reparam_suite.estimators import Average, LogMeanExp
+from reparam_suite import runs
 from reparam_suite.distributions import OneHotCategorical
+from reparam_suite.estimators import Average, LogMeanExp
+from reparam_suite.tracking import TrackingSettings
+
+LATENTS = {
+    "Pathwise": Latents(Normal, 2),
+    "ScoreFunction, LeaveOneOut": Latents(Normal, 2),
+    "DisARM": Latents(Bernoulli, 4),
+}
+EVALUATIONS = {"Pathwise": 1, "ScoreFunction, LeaveOneOut": 4, "DisARM": 2}
 
 
-def task(estimator, budget=48, seed=0):
-    latents = Latents(Bernoulli, 4) if estimator.startswith("DisARM") else Latents(Normal, 2)
-    return Task(estimator, latents, "Digits", Path(), budget, seed)
+def setting(folder):
+    return Setting("short", folder / "data", TrackingSettings(experiment="experiments", root=folder / "mlruns"))
 
 
-@pytest.mark.parametrize(
-    ("estimator", "evaluations"), [("Pathwise", 1), ("ScoreFunction, LeaveOneOut", 4), ("DisARM", 2)]
-)
-def test_every_training_has_the_same_number_of_evaluations(estimator, evaluations):
-    curve = train(task(estimator))
-    assert curve.steps[0] == 0
-    assert curve.steps[-1] == 48 // evaluations
-    assert curve.evaluations[-1] == 48
-    assert len(curve.steps) == len(curve.elbo) == len(curve.variance) == len(curve.seconds) == NUM_MARKS + 1
-    assert curve.elbo[-1] > curve.elbo[0]
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Three estimators with one seed each, trained in worker processes."""
+    comparison = Comparison("some", LATENTS, "Digits", 48, setting(tmp_path_factory.mktemp("compared")))
+    return comparison, trained(comparison, 1)
 
 
-def test_a_training_can_be_had_again():
-    one, again, other = train(task("Pathwise")), train(task("Pathwise")), train(task("Pathwise", seed=1))
-    assert (one.elbo, one.variance) == (again.elbo, again.variance)
+@pytest.mark.parametrize("estimator", LATENTS)
+def test_every_training_has_the_same_number_of_evaluations(compared, estimator):
+    (curve,) = compared[1][estimator]
+    assert curve.evaluations == EVALUATIONS[estimator]
+    assert curve.num_steps * curve.evaluations == 48
+    assert [step for step, _ in curve.elbo] == [curve.num_steps * mark // NUM_MARKS for mark in range(NUM_MARKS + 1)]
+    assert curve.variance[-1][0] == curve.num_steps
+    assert curve.elbo[-1][1] > curve.elbo[0][1]
+    assert curve.ms_per_step > 0.0
+
+
+def test_trainings_on_record_are_not_made_again(compared):
+    comparison, curves = compared
+    assert trained(comparison, 1) == curves
+    assert len(runs(tracking=comparison.setting.tracking)) == len(LATENTS)
+
+
+def test_a_training_can_be_made_again(compared, tmp_path):
+    _, curves = compared
+    again = Comparison("some", {"Pathwise": NORMALS}, "Digits", 48, setting(tmp_path))
+    one, other = trained(again, 2)["Pathwise"]
+    assert (one.elbo, one.variance) == (curves["Pathwise"][0].elbo, curves["Pathwise"][0].variance)
     assert one.elbo != other.elbo
 
 
-def test_the_record_of_a_training_has_the_names_of_runs():
-    done = task("ScoreFunction, LeaveOneOut")
-    record = Training.of(done, train(done), "GaussianVAE")
-    assert record.name == "ScoreFunction-LeaveOneOut-GaussianVAE-Digits-0"
-    assert record.tags["estimator"] == "ScoreFunction-LeaveOneOut"
-    assert [step for step, _ in record.curves["val/elbo"]][-1] == 12
+def test_the_record_of_a_training_has_the_names_of_runs(compared):
+    frame = runs(tracking=compared[0].setting.tracking)
+    assert "ScoreFunction-LeaveOneOut-GaussianVAE-Digits-0" in set(frame["name"])
+    assert frame["val/elbo"].notna().all()
+
+
+def test_a_failed_training_is_told():
+    require_success([None, float("nan")])
+    with pytest.raises(RuntimeError, match="a training failed: it diverged"):
+        require_success([None, "it diverged"])
+
+
+def test_a_mean_of_curves_has_the_steps_of_all():
+    assert averaged([[(0, 1.0), (2, 3.0), (4, 5.0)], [(0, 3.0), (4, 7.0)]]) == [(0, 2.0), (4, 6.0)]
 
 
 def test_mean_and_error():
@@ -54,21 +84,31 @@ def test_mean_and_error():
 
 def test_every_discrete_estimator_is_compared():
     known = entries()
+    examples = [Latents(Bernoulli, 2).example(), Latents(OneHotCategorical, 2, 3).example()]
     discrete = {
-        each.name
-        for each in known
-        if {Bernoulli, OneHotCategorical} & set(each.at_defaults.families) and Average in each.bounds()
+        listed.name
+        for listed in known
+        if any(listed.at_defaults.fits(q) is None for q in examples) and Average in listed.bounds()
     }
     assert set(discrete_baseline.fitting()) == discrete
-    assert set(vae_comparison.ESTIMATORS) <= {each.name for each in known}
+    assert set(vae_comparison.ESTIMATORS) <= {listed.name for listed in known}
 
 
 def test_the_published_schedule_of_the_importance_weighted_autoencoder():
     row = published_tables.ROWS[0]
-    rates = list(published_tables.schedule(row, "short", steps_per_epoch=5))
-    stages = [(round(rate, 7), len(list(steps))) for rate, steps in groupby(rates)]
+    stages = [(round(rate, 7), steps) for steps, rate in published_tables.schedule(row, "short", steps_per_epoch=5)]
     assert stages == [(1e-3, 5), (7.2e-4, 15), (5.2e-4, 45)]
     assert sum(3**stage for stage in range(published_tables.STAGES["full"])) == 3280
+
+
+def test_the_learning_rate_of_every_step_is_that_of_its_stage():
+    group = {"lr": 0.0}
+    trainer = SimpleNamespace(optimizers=[SimpleNamespace(param_groups=[group])])
+    stages, rates = published_tables.Stages([(2, 0.1), (3, 0.01)]), []
+    for trainer.global_step in range(5):
+        stages.on_train_batch_start(trainer)
+        rates.append(group["lr"])
+    assert rates == [0.1, 0.1, 0.01, 0.01, 0.01]
 
 
 def test_differences_are_told_in_standard_errors():
@@ -83,10 +123,11 @@ def test_differences_are_told_in_standard_errors():
 def test_models_are_those_of_the_papers(row):
     model = published_tables.model_of(row, 784)
     optimizer = model.configure_optimizers()
-    widths = [each.out_features for each in model.encoder if isinstance(each, nn.Linear)]
+    widths = [layer.out_features for layer in model.posterior.modules() if isinstance(layer, nn.Linear)]
     if row.table == "IWAE":
         assert widths == [200, 200, 2 * row.num_latents]
-        assert isinstance(model.bound, LogMeanExp if model.estimator.num_samples > 1 else Average)
+        bound = model.expectation(torch.zeros(2, 784)).bound
+        assert isinstance(bound, LogMeanExp if model.estimator.num_samples > 1 else Average)
         assert {(group["betas"], group["eps"]) for group in optimizer.param_groups} == {((0.99, 0.999), 1e-4)}
     else:
         assert widths == [row.num_latents]

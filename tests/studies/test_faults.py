@@ -52,7 +52,7 @@ def test_ctrl_c_keeps_what_there_is_and_says_how_to_go_on(tmp_path, workers):
         launched.process.send_signal(signal.SIGINT)
         code, _, err = launched.ended()
     assert code == 130, err
-    assert "of 2 trials are finished, and what was interrupted waits. To go on: python -m reparam_suite.study" in err
+    assert "of 2 trials are finished, and what was interrupted waits. To resume: python -m reparam_suite.study" in err
     assert "Traceback" not in err
     assert {run.info.status for run in runs(tmp_path / "mlruns")} <= {"KILLED", "FINISHED"}
     with Launched(file, tmp_path / "mlruns") as launched:

@@ -4,8 +4,8 @@ import time
 
 import optuna
 import pytest
-from tests.postgresql import cluster, programs
 from tests.launching import study
+from tests.postgresql import cluster, programs
 from tests.studies.launched import SPACE, Launched, runs, until
 from tests.studies.small import study_file
 

@@ -7,9 +7,9 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from tests.launching import as_it_was
 
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.studies.queue import Queue, found
 from reparam_suite.studies.storage import MAX_RETRIES, open_storage, put_back, silence
-from reparam_suite.commands.usage import UsageError
 
 DEFINITION = {"space": {"a": {"float": [0, 1]}}}
 
@@ -139,7 +139,12 @@ def test_another_study_of_the_same_name_is_refused_with_both_named(tmp_path):
     opened(tmp_path)
     with pytest.raises(UsageError) as error:
         opened(tmp_path, definition={"space": {"b": {"int": [3, 4]}}})
-    for part in ("study s is in sqlite:///", "'a': {'float': [0, 1]}", "'b': {'int': [3, 4]}", "--name s-2"):
+    for part in (
+        "study s is in sqlite:///",
+        "space.a.float there is [0, 1], here not given",
+        "space.b.int there is not given, here [3, 4]",
+        "a name of its own, s-2 say",
+    ):
         assert part in str(error.value)
 
 

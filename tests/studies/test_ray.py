@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from dataclasses import replace
 
 import pytest
 import ray
@@ -11,9 +10,8 @@ from tests.launching import as_it_was
 from tests.studies.launched import SPACE, Launched, check_complete, runs, until
 from tests.studies.small import refused, study_file
 
-from reparam_suite.studies.command import command
-from reparam_suite.studies.on_ray import check_reachable, check_room
-from reparam_suite.commands.usage import UsageError
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.workers.on_ray import check_reachable, check_room
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,7 @@ def test_ctrl_c_has_the_tasks_finish_their_step_and_says_how_to_go_on(cluster, t
         launched.process.send_signal(signal.SIGINT)
         code, _, err = launched.ended()
     assert code == 130, err
-    assert "0 of 2 trials are finished, and what was interrupted waits. To go on: python -m reparam_suite.study" in err
+    assert "0 of 2 trials are finished, and what was interrupted waits. To resume: python -m reparam_suite.study" in err
     assert "Traceback" not in err
     assert [run.info.status for run in runs(tmp_path / "mlruns")] == ["KILLED"]
 
@@ -77,7 +75,7 @@ def test_what_cannot_be_used_is_told_in_one_line(tmp_path, args, message):
 
 
 def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "reparam_suite.studies.on_ray")
+    monkeypatch.delitem(sys.modules, "reparam_suite.workers.on_ray")
     monkeypatch.setitem(sys.modules, "ray", None)
     message = "--engine ray: Ray is not installed; to have it: pip install 'reparam_suite[ray]'"
     assert message in refused(tmp_path, "--engine", "ray")
@@ -90,21 +88,19 @@ def test_a_cluster_that_does_not_answer_is_told_in_one_line(tmp_path, monkeypatc
     assert message in refused(tmp_path, "--engine", "ray")
 
 
-def test_workers_that_no_machine_has_room_for_are_refused(tmp_path):
-    with as_it_was():
-        given = command(["--config", study_file(tmp_path, space=SPACE), "--engine", "ray", "--gpus-per-worker", "0.25"])
+def test_workers_that_no_machine_has_room_for_are_refused():
+    given = {"CPU": 1.0, "GPU": 0.25}
     check_room(given, [{"CPU": 1.0}, {"CPU": 2.0, "GPU": 1.0}])
     with pytest.raises(UsageError, match=r"--gpus-per-worker: this machine has 0 GPUs, .* got 0\.25"):
         check_room(given, [{"CPU": 2.0}])
 
 
-def test_several_machines_cannot_share_a_file_of_one(tmp_path):
-    with as_it_was():
-        given = command(["--config", study_file(tmp_path, space=SPACE), "--engine", "ray"])
-    check_reachable(given, {"10.0.0.1"})
+def test_several_machines_cannot_share_a_file_of_one():
+    files = {"storage": "sqlite:///mlruns/optuna.db", "tracking.uri": "sqlite:///mlruns/mlflow.db"}
+    check_reachable(files, {"10.0.0.1"})
     with pytest.raises(UsageError, match=r"--storage: Ray's cluster has 2 machines \(10.0.0.1, 10.0.0.2\), expected a"):
-        check_reachable(given, {"10.0.0.1", "10.0.0.2"})
-    shared = replace(given, storage="postgresql://ada@db/studies")
+        check_reachable(files, {"10.0.0.1", "10.0.0.2"})
+    shared = files | {"storage": "postgresql://ada@db/studies"}
     with pytest.raises(UsageError, match=r"--tracking.uri: .* got the file sqlite:///mlruns/mlflow.db of one"):
         check_reachable(shared, {"10.0.0.1", "10.0.0.2"})
-    check_reachable(replace(shared, tracking=replace(shared.tracking, uri="http://mlflow")), {"10.0.0.1", "10.0.0.2"})
+    check_reachable(shared | {"tracking.uri": "http://mlflow"}, {"10.0.0.1", "10.0.0.2"})

@@ -1,8 +1,8 @@
 import optuna
 import pytest
 
-from reparam_suite.studies.space import arguments, choosable, corners, definition, parsed, suggest
-from reparam_suite.commands.usage import UsageError
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.studies.space import arguments, choosable, parsed
 
 SPACE = {
     "model.learning_rate": {"log_float": ["1e-4", 0.1]},
@@ -21,7 +21,7 @@ def drawn(space, num_trials=60):
     sampler = optuna.samplers.RandomSampler(seed=0)
     study = optuna.create_study(sampler=sampler)
     trials = [study.ask() for _ in range(num_trials)]
-    return [suggest(parsed(space), trial) for trial in trials], trials
+    return [parsed(space).suggest(trial) for trial in trials], trials
 
 
 def test_values_stay_in_their_ranges_and_only_the_options_of_the_choice_are_given():
@@ -57,7 +57,7 @@ def test_two_choices_may_have_an_option_of_one_name_with_different_ranges():
 
 
 def test_every_end_and_every_choice_is_in_a_corner():
-    found = list(corners(parsed(SPACE)))
+    found = list(parsed(SPACE).corners())
     seen = {(name, value) for corner in found for name, value in corner.items()}
     assert seen == {
         ("model.learning_rate", 1e-4),
@@ -82,7 +82,7 @@ def test_options_are_written_as_the_command_line_reads_them():
 
 def test_equal_spaces_have_equal_definitions_and_others_have_not():
     def of(space):
-        return definition(parsed(space))
+        return parsed(space).definition()
 
     assert of({"a": {"float": [1, 2]}}) == of({"a": {"float": [1.0, "2"]}})
     assert of({"a": {"float": [1, 2]}}) != of({"a": {"log_float": [1, 2]}})

@@ -47,7 +47,7 @@ def test_the_variance_of_every_element_is_kept_by_its_name():
     data = Digits(batch_size=100)
     data.setup()
     with seeded(4):
-        truth = gradient_statistics(model, data.sample_batch("train"), 40)
+        truth = gradient_statistics(model, data.sample_batch("train"), 200)
     for group in ("encoder", "decoder", "logits"):
         total = sum(each.sum() for name, each in last.items() if name.partition("/")[0] == group)
         assert float(total) == pytest.approx(float(truth[group].variance), rel=0.2), group

@@ -1,4 +1,4 @@
-"""Inputs and outputs of the layers of a model in the forward pass."""
+"""Calls of the layers of a model: the tensors that went in and came out, and how their rows are laid out."""
 
 import math
 from collections.abc import Sequence

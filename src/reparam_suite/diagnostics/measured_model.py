@@ -1,4 +1,4 @@
-"""The interface of models that can be measured: an expectation of each batch, an estimator, parameters by part."""
+"""The interface of models that are measured: an expectation of each batch, an estimator, parameters in named parts."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ class MeasuredModel(Protocol):
     estimator: GradientEstimator
 
     def expectation(self, batch: Any, /) -> Expectation:
-        """The expectation that the model maximises on the batch."""
+        """The objective over the batch, as an expectation."""
 
 
 def trained_parameters(model: MeasuredModel) -> dict[str, list[nn.Parameter]]:

@@ -1,4 +1,4 @@
-"""The common frame of measurements: the model in eval mode, and nothing of the training changed."""
+"""The state that a model is measured in: evaluation mode, a forked generator, perhaps another estimator."""
 
 import copy
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ from torch import Tensor
 from reparam_suite.diagnostics.statistics import spread
 
 ROUNDING = 2e-5
-"""What the order of summation may change in float32, as a share of the Cauchy-Schwarz bound on a sum of products."""
+"""The largest rounding of a sum of products in float32, as a share of its Cauchy-Schwarz bound."""
 
 GRAM_ELEMENTS = 2**18
 """Inner products of rows that are held at a time: they and what comes of them stay in the cache."""

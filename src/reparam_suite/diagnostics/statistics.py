@@ -14,7 +14,7 @@ Road = Literal["layer by layer", "datum by datum", "whole batch"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class GradientStatistics:
-    """Variance and signal of one group of gradients under the estimator's noise; every field stays on the device.
+    """The noise that an estimator puts into the gradient of one part; every field stays on the device.
 
     Attributes:
         variance: `[]`, trace of the covariance of the minibatch gradient over the estimator's noise.
@@ -152,7 +152,7 @@ def add(shards: Sequence[GradientSums]) -> GradientSums:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Moments:
-    """Moments of R gradients of each of B data, before sums over data are taken.
+    """Inner products and means of R gradients of each of B data, before sums over data are taken.
 
     Attributes:
         gram: inner products of each datum's gradients, `[B, R, R]`.
@@ -168,14 +168,14 @@ class Moments:
 
 
 def moments_of_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> Moments:
-    """Of R gradients of each of B data by the same parameters, `[B, R, ...]` for each parameter."""
+    """Of R gradients of each of B data with respect to the same parameters, `[B, R, ...]` for each parameter."""
     flat = torch.cat([each.reshape(*each.shape[:2], -1) for each in draws], -1)
     elements = tuple(spread(each, 1).sum(0) for each in draws) if per_element else None
     return Moments(gram=flat @ flat.mT, gradient=flat.mean(1).sum(0), shared=True, element_variances=elements)
 
 
 def moments_of_own_draws(draws: Tensor, *, per_element: bool = False) -> Moments:
-    """Of R gradients of each of B data by parameters of its own, `[B, R, ...]`."""
+    """Of R gradients of each of B data with respect to parameters of its own, `[B, R, ...]`."""
     flat = draws.reshape(*draws.shape[:2], -1)
     elements = (spread(draws, 1),) if per_element else None
     return Moments(gram=flat @ flat.mT, gradient=flat.mean(1).flatten(), shared=False, element_variances=elements)

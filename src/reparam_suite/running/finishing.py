@@ -13,20 +13,37 @@ from reparam_suite.running.artifacts import figures_of
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.compatibility import first_member
 from reparam_suite.tracking import RunLogger, reason
-from reparam_suite.training import BEST, LAST, Checkpoints, Journal
+from reparam_suite.training import BEST, LAST, Checkpoints, Journal, RecordSettings
 
 _log = logging.getLogger(__name__)
 
 
-def finish(parts: Assembly, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, num_steps: int) -> None:
-    """Draws and exports a model that was tested, and records its figures, files and the bound of many samples."""
+def finish(
+    parts: Assembly,
+    logger: RunLogger,
+    journal: Journal,
+    checkpoints: Checkpoints,
+    num_steps: int,
+    *,
+    in_full: bool = True,
+) -> None:
+    """Draws and exports a model, and records its figures, files and the bound of many samples.
+
+    Without `in_full` there are no figures and no exported model, the weights that count are the only file, and the
+    bound of many samples is computed if the run's settings of it are not the default ones: it may take longer than the
+    training.
+    """
     model, data = parts.model, parts.data
     assert checkpoints.directory is not None
     model.to(parts.trainer.strategy.root_device)  # where the data are; Lightning has moved it to the CPU
     model.eval()
-    if isinstance(model, VAE) and parts.tests:
+    if isinstance(model, VAE) and parts.tests and (in_full or _asks_for_many_samples(parts)):
         tested = {name: curve[-1][1] for name, curve in journal.curves.items() if name.startswith("test/")}
         journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
+    if not in_full:
+        best, last = (checkpoints.directory / name for name in (BEST, LAST))
+        logger.log_artifact(best if best.exists() else last, "checkpoints")
+        return
     for name, figure in figures_of(model, data, journal):
         logger.log_figure(figure, f"figures/{name}")
     for checkpoint in (checkpoints.directory / BEST, checkpoints.directory / LAST):
@@ -34,6 +51,11 @@ def finish(parts: Assembly, logger: RunLogger, journal: Journal, checkpoints: Ch
             logger.log_artifact(checkpoint, "checkpoints")
     if isinstance(model, VAE):
         _export(model, data, logger)
+
+
+def _asks_for_many_samples(parts: Assembly) -> bool:
+    given, default = parts.run.record, RecordSettings()
+    return (given.test_samples, given.test_data) != (default.test_samples, default.test_data)
 
 
 def _export(model: VAE, data: Any, logger: RunLogger) -> None:

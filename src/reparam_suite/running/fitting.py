@@ -14,7 +14,7 @@ from reparam_suite.running.record import configuration, keep_configuration, put_
 from reparam_suite.running.result import Result, result_of
 from reparam_suite.running.resumed import check_resumption
 from reparam_suite.running.specification import Specification
-from reparam_suite.running.surroundings import RunStopped, Surroundings
+from reparam_suite.running.surroundings import Observer, RunStopped, Surroundings
 from reparam_suite.running.weights import test_best
 from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.training import (
@@ -52,14 +52,17 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         ProcessLost: if another of several processes has died.
     """
     parts = assemble(run, surroundings)
-    trainer = parts.trainer
+    trainer, observer = parts.trainer, surroundings.observer
     journal, checkpoints = Journal(), Checkpoints(monitor=parts.monitor)
     console = surroundings.console if trainer.is_global_zero else Console(quiet=True)
     bar = ProgressBar(journal=journal, console=console, monitor=parts.monitor)
-    add_callbacks(parts, [*callbacks(parts, journal, checkpoints, surroundings.signals), bar])
+    recording = callbacks(parts, journal, checkpoints, surroundings.signals)
+    if not observer.in_full:
+        recording = [callback for callback in recording if not isinstance(callback, EndpointRecord)]
+    add_callbacks(parts, [*recording, bar])
     ended = run.resumption is not None and check_resumption(parts, run.resumption, surroundings.tell)
     if not trainer.is_global_zero:
-        _fit_and_test(parts, checkpoints, ended=ended)
+        _fit_and_test(parts, checkpoints, observer, ended=ended)
         return None
     store = Store.begin(run.tracking, partial(console.print, soft_wrap=True, markup=False))
     logger = _recorded(parts, store)
@@ -67,14 +70,16 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     began = f", from step {run.resumption.step}" if run.resumption else ""
     console.print(f"[bold]{logger.run_name}[/bold]  run {logger.run_id}{began}", soft_wrap=True)
     try:
+        add_callbacks(parts, list(observer.begun(logger, journal)))
         keep_configuration(parts, checkpoints)
-        num_steps = _fit_and_test(parts, checkpoints, ended=ended, give_up=lambda: logger.close("FAILED"))
-        finish(parts, logger, journal, checkpoints, num_steps)
+        num_steps = _fit_and_test(parts, checkpoints, observer, ended=ended, give_up=lambda: logger.close("FAILED"))
+        finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full)
+        observer.finished(logger, journal)
     except Stopped as error:
-        logger.close("KILLED")
+        logger.close(observer.failed(logger, error))
         raise RunStopped(error, trainer.global_step, _resume(run, logger.run_id, surroundings)) from error
     except BaseException as error:
-        logger.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        logger.close(observer.failed(logger, error))
         raise
     finally:
         _let_go(parts)
@@ -101,7 +106,12 @@ def _resume(run: Specification, run_id: str, surroundings: Surroundings) -> str:
 
 
 def _fit_and_test(
-    parts: Assembly, checkpoints: Checkpoints, *, ended: bool, give_up: Callable[[], object] | None = None
+    parts: Assembly,
+    checkpoints: Checkpoints,
+    observer: Observer,
+    *,
+    ended: bool,
+    give_up: Callable[[], object] | None = None,
 ) -> int:
     # In all processes together; the optimizer steps that were taken. `give_up` is for one that hangs for ever.
     model, data, trainer, resumption = parts.model, parts.data, parts.trainer, parts.run.resumption
@@ -111,7 +121,7 @@ def _fit_and_test(
         if ended:
             end_training(trainer, model)
         num_steps = trainer.global_step
-        test_best(parts, checkpoints)
+        test_best(parts, checkpoints, tests=observer.tests)
     return num_steps
 
 

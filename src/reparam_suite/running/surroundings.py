@@ -7,14 +7,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
+from lightning.pytorch import Callback
 from rich.console import Console
 
-from reparam_suite.training import Stopped, StopSignals
+from reparam_suite.tracking import RunLogger
+from reparam_suite.training import Journal, Stopped, StopSignals
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +36,29 @@ class RunStopped(RuntimeError):  # noqa: N818 - it says what happened
         self.signum = stopped.exit_code - 128
 
 
+class Observer:
+    """Takes part in a run from outside, as a study does; this one does nothing.
+
+    Attributes:
+        tests: whether the best weights are tested, where there is a test.
+        in_full: whether the run also gets figures, the arrays of its endpoints and an exported model.
+    """
+
+    tests: bool = True
+    in_full: bool = True
+
+    def begun(self, logger: RunLogger, journal: Journal) -> Sequence[Callback]:  # noqa: ARG002
+        """Callbacks that are added to a run which is on record from now on."""
+        return []
+
+    def finished(self, logger: RunLogger, journal: Journal) -> None:
+        """Sees a run that has ended well, before its record is closed; an error from here makes it fail."""
+
+    def failed(self, logger: RunLogger, error: BaseException) -> Literal["KILLED", "FAILED"]:  # noqa: ARG002
+        """The status under which the record of a run is closed that ended with an error."""
+        return "KILLED" if isinstance(error, KeyboardInterrupt | Stopped) else "FAILED"
+
+
 @final
 @dataclass(frozen=True)
 class Surroundings:
@@ -46,6 +71,7 @@ class Surroundings:
             None where there is none, as in a notebook.
         tell: is called with each line that the user should know.
         of_command: whether a command called, which is told how to resume a run by its own options.
+        observer: which takes part in the run.
     """
 
     console: Console
@@ -53,6 +79,7 @@ class Surroundings:
     relaunch: Sequence[str] | None
     tell: Callable[[str], object] = _log.warning
     of_command: bool = False
+    observer: Observer = field(default_factory=Observer)
 
 
 @contextmanager

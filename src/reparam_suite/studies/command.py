@@ -8,20 +8,26 @@ from typing import Literal, final
 
 import optuna
 from jsonargparse import ArgumentParser, Namespace
+from rich.console import Console
 
-from reparam_suite.commands.command_line import Command, option_values
+from reparam_suite.commands.explanations import as_option, explained, options_of
+from reparam_suite.commands.given import option_values
+from reparam_suite.commands.schema import run_parser
+from reparam_suite.running import Surroundings
+from reparam_suite.running.assembly import assemble
+from reparam_suite.runtime.errors import SuiteError, UsageError
+from reparam_suite.runtime.global_state import unchanged_globals
+from reparam_suite.studies.search import Search, StudyStorage, running_metric
 from reparam_suite.studies.settings import Budget, StudySettings
-from reparam_suite.studies.space import corners
-from reparam_suite.tracking import TrackingSettings
-from reparam_suite.commands.usage import UsageError, either, explained, options_of
+from reparam_suite.studies.storage import url_of
+from reparam_suite.tracking import TrackingError, TrackingSettings
+from reparam_suite.training import StopSignals
 
 EngineName = Literal["local", "ray"]
 
 USAGE = "python -m reparam_suite.study --config FILE [options]"
 DESCRIPTION = """Searches the options of a run: trials on one shared study, by workers here and on other machines. The
-same command goes on with a study that was stopped."""
-
-_METRICS = ("val/", "train/", "grad/", "latent/", "cost/", "time/", "memory/")
+same command resumes a study that was stopped."""
 
 
 @final
@@ -50,12 +56,17 @@ class StudyCommand:
     tracking: TrackingSettings
 
     @property
-    def storage_url(self) -> str:
+    def database(self) -> StudyStorage:
         """The database of the study."""
-        if self.storage is None:
-            return f"sqlite:///{self.tracking.root}/optuna.db"
-        scheme, separator, rest = self.storage.partition("://")
-        return f"postgresql+psycopg{separator}{rest}" if scheme == "postgresql" else self.storage
+        root = self.tracking.root
+        return StudyStorage(url=url_of(self.storage, root), root=root, heartbeat=self.heartbeat)
+
+    @property
+    def search(self) -> Search:
+        """The study, as its workers see it."""
+        # Another process, on another machine maybe, has not the environment of this one.
+        tracking = replace(self.tracking, uri=self.tracking.resolved_uri()) if self.engine == "ray" else self.tracking
+        return self.settings.search(tracking)
 
 
 def parser() -> ArgumentParser:
@@ -91,7 +102,7 @@ def parser() -> ArgumentParser:
 
 
 def command(args: Sequence[str]) -> StudyCommand:
-    """What the arguments ask for, checked.
+    """The command that the arguments ask for, checked; nothing is created.
 
     Raises:
         UsageError: if something cannot be used.
@@ -105,7 +116,7 @@ def command(args: Sequence[str]) -> StudyCommand:
         settings = _settings(made.instantiate(given), Path(files[-1]))
     for name in ("workers", "heartbeat"):
         if given[name] < 1:
-            raise UsageError(f"--{name}: expected 1 or more, got {given[name]}")
+            raise UsageError(f"--{name}: expected at least 1, got {given[name]}")
     _check_resources(given)
     _check(settings)
     return StudyCommand(
@@ -142,17 +153,28 @@ def _settings(given: Namespace, file: Path) -> StudySettings:
 def _check(settings: StudySettings) -> None:
     settings.sampler.check("sampler", optuna.samplers, optuna.samplers.BaseSampler)
     settings.pruner.check("pruner", optuna.pruners, optuna.pruners.BasePruner)
-    if len(settings.objectives) > 1 and settings.pruner.name != "NopPruner":
+    if len(settings.objectives) > 1 and settings.prunes:
         raise UsageError(f"--pruner.name: with several objectives Optuna prunes nothing, got {settings.pruner.name}")
     for option in ("seed", "seeds", "resume", "trainer.max_steps"):
         given = {**settings.options, **settings.space}
         if option in given and (option != "trainer.max_steps" or settings.budget != Budget()):
             source = "--budget" if option == "trainer.max_steps" else "--seeds of the study"
             raise UsageError(f"--{option} comes from {source} and cannot be given to the trials")
-    for corner in corners(settings.dimensions):
-        Command(settings.arguments(corner, settings.seeds[0]))
-    for option in ("objectives", "constraints"):
-        for metric in getattr(settings, option):
-            if not metric.startswith(_METRICS):
-                accepted = either(f"{each}..." for each in _METRICS)
-                raise UsageError(f"--{option}: a run has metrics {accepted}; got {metric}")
+    _check_corners(settings)
+    first = next(iter(settings.objectives))
+    if settings.prunes and running_metric(first) is None:
+        raise UsageError(f"--pruner: expected an objective that has a value at each validation, got {first}")
+
+
+def _check_corners(settings: StudySettings) -> None:
+    # Runs with every end of every range and every choice are made, and nothing is trained.
+    make_run, seed = settings.runs(TrackingSettings()), settings.seeds[0]
+    surroundings = Surroundings(Console(quiet=True), StopSignals(), relaunch=())
+    for corner in settings.parsed_space.corners():
+        with unchanged_globals():
+            try:
+                assemble(make_run(**corner, seed=seed), surroundings)
+            except TrackingError:
+                raise
+            except SuiteError as error:
+                raise UsageError(as_option(str(error), run_parser())) from error

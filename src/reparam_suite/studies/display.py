@@ -1,4 +1,4 @@
-"""One display for all workers: how far the study is, and the best so far."""
+"""The progress of a study on the terminal: one display for all workers."""
 
 import time
 from collections import Counter
@@ -30,7 +30,7 @@ def best_trials(queue: Queue) -> list[FrozenTrial]:
 @final
 @dataclass(frozen=True)
 class Display:
-    """What the terminal shows of a study, whoever works on it.
+    """The display of a study, whichever process works on it.
 
     Args:
         queue: of the trials.
@@ -48,7 +48,7 @@ class Display:
             places = self.queue.places()
             best = best_trials(self.queue)
         except AWAY:
-            return Text("the database of the study is away; workers wait for it")
+            return Text("the database of the study does not answer; workers wait for it")
         done = sum(place.state.is_finished() for place in places)
         line = Table.grid(padding=(0, 2))
         line.add_row(

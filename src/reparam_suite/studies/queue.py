@@ -1,6 +1,6 @@
-"""Trials as places that are claimed: a study ends with exactly those that were asked for."""
+"""Trials that workers claim: a study ends with exactly those that were asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -10,14 +10,15 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from reparam_suite.studies.settings import Direction
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.studies.search import Direction
 from reparam_suite.studies.storage import unexperimental
-from reparam_suite.commands.usage import UsageError
+from reparam_suite.tracking import flattened
 
 _DEFINITION = "definition"
 
-# Attributes of a trial: the ids of its MLflow runs, by seed, and what it failed of.
-RUNS, ERROR = "runs", "error"
+RUNS, ERROR, CALL = "runs", "error", "call"
+"""Attributes of a trial: the ids of its MLflow runs, by seed; the reason of its failure; the call that claimed it."""
 
 
 def found(
@@ -36,7 +37,7 @@ def found(
         name: of the study.
         url: of the storage, for messages.
         directions: of the objectives.
-        definition: what the study searches and how.
+        definition: of the study, in plain types: it has to be the same whenever the study is resumed.
         parts: a pruner, which no storage keeps.
 
     Raises:
@@ -44,15 +45,10 @@ def found(
     """
     existing = {summary.study_name: summary for summary in optuna.get_all_study_summaries(storage)}.get(name)
     known = existing.user_attrs.get(_DEFINITION) if existing else None
-    if known is not None and known != definition:
-        differences = "; ".join(
-            f"{part} there is {_told(known.get(part))}, here {_told(definition.get(part))}"
-            for part in {**known, **definition}
-            if known.get(part) != definition.get(part)
-        )
+    if known is not None and (differences := list(_differences(known, definition))):
         raise UsageError(
-            f"--name: study {name} is in {url} already and is another one: {differences}. "
-            f"Give this one a name of its own, --name {name}-2 say"
+            f"name: study {name} is in {url} already and is another one: {'; '.join(differences)}. "
+            f"Give this one a name of its own, {name}-2 say"
         )
     study = optuna.create_study(
         storage=storage, study_name=name, directions=list(directions), load_if_exists=True, **parts
@@ -62,13 +58,24 @@ def found(
     return study
 
 
-def _told(part: Any) -> str:
-    text = " ".join(str(part).split())
-    return text if len(text) <= 300 else f"{text[:297]}..."
+def _differences(known: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    before, now = (
+        {part: value for part, value in flattened(parts).items() if value != {}} for parts in (known, here)
+    )
+    for part in dict.fromkeys([*before, *now]):
+        if before.get(part, _ABSENT) != now.get(part, _ABSENT):
+            yield f"{part} there is {_told(before, part)}, here {_told(now, part)}"
+
+
+_ABSENT = object()
+
+
+def _told(parts: Mapping[str, Any], part: str) -> str:
+    return " ".join(str(parts[part]).split()) if part in parts else "not given"
 
 
 def keeps_to_constraints(trial: FrozenTrial) -> bool:
-    """Whether a complete trial does."""
+    """Whether a complete trial satisfies all constraints."""
     return all(violation <= 0.0 for violation in trial.constraints.values())
 
 
@@ -89,13 +96,18 @@ class Place:
         return self.attempts[-1]
 
     @property
+    def number(self) -> int:
+        """Of the first attempt."""
+        return self.attempts[0].number
+
+    @property
     def state(self) -> TrialState:
-        """How it stands."""
+        """Of the attempt that counts."""
         return self.trial.state
 
     @property
     def feasible(self) -> bool:
-        """Whether it is complete and keeps to all constraints."""
+        """Whether it is complete and satisfies all constraints."""
         return self.state is TrialState.COMPLETE and keeps_to_constraints(self.trial)
 
 
@@ -107,11 +119,13 @@ class Claim:
     Args:
         trial: RUNNING.
         trial_id: of the storage.
-        again: whether another worker had begun it, and died or was stopped.
+        number: of the trial; of its first attempt, if another worker had begun it and died or was stopped.
+        again: whether it was begun before.
     """
 
     trial: Trial
     trial_id: int
+    number: int
     again: bool
 
 
@@ -161,7 +175,7 @@ class Queue:
             except UpdateFinishedTrialError:
                 continue
             if ours:
-                return Claim(Trial(self.study, trial_id), trial_id, len(place.attempts) > 1)
+                return Claim(Trial(self.study, trial_id), trial_id, place.number, len(place.attempts) > 1)
         return None
 
     def finished(self) -> bool:

@@ -1,32 +1,28 @@
-"""What a study searches, and how: the contents of a study file."""
+"""The contents of a study file: what is searched, and by what it is judged."""
 
-import inspect
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import Any, final
 
 import optuna
+import yaml
 
-from reparam_suite.commands.command_line import Command
-from reparam_suite.studies.space import Dimension, Options, arguments, choosable, definition, parsed
-from reparam_suite.commands.usage import UsageError, either
-
-if TYPE_CHECKING:
-    from optuna.pruners import BasePruner
-    from optuna.samplers import BaseSampler
-
-Direction = Literal["maximize", "minimize"]
+from reparam_suite.studies.file_runs import RunsOfFile
+from reparam_suite.studies.limits import Limit
+from reparam_suite.studies.optuna_classes import OptunaClass
+from reparam_suite.studies.search import Direction, Search
+from reparam_suite.studies.space import OptionSpace, choosable, parsed
+from reparam_suite.tracking import TrackingSettings
 
 
 @dataclass(frozen=True)  # not @final: jsonargparse takes no instance of a final class as a default
 class Budget:
-    """What a run of a trial may spend: one of the two, or as many steps as the base run has.
+    """The length of a trial's run: one of the two, or as many steps as the base run has.
 
     Args:
         steps: of the optimizer.
-        evaluations: of f, for a datum of each minibatch: an estimator that takes four a step gets a quarter of the
+        evaluations: of f, per datum of each minibatch: an estimator that takes four per step gets a quarter of the
             steps of one that takes one.
 
     Raises:
@@ -44,75 +40,10 @@ class Budget:
                 raise ValueError(f"budget.{name}: expected 1 or more, got {value}")
 
 
-@dataclass(frozen=True)
-class Limit:
-    """What a metric has to keep to, in its own unit.
-
-    Args:
-        at_most: the highest value that is feasible.
-        at_least: the lowest one.
-
-    Raises:
-        ValueError: if neither is given, one is not finite, or no value keeps to both.
-    """
-
-    at_most: float | None = None
-    at_least: float | None = None
-
-    def __post_init__(self) -> None:
-        ends = [end for end in (self.at_least, self.at_most) if end is not None]
-        if not ends or not all(map(math.isfinite, ends)) or ends != sorted(ends):
-            raise ValueError(
-                f"constraints: expected at_most, at_least or both, finite and in order, got at_least "
-                f"{self.at_least}, at_most {self.at_most}"
-            )
-
-    def violations(self, value: float) -> dict[str, float]:
-        """By how much a value is beyond each end; zero or less where it is not, as Optuna has it."""
-        beyond = {}
-        if self.at_most is not None:
-            beyond["at_most"] = value - self.at_most
-        if self.at_least is not None:
-            beyond["at_least"] = self.at_least - value
-        return beyond
-
-
-@dataclass(frozen=True)
-class OptunaClass:
-    """A class of Optuna and what it is given.
-
-    Args:
-        name: of the class.
-        options: of its constructor.
-    """
-
-    name: str
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def check(self, what: str, module: Any, base: type) -> None:
-        """Refuses a class that `module` has not, and options that the class has not.
-
-        Raises:
-            UsageError: naming those that there are.
-        """
-        known = {name: each for name, each in vars(module).items() if inspect.isclass(each) and issubclass(each, base)}
-        for name in (base.__name__, *_STOP_STUDIES):
-            known.pop(name, None)
-        if self.name not in known:
-            raise UsageError(f"--{what}.name: expected {either(sorted(known))}, got {self.name}")
-        accepted = [name for name in inspect.signature(known[self.name]).parameters if name != "self"]
-        if unknown := sorted(set(self.options) - set(accepted)):
-            raise UsageError(f"--{what}.options: {self.name} takes {', '.join(accepted)}; got {', '.join(unknown)}")
-        try:
-            known[self.name](**self.options)
-        except (ValueError, TypeError, ImportError) as error:
-            raise UsageError(f"--{what}: {' '.join(str(error).split())}") from error
-
-
 @final
 @dataclass(frozen=True)
 class StudySettings:
-    """What is searched, and by what it is judged.
+    """The search space of a study, and what its trials are judged by.
 
     Args:
         name: of the study, and of the MLflow experiment that has its trials.
@@ -121,12 +52,12 @@ class StudySettings:
         space: what is searched: option -> {float: [low, high]}, log_float, int, log_int, or categorical: [choices]; in
             place of the list a mapping gives every choice a space of its own.
         objectives: metric of a run -> maximize or minimize; the last value of the metric counts.
-        constraints: metric of a run -> at_most, at_least; a trial that does not keep to them is never the best one.
+        constraints: metric of a run -> at_most, at_least; a trial that violates one is never the best.
         trials: that the study ends with.
         budget: of a run.
         seeds: a trial makes one run for each; the means of the metrics count.
-        sampler: of optuna.samplers. A seed in its options is another one in every worker, and when a study goes on.
-        pruner: of optuna.pruners. Looks at the first metric, at each validation of the first seed's run.
+        sampler: of optuna.samplers. With a seed in its options the values of a trial depend on that and its number.
+        pruner: of optuna.pruners. It sees the first metric at each validation of the first seed's run.
 
     Raises:
         ValueError: if a value is out of range.
@@ -152,60 +83,57 @@ class StudySettings:
                 raise ValueError(f"--{name}: expected at least one, got none")
 
     @property
-    def dimensions(self) -> tuple[Dimension, ...]:
-        """The parsed space."""
+    def parsed_space(self) -> OptionSpace:
+        """The space."""
         return parsed(self.space)
 
-    def make_sampler(self, worker: int, num_begun: int) -> "BaseSampler":
-        """The sampler of one worker, which starts when so many trials have begun.
+    @property
+    def prunes(self) -> bool:
+        """Whether trials are pruned."""
+        return self.pruner.name != "NopPruner"
 
-        With the same seed all workers would propose the same, and a command that goes on what it has proposed before.
-        """
-        options = dict(self.sampler.options)
-        if options.get("seed") is not None:
-            options["seed"] += worker + _MOST_WORKERS * num_begun
-        sampler: BaseSampler = getattr(optuna.samplers, self.sampler.name)(**options)
-        return sampler
-
-    def make_pruner(self) -> "BasePruner":
-        """The pruner; every worker makes the same."""
-        pruner: BasePruner = getattr(optuna.pruners, self.pruner.name)(**self.pruner.options)
-        return pruner
-
-    def arguments(self, chosen: Options, seed: int) -> list[str]:
-        """The command line of a run, save where it is recorded."""
-        budget = {} if self.budget.steps is None else {"trainer.max_steps": self.budget.steps}
+    def runs(self, tracking: TrackingSettings) -> RunsOfFile:
+        """The function that makes a trial's run from the values of options."""
         common = {option: choosable(value) for option, value in self.options.items()}
-        return [f"--config={self.base}", *arguments({**common, **budget, **chosen, "seed": seed})]
+        if self.budget.steps is not None:
+            common["trainer.max_steps"] = self.budget.steps
+        return RunsOfFile(self.base, common, self.budget.evaluations, tracking)
+
+    def search(self, tracking: TrackingSettings) -> Search:
+        """The study for its workers.
+
+        Args:
+            tracking: where its runs are recorded.
+        """
+        return Search(
+            name=self.name,
+            make_run=self.runs(tracking),
+            space=self.parsed_space,
+            objectives=self.objectives,
+            num_trials=self.trials,
+            sampler=self.sampler.made(optuna.samplers),
+            pruner=self.pruner.made(optuna.pruners) if self.prunes else None,
+            definition=self.definition(),
+            constraints=self.constraints,
+            seed=self.sampler.options.get("seed"),
+            seeds=tuple(self.seeds),
+            tracking=tracking,
+        )
 
     def definition(self) -> dict[str, Any]:
-        """What makes the trials of two studies comparable; the number of trials, sampler and pruner do not."""
+        """The settings that make trials comparable; the number of trials, sampler and pruner do not."""
         limits = {metric: vars(limit) for metric, limit in self.constraints.items()}
         plain: dict[str, Any] = json.loads(
             json.dumps(
                 {
-                    "base": self.base.read_text(encoding="utf-8"),
+                    "base": yaml.safe_load(self.base.read_text(encoding="utf-8")),
                     "options": self.options,
-                    "space": definition(self.dimensions),
+                    "space": self.parsed_space.definition(),
                     "objectives": list(self.objectives.items()),  # in their order
+                    "constraints": limits,
                     "budget": vars(self.budget),
                     "seeds": self.seeds,
-                    **({"constraints": limits} if limits else {}),  # which studies of earlier versions have not
                 }
             )
         )
         return plain
-
-
-# More than a study has on all machines, with those that take the places of others.
-_MOST_WORKERS = 10_000
-
-# Samplers that go through a list and end the study themselves, which Optuna allows in its own loop only.
-_STOP_STUDIES = ("GridSampler", "BruteForceSampler")
-
-
-def steps_of(command: Command, evaluations: int) -> int:
-    """How many steps of a run cost `evaluations` of f for a datum of each minibatch; at least one."""
-    model = command.model
-    per_step = model.estimator.evaluations(model.posterior_of(command.datamodule.sample_batch("valid")))
-    return max(1, math.floor(evaluations / per_step))

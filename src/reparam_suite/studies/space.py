@@ -1,4 +1,4 @@
-"""What a study searches: ranges and choices of the dotted options of a run."""
+"""Search spaces: ranges and choices of the dotted options of a run."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -7,14 +7,31 @@ from typing import TYPE_CHECKING, Any, final
 
 import yaml
 
-from reparam_suite.commands.usage import UsageError, either
+from reparam_suite.commands.classes import either
+from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 Value = bool | int | float | str | None
-Options = dict[str, Value]
-"""Options of a run with their values, in the order in which the command line takes them."""
+Options = dict[str, Any]
+"""Searched values by name: of options of a run, in the order in which the command line takes them, or of arguments."""
+
+
+class Space(ABC):
+    """The space that a study searches."""
+
+    @abstractmethod
+    def suggest(self, trial: "BaseTrial") -> Options:
+        """The values of a trial."""
+
+    @abstractmethod
+    def corners(self) -> Iterator[Options]:
+        """Few values in which every end of every range and every choice occurs."""
+
+    @abstractmethod
+    def definition(self) -> Any:
+        """The space in plain types: equal for equal spaces."""
 
 
 @dataclass(frozen=True)
@@ -99,43 +116,60 @@ class Choice(Dimension):
         """The choice, then the options of what was chosen."""
         chosen = trial.suggest_categorical(self.name, list(self.branches))
         options: Options = {self.option: chosen}
-        for each in self.branches[chosen]:
-            options |= each.suggest(trial)
+        for dimension in self.branches[chosen]:
+            options |= dimension.suggest(trial)
         return options
 
     def corners(self) -> Iterator[Options]:
         """Those of each choice."""
         for choice, dimensions in self.branches.items():
-            for corner in corners(dimensions):
+            for corner in _corners(dimensions):
                 yield {self.option: choice, **corner}
 
     def definition(self) -> Any:
         """{categorical: {choice: its options}}."""
-        return {"categorical": {str(choice): definition(each) for choice, each in self.branches.items()}}
+        return {"categorical": {str(choice): _definition(own) for choice, own in self.branches.items()}}
 
 
-def suggest(dimensions: tuple[Dimension, ...], trial: "BaseTrial") -> Options:
-    """A trial's values of all dimensions."""
-    options: Options = {}
-    for each in dimensions:
-        options |= each.suggest(trial)
-    return options
+@final
+@dataclass(frozen=True)
+class OptionSpace(Space):
+    """A space of options of a run.
+
+    Args:
+        dimensions: in the order in which their values are drawn.
+    """
+
+    dimensions: tuple[Dimension, ...]
+
+    def suggest(self, trial: "BaseTrial") -> Options:
+        """A trial's values of all dimensions."""
+        options: Options = {}
+        for dimension in self.dimensions:
+            options |= dimension.suggest(trial)
+        return options
+
+    def corners(self) -> Iterator[Options]:
+        """Few configurations in which every end of every range and every choice occurs."""
+        return _corners(self.dimensions)
+
+    def definition(self) -> dict[str, Any]:
+        """Of each dimension, by its name."""
+        return _definition(self.dimensions)
 
 
-def corners(dimensions: tuple[Dimension, ...]) -> Iterator[Options]:
-    """Few configurations in which every end of every range and every choice occurs."""
-    all_corners = [list(each.corners()) for each in dimensions]
-    for index in range(max((len(each) for each in all_corners), default=1)):
-        yield {key: value for each in all_corners for key, value in each[index % len(each)].items()}
+def _corners(dimensions: tuple[Dimension, ...]) -> Iterator[Options]:
+    all_corners = [list(dimension.corners()) for dimension in dimensions]
+    for index in range(max((len(corners) for corners in all_corners), default=1)):
+        yield {key: value for corners in all_corners for key, value in corners[index % len(corners)].items()}
 
 
-def definition(dimensions: tuple[Dimension, ...]) -> dict[str, Any]:
-    """The dimensions in plain types: equal for equal spaces."""
-    return {each.name: each.definition() for each in dimensions}
+def _definition(dimensions: tuple[Dimension, ...]) -> dict[str, Any]:
+    return {dimension.name: dimension.definition() for dimension in dimensions}
 
 
 def arguments(options: Mapping[str, Value]) -> list[str]:
-    """Options as they stand on a command line."""
+    """Options as arguments of a command line."""
     return [f"--{option}={_written(value)}" for option, value in options.items()]
 
 
@@ -148,13 +182,13 @@ def _written(value: Value) -> str:
 _KINDS = ("float", "log_float", "int", "log_int", "categorical")
 
 
-def parsed(space: Mapping[str, Any]) -> tuple[Dimension, ...]:
-    """The dimensions that a study file's `space` describes.
+def parsed(space: Mapping[str, Any]) -> OptionSpace:
+    """The space that a study file describes.
 
     Raises:
         UsageError: if it cannot be understood.
     """
-    return tuple(_parsed(option, option, described) for option, described in space.items())
+    return OptionSpace(tuple(_parsed(option, option, described) for option, described in space.items()))
 
 
 def _parsed(option: str, name: str, described: Any) -> Dimension:

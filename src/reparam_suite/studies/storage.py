@@ -1,4 +1,4 @@
-"""The database of studies: made by one process, shared by many, and waited for when it is away."""
+"""The database of studies: made by one process, shared by many, and waited for while it does not answer."""
 
 import fcntl
 import time
@@ -16,14 +16,14 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.tracking import reason, redact
-from reparam_suite.commands.usage import UsageError
 
 MAX_RETRIES = 2
 """How often a trial whose worker died is begun again: it may be the trial that kills."""
 
 AWAY = (StorageInternalError, SQLAlchemyError)
-"""What a call raises while the database does not answer."""
+"""The errors of a call while the database does not answer."""
 
 # Signs of life that may be missing: a database that is away for some time must not make trials look dead.
 _MISSED_HEARTBEATS = 6
@@ -98,7 +98,7 @@ def _begin_to_write(connection: Connection) -> None:
 
 
 def put_back(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-    """Has a trial that was stopped wait to be claimed again, with the parameters that it had."""
+    """Lets a trial that was stopped wait to be claimed again, with the parameters that it had."""
     with unexperimental():
         RetryHeartbeatStaleTrialCallback()(study, trial)
 
@@ -112,17 +112,17 @@ def _why(error: BaseException) -> str:
 
 @contextmanager
 def unexperimental() -> Iterator[None]:
-    """Optuna's warnings about what it may change are for us, who pin its version."""
+    """Within this context Optuna does not warn of what it may change: its version is pinned."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
 
 
-def patiently(call: Callable[[], _Result], patience: float = _PATIENCE) -> _Result:
-    """The result of `call`, which is made again while the database is away.
+def when_it_answers(call: Callable[[], _Result], patience: float = _PATIENCE) -> _Result:
+    """The result of `call`, which is repeated while the database does not answer.
 
     Raises:
-        StorageInternalError: or another of `AWAY`, if it stays away for `patience` seconds.
+        StorageInternalError: or another of `AWAY`, if it does not answer for `patience` seconds.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -167,5 +167,13 @@ class Heartbeat:
 
 
 def silence() -> None:
-    """Optuna says nothing of every trial: the display does."""
+    """Silences Optuna's line for every trial: the display has one."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def url_of(storage: str | None, root: Path) -> str:
+    """The URL of a study's database for SQLAlchemy; optuna.db below `root` where none is given."""
+    if storage is None:
+        return f"sqlite:///{root}/optuna.db"
+    scheme, separator, rest = storage.partition("://")
+    return f"postgresql+psycopg{separator}{rest}" if scheme == "postgresql" else storage

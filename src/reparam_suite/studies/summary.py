@@ -8,49 +8,63 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, final
 
-from optuna.trial import FrozenTrial
+import yaml
+from optuna.trial import FixedTrial, FrozenTrial
+from rich.console import Console
 
-from reparam_suite.running.resumption import checkpoint_directory
-from reparam_suite.running.run import evaluate_best, finish
+from reparam_suite.running import Surroundings
+from reparam_suite.running.assembly import assemble
+from reparam_suite.running.finishing import finish
+from reparam_suite.running.fitting import add_callbacks, callbacks
+from reparam_suite.running.resumption import CONFIG, checkpoint_directory
+from reparam_suite.running.weights import test_best
+from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.studies import figures
 from reparam_suite.studies.display import best_trials
 from reparam_suite.studies.queue import RUNS, Queue
+from reparam_suite.studies.settings import StudySettings
 from reparam_suite.studies.space import Options
-from reparam_suite.studies.storage import AWAY, patiently
-from reparam_suite.studies.trials import TrialRunner
-from reparam_suite.tracking import RunLogger, TrackingError
-from reparam_suite.training import LAST, Checkpoints, Journal, read_checkpoint
+from reparam_suite.studies.storage import AWAY, when_it_answers
+from reparam_suite.tracking import RunLogger, Store, TrackingError, TrackingSettings
+from reparam_suite.training import LAST, Checkpoints, Journal, StopSignals, read_checkpoint
 
-# An update costs some seconds of drawing: it is due when the study has taken this many times as long since the last.
+# An update takes some seconds of drawing: it is due when the study has taken this many times as long since the last.
 _SHARE = 20
+
+_ONE_DEVICE: Options = {"trainer.devices": 1, "trainer.num_nodes": 1, "trainer.strategy": "auto"}
+
+_OF_THE_TRIAL = ("name", "tags", "tracking")
+"""Keys of a configuration that are the trial's and not the run's."""
 
 
 @final
 class Summary:
-    """Keeps the summary run of a study up to date. Where another launcher keeps it already, that one goes on doing so.
+    """Keeps the summary run of a study up to date; where another command keeps it already, that one keeps it.
 
     Args:
-        runner: of trials; it knows their configurations.
+        settings: of the study.
+        store: where it is recorded.
         queue: of the trials.
+        signals: that may end the command.
     """
 
-    def __init__(self, *, runner: TrialRunner, queue: Queue) -> None:
-        self._runner = runner
-        self._settings = runner.settings
+    def __init__(self, settings: StudySettings, store: Store, queue: Queue, signals: StopSignals) -> None:
+        self._settings = settings
         self._queue = queue
-        self._store = runner.store
-        self._metrics = tuple(runner.settings.objectives)
+        self._store = store
+        self._signals = signals
+        self._metrics = tuple(settings.objectives)
         self._logger: RunLogger | None = None
         self._told: tuple[int, ...] = ()
         self._due = 0.0
 
     @property
     def run_id(self) -> str | None:
-        """MLflow's, if this process keeps it."""
+        """Of the summary in MLflow, if this process keeps it."""
         return self._logger.run_id if self._logger else None
 
     def open(self) -> None:
-        """Makes the run, or goes on with it."""
+        """Begins the run, or resumes it."""
         existing = [run for run in self._store.runs_named(self._name) if run.data.tags.get("study.run") == "summary"]
         if not existing:
             tags = {"study": self._settings.name, "study.run": "summary"}
@@ -65,15 +79,15 @@ class Summary:
 
     def update_if_due(self) -> None:
         """Updates, if trials have finished since and the last update is long enough ago."""
-        if time.monotonic() >= self._due and patiently(self._finished) != self._told:
+        if time.monotonic() >= self._due and when_it_answers(self._finished) != self._told:
             self.update()
 
     def update(self) -> None:
-        """Draws and writes everything anew. It waits for a database that is away, unless a signal ends the command."""
+        """Draws and writes everything anew. It waits for a database that does not answer, unless a signal ends it."""
         if self._logger is None:
             return
-        if self._runner.signals.received is None:
-            patiently(partial(self._update, self._logger))
+        if self._signals.received is None:
+            when_it_answers(partial(self._update, self._logger))
         else:
             with suppress(*AWAY):
                 self._update(self._logger)
@@ -100,25 +114,29 @@ class Summary:
             self._logger.close(status)
 
     def finish_best(self) -> None:
-        """Tests, draws and exports the best trial, into this run; what the trials themselves left out."""
-        best = patiently(partial(best_trials, self._queue))
+        """Tests, draws and exports the best trial into this run: what the trials themselves leave out."""
+        best = when_it_answers(partial(best_trials, self._queue))
         if self._logger is None or not best:
             return
-        trial, seed = best[0], self._settings.seeds[0]
+        trial = best[0]
         directory = checkpoint_directory(self._store.root, trial.user_attrs[RUNS][0])
         if not (directory / LAST).exists():
             warnings.warn(f"the checkpoints of trial {trial.number} are not on this machine: {directory}", stacklevel=2)
             return
-        alone: Options = {"trainer.devices": 1, "trainer.num_nodes": 1, "trainer.strategy": "auto"}
-        command = self._runner.command(self._runner.chosen(trial) | alone, seed)
         content: dict[str, Any] = read_checkpoint(directory / LAST)
         journal = Journal()
         journal.load_state_dict(content["callbacks"]["StepRecord"]["journal"])
         journal.logger = self._logger
-        checkpoints = Checkpoints()
-        checkpoints.directory = directory
-        evaluate_best(command, journal, checkpoints, content["global_step"])
-        finish(command, self._logger, journal, checkpoints, content["global_step"])
+        chosen = self._settings.parsed_space.suggest(FixedTrial(trial.params)) | _ONE_DEVICE
+        surroundings = Surroundings(Console(quiet=True), self._signals, relaunch=None)
+        with unchanged_globals():
+            run = self._settings.runs(TrackingSettings())(**chosen, seed=self._settings.seeds[0])
+            parts = assemble(run, surroundings)
+            checkpoints = Checkpoints(monitor=parts.monitor)
+            checkpoints.directory = directory
+            add_callbacks(parts, callbacks(parts, journal, checkpoints, self._signals))
+            test_best(parts, checkpoints, tests=True)
+            finish(parts, self._logger, journal, checkpoints, content["global_step"])
 
     @property
     def _name(self) -> str:
@@ -130,7 +148,17 @@ class Summary:
     def _log_best(self, logger: RunLogger, best: list[FrozenTrial]) -> None:
         for index, trial in enumerate(best):
             name = "best.yaml" if index == 0 else f"best-{index + 1}.yaml"
-            logger.log_text(self._runner.configuration(trial), name)
+            logger.log_text(self._configuration(trial), name)
         for metric, value in zip(self._metrics, best[0].values, strict=True):
             logger.log_metrics({f"best/{metric}": value}, step=len(self._told))
         logger.set_tags({"best.trial": str(best[0].number), "best.run": " ".join(best[0].user_attrs[RUNS])})
+
+    def _configuration(self, trial: FrozenTrial) -> str:
+        # The file with which `fit` makes the runs of a trial again.
+        with tempfile.TemporaryDirectory() as directory:
+            file = self._store.fetch_artifact(trial.user_attrs[RUNS][0], CONFIG, Path(directory))
+            recorded: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config = {key: value for key, value in recorded.items() if key not in _OF_THE_TRIAL}
+        if len(self._settings.seeds) > 1:
+            config["seeds"] = list(self._settings.seeds)
+        return yaml.safe_dump(config, sort_keys=False)

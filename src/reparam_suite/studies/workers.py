@@ -1,81 +1,115 @@
-"""Workers: they live as long as the study, claim one trial after the other, and run it in their process."""
+"""Workers of a study: each claims one trial after the other, and runs it in its process."""
 
+import copy
 import gc
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
 
-from optuna.trial import TrialState
+import optuna
 
-from reparam_suite.commands.command_line import quiet
-from reparam_suite.studies.command import StudyCommand
-from reparam_suite.studies.queue import Queue, found
-from reparam_suite.studies.storage import Heartbeat, open_storage, patiently, silence
+from reparam_suite.studies.queue import CALL, Queue, found
+from reparam_suite.studies.sampling import TrialSeeds
+from reparam_suite.studies.search import Search, StudyStorage
+from reparam_suite.studies.storage import Heartbeat, open_storage, silence, when_it_answers
 from reparam_suite.studies.trials import TrialRunner
-from reparam_suite.tracking import Store
 from reparam_suite.training import Stopped, StopSignals
 
 # Seconds between two looks for a trial, while those of other workers are not finished and may have to be begun again.
 _IDLE = 1.0
 
 
-def joined(command: StudyCommand, worker: int) -> Queue:
-    """The study of a command as one of its workers sees it.
+def joined(search: Search, storage: StudyStorage) -> Queue:
+    """The trials of a study as one of its workers sees them; the study is made if there is none.
 
     Raises:
         UsageError: if its storage cannot be used, or has another study of this name.
     """
-    settings, url = command.settings, command.storage_url
     silence()
-    storage = open_storage(url, heartbeat=command.heartbeat, root=command.tracking.root)
+    opened = open_storage(storage.url, heartbeat=storage.heartbeat, root=storage.root)
     study = found(
-        storage,
-        settings.name,
-        url,
-        directions=tuple(settings.objectives.values()),
-        definition=settings.definition(),
-        pruner=settings.make_pruner(),
+        opened,
+        search.name,
+        storage.url,
+        directions=tuple(search.objectives.values()),
+        definition=search.definition,
+        sampler=copy.deepcopy(search.sampler),
+        pruner=search.pruner,
     )
-    begun = sum(trial.state is not TrialState.WAITING for trial in study.get_trials(deepcopy=False))
-    study.sampler = settings.make_sampler(worker, begun)
-    return Queue(study, storage, settings.trials)
+    return Queue(study, opened, search.num_trials)
 
 
-def work(command: StudyCommand, queue: Queue, signals: StopSignals, after_trial: Callable[[], None]) -> None:
+def work(
+    search: Search, queue: Queue, signals: StopSignals, *, call: str, after_trial: Callable[[], None] = lambda: None
+) -> None:
     """Runs trials until all that were asked for are finished, here or elsewhere.
 
     Args:
-        command: with the study's settings.
+        search: of the study.
         queue: of the trials.
         signals: a stop finishes the step in progress.
+        call: a word of the call that the trials are run for, which they keep.
         after_trial: is called after each.
 
     Raises:
         Stopped: if a signal ended it.
     """
-    quiet()
-    store = Store.open(command.tracking)
-    runner = TrialRunner(command.settings, store, signals)
-    gc.freeze()  # what has been imported stays: to look through it after each trial would take as long as a short one
-    while not patiently(queue.finished):
+    runner = TrialRunner(search, signals)
+    seeds = TrialSeeds(queue.study.sampler, search.seed)
+    while not when_it_answers(queue.finished):
         signals.wait()  # neither a claim nor a record is left half done
-        if (claim := patiently(queue.claim)) is not None:
-            if claim.again:
-                list(store.recover())  # the run of the worker that is gone
+        if (claim := when_it_answers(queue.claim)) is not None:
+            when_it_answers(lambda claim=claim: claim.trial.set_user_attr(CALL, call))  # type: ignore[misc]
+            seeds.set_for(claim.trial.number)
             with Heartbeat(queue.storage, claim.trial_id):
-                runner.run(claim.trial)
+                runner.run(claim)
             after_trial()
         signals.wait_no_longer()
         if claim is None:
             time.sleep(_IDLE)
 
 
-def serve(command: StudyCommand, worker: int) -> None:
-    """What a worker does that has a process of its own, until the study is finished or a signal ends it.
+@final
+@dataclass(frozen=True)
+class StudyWork:
+    """The work of a worker that has a process of its own.
 
     Args:
-        command: with the study's settings.
-        worker: its number, another one for each.
+        search: of the study.
+        storage: of the study.
+        call: a word of the call that the trials are run for.
     """
-    with StopSignals() as signals, suppress(Stopped):  # it ends as it was told to
-        work(command, joined(command, worker), signals, lambda: None)
+
+    search: Search
+    storage: StudyStorage
+    call: str
+
+    def __call__(self, number: int) -> None:  # noqa: ARG002 - its number is in no result
+        """Runs trials until the study is finished or a signal ends it."""
+        with StopSignals() as signals, suppress(Stopped):  # it ends as it was told to
+            queue = joined(self.search, self.storage)
+            gc.freeze()  # what has been imported stays: to look through it after each trial would take as long
+            try:
+                work(self.search, queue, signals, call=self.call)
+            finally:
+                queue.close()
+
+
+def is_begun(search: Search, storage: StudyStorage) -> bool:
+    """Whether there is a study of this name; nothing is created where there is no file of a database yet.
+
+    Raises:
+        UsageError: if the storage cannot be used.
+    """
+    file = storage.url.removeprefix("sqlite:///")
+    if storage.url.startswith("sqlite:///") and not Path(file).exists():
+        return False
+    opened = open_storage(storage.url, heartbeat=storage.heartbeat, root=storage.root)
+    try:
+        return search.name in optuna.get_all_study_names(opened)
+    finally:
+        opened.remove_session()
+        opened.engine.dispose()

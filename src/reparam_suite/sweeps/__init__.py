@@ -1,1 +1,7 @@
-"""Grids of runs and their tables."""
+"""Sweeps: grids of runs, and the tables that are made of them."""
+
+from reparam_suite.sweeps.result import SweepResult
+from reparam_suite.sweeps.sweep import Sweep
+from reparam_suite.sweeps.table import Table
+
+__all__ = ["Sweep", "SweepResult", "Table"]

@@ -8,7 +8,14 @@ from typing import Any, cast, final
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from reparam_suite.diagnostics import GradientStatistics, MeasuredModel, gradient_cost, statistics_over_processes
+from reparam_suite.diagnostics import (
+    GradientStatistics,
+    MeasuredModel,
+    Measurement,
+    gradient_cost,
+    measuring,
+    statistics_over_processes,
+)
 from reparam_suite.training.budget import MeasuringBudget
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord, due
@@ -44,6 +51,19 @@ def gradient_metrics(measured: Mapping[str, GradientStatistics]) -> dict[str, fl
 
 
 @final
+class _RepeatedMeasurement:
+    # How the layers lay out their rows is proved once for the whole training.
+    def __init__(self) -> None:
+        self._measurement: Measurement | None = None
+
+    def statistics(self, model: MeasuredModel, batch: Any) -> dict[str, GradientStatistics]:
+        if self._measurement is None:
+            with measuring(model):
+                self._measurement = Measurement(model, batch)
+        return statistics_over_processes(model, batch, measurement=self._measurement)
+
+
+@final
 class GradientVariance(Callback):
     """Logs the variance of the gradient estimate by part of the model, in any Trainer, to the trainer's loggers.
 
@@ -68,6 +88,7 @@ class GradientVariance(Callback):
             raise ValueError(f"every: expected at least 1, got {every}")
         self.every = every
         self._budget = MeasuringBudget(_WHAT)
+        self._measurement = _RepeatedMeasurement()
         self._batch: Any = None
         self._measured_at = -1
 
@@ -88,6 +109,7 @@ class GradientVariance(Callback):
                 f"{type(pl_module).__name__} without"
             )
         self._batch = fixed_batch(trainer)
+        self._measurement = _RepeatedMeasurement()  # of this model
         self._budget.begin(trainer.strategy.root_device)
 
     def on_train_batch_end(
@@ -110,7 +132,7 @@ class GradientVariance(Callback):
     def _measure(self, trainer: Trainer, model: LightningModule) -> None:
         self._measured_at = trainer.global_step
         with self._budget.measuring():
-            metrics = gradient_metrics(statistics_over_processes(cast("MeasuredModel", model), self._batch))
+            metrics = gradient_metrics(self._measurement.statistics(cast("MeasuredModel", model), self._batch))
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=trainer.global_step)
 
@@ -145,6 +167,7 @@ class GradientRecord(Callback):
         self._journal = journal
         self._record = record
         self._budget = MeasuringBudget(_WHAT)
+        self._measurement = _RepeatedMeasurement()
         self._measured_at = -1
         self._refused = False
         self.road: str | None = None
@@ -161,6 +184,7 @@ class GradientRecord(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock of the budget."""
+        self._measurement = _RepeatedMeasurement()  # of this model
         self._budget.begin(trainer.strategy.root_device)
 
     def on_train_batch_end(
@@ -186,7 +210,7 @@ class GradientRecord(Callback):
         measured_model = cast("MeasuredModel", model)
         try:
             with self._budget.measuring():
-                measured = statistics_over_processes(measured_model, batch)
+                measured = self._measurement.statistics(measured_model, batch)
                 milliseconds = self._milliseconds(trainer, measured_model, batch)
         except ValueError as reason:
             self._refused = True

@@ -1,1 +1,24 @@
-"""Processes that train run after run: local ones kept warm, and Ray."""
+"""Processes that train run after run: local ones that are kept warm, tasks of Ray."""
+
+from reparam_suite.workers.local import LocalProcesses, LocalWorker, check_main_guard
+from reparam_suite.workers.making import MakeRun, check_arguments, made_run
+from reparam_suite.workers.pool import Serve, Worker, WorkerPool, WorkersLost
+from reparam_suite.workers.sending import obstacle
+from reparam_suite.workers.tasks import Outcome, completed, done_here
+
+__all__ = [
+    "LocalProcesses",
+    "LocalWorker",
+    "MakeRun",
+    "Outcome",
+    "Serve",
+    "Worker",
+    "WorkerPool",
+    "WorkersLost",
+    "check_arguments",
+    "check_main_guard",
+    "completed",
+    "done_here",
+    "made_run",
+    "obstacle",
+]

@@ -1,6 +1,6 @@
 """Every public estimator as the tables list it, and the latents on which it is measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal
 
 from reparam_suite.comparison.library import MOST_EVALUATIONS, NUM_SAMPLES, Listed, library
-from reparam_suite.estimators import Average, Bound, Expectation, GradientEstimator, LogMeanExp
-from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 from reparam_suite.distributions import (
     DiagonalNormal,
     FactorizedBernoulli,
     FactorizedCategorical,
     OneHotCategorical,
-    Posterior,
 )
+from reparam_suite.distributions.posteriors import LatentFamily
+from reparam_suite.estimators import Average, Bound, Expectation, GradientEstimator, LogMeanExp
+from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
+from reparam_suite.objectives import ELBO, ImportanceWeighted, Objective
 
 
 @final
@@ -41,8 +42,8 @@ class Entry:
         return self.make()
 
     def fits(self, latents: "Latents", bound: Bound, **options: Any) -> bool:
-        """Whether it takes these latents with this bound, and within `MOST_EVALUATIONS`."""
-        estimator, q = self.make(**options), latents.posterior.distribution(latents.raw(), latents.size)
+        """Whether it takes these latents with this bound, within `MOST_EVALUATIONS`."""
+        estimator, q = self.make(**options), latents.example()
         try:
             estimator.check(Expectation(q=q, f=_no_integrand, bound=bound))
         except ValueError:
@@ -53,10 +54,10 @@ class Entry:
         """The bounds that it supports, its baseline asked too."""
         estimator = self.at_defaults
         accepted = set(estimator.bounds) & set(getattr(estimator, "baseline", estimator).bounds)
-        return [each for each in (Average, LogMeanExp) if each in accepted]
+        return [bound for bound in (Average, LogMeanExp) if bound in accepted]
 
     def options(self, bound: type[Bound]) -> dict[str, int]:
-        """What is not left at its default on `bound`."""
+        """The arguments that are not left at their defaults on `bound`."""
         return {"num_samples": NUM_SAMPLES} if bound is LogMeanExp else {}
 
 
@@ -81,42 +82,51 @@ class Latents:
         )
 
     @property
-    def posterior(self) -> Posterior:
+    def posterior(self) -> LatentFamily:
         """The posterior of the model."""
         if self.family is OneHotCategorical:
             return FactorizedCategorical(num_classes=self.num_classes)
         return FactorizedBernoulli() if self.family is Bernoulli else DiagonalNormal()
 
-    def raw(self) -> Tensor:
-        """What an encoder would give for one datum, `[1, number of parameters]`."""
-        return torch.zeros(1, self.posterior.num_parameters(self.size))
+    def example(self) -> Distribution:
+        """The q of one datum where the encoder's output is 0."""
+        family = self.posterior.of_latent_size(self.size)
+        return family.distribution(torch.zeros(1, family.num_parameters))
 
     def model(self, estimator: GradientEstimator, bound: Bound, num_features: int) -> VAE:
         """The VAE with these latents, and two hidden layers of 200 on either side."""
         cls: Callable[..., VAE] = GaussianVAE if self.family is Normal else DiscreteVAE
         return cls(
-            num_features=num_features,
+            event_shape=(num_features,),
             latent_size=self.size,
             posterior=self.posterior,
             estimator=estimator,
-            bound=bound,
+            objective=objective_of(bound),
         )
 
     def largest_for(self, entry: Entry, bound: type[Bound]) -> "Latents | None":
-        """These latents, or as many of them as the estimator takes; none if it does not take the family at all."""
-        if not issubclass(self.family, entry.at_defaults.families) or bound not in entry.bounds():
+        """These latents, or as many of them as the estimator takes; None if it takes no number of them."""
+        if bound not in entry.bounds():
             return None
-        sizes = [replace(self, size=size) for size in range(self.size, 0, -1)]
-        fitting = (each for each in sizes if entry.fits(each, bound(), **entry.options(bound)))
-        largest = next(fitting, None)
-        if largest is None:
-            raise ValueError(f"{entry.name} takes {self.family.__name__} latents, but no number of them up to {self}")
-        return largest
+        return next((each for each in self._downwards() if entry.fits(each, bound(), **entry.options(bound))), None)
+
+    def _downwards(self) -> "Iterator[Latents]":
+        return (replace(self, size=size) for size in range(self.size, 0, -1))
+
+
+def objective_of(bound: Bound) -> Objective:
+    """The objective whose Expectation has this bound."""
+    return ELBO() if isinstance(bound, Average) else ImportanceWeighted(bound=bound)
 
 
 def entries() -> list[Entry]:
     """Every estimator of the suite, by name; ScoreFunction once for each baseline."""
-    return [_entry(each) for each in library()]
+    return [_entry(listed) for listed in library()]
+
+
+def entry(name: str) -> Entry:
+    """The estimator that the tables list under `name`."""
+    return next(listed for listed in entries() if listed.name == name)
 
 
 def _entry(listed: Listed) -> Entry:

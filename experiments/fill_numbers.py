@@ -1,9 +1,9 @@
 """The numbers in the documentation's text, from the files that the experiments write.
 
-    python -m docs.fill_numbers
+    python -m experiments.fill_numbers
 
 A page has <span data-number="toy_gaussian pathwise/exact_variance .0f">4</span> where the number at that path of
-docs/experiments/toy_gaussian.json belongs, in that format.
+docs/measured/experiments/toy_gaussian.json belongs, in that format.
 """
 
 import json
@@ -12,15 +12,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-PAGES = (HERE / "why_the_trick.md", HERE / "es" / "why_the_trick.md")
+from experiments.presenting import MEASURED
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = (DOCS / "why_the_trick.md", DOCS / "es" / "why_the_trick.md")
 
 _NUMBER = re.compile(r'<span data-number="(\w+) ([\w./]+) (\S+?)">(.*?)</span>', re.DOTALL)
 
 
 @cache
 def _numbers(experiment: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((HERE / "experiments" / f"{experiment}.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads((MEASURED / f"{experiment}.json").read_text(encoding="utf-8"))
     numbers: dict[str, Any] = content["numbers"]
     return numbers
 
@@ -36,7 +38,7 @@ def value(experiment: str, path: str) -> float:
         try:
             found = found[int(name)] if isinstance(found, list) else found[name]
         except (KeyError, IndexError):
-            raise KeyError(f"docs/experiments/{experiment}.json has no number {path}") from None
+            raise KeyError(f"docs/measured/experiments/{experiment}.json has no number {path}") from None
     return float(found)
 
 
@@ -60,7 +62,7 @@ def main() -> None:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         page.write_text(filled(text), encoding="utf-8")
-        print(f"{page.relative_to(HERE.parent)}: {count(text)} numbers")
+        print(f"{page.relative_to(DOCS.parent)}: {count(text)} numbers")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ ziamath.config.svg2 = False  # paths, not glyphs by reference: the names of two 
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """What MkDocs calls for every page: its HTML with the formulas drawn.
+    """Draws the formulas in the HTML of a page; MkDocs calls it for every page.
 
     Raises:
         ValueError: if a formula is left as it was.

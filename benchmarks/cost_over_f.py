@@ -1,16 +1,16 @@
-"""The section of docs/estimators.md on time and memory over those of f, from benchmarks/estimators.json."""
+"""Time and memory over those of f in the table of estimators, from docs/measured/benchmarks/estimators.json."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-MEASURED = Path(__file__).parent.parent / "benchmarks" / "estimators.json"
+MEASURED = Path(__file__).parents[1] / "docs" / "measured" / "benchmarks" / "estimators.json"
 FAMILIES = ("Bernoulli", "categorical", "normal")
 
 
 def section() -> tuple[str, tuple[str, ...], list[list[str]], str]:
-    """What stands before the table, its header, its rows, and what stands after it."""
+    """The text before the table, its header, its rows, and the text after it."""
     measured = json.loads(MEASURED.read_text())
     header = ("estimator", *(f"{family}: {what}" for family in FAMILIES for what in ("time", "memory")))
     rows = [
@@ -57,7 +57,7 @@ _FLOORS = """\
 What misses its target stands below with its floor: the same ratio for what no code for this estimator is without. That
 is q built from its parameters, f at as many samples, which are given, all at once and back to what the estimator
 differentiates, uniforms for those samples, and what the last column names. It is measured as the figure is, and as
-uncertain: the range of the rounds stands in benchmarks/estimators.png.
+uncertain: the range of the rounds is in benchmarks/estimators.png.
 
 What lies between the two is the estimator's own arithmetic. A pass of f at one sample of each datum is short, and each
 operation beside it shows, on tensors of the size of z as on the K values. That is all that the rows with one sample

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, final
@@ -13,27 +12,38 @@ from typing import Any, Self, final
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
-from reparam_suite.studies.command import StudyCommand
-from reparam_suite.studies.engines import Crew, Worker
-from reparam_suite.studies.workers import serve
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.tracking import reason, redact
-from reparam_suite.commands.usage import UsageError
+from reparam_suite.workers.pool import Serve, Worker, WorkerPool
 
 # Seconds for the head of a cluster to answer.
 _CONNECT_TIMEOUT = 10.0
 
 
 @final
-class RayTasks(Crew):
-    """One task of Ray core for each worker, for as long as the study takes.
+class RayTasks(WorkerPool):
+    """One task of Ray core for each worker, for as long as the work takes.
 
     The cluster is the one that this process is in already, else that of $RAY_ADDRESS; without either, Ray is
-    started here for the time of the command.
+    started here for the time of the context.
+
+    Args:
+        serve: the work of each worker.
+        num_workers: how many work at once.
+        cpus: that Ray reserves for each.
+        gpus: that Ray reserves for each; a part of one shares it.
+        databases: URL by option, of those that all machines have to reach.
+
+    Raises:
+        UsageError: on entering, if the cluster cannot be used. Nothing was created then.
     """
 
-    def __init__(self, command: StudyCommand) -> None:
-        # The environment of this process is not that of the cluster.
-        super().__init__(replace(command, tracking=replace(command.tracking, uri=command.tracking.resolved_uri())))
+    def __init__(
+        self, serve: Serve, num_workers: int, *, cpus: float, gpus: float, databases: Mapping[str, str]
+    ) -> None:
+        super().__init__(serve, num_workers)
+        self._resources = {"CPU": cpus, "GPU": gpus}
+        self._databases = databases
         self._joined_here = False
 
     def __enter__(self) -> Self:
@@ -43,9 +53,9 @@ class RayTasks(Crew):
             self._joined_here = True
         try:
             nodes = [node for node in ray.nodes() if node["Alive"]]
-            check_reachable(self.command, {node["NodeManagerAddress"] for node in nodes})
+            check_reachable(self._databases, {node["NodeManagerAddress"] for node in nodes})
             if started_here:  # a cluster may grow
-                check_room(self.command, [node["Resources"] for node in nodes])
+                check_room(self._resources, [node["Resources"] for node in nodes])
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -60,17 +70,17 @@ class RayTasks(Crew):
     def start(self, number: int) -> Worker:
         """A task that begins as soon as there is room for it."""
         task = ray.remote(
-            num_cpus=self.command.cpus_per_worker,
-            num_gpus=self.command.gpus_per_worker,
-            max_retries=0,  # the crew sees to it, with another number
+            num_cpus=self._resources["CPU"],
+            num_gpus=self._resources["GPU"],
+            max_retries=0,  # the pool starts another one, with another number
             max_calls=1,  # a process that was stopped is of no more use
         )(_serve_in)
-        return _Task(number, task.remote(Path.cwd(), self.command, number))
+        return _Task(number, task.remote(Path.cwd(), self.serve, number))
 
 
-def _serve_in(directory: Path, command: StudyCommand, number: int) -> None:
-    os.chdir(directory)  # from which relative paths of the command count
-    serve(command, number)
+def _serve_in(directory: Path, serve: Serve, number: int) -> None:
+    os.chdir(directory)  # from which relative paths count
+    serve(number)
 
 
 def _join_or_start() -> bool:
@@ -98,15 +108,19 @@ def _check_answers(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT).close()
 
 
-def check_reachable(command: StudyCommand, machines: Iterable[str]) -> None:
+def check_reachable(databases: Mapping[str, str], machines: Iterable[str]) -> None:
     """Refuses a file of one machine as the database of several.
 
+    Args:
+        databases: URL by option.
+        machines: addresses.
+
     Raises:
-        UsageError: if there are several machines and one of the two databases is such a file.
+        UsageError: if there are several machines and one of the databases is such a file.
     """
     if len(names := sorted(machines)) == 1:
         return
-    for option, url in (("storage", command.storage_url), ("tracking.uri", command.tracking.resolved_uri())):
+    for option, url in databases.items():
         if url.startswith("sqlite"):
             raise UsageError(
                 f"--{option}: Ray's cluster has {len(names)} machines ({', '.join(names)}), expected a database that "
@@ -114,17 +128,16 @@ def check_reachable(command: StudyCommand, machines: Iterable[str]) -> None:
             )
 
 
-def check_room(command: StudyCommand, nodes: Sequence[Mapping[str, float]]) -> None:
+def check_room(wanted: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -> None:
     """Refuses workers that would wait for ever.
 
     Args:
-        command: with what each worker takes.
+        wanted: CPU and GPU of each worker.
         nodes: what each machine has.
 
     Raises:
         UsageError: if no machine has room for one worker.
     """
-    wanted = {"CPU": command.cpus_per_worker, "GPU": command.gpus_per_worker}
     most = {name: max(node.get(name, 0.0) for node in nodes) for name in wanted}
     for name, amount in wanted.items():
         if amount > most[name]:

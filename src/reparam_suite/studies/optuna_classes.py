@@ -1,0 +1,55 @@
+"""Samplers and pruners by name: classes of Optuna and what they are given."""
+
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+from reparam_suite.commands.classes import either
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.studies.storage import unexperimental
+
+
+@dataclass(frozen=True)
+class OptunaClass:
+    """A class of Optuna and what it is given.
+
+    Args:
+        name: of the class.
+        options: of its constructor.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def check(self, what: str, module: Any, base: type) -> None:
+        """Refuses a class that is not in `module`, and options that it does not take.
+
+        Args:
+            what: the option, for messages.
+            module: of Optuna.
+            base: of the classes that are accepted.
+
+        Raises:
+            UsageError: naming the accepted ones.
+        """
+        known = {name: cls for name, cls in vars(module).items() if inspect.isclass(cls) and issubclass(cls, base)}
+        for name in (base.__name__, *STOP_STUDIES):
+            known.pop(name, None)
+        if self.name not in known:
+            raise UsageError(f"--{what}.name: expected {either(sorted(known))}, got {self.name}")
+        accepted = [name for name in inspect.signature(known[self.name]).parameters if name != "self"]
+        if unknown := sorted(set(self.options) - set(accepted)):
+            raise UsageError(f"--{what}.options: {self.name} takes {', '.join(accepted)}; got {', '.join(unknown)}")
+        try:
+            self.made(module)
+        except (ValueError, TypeError, ImportError) as error:
+            raise UsageError(f"--{what}: {' '.join(str(error).split())}") from error
+
+    def made(self, module: Any) -> Any:
+        """An object of the class, which is in `module`."""
+        with unexperimental():
+            return getattr(module, self.name)(**self.options)
+
+
+STOP_STUDIES = ("GridSampler", "BruteForceSampler")
+"""Samplers that go through a list and end the study themselves, which Optuna allows in its own loop only."""
