@@ -36,7 +36,7 @@ def _beta(*, concentration: Tensor) -> Beta:
     return Beta(concentration[..., 0], concentration[..., 1], validate_args=False)
 
 
-# The families that can be made again from their parameters alone.
+# The families that can be rebuilt from their parameters alone.
 _MAKERS: Mapping[type[Distribution], Callable[..., Distribution]] = {
     Normal: normals,
     MultivariateNormal: functools.partial(MultivariateNormal, validate_args=False),
