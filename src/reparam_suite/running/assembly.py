@@ -113,12 +113,12 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
         options["callbacks"] = [_made(each) for each in (callbacks if isinstance(callbacks, list) else [callbacks])]
         trainer = Trainer(**{**options, **_OF_THE_RUN})
         if isinstance(trainer.strategy, DDPStrategy):
-            if surroundings.relaunch is None:
+            if surroundings.relaunch is None and not _is_launched(trainer.strategy):
                 raise UsageError(
-                    "trainer.devices: expected one, since further processes start the same program again and this "
-                    f"one is no file, got {options['devices']}"
+                    "trainer.devices: expected one, since further processes start the same program again, which has "
+                    f"to be a file whose first run this is, got {options['devices']}"
                 )
-            strategy = Replicas(command=list(surroundings.relaunch), seed=run.seed)
+            strategy = Replicas(command=list(surroundings.relaunch or []), seed=run.seed)
             trainer = Trainer(**{**options, **_OF_THE_RUN, "strategy": strategy})
     except UsageError:
         raise
@@ -154,6 +154,11 @@ def check_trainer_options(options: Mapping[str, Any]) -> None:
         raise UsageError(f"trainer.precision: float16 needs a GPU, expected 32-true or bf16-mixed, got {precision}")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UsageError(f"trainer.accelerator: there is no GPU here, expected auto or cpu, got {accelerator}")
+
+
+def _is_launched(strategy: DDPStrategy) -> bool:
+    # Whether torchrun or SLURM has started all processes.
+    return strategy.cluster_environment is not None and strategy.cluster_environment.creates_processes_externally
 
 
 def _limits(run: Specification) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Literal, final
 
@@ -19,6 +20,8 @@ from reparam_suite.tracking import RunLogger
 from reparam_suite.training import Journal, Stopped, StopSignals
 
 _log = logging.getLogger(__name__)
+
+_runs = count()  # of this program so far
 
 
 @final
@@ -91,15 +94,17 @@ def library_call(*, progress: bool) -> Iterator[Surroundings]:
     """
     console = Console(highlight=False, quiet=not progress)
     signals = StopSignals()
+    # A program that is started again would make the earlier runs once more.
+    command = script_command() if next(_runs) == 0 else None
     if threading.current_thread() is not threading.main_thread():
         _say_that_signals_are_left_alone()
-        yield Surroundings(console, signals, script_command())
+        yield Surroundings(console, signals, command)
         return
     kept = (signal.SIGINT, signal.SIGTERM)
     before = {signum: signal.getsignal(signum) for signum in kept}
     try:
         with signals:
-            yield Surroundings(console, signals, script_command())
+            yield Surroundings(console, signals, command)
     except RunStopped as stopped:
         _restore(before)
         if stopped.signum == signal.SIGINT:
