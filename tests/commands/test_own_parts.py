@@ -96,6 +96,7 @@ def test_both_are_trained_and_recorded_with_their_options(trained):
     assert run.data.params["data.init_args.batch_size"] == "15"
     assert {"val/loss", "val/loss_best", "grad/loc/variance", "train/objective"} <= set(run.data.metrics)
     assert run.data.tags["dataset.resumes"] == "epoch"
+    assert run.data.tags["gradients.road"] == "layer by layer"
     assert run.data.tags["dataset.summary"] == "MyDataModule: real, event shape (3,), rows: train 60, valid 60"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, cast, final
 
 from reparam_suite.running.fitting import fit
@@ -11,6 +12,8 @@ from reparam_suite.running.specification import Specification
 from reparam_suite.running.surroundings import Surroundings, library_call
 from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.training import started_by_another
+
+_runs = count()  # of this program so far
 
 
 @final
@@ -56,7 +59,7 @@ class Run(Specification):
             RuntimeError: if the run cannot be recorded, or training diverged.
             KeyboardInterrupt: after Ctrl-C; the run can be resumed.
         """
-        with library_call(progress=self.progress) as surroundings:
+        with library_call(progress=self.progress, first=next(_runs) == 0) as surroundings:
             result = self.fit_within(surroundings)
         if result is None and started_by_another():
             raise SystemExit(0)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import Literal, final
 
@@ -20,8 +19,6 @@ from reparam_suite.tracking import RunLogger
 from reparam_suite.training import Journal, Stopped, StopSignals
 
 _log = logging.getLogger(__name__)
-
-_runs = count()  # of this program so far
 
 
 @final
@@ -86,16 +83,19 @@ class Surroundings:
 
 
 @contextmanager
-def library_call(*, progress: bool) -> Iterator[Surroundings]:
+def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings]:
     """The surroundings of a call from Python: it shows what it is asked to, and leaves no signal handler behind.
 
     SIGTERM and Ctrl-C are kept until a step is done and then have the effect that they would have had. Outside of the
     main thread, where Python allows no handlers, they are left alone.
+
+    Args:
+        progress: whether the run is shown.
+        first: whether no run came before in this program: one that is started again would make that once more.
     """
     console = Console(highlight=False, quiet=not progress)
     signals = StopSignals()
-    # A program that is started again would make the earlier runs once more.
-    command = script_command() if next(_runs) == 0 else None
+    command = script_command() if first else None
     if threading.current_thread() is not threading.main_thread():
         _say_that_signals_are_left_alone()
         yield Surroundings(console, signals, command)
