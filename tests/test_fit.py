@@ -196,6 +196,10 @@ def test_tags_tell_what_was_trained_and_with_what(discrete, relaxed):
         "objective": "ELBO()",
         "estimator.expression": "ScoreFunction(num_samples=4, baseline=LeaveOneOut())",
         "dataset": "Digits",
+        "dataset.kind": "binary",
+        "dataset.resumes": "bitwise",
+        "gradients.road": "layer by layer",
+        "gradients.off": "none",
         "seed": "0",
         "device": "cpu",
         "version.torch": torch.__version__,
@@ -300,7 +304,8 @@ def test_the_exported_model_is_the_checkpointed_one(name, request):
 def test_the_exported_model_has_a_signature_and_an_example(gaussian):
     with mlflow_at(gaussian.client.tracking_uri):
         described = mlflow.models.get_model_info(f"runs:/{gaussian.run.info.run_id}/model")
-    assert [tuple(each.shape) for each in described.signature.inputs] == [(-1, 64)]
+    assert described.metadata == {"input": "x of numbers of any type, [B, 64] or [64]"}
+    assert described.signature.params.to_dict()[0]["default"] == "encode"
     assert described.signature.outputs.input_names() == ["loc", "scale", "reconstruction"]
     assert described.saved_input_example_info is not None
 

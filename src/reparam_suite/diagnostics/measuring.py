@@ -86,14 +86,14 @@ def device_of(model: MeasuredModel) -> torch.device:
 
 
 def checked_repeats(num_repeats: int) -> int:
-    """`num_repeats`, if a standard error can be had from so many.
+    """`num_repeats`, if a standard error can be computed from so many.
 
     Raises:
         ValueError: if it is below 4.
     """
     if num_repeats < FEWEST_REPEATS:
         raise ValueError(
-            f"num_repeats must be at least {FEWEST_REPEATS} for a variance with a standard error, got {num_repeats}"
+            f"num_repeats: expected at least {FEWEST_REPEATS}, for a variance with a standard error, got {num_repeats}"
         )
     return num_repeats
 

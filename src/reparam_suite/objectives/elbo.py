@@ -52,7 +52,7 @@ class ELBO(Objective):
 
     @property
     def record_as(self) -> str:
-        """What the objective is called on record."""
+        """The name of the objective on record."""
         return "elbo" if self.weight == 1.0 and not self.free_bits else "objective"
 
     def weight_at(self, step: int) -> float:

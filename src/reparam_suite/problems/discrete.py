@@ -25,7 +25,7 @@ class DiscreteProblem(Problem):
 
     @abstractmethod
     def values_of_a_latent(self) -> Sequence[Sequence[float]]:
-        """What one latent can be: 0 and 1, or the C one-hot vectors."""
+        """The values of one latent: 0 and 1, or the C one-hot vectors."""
 
     @abstractmethod
     def probability(self, phi: Tensor, state: Tensor) -> Tensor:

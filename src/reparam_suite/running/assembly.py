@@ -114,12 +114,12 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
         options["callbacks"] = [_made(each) for each in (callbacks if isinstance(callbacks, list) else [callbacks])]
         trainer = Trainer(**{**options, **_OF_THE_RUN, **_launched(options)})
         if isinstance(trainer.strategy, DDPStrategy):
-            if surroundings.relaunch is None:
+            if surroundings.relaunch is None and not _is_launched(trainer.strategy):
                 raise UsageError(
-                    "trainer.devices: expected one, since further processes start the same program again and this "
-                    f"one is no file, got {options['devices']}"
+                    "trainer.devices: expected one, since further processes start the same program again, which has "
+                    f"to be a file whose first run this is, got {options['devices']}"
                 )
-            strategy = Replicas(command=list(surroundings.relaunch), seed=run.seed)
+            strategy = Replicas(command=list(surroundings.relaunch or []), seed=run.seed)
             trainer = Trainer(**{**options, **_OF_THE_RUN, "strategy": strategy})
     except UsageError:
         raise
@@ -132,6 +132,7 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     return trainer
 
 
+<<<<<<< HEAD
 def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
     # One process alone is a run of its own, whatever started it: Lightning would take SLURM's tasks for one training.
     wanted, started = num_processes(options), torchrun_world()
@@ -142,6 +143,11 @@ def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
             f"{wanted} (devices {devices} on each of {nodes} nodes)"
         )
     return {"plugins": [LightningEnvironment()]} if wanted == 1 and started is None else {}
+=======
+def _is_launched(strategy: DDPStrategy) -> bool:
+    # Whether torchrun or SLURM has started all processes.
+    return strategy.cluster_environment is not None and strategy.cluster_environment.creates_processes_externally
+>>>>>>> main
 
 
 def _limits(run: Specification) -> dict[str, Any]:

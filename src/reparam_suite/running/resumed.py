@@ -74,6 +74,7 @@ def refusal(resumption: Resumption | None, error: BaseException) -> UsageError |
 def _checked(parts: Assembly, resumption: Resumption) -> bool:
     # Whether all steps are done already.
     _check_class(parts, resumption)
+    _check_data(parts, resumption)
     check_weights(parts.model, resumption.content, f"resume: {resumption.checkpoint}")
     ended = nothing_left(parts.trainer, dict(resumption.content))
     if ended and resumption.finished:
@@ -85,10 +86,23 @@ def _checked(parts: Assembly, resumption: Resumption) -> bool:
 
 
 def _about_data(parts: Assembly) -> Iterator[str]:
-    if parts.data.digest is None:
-        yield f"{parts.data.name} has no digest: whether the data are the same as before is not known"
-    if parts.data.resumes == "epoch" and parts.run.resumption is not None and parts.run.resumption.content:
-        yield f"{parts.data.name} does not keep its position: the epoch in progress begins again"
+    resumption, data = parts.run.resumption, parts.data
+    content = {} if resumption is None else resumption.content
+    if data.digest is None:
+        yield f"{data.name} has no digest: whether the data are the same as before is not known"
+    elif content and header(content).get("digest") is None:
+        yield f"no digest of the data is on record: whether {data.name} holds the same as before is not known"
+    if data.resumes == "epoch" and content:
+        yield f"{data.name} does not keep its position: the epoch in progress begins again"
+
+
+def _check_data(parts: Assembly, resumption: Resumption) -> None:
+    recorded, found = header(resumption.content).get("digest"), parts.data.digest
+    if recorded is not None and found is not None and recorded != found:
+        raise UsageError(
+            f"run {resumption.run_id}: expected the data that it was trained on, of digest {recorded}, "
+            f"got {parts.data.name} of digest {found}; a new run may be trained on them"
+        )
 
 
 def _changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

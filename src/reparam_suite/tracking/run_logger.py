@@ -147,7 +147,7 @@ class RunLogger(Logger):
         )
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *_: Any, **__: Any) -> None:
-        """Records parameters, nested ones with dots. One that changed keeps its value; a tag tells the new one."""
+        """Records parameters, nested ones with dots. One that changed keeps its value; a tag has the new one."""
         values = vars(params) if isinstance(params, Namespace) else params
         texts = parameter_texts(values)
         new = {key: text for key, text in texts.items() if key not in self._parameters}
@@ -264,7 +264,7 @@ class RunLogger(Logger):
     def _put_file(self, name: str, write: Callable[[Path], object]) -> None:
         target = PurePosixPath(name)
         if target.is_absolute() or ".." in target.parts or target.name == "":
-            raise ValueError(f"an artifact is named by a relative path without '..', not {name!r}")
+            raise ValueError(f"name of an artifact: expected a relative path without '..', got {name!r}")
         directory = None if target.parent == PurePosixPath() else str(target.parent)
         self._outbox.put([Artifact(self._stage(target.name, write), directory)], urgent=True)
 
@@ -296,5 +296,5 @@ def _check_name(name: str) -> None:
     # MLflow may use a name as a path, and refuses those that are not in normal form.
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name) or os.path.normpath(name) != name or name[0] in "./":
         raise ValueError(
-            f"a metric's name has at most {_LONGEST_NAME} letters, digits, spaces and _ - . : /, not {name!r}"
+            f"name of a metric: expected at most {_LONGEST_NAME} letters, digits, spaces and _ - . : /, got {name!r}"
         )
