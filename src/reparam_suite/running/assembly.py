@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
@@ -132,7 +132,6 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     return trainer
 
 
-<<<<<<< HEAD
 def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
     # One process alone is a run of its own, whatever started it: Lightning would take SLURM's tasks for one training.
     wanted, started = num_processes(options), torchrun_world()
@@ -143,11 +142,11 @@ def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
             f"{wanted} (devices {devices} on each of {nodes} nodes)"
         )
     return {"plugins": [LightningEnvironment()]} if wanted == 1 and started is None else {}
-=======
+
+
 def _is_launched(strategy: DDPStrategy) -> bool:
     # Whether torchrun or SLURM has started all processes.
     return strategy.cluster_environment is not None and strategy.cluster_environment.creates_processes_externally
->>>>>>> main
 
 
 def _limits(run: Specification) -> dict[str, Any]:
