@@ -13,12 +13,12 @@ import torch
 import yaml
 from tests.launching import Ended, fit
 
-from reparam_suite import fit as command_module
-from reparam_suite import runs, variational
+from reparam_suite import distributions
+from reparam_suite.commands.classes import concrete_subclasses
+from reparam_suite.distributions.posteriors import LatentFamily
 from reparam_suite.estimators import Expectation, GradientEstimator
 from reparam_suite.models import VAE
-from reparam_suite.commands.usage import concrete_subclasses
-from reparam_suite.distributions import Posterior
+from reparam_suite.running import finishing, fitting
 
 CONF = Path(__file__).parents[1] / "conf"
 STEPS = 2
@@ -29,14 +29,14 @@ class Setting:
     """A run of one stochastic layer on the embedded digits."""
 
     file: Path
-    posterior: Posterior
+    posterior: LatentFamily
     latent_size: int
 
     def fits(self, estimator: GradientEstimator) -> bool:
-        raw = torch.zeros(1, self.posterior.num_parameters(self.latent_size))
-        q = self.posterior.distribution(raw, self.latent_size)
+        family = self.posterior.of_latent_size(self.latent_size)
+        q = family.distribution(torch.zeros(1, family.num_parameters))
         try:
-            estimator.check(Expectation(q=q, f=lambda z, _: z.sum(-1)))
+            estimator.check(Expectation(q=q, f=lambda z, _: z.flatten(2).sum(-1)))
         except ValueError:
             return False
         return True
@@ -51,7 +51,7 @@ def settings() -> list[Setting]:
         if content["data"]["class_path"] == "Digits" and options.get("num_layers", 1) == 1:
             spec = options["posterior"]
             name, arguments = (spec, {}) if isinstance(spec, str) else (spec["class_path"], spec["init_args"])
-            found.append(Setting(file, getattr(variational, name)(**arguments), options["latent_size"]))
+            found.append(Setting(file, getattr(distributions, name)(**arguments), options["latent_size"]))
     return sorted(found, key=lambda each: -each.latent_size)
 
 
@@ -82,14 +82,15 @@ def weights_before(monkeypatch) -> dict[str, torch.Tensor]:
     """
     weights: dict[str, torch.Tensor] = {}
 
-    def watched(command, *others):
-        weights.update({name: value.clone() for name, value in command.model.state_dict().items()})
-        return runs.train(command, *others)
+    def watched(run, surroundings):
+        parts = assemble(run, surroundings)
+        weights.update({name: value.clone() for name, value in parts.model.state_dict().items()})
+        return parts
 
-    monkeypatch.setattr(command_module, "train", watched)
-    monkeypatch.setattr(runs, "model_figures", lambda *_: ())
-    monkeypatch.setattr(runs, "training_figures", lambda *_: ())
-    monkeypatch.setattr(runs.RunLogger, "log_model", lambda *_: None)
+    assemble = fitting.assemble
+    monkeypatch.setattr(fitting, "assemble", watched)
+    monkeypatch.setattr(finishing, "figures_of", lambda *_: ())
+    monkeypatch.setattr(finishing, "_export", lambda *_: None)
     monkeypatch.setattr(VAE, "num_test_samples", 2)
     return weights
 
@@ -115,7 +116,7 @@ def test_it_trains_at_its_defaults(cls, setting, root, weights_before):
     without_noise = {name for name in unfinite if metrics[name.replace("/snr", "/variance")] == 0.0}
     assert unfinite == without_noise, "a signal without noise is infinitely above it, and nothing else is"
     after = weights_after(ended)
-    matrices = [name for name in after if re.match(r"(encoder|decoder)\.\d+\.weight", name)]
+    matrices = [name for name in after if re.match(r"(posterior|likelihood)\.network\.\d+\.weight", name)]
     assert len(matrices) == 6
     assert [name for name in matrices if torch.equal(weights_before[name], after[name])] == []
     assert all(each.isfinite().all() for each in after.values())

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch._inductor.config
 
-from reparam_suite.commands.usage import concrete_subclasses
+from reparam_suite.commands.classes import concrete_subclasses
 from reparam_suite.estimators import (
     ARM,
     ARMS,

@@ -7,7 +7,7 @@ import torch
 from tests.estimators.draws import replicate
 from tests.statistics import LIMIT
 
-from reparam_suite.commands.usage import concrete_subclasses
+from reparam_suite.commands.classes import concrete_subclasses
 from reparam_suite.distributions import bernoulli, categorical
 from reparam_suite.estimators import (
     ARM,

@@ -15,7 +15,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import nn
 
 from reparam_suite.commands.explanations import arguments_of, explained
-from reparam_suite.commands.given import given_options
+from reparam_suite.commands.given import given_options, with_signed_monitor
 from reparam_suite.commands.help import help_text
 from reparam_suite.commands.jsonargparse_internals import imports_only
 from reparam_suite.commands.schema import run_parser
@@ -31,7 +31,7 @@ from reparam_suite.training import CheckpointSettings, RecordSettings
 
 ROOTS = {"model": LightningModule, "data": LightningDataModule}
 _SIZED: dict[str, type[GaussianVAE | DiscreteVAE]] = {"GaussianVAE": GaussianVAE, "DiscreteVAE": DiscreteVAE}
-_FROM_THE_DATA = {"binary": BernoulliLikelihood, "grey": BernoulliLikelihood}
+_WITHIN_0_AND_1 = ("binary", "grey")  # kinds of data
 
 
 @final
@@ -63,7 +63,7 @@ class Options:
         Raises:
             UsageError: if they cannot be parsed, in one line.
         """
-        parser = run_parser()
+        parser, args = run_parser(), with_signed_monitor(args)
         if {"-h", "--help"} & set(args):
             print(help_text(parser))
             raise SystemExit(0)
@@ -98,8 +98,8 @@ class Options:
                 compile=values.compile,
                 progress=True,
                 trainer=self._trainer_options(),
-                record=RecordSettings(**vars(values.record)),
-                checkpoint=CheckpointSettings(**vars(values.checkpoint)),
+                record=RecordSettings(**_values(values.record)),
+                checkpoint=CheckpointSettings(**_values(values.checkpoint)),
                 tracking=self.tracking,
                 **more,
             )
@@ -107,7 +107,7 @@ class Options:
     @property
     def tracking(self) -> TrackingSettings:
         """Where the run is recorded."""
-        return TrackingSettings(**vars(self.values.tracking))
+        return TrackingSettings(**_values(self.values.tracking))
 
     def _trainer_options(self) -> dict[str, Any]:
         # Those that are not Lightning's defaults; callbacks and other objects are described, and made with the run.
@@ -115,7 +115,7 @@ class Options:
         parameters = inspect.signature(Trainer).parameters
         changed = {
             name: value
-            for name, value in vars(values).items()
+            for name, value in _values(values).items()
             if name not in ("max_steps", "max_epochs") and value != parameters[name].default
         }
         if changed.get("devices") == 1:
@@ -170,10 +170,15 @@ class _Parts:
 
     def _take_from_data(self, model: Namespace) -> None:
         given, data = self._options.given, adapted(self.data)
-        if "model.event_shape" not in given:
+        if "model.event_shape" not in given and data.event_shape is not None:
             model.event_shape = list(data.event_shape)
-        if not any(key.startswith("model.likelihood") for key in given):
-            model.likelihood = _FROM_THE_DATA.get(data.kind, NormalLikelihood)()
+        if data.kind is not None and not any(key.startswith("model.likelihood") for key in given):
+            model.likelihood = BernoulliLikelihood() if data.kind in _WITHIN_0_AND_1 else NormalLikelihood()
+
+
+def _values(group: Namespace) -> dict[str, Any]:
+    # Without the path of the file that they may come from.
+    return {name: value for name, value in vars(group).items() if not name.startswith("__")}
 
 
 def _imported(class_path: str) -> Any:

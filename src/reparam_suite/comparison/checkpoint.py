@@ -50,6 +50,11 @@ class Checkpoint:
         """Of the data that it was trained on; None if it does not say, or they have none."""
         return header(self.content).get("digest")
 
+    @property
+    def without_data(self) -> str:
+        """The refusal of a checkpoint that does not say what it was trained on."""
+        return f"{_OPTION} {self.source} does not say on which data it was trained: name them, --data Digits say"
+
     def model(self) -> Any:
         """The model with the weights, and the number of steps, of the checkpoint; on the CPU.
 
@@ -68,9 +73,7 @@ class Checkpoint:
             UsageError: if they cannot be made from the record.
         """
         if self.recorded_data is None:
-            raise UsageError(
-                f"{_OPTION} {self.source} does not say on which data it was trained: name them, --data Digits say"
-            )
+            raise UsageError(self.without_data)
         return self._made("data", self.recorded_data, LightningDataModule)
 
     def _made(self, name: str, recorded: Any, kind: type) -> Any:

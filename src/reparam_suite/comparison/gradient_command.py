@@ -179,7 +179,7 @@ def _parsed_data(args: list[str], checkpoint: Checkpoint, *, named: bool) -> Lig
     if not named:
         recorded = checkpoint.recorded_data
         if recorded is None:
-            return checkpoint.data()  # which refuses
+            raise UsageError(checkpoint.without_data)
         try:
             check_all_allowed(recorded, allow=checkpoint.allow)
         except NotAllowedError as error:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -94,6 +95,7 @@ def _measure(command: GradientCommand, record: _Record, console: Console) -> Non
         console=console,
     )
     task = progress.add_task("reference", total=(len(chosen) + 1) * len(batches))
+    torch.manual_seed(options.seed)  # again: making a model draws its first weights
     measured = comparisons(
         command.model,
         batches,

@@ -51,7 +51,8 @@ class Value:
     @classmethod
     def of(cls, values: Iterable[float]) -> "Value":
         """The mean of the finite ones, and its error."""
-        finite, diverged = [], []
+        finite: list[float] = []
+        diverged: list[float] = []
         for value in values:
             (finite if is_finite(value) else diverged).append(value)
         number = len(finite)

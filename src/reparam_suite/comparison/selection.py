@@ -51,7 +51,7 @@ def selected(model: MeasuredModel, batch: Any, estimators: Iterable[GradientEsti
         TypeError: if one of them is no GradientEstimator.
         ValueError: if there is none.
     """
-    given = list(estimators)
+    given: list[Any] = list(estimators)
     if not given:
         raise ValueError("estimators: expected at least one GradientEstimator, got an empty list")
     for position, estimator in enumerate(given):

@@ -1,4 +1,4 @@
-"""What the layers of a model were given and gave back, on the way forward."""
+"""Calls of the layers of a model: the tensors that went in and came out, and how their rows are laid out."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from reparam_suite.distributions import parameters
 
 
 class NotLayerwiseError(Exception):
-    """The gradient of a single datum cannot be had from what the layers were given and gave back."""
+    """The gradient of a single datum cannot be computed from inputs and outputs of the layers."""
 
 
 @final

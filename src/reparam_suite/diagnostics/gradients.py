@@ -1,8 +1,11 @@
 """How noisy the gradient of a model is under its estimator, parameters and minibatch frozen."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import final
+
+from torch import nn
 
 from reparam_suite.diagnostics.batches import Batch, num_data, part, split
 from reparam_suite.diagnostics.calls import NotLayerwiseError
@@ -77,7 +80,7 @@ def gradient_sums(
         num_repeats: R.
         per_element: whether the variance of every element is kept.
         memory_budget: bytes.
-        measurement: an earlier one of the same model, whose proofs are not made again.
+        measurement: an earlier one of the same model, whose checks of layers are not repeated.
 
     Raises:
         ValueError: as `gradient_statistics`.
@@ -92,8 +95,8 @@ def gradient_sums(
 class Measurement:
     """The road to the gradients of a model, chosen on a batch; to be made and used while `measuring`.
 
-    It may serve for as long as the model trains: how layers lay out their rows is proved once, and again where they are
-    not called as they were.
+    It may serve for as long as the model trains: the layout of rows in the layers is checked once, and again where
+    they are not called as they were.
 
     Args:
         model: whose gradients are measured, with the estimator that it has.
@@ -142,16 +145,17 @@ class Measurement:
     def _by_layer(
         self, batch: Batch, num_repeats: int, memory_budget: int, *, per_element: bool
     ) -> dict[str, GradientSums] | None:
+        groups = trained_parameters(self._model)
         while self._layout is not None:
             layout = self._layout
             try:
-                portion = _portion(self._model, layout, batch, num_repeats, memory_budget)
+                portion = _portion(self._model, groups, layout, batch, num_repeats, memory_budget)
                 if portion < num_data(batch) and (mixed := mixture_of_data(self._model, batch)) is not None:
                     self._leave_layers(batch, mixed)
                     return None
                 totals: dict[str, GradientSums] = {}
                 for data in split(batch, portion):
-                    shard = layerwise_sums(self._model, data, num_repeats, layout, per_element=per_element)
+                    shard = layerwise_sums(self._model, data, num_repeats, layout, groups, per_element=per_element)
                     totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
                 return totals
             except NotLayerwiseError as reason:
@@ -174,10 +178,17 @@ class Measurement:
 _WORDS = {"datum by datum": "datum by datum", "whole batch": "by passes over the whole batch"}
 
 
-def _portion(model: MeasuredModel, layout: Layout, batch: Batch, num_repeats: int, memory_budget: int) -> int:
+def _portion(
+    model: MeasuredModel,
+    groups: Mapping[str, list[nn.Parameter]],
+    layout: Layout,
+    batch: Batch,
+    num_repeats: int,
+    memory_budget: int,
+) -> int:
     # Held at a time, as measured on several models: 2 to 3 times what the graph keeps, and inner products; gradients by
     # all parameters, their sums and their squares; R gradients by one of them.
-    trained = [parameter for group in trained_parameters(model).values() for parameter in group]
+    trained = [parameter for group in groups.values() for parameter in group]
     size = max((parameter.element_size() for parameter in trained), default=1)
     largest = max((parameter.numel() for parameter in trained), default=0)
     fixed = size * (6 * sum(parameter.numel() for parameter in trained) + 4 * num_repeats * largest + 4 * GRAM_ELEMENTS)

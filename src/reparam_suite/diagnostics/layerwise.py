@@ -1,6 +1,6 @@
 """The fast road: R gradients of every datum from one pass over repeated data, layer by layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,13 @@ from reparam_suite.diagnostics.variational import free_coordinates, key, rows_of
 
 
 def layerwise_sums(
-    model: MeasuredModel, batch: Batch, num_repeats: int, layout: Layout | None = None, *, per_element: bool = False
+    model: MeasuredModel,
+    batch: Batch,
+    num_repeats: int,
+    layout: Layout | None = None,
+    groups: Mapping[str, list[nn.Parameter]] | None = None,
+    *,
+    per_element: bool = False,
 ) -> dict[str, GradientSums]:
     """Sums over the data of the batch, for each part of the model; to be called while `measuring`.
 
@@ -30,6 +36,7 @@ def layerwise_sums(
         batch: of B data.
         num_repeats: R.
         layout: of the model's layers; proved anew if it is not given.
+        groups: the parameters by part; `trained_parameters` if they are not given.
         per_element: whether variances of single elements are kept.
 
     Raises:
@@ -37,7 +44,7 @@ def layerwise_sums(
             of a layer belong to no datum.
     """
     layout = layout or layout_of(model, batch)
-    groups = trained_parameters(model)
+    groups = groups or trained_parameters(model)
     flat = [parameter for group in groups.values() for parameter in group]
     R, B = num_repeats, num_data(batch)
     recorder = Recorder(as_module(model), flat, num_repeats=R, num_data=B, axes=layout.axes, once=layout.once)
@@ -162,7 +169,7 @@ def _moments(
     *,
     per_element: bool,
 ) -> Moments:
-    # `summed` are the gradients by the parameters over data and repeats, as autograd gives them.
+    # `summed` are the gradients with respect to the parameters over data and repeats, as autograd gives them.
     R, B = shape
     explained = [parameter for part in parts for parameter in part.parameters]
     unexplained = set(group) - set(explained)

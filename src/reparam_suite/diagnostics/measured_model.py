@@ -1,4 +1,4 @@
-"""What measurements ask of a model: an expectation of each batch, an estimator, parameters in named parts."""
+"""The interface of models that are measured: an expectation of each batch, an estimator, parameters in named parts."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ class MeasuredModel(Protocol):
     estimator: GradientEstimator
 
     def expectation(self, batch: Any, /) -> Expectation:
-        """What the model maximises over the batch, as an expectation."""
+        """The objective over the batch, as an expectation."""
 
 
 def trained_parameters(model: MeasuredModel) -> dict[str, list[nn.Parameter]]:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 Road = Literal["layer by layer", "datum by datum", "whole batch"]
-"""How gradients were had: from every layer's rows, from each datum alone, or from passes over the whole batch."""
+"""How gradients were computed: from every layer's rows, from each datum alone, or from passes over the whole batch."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class GradientStatistics:
-    """What the estimator's noise does to one group of gradients; every field stays on the device.
+    """The noise that an estimator puts into the gradient of one part; every field stays on the device.
 
     Attributes:
         variance: `[]`, trace of the covariance of the minibatch gradient over the estimator's noise.
@@ -25,7 +25,7 @@ class GradientStatistics:
         process_variance: `[]`, the variance of the gradient of a single process by its own share of the minibatch, in
             the mean over processes: about their number times `variance`. None where there is but one.
         element_variances: the diagonal of the first covariance, one tensor a parameter; None if it was not asked for.
-        road: how the gradients were had.
+        road: how the gradients were computed.
         off: the names of layers that are another function in training and were off: dropout.
     """
 
@@ -152,7 +152,7 @@ def add(shards: Sequence[GradientSums]) -> GradientSums:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Moments:
-    """What R gradients of each of B data come to, before sums over data are taken.
+    """Inner products and means of R gradients of each of B data, before sums over data are taken.
 
     Attributes:
         gram: inner products of each datum's gradients, `[B, R, R]`.
@@ -168,14 +168,14 @@ class Moments:
 
 
 def moments_of_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> Moments:
-    """Of R gradients of each of B data by the same parameters, `[B, R, ...]` for each parameter."""
+    """Of R gradients of each of B data with respect to the same parameters, `[B, R, ...]` for each parameter."""
     flat = torch.cat([each.reshape(*each.shape[:2], -1) for each in draws], -1)
     elements = tuple(spread(each, 1).sum(0) for each in draws) if per_element else None
     return Moments(gram=flat @ flat.mT, gradient=flat.mean(1).sum(0), shared=True, element_variances=elements)
 
 
 def moments_of_own_draws(draws: Tensor, *, per_element: bool = False) -> Moments:
-    """Of R gradients of each of B data by parameters of its own, `[B, R, ...]`."""
+    """Of R gradients of each of B data with respect to parameters of its own, `[B, R, ...]`."""
     flat = draws.reshape(*draws.shape[:2], -1)
     elements = (spread(draws, 1),) if per_element else None
     return Moments(gram=flat @ flat.mT, gradient=flat.mean(1).flatten(), shared=False, element_variances=elements)
@@ -212,7 +212,7 @@ def spread(draws: Tensor, dim: int) -> Tensor:
 
 
 FEWEST_REPEATS = 4
-"""Two pairs of draws that share none: the fewest from which the variance of a variance can be had without bias."""
+"""Two pairs of draws that share none: the fewest for an unbiased estimate of the variance of a variance."""
 
 
 @final

@@ -5,9 +5,9 @@ import functools
 import hashlib
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from reparam_suite.runtime.plain_data import CLASS_PATH, OPAQUE, REFERENCE, constructor_arguments, plain
 
@@ -56,12 +56,12 @@ def _default(value: object, name: str, parameter: inspect.Parameter) -> object:
         return made.default_factory()
     # None may stand for an object that the constructor makes.
     if parameter.default is None and getattr(value, name, None) is not None:
-        return getattr(_at_defaults(type(value)), name, None)
+        return getattr(_at_defaults(cast("Hashable", type(value))), name, None)
     return parameter.default
 
 
 @functools.cache
-def _at_defaults(cls: type) -> object:
+def _at_defaults(cls: Any) -> object:
     parameters = constructor_arguments(cls).values()
     required = [each for each in parameters if each.default is inspect.Parameter.empty]
     return None if required else cls()

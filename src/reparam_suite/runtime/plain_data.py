@@ -14,7 +14,6 @@ from typing import Any, final
 
 import numpy as np
 
-
 CLASS_PATH, INIT_ARGS = "class_path", "init_args"
 """Keys of an object; jsonargparse's names."""
 

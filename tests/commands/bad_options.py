@@ -1,0 +1,288 @@
+"""Options that are refused, with the line that says so."""
+
+import inspect
+from typing import get_args
+
+from reparam_suite import estimators
+from reparam_suite.models import DiscreteVAE, GaussianVAE
+from reparam_suite.networks import Activation
+
+
+def names(base: type) -> str:
+    """The concrete classes of the estimators' package that are a `base`, as a sentence lists them."""
+    classes = (getattr(estimators, name) for name in estimators.__all__)
+    concrete = [each for each in classes if inspect.isclass(each) and issubclass(each, base)]
+    return ", ".join(sorted(each.__name__ for each in concrete if not inspect.isabstract(each)))
+
+
+OWN = "or the dotted path of a class of your own"
+MODEL_OPTIONS = ", ".join(inspect.signature(GaussianVAE).parameters)
+DISCRETE_OPTIONS = ", ".join(inspect.signature(DiscreteVAE).parameters)
+*MOST, LAST = get_args(Activation)
+DATA = "Arrays, BinarizedMNIST, Digits, FashionMNIST, MNIST, Omniglot"
+
+OPTIONS = [
+    # an option that does not exist
+    ("--modle GaussianVAE", "unknown option --modle, did you mean --model?; --help lists all of them"),
+    (
+        "--trainer.max_stepps 3",
+        "unknown option --trainer.max_stepps, did you mean --trainer.max_steps?; --help lists all of them",
+    ),
+    (
+        "--trainer.max_step 3",
+        "unknown option --trainer.max_step, did you mean --trainer.max_steps?; --help lists all of them",
+    ),
+    ("--record.evry 3", "unknown option --record.evry, did you mean --record.every?; --help lists all of them"),
+    ("stray", "unknown option stray; --help lists all of them"),
+    (
+        "--model.latent_sizes 3",
+        f"--model.latent_sizes: GaussianVAE has no such option, did you mean latent_size?; it takes {MODEL_OPTIONS}",
+    ),
+    (
+        "--model.estimator.num_sample 3",
+        "--model.estimator.num_sample: Pathwise has no such option, did you mean num_samples?; it takes num_samples",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator.baseline MovingAverage --model.estimator.baseline.decy 0.5",
+        "--model.estimator.baseline.decy: MovingAverage has no such option, did you mean decay?; it takes decay",
+    ),
+    (
+        "--model.posterior DiagonalNormal --model.posterior.size 3",
+        "--model.posterior.size: DiagonalNormal has no such option; it takes latent_size",
+    ),
+    (
+        "--model.optimizer.zzz 3",
+        (
+            "--model.optimizer['zzz']: expected OptimizerSettings, got int; settings for all parts are name, "
+            "learning_rate, options"
+        ),
+    ),
+    (
+        '--model.prior=learned --model.optimizer {"prior":{"nam":"SGD"}}',
+        "--model.optimizer['prior']: expected name, learning_rate, options, got nam",
+    ),
+    (
+        "--model.objective.wait 4",
+        "--model.objective.wait: ELBO has no such option, did you mean weight?; "
+        "it takes kl, weight, warmup_steps, free_bits",
+    ),
+    (
+        "--model.objective Elbo",
+        f"--model.objective: there is no Elbo, did you mean ELBO?; accepted are ELBO, ImportanceWeighted {OWN}",
+    ),
+    ("--model.encoder ConvolutionalNet", f"--model.encoder: there is no ConvolutionalNet; accepted are MLP {OWN}"),
+    (
+        "--data.bach_size 3",
+        (
+            "--data.bach_size: Digits has no such option, did you mean batch_size?; it takes event_shape, "
+            "batch_size, binarization, seed"
+        ),
+    ),
+    # a value of another type
+    ("--seed abc", "--seed: expected int, got abc"),
+    ("--seed -1", "--seed: expected 0 to 4294967295, got -1"),
+    ("--seeds 0 x", "--seeds: expected int, got x"),
+    ("--seeds 0 4294967296", "--seeds: expected 0 to 4294967295, got 4294967296"),
+    (
+        "--model DiscreteVAE --model.num_layers 2 --compile true",
+        "--compile: expected one layer of latents, got num_layers 2",
+    ),
+    (
+        "--compile true --trainer.strategy ddp --trainer.devices 2 --trainer.accelerator cpu",
+        "--compile: expected one process, got several",
+    ),
+    ("--num_threads 0", "--num_threads: expected at least 1, got 0"),
+    ("--model.latent_size abc", "--model.latent_size: expected int, got abc"),
+    ("--model.learning_rate fast", "--model.learning_rate: expected float, got fast"),
+    ("--model.centre_input 3", "--model.centre_input: expected bool, got 3"),
+    ("--model.hidden_sizes 3", "--model.hidden_sizes: expected sequence, got 3"),
+    ("--model.hidden_sizes [a]", "--model.hidden_sizes: expected int, got a"),
+    ("--model.activation gelu", f"--model.activation: expected {', '.join(MOST)} or {LAST}, got gelu"),
+    ("--model.objective.kl exact", "--model.objective.kl: expected auto, analytic or sampled, got exact"),
+    ("--data.binarization sometimes", "--data.binarization: expected dynamic, fixed or none, got sometimes"),
+    ("--model.estimator.num_samples 2.5", "--model.estimator.num_samples: expected int, got 2.5"),
+    (
+        "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature cold",
+        f"--model.estimator.temperature: expected float, ExponentialDecay, LinearDecay {OWN}, got cold",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature LinearDecay "
+        "--model.estimator.temperature.start warm",
+        "--model.estimator.temperature.start: expected float, got warm",
+    ),
+    # a class that does not exist, or is another
+    (
+        "--model NoVAE",
+        f"--model: there is no NoVAE, did you mean VAE?; accepted are DiscreteVAE, GaussianVAE, VAE {OWN}",
+    ),
+    (
+        "--model GausianVAE",
+        f"--model: there is no GausianVAE, did you mean GaussianVAE?; accepted are DiscreteVAE, GaussianVAE, VAE {OWN}",
+    ),
+    ("--model VAE", "--model: VAE needs posterior, likelihood, prior, estimator"),
+    ("--data Digit", f"--data: there is no Digit, did you mean Digits?; accepted are {DATA} {OWN}"),
+    ("--data ArrayDataModule", f"--data: ArrayDataModule is abstract; accepted are {DATA} {OWN}"),
+    (
+        "--model.objective ImportanceWeighted --model.objective.bound Bound",
+        f"--model.objective.bound: there is no Bound; accepted are Average, LogMeanExp {OWN}",
+    ),
+    (
+        "--model.posterior FactorizedBernoulli",
+        f"--model.posterior: there is no FactorizedBernoulli; accepted are DiagonalNormal, FullCovarianceNormal {OWN}",
+    ),
+    (
+        "--model.estimator Foo",
+        f"--model.estimator: there is no Foo; accepted are {names(estimators.GradientEstimator)} {OWN}",
+    ),
+    (
+        "--model.estimator GradientEstimator",
+        f"--model.estimator: GradientEstimator is abstract; accepted are {names(estimators.GradientEstimator)} {OWN}",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator.temperature 0.3 --model.estimator GumbelSoftmax",
+        f"--model.estimator: GradientEstimator is abstract; accepted are {names(estimators.GradientEstimator)} {OWN}",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator.baseline Foo",
+        f"--model.estimator.baseline: there is no Foo; accepted are {names(estimators.Baseline)} {OWN}",
+    ),
+    (
+        "--model.estimator reparam_suite.networks.mlp",
+        "--model.estimator: reparam_suite.networks.mlp is no GradientEstimator; "
+        f"accepted are {names(estimators.GradientEstimator)} {OWN}",
+    ),
+    (
+        "--model.estimator nomodule.Mine",
+        "--model.estimator: nomodule.Mine cannot be imported: No module named 'nomodule'",
+    ),
+    (
+        "--model.estimator json.Mine",
+        "--model.estimator: json.Mine cannot be imported: module 'json' has no attribute 'Mine'",
+    ),
+    # a value out of range
+    ("--model.latent_size 0", "--model.latent_size: expected a whole number of at least 1, got 0"),
+    ("--model.learning_rate -1", "--model.learning_rate: expected a positive, finite number, got -1.0"),
+    ("--record.every 0", "--record.every: expected at least 1, got 0"),
+    ("--record.gradients_every -5", "--record.gradients_every: expected at least 1, got -5"),
+    ("--record.test_samples 100", "--record.test_samples: expected more than the 100 of every test, got 100"),
+    ("--record.test_data 1", "--record.test_data: expected 0, or at least 2 for a standard error, got 1"),
+    ("--data.batch_size 0", "--data.batch_size: expected an integer of at least 1, got 0"),
+    (
+        "--model DiscreteVAE --model.posterior FactorizedCategorical --model.posterior.num_classes 1",
+        "num_classes: expected at least 2, got 1",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature -1",
+        "temperature of GumbelSoftmax: expected a finite number above 0, got -1.0",
+    ),
+    (
+        "--model.optimizer.options {betaz: 1}",
+        (
+            "options of Adam: expected some of amsgrad, betas, capturable, decoupled_weight_decay, "
+            "differentiable, eps, foreach, fused, maximize, weight_decay, got betaz"
+        ),
+    ),
+    # parts that do not fit together
+    (
+        "--model.estimator Enumeration",
+        "Enumeration: expected a q whose values can be enumerated (enumerate_support), got Normal of event_shape [10]",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator Pathwise",
+        "Pathwise: expected a q with reparameterized samples (rsample), got Bernoulli of event_shape [200]",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator ScoreFunction --model.estimator.num_samples 1 "
+        "--model.estimator.baseline LeaveOneOut",
+        "num_samples of ScoreFunction with baseline LeaveOneOut: expected at least 2, got 1",
+    ),
+    (
+        "--model.estimator StickTheLanding --model.objective.kl analytic",
+        "kl: expected a sampled KL for StickTheLanding, which needs all of log q inside f, got analytic",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator Enumeration",
+        "Enumeration: expected at most max_states = 16,384 states, got about 10^60 (latents of shape 200)",
+    ),
+    (
+        "--model DiscreteVAE --model.latent_size 15 --model.estimator Enumeration",
+        "Enumeration: expected at most max_states = 16,384 states, got 32,768 (latents of shape 15)",
+    ),
+    ("--model DiscreteVAE --model.num_layers 0", "--model.num_layers: expected a whole number of at least 1, got 0"),
+    (
+        "--model DiscreteVAE --model.num_layers 2 --model.objective.kl analytic",
+        "kl: expected sampled or auto, since KL(Bernoulli || LayeredDistribution) has no closed form, got analytic",
+    ),
+    (
+        "--model DiscreteVAE --model.num_layers 2 --model.objective ImportanceWeighted",
+        (
+            "--model.objective: expected ELBO for a prior of several layers, since an estimate within the "
+            "logarithm is no bound, got ImportanceWeighted"
+        ),
+    ),
+    (
+        "--model DiscreteVAE --model.estimator DisARM --model.estimator.num_samples 3",
+        "num_samples of DisARM: expected an even number, for its samples come in pairs, got 3",
+    ),
+    (
+        "--model.estimator DisARM",
+        "DisARM: expected a q of independent bits, event_shape [D], got Normal of event_shape [10]",
+    ),
+    (
+        "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature 0",
+        "temperature of GumbelSoftmax: expected a finite number above 0, got 0.0",
+    ),
+    # the trainer
+    ("--trainer.max_steps many", "--trainer.max_steps: expected int, got many"),
+    ("--trainer.max_epochs 1.5", "--trainer.max_epochs: expected int, got 1.5"),
+    ("--trainer.max_steps 0", "--trainer.max_steps: a run trains and tests, expected more than 0, got 0"),
+    ("--trainer.max_epochs 0", "--trainer.max_epochs: a run trains and tests, expected more than 0, got 0"),
+    (
+        "--trainer.limit_train_batches 0",
+        "--trainer.limit_train_batches: a run trains and tests, expected more than 0, got 0",
+    ),
+    (
+        "--trainer.limit_test_batches 0.0",
+        "--trainer.limit_test_batches: a run trains and tests, expected more than 0, got 0",
+    ),
+    ("--trainer.barebones true", "--trainer.barebones: a run is recorded, expected False, got True"),
+    (
+        "--trainer.precision 64-true",
+        "--trainer.precision: weights are float32, expected 32-true, 16-mixed or bf16-mixed, got 64-true",
+    ),
+    (
+        "--trainer.precision 16-mixed --trainer.accelerator cpu",
+        "--trainer.precision: float16 needs a GPU, expected 32-true or bf16-mixed, got 16-mixed",
+    ),
+    (
+        "--trainer.precision 17",
+        "--trainer.precision: expected 64, 32, 16, transformer-engine, transformer-engine-float16, 16-true, 16-mixed, "
+        "bf16-true, bf16-mixed, 32-true, 64-true or bf16, got 17",
+    ),
+    (
+        "--trainer.max_steps -2",
+        "--trainer.max_steps: expected at least 1, or -1 for no limit, got -2",
+    ),
+    (
+        "--trainer.max_time soon",
+        "--trainer: `Timer(duration='soon')` is not a valid duration. Expected a string in the format DD:HH:MM:SS.",
+    ),
+    ("--trainer.devices 0", "--trainer: `Trainer(devices='0')` value is not a valid input using cpu accelerator."),
+    (
+        "--trainer.val_check_interval 99",
+        "--trainer.val_check_interval: an epoch has 13 batches, expected at most that many, got 99",
+    ),
+    (
+        "--trainer.callbacks foo",
+        "--trainer.callbacks: there is no foo; accepted are the dotted path of a class of your own",
+    ),
+    # the data
+    ("--data Arrays", "--data: Arrays needs path"),
+    ("--data Arrays --data.path missing.npz", "missing.npz: expected an .npz file, got a path that does not exist"),
+    # the store
+    (
+        "--tracking.uri file:///somewhere",
+        "--tracking.uri: expected sqlite:///FILE, http(s)://SERVER, postgresql://... or mysql://..., "
+        "got file:///somewhere, MLflow's file store, which MLflow 3.17 gave up",
+    ),
+]
