@@ -85,4 +85,4 @@ if __name__ == "__main__":
 
     batch = next(iter(make_loaders().train_dataloader()))
     comparison = compare_gradients(longer.model, batch, [Enumeration(), longer.model.estimator])
-    print(comparison.frame[["variance", "cosine", "evaluations", "ms"]].to_string(float_format="{:.3g}".format))
+    print(comparison.frame[["variance", "standard_error", "evaluations", "ms"]].to_string(float_format="{:.3g}".format))
