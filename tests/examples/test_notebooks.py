@@ -18,7 +18,7 @@ def read(name):
 def client(folder):
     """A client with one kernel for all notebooks: importing the suite takes longer than most of them."""
     client = NotebookClient(
-        nbformat.v4.new_notebook(), timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        nbformat.v4.new_notebook(), timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
     with client.setup_kernel():
         yield client
