@@ -179,10 +179,10 @@ def test_neither_a_module_nor_a_callable_is_refused():
 def test_data_that_do_not_fit_are_refused_before_anything_is_recorded_naming_both_sides(tmp_path):
     counts = np.random.default_rng(0).poisson(3.0, size=(50, 20))
     tracking = TrackingSettings(root=tmp_path / "mlruns")
-    with pytest.raises(ValueError, match=r"rows of shape \(20,\), GaussianVAE takes event_shape \(64,\)"):
+    with pytest.raises(ValueError, match=r"event_shape \(64,\), which GaussianVAE takes, got \(20,\) of arrays"):
         Run(gaussian, Arrays.of(train=counts, valid=counts), **short(tracking)).fit()
     with pytest.raises(
-        ValueError, match=r"Regression cannot take the rows of arrays, \[50, 20\] of torch.float32: mat1"
+        ValueError, match=r"expected rows that Regression takes, got \[50, 20\] of torch.float32 of arrays: mat1"
     ):
         Run(lambda: Regression(Pathwise()), Arrays.of(train=1.0 * counts, valid=1.0 * counts), **short(tracking)).fit()
     assert not tracking.root.exists()

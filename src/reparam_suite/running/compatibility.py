@@ -1,4 +1,4 @@
-"""Whether data fit a model: found out on one batch before the first step, and told with both sides."""
+"""Whether data fit a model: checked on one batch before the first step; refusals name both sides."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from reparam_suite.runtime.random_streams import forked_generator
 def check_fit(model: Any, data: Any) -> None:
     """Gives learned parts of the estimator their shapes, and makes one estimate on a fixed batch.
 
-    The model is in eval mode and generators are forked: training begins as if this had not been.
+    The model is in eval mode and generators are forked: the training is not affected.
 
     Raises:
         UsageError: naming model and data, if rows are of another shape than the model takes, `expectation` returns no
@@ -24,8 +24,8 @@ def check_fit(model: Any, data: Any) -> None:
     event_shape = getattr(model, "event_shape", None)
     if event_shape is not None and isinstance(x, Tensor) and tuple(x.shape[1:]) != tuple(event_shape):
         raise UsageError(
-            f"data: {data.name} has rows of shape {tuple(x.shape[1:])}, "
-            f"{type(model).__name__} takes event_shape {tuple(event_shape)}"
+            f"data: expected rows of event_shape {tuple(event_shape)}, which {type(model).__name__} takes, "
+            f"got {tuple(x.shape[1:])} of {data.name}"
         )
     modes = {module: module.training for module in model.modules()}
     device = x.device if isinstance(x, Tensor) else torch.device("cpu")
@@ -48,7 +48,8 @@ def check_fit(model: Any, data: Any) -> None:
         raise UsageError(f"{type(model).__name__} on {data.name}: {error}") from error
     except RuntimeError as error:  # of PyTorch: shapes or types within a module of the user's
         raise UsageError(
-            f"{type(model).__name__} cannot take the rows of {data.name}, {_shape(x)}: {str(error).splitlines()[0]}"
+            f"data: expected rows that {type(model).__name__} takes, got {_shape(x)} of {data.name}: "
+            f"{str(error).splitlines()[0]}"
         ) from error
     finally:
         for module, training in modes.items():
