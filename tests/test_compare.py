@@ -361,7 +361,7 @@ def test_data_that_were_replaced_are_refused_with_both_digests(refused, trained,
 
 def test_data_of_another_size_are_refused_by_both_sides(refused, trained, real_file):
     message = refused("--data", "Arrays", "--data.path", str(real_file))
-    assert message == "--data: expected rows of event_shape (64,), which DiscreteVAE takes, got (5,) of Arrays-line"
+    assert message == "--data: expected rows of shape (64,), the event_shape of DiscreteVAE, got (5,) from Arrays-line"
 
 
 def test_a_file_that_does_not_know_its_data_asks_for_them(refused, trained, tmp_path):

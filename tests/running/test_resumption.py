@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.launching import Ended, fit
@@ -100,6 +101,32 @@ def test_another_architecture_is_refused_by_name(short, root):
         "posterior.network.0.weight is [16, 64] there, [8, 64] here"
     )
     refused(ended, message)
+
+
+def test_data_that_were_replaced_are_refused_with_both_digests_and_the_run_is_as_it_was(root, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    path = tmp_path / "rows.npz"
+    np.savez(path, x_train=rows)
+    first = finished(fit(*SHORT, "--data", "Arrays", "--data.path", str(path), root=root))
+    (run_id,) = first.run_ids
+    np.savez(path, x_train=rows[::-1])
+    last = root / "checkpoints" / run_id / "last.ckpt"
+    before = last.read_bytes()
+    for options in ([], ["--allow_changes", "true"]):
+        ended = fit("--resume", run_id, "--trainer.max_steps", "18", *options, root=root)
+        (recorded,) = first.run.inputs.dataset_inputs
+        found = torch.load(last, weights_only=True)[HEADER]["digest"]
+        assert found == recorded.dataset.digest
+        assert ended.code == 2
+        assert ended.err.startswith(
+            f"reparam_suite.fit: run {run_id}: expected the data that it was trained on, of digest {found}, "
+            "got Arrays-rows of digest "
+        )
+        assert found not in ended.err.partition("got Arrays-rows")[2]
+    assert last.read_bytes() == before
+    assert first.client.get_run(run_id).info.status == "FINISHED"
+    np.savez(path, x_train=rows)
+    assert fit("--resume", run_id, "--trainer.max_steps", "18", root=root).code == 0
 
 
 def test_a_checkpoint_of_another_run_or_version_is_refused_by_name(run, short, root):

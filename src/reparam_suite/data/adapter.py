@@ -5,8 +5,8 @@ from typing import Any, final
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
-from reparam_suite.data.base import DataModule, Split
-from reparam_suite.data.foreign import TRANSFERS, ForeignDataModule
+from reparam_suite.data.base import TRANSFERS, DataModule, Split
+from reparam_suite.data.foreign import ForeignDataModule
 from reparam_suite.data.kinds import Kind
 from reparam_suite.data.reading import fixed_streams
 from reparam_suite.runtime.errors import ArgumentTypeError, DataError

@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from reparam_suite.data import checks
@@ -17,8 +16,6 @@ from reparam_suite.data.reading import BatchList, LoaderReader, datum_of, fixed_
 from reparam_suite.runtime.errors import DataError
 
 _READ_ROWS = 1_000  # of each split, to find the kind and the mean
-
-TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
 
 class ForeignDataModule(DataModule, ABC):
@@ -79,7 +76,7 @@ class ForeignDataModule(DataModule, ABC):
     def batches_are_on_device(self) -> bool:
         """Whether training is on the CPU, and no hook transfers or changes batches."""
         on_cpu = self.trainer is None or self.trainer.strategy.root_device.type == "cpu"
-        return on_cpu and not any(is_overridden(hook, self) for hook in TRANSFERS)
+        return on_cpu and super().batches_are_on_device
 
     def has(self, split: Split) -> bool:
         """Whether there is such a split."""

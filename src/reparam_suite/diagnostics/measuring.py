@@ -20,7 +20,7 @@ M = TypeVar("M", bound=MeasuredModel)
 
 @contextmanager
 def measuring(model: MeasuredModel) -> Iterator[None]:
-    """Evaluation mode and a forked generator; modes, random state and the estimators' buffers are restored."""
+    """Evaluation mode, a forked generator, no anomaly detection; modes, random state and the estimators' buffers are restored."""
     module = as_module(model)
     modes = [(each, each.training) for each in module.modules()]
     buffers = [
@@ -31,7 +31,8 @@ def measuring(model: MeasuredModel) -> Iterator[None]:
     ]
     module.eval()
     try:
-        with forked_generator(device_of(model)), torch.enable_grad():
+        # Anomaly detection is for training: per-datum gradients come out of vmap, where it has no rules.
+        with forked_generator(device_of(model)), torch.enable_grad(), torch.autograd.set_detect_anomaly(False):
             yield
     finally:
         for each, mode in modes:

@@ -162,8 +162,10 @@ class IndependentBernoulli(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """x log p + (1 - x) log(1 - p), summed over the event; x may be between 0 and 1."""
-        logits = self.logits.expand_as(value) if value.dim() > self.logits.dim() else self.logits
-        return -F.binary_cross_entropy_with_logits(logits, value.expand_as(logits), reduction="none").sum(self._axes)
+        logits = self.logits
+        if value.shape != logits.shape:
+            value, logits = torch.broadcast_tensors(value, logits)
+        return -F.binary_cross_entropy_with_logits(logits, value, reduction="none").sum(self._axes)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Bits `[*sample_shape, *B, *event]`."""

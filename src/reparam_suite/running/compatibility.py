@@ -1,4 +1,4 @@
-"""Whether data fit a model: checked on one batch before the first step; refusals name both sides."""
+"""Whether data fit a model: found out on one batch before the first step, and refusals name both sides."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from reparam_suite.runtime.random_streams import forked_generator
 def check_fit(model: Any, data: Any) -> None:
     """Gives learned parts of the estimator their shapes, and makes one estimate on a fixed batch.
 
-    The model is in eval mode and generators are forked: the training is not affected.
+    The model is in eval mode and generators are forked: training begins as if this had not been.
 
     Raises:
         UsageError: naming model and data, if rows are of another shape than the model takes, `expectation` returns no
@@ -24,8 +24,8 @@ def check_fit(model: Any, data: Any) -> None:
     event_shape = getattr(model, "event_shape", None)
     if event_shape is not None and isinstance(x, Tensor) and tuple(x.shape[1:]) != tuple(event_shape):
         raise UsageError(
-            f"data: expected rows of event_shape {tuple(event_shape)}, which {type(model).__name__} takes, "
-            f"got {tuple(x.shape[1:])} of {data.name}"
+            f"data: expected rows of shape {tuple(event_shape)}, the event_shape of {type(model).__name__}, "
+            f"got {tuple(x.shape[1:])} from {data.name}"
         )
     modes = {module: module.training for module in model.modules()}
     device = x.device if isinstance(x, Tensor) else torch.device("cpu")
@@ -45,11 +45,12 @@ def check_fit(model: Any, data: Any) -> None:
     except UsageError:
         raise
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{type(model).__name__} on {data.name}: {error}") from error
-    except RuntimeError as error:  # of PyTorch: shapes or types within a module of the user's
+        reason = str(error) or type(error).__name__
+        raise UsageError(f"{type(model).__name__} on {data.name}: {reason}") from error
+    except (RuntimeError, IndexError, KeyError) as error:  # within a module of the user's: shapes, types, members
         raise UsageError(
-            f"data: expected rows that {type(model).__name__} takes, got {_shape(x)} of {data.name}: "
-            f"{str(error).splitlines()[0]}"
+            f"model: expected one that takes the batches of {data.name}, {_shape(x)}, "
+            f"got {type(model).__name__}: {_first_line(error)}"
         ) from error
     finally:
         for module, training in modes.items():
@@ -63,6 +64,10 @@ def first_member(batch: Any) -> Any:
     if isinstance(batch, dict):
         return first_member(next(iter(batch.values())))
     return batch
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _shape(x: Any) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
-from reparam_suite.tracking import exported_model
+from reparam_suite.tracking.exported_model import Graph, save_model
 from reparam_suite.tracking.outbox import Outbox
 from reparam_suite.tracking.records import (
     Artifact,
@@ -211,15 +211,16 @@ class RunLogger(Logger):
         """
         self._outbox.put([Dataset(name, digest[:36], redact(source), dict(sizes), context)], urgent=True)
 
-    def log_model(self, module: nn.Module, example: Tensor, name: str = "model") -> None:
-        """Records a module for `mlflow.pytorch.load_model("runs:/RUN_ID/NAME")`, as a traced graph, without pickle.
+    def log_model(self, module: nn.Module, example: Tensor, name: str = "model", **further: Graph) -> None:
+        """Records a module for MLflow's `load_model("runs:/RUN_ID/NAME")`, as traced graphs, without pickle.
 
         Args:
             module: x [B, *event] -> a tensor, or a mapping or tuple of tensors; deterministic.
             example: [B, *event], float32.
             name: of the model.
+            further: see `exported_model.save_model`.
         """
-        path = self._stage(name, lambda staged: exported_model.save(module, example, staged))
+        path = self._stage(name, lambda staged: save_model(module, example, staged, **further))
         self._outbox.put([LoggedModel(path, name, token=uuid4().hex)], urgent=True)
 
     def save(self) -> None:
