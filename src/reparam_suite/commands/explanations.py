@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jsonargparse import ArgumentParser, Namespace
 
 from reparam_suite.commands.classes import concrete_subclasses, either
+from reparam_suite.commands.jsonargparse_internals import option_strings
 from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
 def as_option(message: str, parser: ArgumentParser) -> str:
     """A message of Python, `record.every: expected ..`, with the option of that name as the user types it."""
     name, colon, rest = message.partition(": ")
-    known = {option for action in parser._actions for option in action.option_strings}
+    known = set(option_strings(parser))
     option = next((each for each in (f"--{name}", f"--trainer.{name}") if each in known), None)
     return f"{option}{colon}{rest}" if option and colon else message
 
@@ -128,7 +129,7 @@ class _Objection:
         return self.unknown_argument(name) if self.classes else self.unknown_option(f"--{name}")
 
     def unknown_option(self, name: str) -> str:
-        known = [option for action in self.parser._actions for option in action.option_strings]
+        known = option_strings(self.parser)
         near = _nearest(name, known) or _nearest(name.partition(".")[0], known)
         return f"unknown option {name}{near}; --help lists all of them"
 
