@@ -1,4 +1,4 @@
-"""Whether data fit a model: found out on one batch before the first step, and told with both sides."""
+"""Whether data fit a model: found out on one batch before the first step, and refusals name both sides."""
 
 from typing import Any
 
@@ -45,8 +45,8 @@ def check_fit(model: Any, data: Any) -> None:
     except UsageError:
         raise
     except (ValueError, TypeError) as error:
-        told = str(error) or type(error).__name__
-        raise UsageError(f"{type(model).__name__} on {data.name}: {told}") from error
+        reason = str(error) or type(error).__name__
+        raise UsageError(f"{type(model).__name__} on {data.name}: {reason}") from error
     except (RuntimeError, IndexError, KeyError) as error:  # within a module of the user's: shapes, types, members
         raise UsageError(
             f"model: expected one that takes the batches of {data.name}, {_shape(x)}, "
