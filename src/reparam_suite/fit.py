@@ -73,7 +73,7 @@ def _tell(note: str) -> None:
 
 
 def _complain(message: str, code: int, *, survivor: bool = False) -> int:
-    # What stops all processes is told once, by the first one; after its death by another.
+    # The first process alone reports what stops all of them; after its death another one does.
     if getattr(rank_zero_only, "rank", 0) == 0 or survivor:
         print(f"reparam_suite.fit: {message}", file=sys.stderr)
     return code

@@ -27,6 +27,14 @@ def test_the_bernoulli_likelihood_is_torchs(event_shape):
     assert p.log_prob(p.sample((7,))).shape == (7, 3, 5)
 
 
+@pytest.mark.parametrize("likelihood", [BernoulliLikelihood((6,)), NormalLikelihood((6,), scale=0.5)])
+def test_values_and_parameters_broadcast_against_each_other(likelihood):
+    raw, x = torch.randn(4, 6), bits(3, 1, 6)
+    found = likelihood.distribution(raw).log_prob(x)
+    expected = [[likelihood.distribution(row).log_prob(value[0]) for row in raw] for value in x]
+    assert torch.allclose(found, torch.tensor(expected))
+
+
 def test_the_bernoulli_likelihood_has_no_limit():
     raw = torch.tensor([[[500.0, -500.0]]])
     assert BernoulliLikelihood((2,)).distribution(raw).log_prob(torch.tensor([[0.0, 1.0]])).item() == -1000.0

@@ -136,7 +136,7 @@ def test_a_checkpoint_of_another_run_or_version_is_refused_by_name(run, short, r
     change(run / "last.ckpt", run_id=run_id, format=9, version="2.0")
     refused(
         fit("--resume", run_id, root=root),
-        f"--resume: {run}/last.ckpt is of format 9, written by reparam_suite 2.0; accepted is format {FORMAT}",
+        f"--resume: {run}/last.ckpt: expected format {FORMAT}, got 9, written by reparam_suite 2.0",
     )
     change(run / "last.ckpt", format=FORMAT)
     change(run / "last.ckpt", model={"class_path": "reparam_suite.models.DiscreteVAE", "init_args": {}})
@@ -150,7 +150,7 @@ def test_a_given_file_that_is_damaged_or_foreign_is_refused(run, root):
     assert ended.code == 2
     assert ended.err.startswith(f"reparam_suite.fit: --resume: {path} is damaged: ")
     torch.save({"weights": 1}, path)
-    refused(fit("--resume", str(path), root=root), f"--resume: {path} is no checkpoint of a run of reparam_suite")
+    refused(fit("--resume", str(path), root=root), f"--resume: {path}: expected a checkpoint of a run of reparam_suite, got another file")
 
 
 def test_weights_that_cannot_be_read_again_are_not_tested(root, monkeypatch):

@@ -183,11 +183,11 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_recorded_naming_bot
         ValueError, match=r"expected rows of shape \(64,\), the event_shape of GaussianVAE, got \(20,\) from arrays"
     ):
         Run(gaussian, Arrays.of(train=counts, valid=counts), **short(tracking)).fit()
+    pairs = Arrays.of(train=0.5 * counts[:, :2], valid=0.5 * counts[:, :2])
     with pytest.raises(
-        ValueError,
-        match=r"takes the batches of arrays, \[50, 20\] of torch.float32, got Regression: mat1",
+        ValueError, match=r"takes the batches of arrays, \[50, 2\] of torch.float32, got Regression: index 3 is out"
     ):
-        Run(lambda: Regression(Pathwise()), Arrays.of(train=1.0 * counts, valid=1.0 * counts), **short(tracking)).fit()
+        Run(lambda: Regression(Pathwise()), pairs, **short(tracking)).fit()
     assert not tracking.root.exists()
 
 

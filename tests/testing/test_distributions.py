@@ -16,6 +16,7 @@ from torch.distributions import (
     Independent,
     MixtureSameFamily,
     Normal,
+    OneHotCategoricalStraightThrough,
     Poisson,
     TanhTransform,
     TransformedDistribution,
@@ -23,6 +24,7 @@ from torch.distributions import (
     constraints,
 )
 from torch.distributions import Categorical as TorchCategorical
+from torch.distributions import OneHotCategorical as TorchOneHotCategorical
 
 from reparam_suite.distributions import (
     bernoulli,
@@ -67,6 +69,11 @@ OURS = {
     "von_mises": (von_mises, LOC, SCALE),
 }
 TORCHS = {
+    "bits": (lambda logits: Independent(Bernoulli(logits=logits), 1), LOC),
+    "bits by probability": (lambda logits: Independent(Bernoulli(probs=logits.sigmoid()), 1), LOC),
+    "one-hot": (lambda logits: Independent(TorchOneHotCategorical(logits=logits), 1), LOGITS),
+    "one-hot by probability": (lambda logits: Independent(TorchOneHotCategorical(probs=logits.softmax(-1)), 1), LOGITS),
+    "straight-through": (lambda logits: Independent(OneHotCategoricalStraightThrough(logits=logits), 1), LOGITS),
     "heavy tails": (independent(Cauchy), LOC, SCALE),
     "a support that moves": (lambda low, width: Independent(Uniform(low, low + width), 1), LOC, SCALE),
     "counts": (independent(Poisson), SCALE),

@@ -55,7 +55,7 @@ class AdaptedDataModule(ForeignDataModule):
 
     @property
     def trainer(self) -> Trainer | None:
-        """The trainer, which the module is told of."""
+        """The trainer, which is set on the module as well."""
         return self.module.trainer
 
     @trainer.setter

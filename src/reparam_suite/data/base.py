@@ -41,7 +41,7 @@ class DataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def event_shape(self) -> tuple[int, ...] | None:
-        """Shape of a datum x; None where batches of others hold no x, which then is the model's own affair."""
+        """Shape of a datum x; None where batches of others hold no x: the model alone interprets them."""
 
     @property
     @abstractmethod

@@ -63,7 +63,7 @@ class ForeignDataModule(DataModule, ABC):
 
     @property
     def num_rows(self) -> dict[Split, int]:
-        """Number of data in each split; one that only reading all of it would tell is left out."""
+        """Number of data in each split; one whose length only reading all of it would give is left out."""
         numbers = {split: self._reader(split).num_rows for split in SPLITS if self.has(split)}
         return {split: number for split, number in numbers.items() if number is not None}
 
@@ -151,7 +151,7 @@ class ForeignDataModule(DataModule, ABC):
             return self._stated, None
         others = {str(split): self._rows(split) for split in SPLITS if split != "train" and self.has(split)}
         rows = {"train": train} | {split: array for split, array in others.items() if array is not None}
-        # Missing values, NaN, are the model's own affair; those that are there tell the kind.
+        # Missing values, NaN, are left to the model; the values present decide the kind.
         finite = {split: array[np.isfinite(array)] for split, array in rows.items()}
         if not len(finite["train"]):
             return self._stated, None

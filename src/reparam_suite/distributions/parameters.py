@@ -17,6 +17,7 @@ from torch.distributions import (
     Normal,
     TransformedDistribution,
 )
+from torch.distributions.utils import probs_to_logits
 
 from reparam_suite.distributions.factors import family
 from reparam_suite.distributions.families import (
@@ -36,12 +37,20 @@ def _beta(*, concentration: Tensor) -> Beta:
     return Beta(concentration[..., 0], concentration[..., 1], validate_args=False)
 
 
-# The families that can be made again from their parameters alone.
+def _bits(*, logits: Tensor | None = None, probs: Tensor | None = None) -> Distribution:
+    return bits(probs_to_logits(probs, is_binary=True) if logits is None else logits)
+
+
+def _one_hot(*, logits: Tensor | None = None, probs: Tensor | None = None) -> Distribution:
+    return OneHotCategorical(logits=probs_to_logits(probs) if logits is None else logits, validate_args=False)
+
+
+# The families that can be rebuilt from their parameters alone.
 _MAKERS: Mapping[type[Distribution], Callable[..., Distribution]] = {
     Normal: normals,
     MultivariateNormal: functools.partial(MultivariateNormal, validate_args=False),
-    Bernoulli: bits,
-    OneHotCategorical: functools.partial(OneHotCategorical, validate_args=False),
+    Bernoulli: _bits,
+    OneHotCategorical: _one_hot,
     Gamma: functools.partial(Gamma, validate_args=False),
     Beta: _beta,
     Dirichlet: functools.partial(Dirichlet, validate_args=False),

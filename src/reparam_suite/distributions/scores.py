@@ -15,12 +15,12 @@ from reparam_suite.distributions.parameters import can_be_rebuilt, parameters, r
 def score(q: Distribution, z: Tensor) -> dict[str, Tensor]:
     """grad log q(z_k) with respect to each parameter of q, by name and shaped `[K, *B, ...]` as that is; constants.
 
+    Of bits and one-hot categoricals it is with respect to the logits, whatever PyTorch's were made with.
     Of a family that is none of the suite's each sample takes a pass through the graph of its parameters; a parameter
     that is outside any graph has a score of 0. Empty for a q that names no parameters.
     """
-    with torch.no_grad():
-        if family(q) in _SCORES:
-            return {name: value for name, (value, _) in _SCORES[family(q)](q, z).items()}
+    if family(q) in _SCORES:
+        return {name: value for name, (value, _) in _closed_form(q, z).items()}
     own = parameters(q)
     if can_be_rebuilt(q):
         with torch.no_grad():
@@ -41,9 +41,7 @@ def score_term(q: Distribution, z: Tensor, credit: Tensor) -> Tensor:
         return (credit * q.log_prob(z)).sum(0)
     event = tuple(range(-len(q.event_shape), 0))
     weight = credit.reshape(*credit.shape, *(1,) * len(event))
-    with torch.no_grad():
-        scores = _SCORES[family(q)](q, z)
-    terms = [((weight * value).sum(0) * own).sum(event) for value, own in scores.values()]
+    terms = [((weight * value).sum(0) * own).sum(event) for value, own in _closed_form(q, z).values()]
     return functools.reduce(torch.add, terms)
 
 
@@ -65,14 +63,21 @@ def _sample_by_sample(q: Distribution, z: Tensor, own: dict[str, Tensor]) -> dic
     return scores
 
 
-def _of_a_mean(q: Distribution, z: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+def _closed_form(q: Distribution, z: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    # PyTorch's bits and one-hot categoricals are translated within the graph of their parameters.
+    base = factors(q)
+    with torch.no_grad():
+        return _SCORES[family(q)](base, z)
+
+
+def _of_a_mean(base: Distribution, z: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
     # With respect to the logits. Those of the one-hot family are log-probabilities, which move together: what all of a
     # latent have in common is nothing.
-    return {"logits": (z - q.mean, factors(q).logits)}  # type: ignore[attr-defined]
+    return {"logits": (z - base.mean, base.logits)}  # type: ignore[attr-defined]
 
 
-def _of_a_normal(q: Distribution, z: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    loc, scale = parameters(q).values()
+def _of_a_normal(base: Distribution, z: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    loc, scale = parameters(base).values()
     eps = (z - loc) / scale
     return {"loc": (eps / scale, loc), "scale": ((eps.square() - 1.0) / scale, scale)}
 
@@ -82,4 +87,4 @@ _SCORES: Mapping[type[Distribution], Callable[[Distribution, Tensor], dict[str, 
     OneHotCategorical: _of_a_mean,
     Normal: _of_a_normal,
 }
-"""By family: the score and the tensor that it is the score of, by name."""
+"""By family: from the factors, the score and the tensor that it is the score of, by name."""

@@ -47,7 +47,7 @@ def check_fit(model: Any, data: Any) -> None:
     except (ValueError, TypeError) as error:
         told = str(error) or type(error).__name__
         raise UsageError(f"{type(model).__name__} on {data.name}: {told}") from error
-    except RuntimeError as error:  # of PyTorch: shapes or types within a module of the user's
+    except (RuntimeError, IndexError, KeyError) as error:  # within a module of the user's: shapes, types, members
         raise UsageError(
             f"model: expected one that takes the batches of {data.name}, {_shape(x)}, "
             f"got {type(model).__name__}: {_first_line(error)}"

@@ -160,8 +160,8 @@ class GradientRecord(Callback):
         record: whose clock is stopped meanwhile.
 
     Attributes:
-        road: how the gradients of single data were had, and `off`, the layers that were off: see `GradientStatistics`;
-            None before the first measurement.
+        road: how gradients were computed, and `off`, the layers that were off: see `GradientStatistics`; None
+            before the first measurement.
     """
 
     def __init__(self, *, every: int, journal: Journal, record: StepRecord) -> None:
