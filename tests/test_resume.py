@@ -87,7 +87,7 @@ def state(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Everything that training depends on: parameters, optimizers, averages, generators, positions, progress."""
     kept = {key: value for key, value in checkpoint.items() if key not in ("callbacks", "reparam_suite")}
     callbacks = {
-        name: {key: value for key, value in values.items() if key not in ("journal", "seconds")}
+        name: {key: value for key, value in values.items() if key not in ("journal", "seconds", "budget")}
         for name, values in checkpoint["callbacks"].items()
     }
     return {**kept, "callbacks": callbacks}
