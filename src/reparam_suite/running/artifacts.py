@@ -20,7 +20,7 @@ from reparam_suite.figures import (
     samples,
     training_curves,
 )
-from reparam_suite.figures.images import image_shape_of
+from reparam_suite.figures.images import shown_shape
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 from reparam_suite.running.compatibility import first_member
 from reparam_suite.runtime.random_streams import forked_generator
@@ -48,7 +48,7 @@ def model_figures(model: VAE, data: DataModule) -> Iterator[tuple[str, "Figure"]
     """Name and figure: reconstructions, samples, and a latent traversal or the use of the code."""
     device = next(model.parameters()).device
     x = first_member(data.sample_batch("valid")).to(device)
-    shape = data.image_shape or image_shape_of(x.shape[1:])
+    shape = data.image_shape or shown_shape(x.shape[1:])
     yield "reconstructions", reconstructions(model, x, image_shape=shape, seed=_SEED)
     if shape is not None:
         yield "samples", samples(model, _NUM_SAMPLES, image_shape=shape, seed=_SEED)

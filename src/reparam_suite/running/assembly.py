@@ -15,7 +15,8 @@ from reparam_suite.running.compatibility import check_fit
 from reparam_suite.running.specification import DEFAULT_STEPS, Specification
 from reparam_suite.running.surroundings import Surroundings
 from reparam_suite.runtime.errors import UsageError
-from reparam_suite.runtime.global_state import quiet, seed_everything
+from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.random_streams import seed_everything
 from reparam_suite.training import CheckpointFiles, Replicas, check_compilable, compile_options, shorten_loop
 
 _DEFAULTS: dict[str, Any] = {
