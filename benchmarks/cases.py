@@ -21,7 +21,7 @@ OURS, BARE, LIGHTNING, PYRO, PYTHAE = "ours", "bare loop", "plain Lightning", "P
 @final
 @dataclass(frozen=True)
 class Setting:
-    """What all sides share: the clock, the device, the folder of what they write, and rows of noise to train on."""
+    """The setting of all sides: the clock, the device, the folder that they write to, and a file of noise to train on."""
 
     now: Callable[[], float]
     device: torch.device

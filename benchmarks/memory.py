@@ -53,17 +53,13 @@ MOST_BEND, MOST_AT_TWICE = 1.1, 2.0
 KIB, MIB = 2.0**10, 2.0**20
 
 Quantity = Literal["num_samples", "batch_size", "latent_size"]
-QUANTITIES: dict[Quantity, str] = {
-    "num_samples": "samples K",
-    "batch_size": "batch size",
-    "latent_size": "latents",
-}
+QUANTITIES: dict[Quantity, str] = {"num_samples": "samples K", "batch_size": "batch size", "latent_size": "latents"}
 
 
 @final
 @dataclass(frozen=True)
 class Sizes:
-    """Of one step: K, B and D."""
+    """Sizes of one step: K, B and D."""
 
     num_samples: int
     batch_size: int
@@ -127,7 +123,7 @@ CASES: dict[str, Case] = {
 @final
 @dataclass(frozen=True)
 class Growth:
-    """Of the peak with one quantity.
+    """The growth of the peak with one quantity.
 
     Attributes:
         sizes: of the quantity, each twice the one before.
@@ -192,7 +188,7 @@ def f_peak(case: Case, sizes: Sizes, device: torch.device) -> int:
 
 
 def needs(case: Case) -> tuple[int, float]:
-    """The evaluations of f that one more sample of each datum takes, and what it may cost over them."""
+    """The evaluations of f that one more sample of each datum takes, and the most that it may cost over them."""
     usual = replace(case.usual, batch_size=1)
     fewer, more = (sides(*case.made(each, torch.device("cpu"))) for each in usual.along("num_samples", 2))
     declared = (more.evaluations - fewer.evaluations) // usual.num_samples

@@ -47,7 +47,7 @@ class Load:
 @final
 @dataclass(frozen=True)
 class Cost:
-    """Of a training step: seconds until it is done, and of the processors of all processes."""
+    """Seconds of a training step: by the clock, and of the processors of all processes."""
 
     wall: float
     cpu: float
@@ -91,7 +91,7 @@ class Clocks(Callback):
 
 
 def configuration(load: Load, processes: int, num_steps: int, folder: Path, device: torch.device) -> dict[str, Any]:
-    """Of the run, as a file of `reparam_suite.fit`."""
+    """The configuration of a run, as a file of `reparam_suite.fit`."""
     clocks = {"class_path": "benchmarks.scaling.Clocks", "init_args": {"folder": str(folder), "num_steps": num_steps}}
     return {
         "model": dict(load.model),
@@ -116,7 +116,7 @@ def run(load: Load, processes: int, num_steps: int, scratch: Path, device: torch
     """A step of one run of the command.
 
     Raises:
-        RuntimeError: with what it wrote, if it failed.
+        RuntimeError: with its output, if it failed.
     """
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         folder = Path(name)
@@ -161,7 +161,7 @@ COLUMNS = (
 
 
 def rows(results: Mapping[str, Mapping[int, Any]]) -> list[list[str]]:
-    """Of the table of processes."""
+    """The rows of the table of processes."""
     return [
         [
             name,
@@ -180,7 +180,7 @@ def rows(results: Mapping[str, Mapping[int, Any]]) -> list[list[str]]:
 
 
 def batch_rows(walls: Mapping[int, Sequence[float]]) -> list[list[str]]:
-    """Of the table of batches on CUDA, from seconds a step in the same rounds."""
+    """The rows of the table of batches on CUDA, from seconds per step in the same rounds."""
     smallest, *_ = walls
     return [
         [

@@ -70,7 +70,7 @@ class Clock(Callback):
 
 
 def share_of_training(make: Callable[[], VAE], x: Tensor, batch_size: int, rounds: int) -> dict[str, float]:
-    """The share of the default records of the gradient in the training time, and what it is made of."""
+    """The share of the default records of the gradient in the training time, and its parts."""
     model, in_trainer = make(), make()
     step = bare_step(model, x, batch_size)
     for _ in range(30):

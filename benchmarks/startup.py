@@ -42,7 +42,7 @@ class Cost:
 
 
 def run(arguments: Sequence[str], directory: Path) -> Cost:
-    """Of one process of this Python, in `directory`.
+    """The cost of one process of this Python, in `directory`.
 
     Raises:
         RuntimeError: if it failed.

@@ -53,11 +53,11 @@ Table: TypeAlias = Literal["IWAE", "RELAX"]
 THEIR_ERROR = 0.5
 SEEDS = {"short": 1, "full": 3}
 STAGES = {"short": 3, "full": 8}
-"""Of the importance-weighted autoencoder's schedule: 13 epochs, or all 3,280."""
+"""Stages of the importance-weighted autoencoder's schedule: 13 epochs, or all 3,280."""
 STEPS = {"short": 25_000, "full": 2_000_000}
-"""Of the linear model."""
+"""Steps of the linear model."""
 STEPS_PER_EPOCH = 2_500
-"""Of the importance-weighted autoencoder: 50,000 training images in batches of 20."""
+"""Those of the importance-weighted autoencoder: 50,000 training images in batches of 20."""
 EVALUATED = {"short": 200, "full": 10_000}
 """Data on which the figure is measured."""
 

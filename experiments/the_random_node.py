@@ -1,4 +1,4 @@
-"""What happens to the gradient at a random node, and what does each way of crossing it learn?
+"""The gradient at a random node, and the result of learning along each road across it.
 
     python -m experiments.the_random_node
 

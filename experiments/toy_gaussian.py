@@ -1,4 +1,4 @@
-"""What do the two roads to the gradient of E_{N(theta, 1)}[x^2] cost, exactly and by Monte Carlo?
+"""Cost of the two roads to the gradient of E_{N(theta, 1)}[x^2], exactly and by Monte Carlo.
 
     python -m experiments.toy_gaussian
 
@@ -37,7 +37,7 @@ LARGEST = 4_000_000
 
 
 def exact_variance(road: str, theta: float) -> float:
-    """Of one draw."""
+    """The variance of one draw."""
     return {
         "score function": theta**4 + 14 * theta**2 + 15,
         "best baseline": 8 * theta**2 + 6,

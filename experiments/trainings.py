@@ -23,7 +23,7 @@ Points: TypeAlias = list[tuple[int, float]]
 NUM_MARKS = 12
 """Places along training at which bound and variance are measured, evenly over the budget."""
 VALIDATION_BATCHES = 2
-"""Of 500 data at most."""
+"""Validation batches at each mark, of 500 data at most."""
 
 
 @final
@@ -50,7 +50,7 @@ class Comparison:
         return Digits() if self.dataset == "Digits" else MNIST(root=self.setting.data_root)
 
     def evaluations(self, estimator: str) -> int:
-        """Of f, per datum and step."""
+        """Evaluations of f per datum and step."""
         return entry(estimator).make().evaluations(self.latents[estimator].example())
 
     def __call__(self, *, estimator: str, seed: int) -> Run:

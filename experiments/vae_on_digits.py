@@ -1,4 +1,4 @@
-"""What does the estimator do to the training of one Gaussian VAE, at the same number of evaluations of f?
+"""Effect of the estimator on the training of one Gaussian VAE, at the same number of evaluations of f.
 
     python -m experiments.vae_on_digits
 

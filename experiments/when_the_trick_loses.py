@@ -8,7 +8,7 @@ One draw of d/dtheta E_{N(theta, 1)}[f(z)], with z = theta + eps:
     score function     f(z) eps          variance  E[f(z)^2 eps^2] - g^2
     with a baseline    (f(z) - b) eps    at the best constant b = E[f(z) eps^2]
 
-where g = E[f'(z)] = E[f(z) eps] is what all three estimate. The expectations are integrals over one normal, taken by
+where g = E[f'(z)] = E[f(z) eps] is the gradient that all three estimate. The expectations are integrals over one normal, taken by
 the trapezoidal rule, whose error falls faster than any power of the step for such integrands; sampling is the check.
 """
 
@@ -64,7 +64,7 @@ def _of(z: Any) -> Any:
 
 
 def exact_variances(cost: Cost, theta: float) -> dict[str, float]:
-    """Of one draw by each road, and the gradient itself, by quadrature."""
+    """The variance of one draw along each road, and the gradient itself, by quadrature."""
     z = theta + NODES
     f, slope = cost.f(z), cost.derivative(z)
     gradient = (MASS * slope).sum()

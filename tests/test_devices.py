@@ -33,7 +33,7 @@ import os
 from reparam_suite.estimators import Pathwise
 from reparam_suite.estimators.base import GradientEstimator
 class Buggy(GradientEstimator):
-    families, bounds, differentiates_f, unbiased = Pathwise.families, Pathwise.bounds, True, True
+    bounds, differentiates_f, unbiased = Pathwise.bounds, True, True
     def __init__(self, *, num_samples: int = 1) -> None:
         super().__init__(num_samples=num_samples)
         self.pathwise, self.num_steps = Pathwise(), 0
@@ -93,7 +93,7 @@ def is_one_run(ended: Ended, tmp_path: Path) -> None:
     assert [step for step, _ in ended.curve("val/elbo")] == [0, 13, 15]
     assert [step for step, _ in ended.curve("test/elbo")] == [15]
     assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "False"], "the first alone knows MLflow"
-    for line in ("What was reached, in nats", "test ELBO", "to look", ended.run.info.run_name):
+    for line in ("Results, in nats", "test ELBO", "to look", ended.run.info.run_name):
         assert len(re.findall(rf"^.{{0,3}}{line}", ended.out, re.MULTILINE)) == 1, line
 
 
@@ -108,7 +108,7 @@ def test_started_by_the_command_itself(root, path, tmp_path):
     assert ratio == pytest.approx(2.0, rel=0.05)
     names = {each.name for each in (ended.artifacts() / "checkpoints").iterdir()}
     assert names == {"best.ckpt", "last.ckpt"}
-    assert (ended.artifacts() / "figures" / "training_curves.png").exists()
+    assert (ended.artifacts() / "figures" / "curves.png").exists()
     assert (ended.root / "artifacts").exists()
 
 
@@ -132,6 +132,67 @@ def test_started_by_slurm(root, path, tmp_path):
     silent, ended = (finished(process, root) for process in processes)
     assert silent.out == ""
     is_one_run(ended, tmp_path)
+
+
+@pytest.mark.slow
+def test_several_seeds_are_runs_one_after_the_other_each_with_processes_of_its_own(root, path, tmp_path):
+    ended = finished(start(*SHORT, "--seeds", "4", "5", root=root, **path), root)
+    assert len(ended.run_ids) == 2
+    four, five = (ended.curve("test/elbo", run_id) for run_id in ended.run_ids)
+    assert four != five
+    assert [ended.client.get_run(run_id).data.tags["num_processes"] for run_id in ended.run_ids] == ["2", "2"]
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "False"]
+
+
+SCRIPT = """
+import sys
+import torch
+from reparam_suite import Run
+from reparam_suite.data import Digits
+from reparam_suite.models import GaussianVAE
+from reparam_suite.training import RecordSettings
+
+def model():
+    return GaussianVAE(event_shape=(64,), latent_size=3, hidden_sizes=(16,))
+
+if __name__ == "__main__":
+    print("begun")
+    record = RecordSettings(every=4, gradients_every=6, test_data=0)
+    trainer = {"accelerator": "cpu", "devices": 2}
+    result = Run(model, Digits(), seed=2, max_steps=15, record=record, trainer=trainer).fit()
+    print("run       ", result.run_id)
+    print("steps     ", result.num_steps, "finite", result.metrics["test/elbo"] < 0.0)
+    try:
+        Run(model, Digits(), max_steps=1, record=record, trainer=trainer).fit()
+    except ValueError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+def test_started_by_a_script_the_further_processes_end_with_the_run(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    script = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert (script.returncode, script.stderr) == (0, "")
+    assert script.stdout.count("begun\n") == 2
+    ended = Ended(0, script.stdout, "", tmp_path / "mlruns")
+    assert len(ended.every_run()) == len(ended.run_ids) == 1
+    assert (ended.run.info.status, ended.run.data.tags["num_processes"]) == ("FINISHED", "2")
+    assert [step for step, _ in ended.curve("train/elbo")] == [1, 4, 8, 12, 15]
+    assert "steps      15 finite True\n" in script.stdout
+    refusal = (
+        "trainer.devices: expected one, since further processes start the same program again, "
+        "which has to be a file whose first run this is, got 2\n"
+    )
+    assert script.stdout.count(refusal) == 1
 
 
 # ------------------------------------------------------------------------------------------------------------- failures
@@ -220,8 +281,8 @@ def test_what_is_wrong_for_all_processes_is_told_by_the_first_alone(tmp_path, mo
         (["--trainer.strategy", "fsdp"], "--trainer.strategy: expected auto or ddp, got fsdp"),
         (
             ["--data.batch_size", "1284"],
-            "batch_size 1284 leaves a last batch of 1 of the 1285 training rows, too few for 2 processes: "
-            "choose a batch_size that leaves 2 or more",
+            "batch_size 1284: expected batches of at least 2 rows, one per process, "
+            "got a last batch of 1 of the 1285 training rows",
         ),
     ],
 )

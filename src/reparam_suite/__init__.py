@@ -4,7 +4,6 @@ The names below are imported at their first use: importing this package imports 
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ __all__ = ["Result", "Run", "Study", "Sweep", "compare_gradients", "load", "runs
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib.metadata import version  # it takes longer than the rest of this package's import
+
         return version("reparam_suite")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,10 +27,11 @@ def main(args: list[str] | None = None) -> int:
     console = Console(highlight=False)
     quiet()
     with StopSignals() as signals:
-        relaunch = [sys.executable, "-m", "reparam_suite.fit", *args]
-        surroundings = Surroundings(console, signals, relaunch, tell=_tell, of_command=True)
         try:
-            results = [run.fit_within(surroundings) for run in _runs(args)]
+            results = [
+                run.fit_within(Surroundings(console, signals, _command(own), tell=_tell, of_command=True))
+                for run, own in _runs(args)
+            ]
         except (NonFiniteLoss, CheckpointError) as error:
             return _complain(str(error), _FAILED)
         except ProcessLost as error:
@@ -50,16 +51,21 @@ def main(args: list[str] | None = None) -> int:
     return 0
 
 
-def _runs(args: list[str]) -> Iterator[Run]:
+def _command(args: list[str]) -> list[str]:
+    return [sys.executable, "-m", "reparam_suite.fit", *args]
+
+
+def _runs(args: list[str]) -> Iterator[tuple[Run, list[str]]]:
+    # With the arguments of a command that makes this run alone, for further processes of it.
     if targets := option_values("--resume", args):
         options, run = resumed_run(args, targets[-1])
         set_threads(options.values)
-        yield run
+        yield run, args
         return
     options = Options.of(args)
     set_threads(options.values)
     for seed in dict.fromkeys(options.values.seeds or [options.values.seed]):
-        yield options.run(seed=seed)
+        yield options.run(seed=seed), [*args, "--seeds", str(seed)]
 
 
 def _tell(note: str) -> None:
@@ -67,7 +73,7 @@ def _tell(note: str) -> None:
 
 
 def _complain(message: str, code: int, *, survivor: bool = False) -> int:
-    # What stops all processes is told once, by the first one; after its death by another.
+    # The first process alone reports what stops all of them; after its death another one does.
     if getattr(rank_zero_only, "rank", 0) == 0 or survivor:
         print(f"reparam_suite.fit: {message}", file=sys.stderr)
     return code

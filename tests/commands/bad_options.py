@@ -282,7 +282,7 @@ OPTIONS = [
     # the store
     (
         "--tracking.uri file:///somewhere",
-        "--tracking.uri file:///somewhere is MLflow's file store, which MLflow 3.17 gave up; "
-        "accepted are sqlite:///FILE, http(s)://SERVER, postgresql://... and mysql://...",
+        "--tracking.uri: expected sqlite:///FILE, http(s)://SERVER, postgresql://... or mysql://..., "
+        "got file:///somewhere, MLflow's file store, which MLflow 3.17 gave up",
     ),
 ]

@@ -141,8 +141,8 @@ def test_an_interruption_leaves_nothing(server, mnist, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"x_test": None}, "has no x_test. Delete"),
-        ({"x_test": None, "x_train": None}, "has no x_test and no x_train. Delete"),
+        ({"x_test": None}, "got no x_test. Delete"),
+        ({"x_test": None, "x_train": None}, "got no x_test and no x_train. Delete"),
         ({"x_train": np.zeros((6, 28, 28))}, "x_train: expected uint8 (6, 28, 28), got float64 (6, 28, 28). Delete"),
         ({"x_train": np.zeros((5, 784), np.uint8)}, "x_train: expected uint8 (6, 28, 28), got uint8 (5, 784)"),
         ({"x_train": np.array([None])}, "cannot be read as an .npz file: Object arrays cannot be loaded"),

@@ -117,5 +117,5 @@ def test_references_that_cannot_be_had_are_refused_by_name():
         exact_reference(GaussianVAE(event_shape=(6,), hidden_sizes=(5,)), data().float())
     with pytest.raises(ValueError, match="estimator: expected an unbiased one for a reference, got StraightThrough"):
         reference_gradients(large, data().float(), StraightThrough())
-    with pytest.raises(ValueError, match="num_rounds must be at least 3"):
+    with pytest.raises(ValueError, match="num_rounds: expected at least 3"):
         gradient_bias(large, data().float(), num_rounds=2)

@@ -35,7 +35,7 @@ def test_cost_counts_evaluations_time_and_memory():
     # 64 against 2 samples of 20 data, 40 numbers each, at the very least.
     assert many.peak_bytes - few.peak_bytes > 62 * 20 * 40 * 4
     assert few.normalized(3.0) == pytest.approx(3.0 * few.milliseconds)
-    with pytest.raises(ValueError, match="num_timings must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_timings: expected at least 1, got 0"):
         gradient_cost(DiscreteVAE(**sizes), x, num_timings=0)
 
 
@@ -92,10 +92,10 @@ def test_a_parameter_without_a_gradient_counts_as_zero_and_frozen_ones_are_left_
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(ValueError, match=r"decay of PathVariance must lie in \[0, 1\), got 1.0"):
+    with pytest.raises(ValueError, match=r"decay of PathVariance: expected a number in \[0, 1\), got 1.0"):
         PathVariance([nn.Parameter(torch.zeros(1))], decay=1.0)
     with pytest.raises(ValueError, match="at least one trained parameter"):
         PathVariance([])
     saved = PathVariance([nn.Parameter(torch.zeros(2))]).state_dict()
-    with pytest.raises(ValueError, match="of shapes"):
+    with pytest.raises(ValueError, match="state of PathVariance: expected shapes"):
         PathVariance([nn.Parameter(torch.zeros(1))]).load_state_dict(saved)

@@ -70,7 +70,7 @@ def test_fewer_data_than_groups_are_taken_one_by_one():
 
 def test_what_cannot_be_measured_is_refused():
     model, x = Case(Enumeration(), "bits").model(), rows(4, 0)
-    with pytest.raises(ValueError, match="num_groups must be at least 3 for a standard error, got 2"):
+    with pytest.raises(ValueError, match="num_groups: expected at least 3, for a standard error, got 2"):
         grouped_sums(model, x, num_groups=2)
     with pytest.raises(ValueError, match="parameters that all data share"):
         data_variance(grouped_sums(model, x)["logits"])

@@ -56,7 +56,7 @@ def test_modes_are_restored_module_by_module():
 
 def test_too_few_repeats_are_refused():
     model = GaussianVAE(event_shape=(12,), latent_size=3, hidden_sizes=(7,))
-    with pytest.raises(ValueError, match=r"num_repeats must be at least 4 .* got 3"):
+    with pytest.raises(ValueError, match=r"num_repeats: expected at least 4, .* got 3"):
         gradient_statistics(model, torch.rand(4, 12).round(), num_repeats=3)
 
 

@@ -37,7 +37,7 @@ def test_figure_numbers_and_run(tmp_path, few_draws, capsys):
 def test_a_store_that_cannot_be_used_is_refused_before_anything_is_made(tmp_path, capsys):
     arguments = ["--output", str(tmp_path / "out"), "--root", str(tmp_path / "m"), "--tracking_uri", "ftp://nowhere"]
     assert why_the_trick.EXPERIMENT.main(arguments) == 2
-    assert "accepted are sqlite" in capsys.readouterr().err
+    assert "expected sqlite" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -55,7 +55,7 @@ def test_trainings_on_record_are_not_made_again(compared):
 
 def test_a_training_can_be_made_again(compared, tmp_path):
     _, curves = compared
-    again = Comparison("some", {"Pathwise": NORMALS}, "Digits", 48, setting(tmp_path))
+    again = Comparison("some", {"Pathwise": LATENTS["Pathwise"]}, "Digits", 48, setting(tmp_path))
     one, other = trained(again, 2)["Pathwise"]
     assert (one.elbo, one.variance) == (curves["Pathwise"][0].elbo, curves["Pathwise"][0].variance)
     assert one.elbo != other.elbo

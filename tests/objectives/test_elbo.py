@@ -1,79 +1,22 @@
-"""The bound as an expectation, and the held-out bounds, against exact numbers."""
-
-import itertools
-import math
+"""The evidence lower bound as an expectation, against sums over all states."""
 
 import pytest
 import torch
-import torch.nn.functional as F
-from tests.statistics import LIMIT
+from tests.objectives.small import Bits, LinearGaussian, X
 
-from reparam_suite.estimators import Average, Enumeration, LogMeanExp, Pathwise
-from reparam_suite.objectives import evidence, held_out_bounds
-from reparam_suite.distributions import bernoulli, kl_divergence, multivariate_normal, normal
-
-X = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
-NUM_BITS = 2
-
-
-class Bits:
-    """Two bits behind three pixels; q depends on x through a linear encoder."""
-
-    def __init__(self) -> None:
-        self.encoder = torch.tensor([[0.9, -0.3, 0.4], [-1.2, 0.5, 0.7]], dtype=torch.float64).requires_grad_()
-        self.prior = torch.tensor([0.6, -0.9], dtype=torch.float64).requires_grad_()
-        self.decoder = torch.tensor([[1.1, -0.7, 0.2], [0.4, 1.6, -1.3]], dtype=torch.float64).requires_grad_()
-        self.rows_decoded: list[int] = []
-
-    def posterior_of(self, x):
-        return bernoulli(x @ self.encoder.T)
-
-    def prior_distribution(self):
-        return bernoulli(self.prior)
-
-    def log_likelihood(self, x, z):
-        self.rows_decoded.append(len(z))
-        logits = z @ self.decoder
-        return (x * logits - F.softplus(logits)).sum(-1)
-
-    def states(self) -> torch.Tensor:
-        """Every z, `[4, B, 2]`."""
-        z = torch.tensor(list(itertools.product([0.0, 1.0], repeat=NUM_BITS)), dtype=torch.float64)
-        return z.unsqueeze(1).expand(-1, len(X), -1)
-
-    def exact_parts(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """q, log p(x|z) and log p(z) - log q(z) of every state, `[4, B]` each."""
-        z, q = self.states(), self.posterior_of(X)
-        log_q = q.log_prob(z)
-        return log_q.exp(), self.log_likelihood(X, z), self.prior_distribution().log_prob(z) - log_q
+from reparam_suite.distributions import kl_divergence
+from reparam_suite.estimators import (
+    Enumeration,
+    LeaveOneOut,
+    Pathwise,
+    ScoreFunction,
+    StickTheLanding,
+)
+from reparam_suite.objectives import ELBO, Objective
 
 
-class LinearGaussian:
-    """p(z) = N(0, I), p(x|z) = N(W z, s^2 I); q is the exact posterior, moved by `shift`."""
-
-    def __init__(self, shift: float = 0.0) -> None:
-        self.weight = torch.tensor([[0.9, -0.4], [0.3, 1.2], [-0.8, 0.5]], dtype=torch.float64)
-        self.noise = 0.7
-        self.shift = shift
-
-    def posterior_of(self, x):
-        precision = torch.eye(2, dtype=torch.float64) + self.weight.T @ self.weight / self.noise**2
-        covariance = torch.linalg.inv(precision)
-        loc = x @ self.weight @ covariance / self.noise**2 + self.shift
-        return multivariate_normal(loc, torch.linalg.cholesky(covariance).expand(len(x), 2, 2))
-
-    def prior_distribution(self):
-        return normal(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
-
-    def log_likelihood(self, x, z):
-        return normal(z @ self.weight.T, torch.full_like(x, self.noise)).log_prob(x)
-
-    def log_evidence(self, x) -> torch.Tensor:
-        covariance = self.weight @ self.weight.T + self.noise**2 * torch.eye(3, dtype=torch.float64)
-        return torch.distributions.MultivariateNormal(torch.zeros(3, dtype=torch.float64), covariance).log_prob(x)
-
-
-# ------------------------------------------------------------------------------------------------------------- evidence
+def gradients(objective: torch.Tensor, model: Bits) -> tuple[torch.Tensor, ...]:
+    return torch.autograd.grad(objective.sum(), [model.encoder, model.prior_logits, model.decoder])
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.3])
@@ -81,101 +24,120 @@ def test_sampled_and_analytic_kl_are_one_expectation(weight):
     model = Bits()
     q, log_likelihood, log_ratio = model.exact_parts()
     expected = (q * (log_likelihood + weight * log_ratio)).sum(0)
-    parameters = [model.encoder, model.prior, model.decoder]
-    wanted = torch.autograd.grad(expected.sum(), parameters)
-    for kl in ("sampled", "analytic"):
-        objective = Enumeration()(evidence(model, X, Average(), kl, weight)).objective
+    wanted = gradients(expected, model)
+    for kl in ("sampled", "analytic", "auto"):
+        target = ELBO(kl=kl, weight=weight)(model, X, 0)
+        objective = Enumeration()(target).objective
         assert torch.allclose(objective, expected), kl
-        for found, exact in zip(torch.autograd.grad(objective.sum(), parameters), wanted, strict=True):
+        for found, exact in zip(gradients(objective, model), wanted, strict=True):
             assert torch.allclose(found, exact), kl
 
 
 def test_only_the_sampled_kl_is_inside_f():
     model = Bits()
-    z, q = model.states(), model.posterior_of(X)
-    sampled, analytic = (evidence(model, X, Average(), kl, 0.5) for kl in ("sampled", "analytic"))
-    log_ratio = model.prior_distribution().log_prob(z) - q.log_prob(z)
+    z, q = model.states(), model.posterior(X)
+    sampled, analytic = (ELBO(kl=kl, weight=0.5)(model, X, 0) for kl in ("sampled", "analytic"))
+    log_ratio = model.prior().log_prob(z) - q.log_prob(z)
     assert torch.allclose(analytic.f(z, q), model.log_likelihood(X, z))
     assert torch.allclose(sampled.f(z, q), model.log_likelihood(X, z) + 0.5 * log_ratio)
     assert sampled.exact is None
-    assert torch.equal(analytic.exact, -0.5 * kl_divergence(q, model.prior_distribution()))
+    assert torch.equal(analytic.exact, -0.5 * kl_divergence(q, model.prior()))
 
 
-def test_the_context_is_the_data_and_the_bound_is_passed_on():
-    bound = LogMeanExp()
-    target = evidence(Bits(), X, bound, "sampled")
-    assert target.context is X
-    assert target.bound is bound
-
-
-# ------------------------------------------------------------------------------------------------------ held-out bounds
-
-
-def test_the_divergence_is_exact_and_the_elbo_is_the_difference():
-    model = Bits()
-    held_out = held_out_bounds(model, X, num_samples=3)
-    q, _, log_ratio = model.exact_parts()
-    assert torch.allclose(held_out["kl"], -(q * log_ratio).sum(0))
-    assert torch.equal(held_out["elbo"], held_out["reconstruction"] - held_out["kl"])
-    assert not any(value.requires_grad for value in held_out.values())
-
-
-@pytest.mark.parametrize("max_elements", [2**24, 1, 3 * 40_000 * 2 + 1], ids=["at once", "one by one", "2 and 1"])
-def test_the_mean_of_the_bounds_is_that_of_the_enumeration(max_elements):
-    """Three samples, in one chunk, in three, or in two and one: the same law."""
-    model = Bits()
-    q, log_likelihood, log_ratio = (each[:, :1] for each in model.exact_parts())
-    elbo = (q * (log_likelihood + log_ratio)).sum()
-    log_weight = log_likelihood + log_ratio
-    bound = sum(
-        (q[i] * q[j] * q[k] * (torch.stack([log_weight[i], log_weight[j], log_weight[k]]).logsumexp(0) - math.log(3)))
-        for i, j, k in itertools.product(range(4), repeat=3)
-    ).squeeze()
-    assert bound > elbo + 0.01, "the two are different numbers"
-
-    num_rows = 40_000
-    with torch.random.fork_rng():
-        torch.manual_seed(4)
-        held_out = held_out_bounds(model, X[:1].expand(num_rows, -1), num_samples=3, max_elements=max_elements)
-    for name, exact in {"elbo": elbo, "bound": bound}.items():
-        drawn = held_out[name]
-        standard_error = drawn.std() / num_rows**0.5
-        assert standard_error < 0.003 * exact.abs(), "an error of 3 % would be seen"
-        assert (drawn.mean() - exact).abs() < LIMIT * standard_error, name
-
-
-def test_no_chunk_is_larger_than_told_and_all_samples_are_drawn():
-    model = Bits()
-    held_out_bounds(model, X, num_samples=10, max_elements=4 * X.numel() + 1)
-    assert model.rows_decoded == [4, 4, 2]
-    model.rows_decoded.clear()
-    held_out_bounds(model, X, num_samples=3, max_elements=1)
-    assert model.rows_decoded == [1, 1, 1], "a single sample is drawn where not even one fits"
-
-
-@pytest.mark.parametrize("max_elements", [2**24, 21])
-@pytest.mark.parametrize("num_samples", [1, 10])
-def test_under_the_exact_posterior_every_draw_of_the_bound_is_the_evidence(num_samples, max_elements):
+@pytest.mark.parametrize("estimator", [Pathwise(), StickTheLanding(), ScoreFunction()])
+def test_auto_is_analytic_where_the_estimator_admits_it(estimator):
     model = LinearGaussian()
-    held_out = held_out_bounds(model, X, num_samples, max_elements)
-    assert torch.allclose(held_out["bound"], model.log_evidence(X), atol=1e-12)
+    model.estimator = estimator
+    assert (ELBO()(model, X, 0).exact is not None) == estimator.admits_exact
 
 
-def test_the_bound_rises_with_its_samples_towards_the_evidence():
-    model = LinearGaussian(shift=0.4)
-    x = X[:1].expand(20_000, -1)
-    exact = model.log_evidence(X[:1])
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        gaps = [(exact - held_out_bounds(model, x, k)["bound"].mean()).item() for k in (1, 4, 16)]
-    # One sample is the evidence bound, whose gap is KL(q || posterior): 1/2 shift^2 1^T precision 1.
-    precision = torch.eye(2, dtype=torch.float64) + model.weight.T @ model.weight / model.noise**2
-    assert gaps[0] == pytest.approx(0.5 * model.shift**2 * precision.sum().item(), rel=0.05)
-    assert gaps[0] > 2 * gaps[1] > 4 * gaps[2] > 0
+def test_the_weight_rises_with_the_steps():
+    objective = ELBO(weight=2.0, warmup_steps=4)
+    assert [objective.weight_at(step) for step in (0, 1, 2, 4, 9)] == [0.0, 0.5, 1.0, 2.0, 2.0]
+    model = Bits()
+    full = ELBO(kl="analytic")(model, X, 0).exact
+    assert torch.allclose(objective(model, X, 1).exact, 0.5 * full)
 
 
-def test_evidence_of_the_linear_model_by_an_estimator_is_that_of_the_held_out_bound():
-    """Training and evaluation speak of one number: under the exact posterior both are log p(x) without noise."""
+def test_free_bits_are_a_maximum_for_each_datum_and_latent():
+    model, least = Bits(), 0.2
+    p, r = model.posterior(X).mean, model.prior().mean
+    by_latent = p * (p / r).log() + (1.0 - p) * ((1.0 - p) / (1.0 - r)).log()
+    assert (by_latent < least).any()
+    assert (by_latent > least).any()
+    expected = -3.0 * torch.maximum(by_latent, torch.tensor(least)).sum(-1)
+    target = ELBO(weight=3.0, free_bits=least)(model, X, 0)
+    assert torch.allclose(target.exact, expected)
+    assert torch.allclose(
+        torch.autograd.grad(target.exact.sum(), model.encoder)[0],
+        torch.autograd.grad(expected.sum(), model.encoder)[0],
+    )
+    assert not torch.allclose(target.exact, 3.0 * ELBO()(model, X, 0).exact)
+
+
+def test_free_bits_without_a_closed_form_for_each_latent_are_refused():
+    with pytest.raises(
+        ValueError, match=r"free_bits: expected a closed form of KL\(q \|\| p\) for each latent, got Mult"
+    ):
+        ELBO(free_bits=0.1)(LinearGaussian(), X, 0)
+
+
+def test_the_kl_is_known_from_the_expectation():
+    model = Bits()
+    target = ELBO(weight=0.5)(model, X, 0)
+    assert torch.allclose(ELBO(weight=0.5).kl_of(target, 0), kl_divergence(model.posterior(X), model.prior()))
+    assert not ELBO(weight=0.5).kl_of(target, 0).requires_grad
+    assert ELBO(weight=0.0).kl_of(target, 0) is None
+    assert ELBO(kl="sampled").kl_of(ELBO(kl="sampled")(model, X, 0), 0) is None
+
+
+def test_the_context_is_the_data_flattened():
+    assert ELBO()(Bits(), X, 0).context is X
+    assert isinstance(ELBO(), Objective)
+
+
+@pytest.mark.parametrize(
+    ("objective", "name"),
+    [
+        (ELBO(), "elbo"),
+        (ELBO(warmup_steps=9), "elbo"),
+        (ELBO(weight=0.5), "objective"),
+        (ELBO(free_bits=0.1), "objective"),
+    ],
+)
+def test_what_is_no_bound_is_not_recorded_as_one(objective, name):
+    assert objective.record_as == name
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kl": "exact"}, "kl: expected auto, analytic, sampled, got 'exact'"),
+        ({"weight": -0.5}, "weight: expected a finite number of at least 0, got -0.5"),
+        ({"weight": float("nan")}, "weight: expected a finite number of at least 0, got nan"),
+        ({"weight": float("inf")}, "weight: expected a finite number of at least 0, got inf"),
+        ({"free_bits": -1.0}, "free_bits: expected a finite number of at least 0, got -1.0"),
+        ({"warmup_steps": -1}, "warmup_steps: expected a whole number of at least 0, got -1"),
+        ({"warmup_steps": 2.5}, "warmup_steps: expected a whole number of at least 0, got 2.5"),
+        ({"free_bits": 0.1, "kl": "sampled"}, "free_bits: expected 0 with a sampled KL, got 0.1"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole message is compared
+        ELBO(**options)
+    assert str(refused.value) == message
+
+
+def test_a_closed_form_that_the_estimator_does_not_admit_is_refused():
     model = LinearGaussian()
-    objective = Pathwise(num_samples=5)(evidence(model, X, LogMeanExp(), "sampled")).objective
-    assert torch.allclose(objective, held_out_bounds(model, X, 5)["bound"], atol=1e-12)
+    model.estimator = StickTheLanding()
+    with pytest.raises(ValueError, match=r"kl: expected a sampled KL for StickTheLanding, .* got analytic"):
+        ELBO(kl="analytic")(model, X, 0)
+
+
+def test_the_objective_asks_the_estimator_of_the_moment():
+    model, objective = LinearGaussian(), ELBO()
+    model.estimator = StickTheLanding()
+    assert objective(model, X, 0).exact is None
+    model.estimator = ScoreFunction(num_samples=2, baseline=LeaveOneOut())
+    assert objective(model, X, 0).exact is not None

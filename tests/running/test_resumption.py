@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.launching import Ended, fit
@@ -102,6 +103,32 @@ def test_another_architecture_is_refused_by_name(short, root):
     refused(ended, message)
 
 
+def test_data_that_were_replaced_are_refused_with_both_digests_and_the_run_is_as_it_was(root, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    path = tmp_path / "rows.npz"
+    np.savez(path, x_train=rows)
+    first = finished(fit(*SHORT, "--data", "Arrays", "--data.path", str(path), root=root))
+    (run_id,) = first.run_ids
+    np.savez(path, x_train=rows[::-1])
+    last = root / "checkpoints" / run_id / "last.ckpt"
+    before = last.read_bytes()
+    for options in ([], ["--allow_changes", "true"]):
+        ended = fit("--resume", run_id, "--trainer.max_steps", "18", *options, root=root)
+        (recorded,) = first.run.inputs.dataset_inputs
+        found = torch.load(last, weights_only=True)[HEADER]["digest"]
+        assert found == recorded.dataset.digest
+        assert ended.code == 2
+        assert ended.err.startswith(
+            f"reparam_suite.fit: run {run_id}: expected the data that it was trained on, of digest {found}, "
+            "got Arrays-rows of digest "
+        )
+        assert found not in ended.err.partition("got Arrays-rows")[2]
+    assert last.read_bytes() == before
+    assert first.client.get_run(run_id).info.status == "FINISHED"
+    np.savez(path, x_train=rows)
+    assert fit("--resume", run_id, "--trainer.max_steps", "18", root=root).code == 0
+
+
 def test_a_checkpoint_of_another_run_or_version_is_refused_by_name(run, short, root):
     (run_id,) = short.run_ids
     change(run / "last.ckpt", run_id="f" * 32)
@@ -109,7 +136,7 @@ def test_a_checkpoint_of_another_run_or_version_is_refused_by_name(run, short, r
     change(run / "last.ckpt", run_id=run_id, format=9, version="2.0")
     refused(
         fit("--resume", run_id, root=root),
-        f"--resume: {run}/last.ckpt is of format 9, written by reparam_suite 2.0; accepted is format {FORMAT}",
+        f"--resume: {run}/last.ckpt: expected format {FORMAT}, got 9, written by reparam_suite 2.0",
     )
     change(run / "last.ckpt", format=FORMAT)
     change(run / "last.ckpt", model={"class_path": "reparam_suite.models.DiscreteVAE", "init_args": {}})
@@ -123,7 +150,7 @@ def test_a_given_file_that_is_damaged_or_foreign_is_refused(run, root):
     assert ended.code == 2
     assert ended.err.startswith(f"reparam_suite.fit: --resume: {path} is damaged: ")
     torch.save({"weights": 1}, path)
-    refused(fit("--resume", str(path), root=root), f"--resume: {path} is no checkpoint of a run of reparam_suite")
+    refused(fit("--resume", str(path), root=root), f"--resume: {path}: expected a checkpoint of a run of reparam_suite, got another file")
 
 
 def test_weights_that_cannot_be_read_again_are_not_tested(root, monkeypatch):

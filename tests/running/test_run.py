@@ -106,7 +106,7 @@ def test_runs_is_a_table_of_them(result, tracking):
     assert len(runs(tracking=TrackingSettings(root=tracking.root / "nowhere"))) == 0
 
 
-# ------------------------------------------------------------------------------------------------------- any other model
+# ----------------------------------------------------------------------------------------------------- any other model
 
 
 def test_a_model_that_is_no_vae_has_its_own_metrics_and_parts(regression):
@@ -179,12 +179,15 @@ def test_neither_a_module_nor_a_callable_is_refused():
 def test_data_that_do_not_fit_are_refused_before_anything_is_recorded_naming_both_sides(tmp_path):
     counts = np.random.default_rng(0).poisson(3.0, size=(50, 20))
     tracking = TrackingSettings(root=tmp_path / "mlruns")
-    with pytest.raises(ValueError, match=r"rows of shape \(20,\), GaussianVAE takes event_shape \(64,\)"):
-        Run(gaussian, Arrays.of(train=counts, valid=counts), **short(tracking)).fit()
     with pytest.raises(
-        ValueError, match=r"Regression cannot take the rows of arrays, \[50, 20\] of torch.float32: mat1"
+        ValueError, match=r"expected rows of shape \(64,\), the event_shape of GaussianVAE, got \(20,\) from arrays"
     ):
-        Run(lambda: Regression(Pathwise()), Arrays.of(train=1.0 * counts, valid=1.0 * counts), **short(tracking)).fit()
+        Run(gaussian, Arrays.of(train=counts, valid=counts), **short(tracking)).fit()
+    pairs = Arrays.of(train=0.5 * counts[:, :2], valid=0.5 * counts[:, :2])
+    with pytest.raises(
+        ValueError, match=r"takes the batches of arrays, \[50, 2\] of torch.float32, got Regression: index 3 is out"
+    ):
+        Run(lambda: Regression(Pathwise()), pairs, **short(tracking)).fit()
     assert not tracking.root.exists()
 
 
@@ -194,7 +197,7 @@ def test_several_devices_are_refused_where_the_program_cannot_be_started_again(t
         Run(gaussian, Digits(), **short(tracking, trainer={"devices": 2, "accelerator": "cpu"})).fit()
 
 
-# --------------------------------------------------------------------------------------------------- what stays as it was
+# ------------------------------------------------------------------------------------------------- what stays as it was
 
 
 def test_a_call_leaves_the_process_as_it_was_and_prints_nothing(tracking, capfd):

@@ -105,11 +105,11 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"state_dict": {}}, "is no checkpoint of a run of reparam_suite"),
-        ([1, 2], "is no checkpoint of a run of reparam_suite"),
+        ({"state_dict": {}}, "expected a checkpoint of a run of reparam_suite, got another file"),
+        ([1, 2], "expected a checkpoint of a run of reparam_suite, got another file"),
         (
             {HEADER: {"format": 7, "version": "3.0"}},
-            f"is of format 7, written by reparam_suite 3.0; accepted is format {FORMAT}",
+            f"expected format {FORMAT}, got 7, written by reparam_suite 3.0",
         ),
     ],
 )
@@ -118,5 +118,5 @@ def test_what_is_none_of_ours_is_refused_by_name(tmp_path, content, message):
     torch.save(content, path)
     with pytest.raises(CheckpointError) as refused:
         read_checkpoint(path)
-    assert str(refused.value) == f"{path} {message}"
+    assert str(refused.value) == f"{path}: {message}"
     assert not isinstance(refused.value, DamagedCheckpoint)

@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_the_last_good_ones_and_does_not_stop_training(checkp
     assert read(checkpoints) == before
     assert caplog.messages[0] == (
         "no checkpoint of step 3 could be written (No space left on device); "
-        f"the last one is {checkpoints.newest()}; training goes on"
+        f"the last one is {checkpoints.newest()}; training continues"
     )
     checkpoints.write(FakeTrainer(global_step=3))
     checkpoints.consider(FakeTrainer(global_step=4), -4.5)
@@ -162,8 +162,8 @@ def test_one_is_due_by_steps_or_by_minutes(checkpoints, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every_minutes": 0.0}, "checkpoint.every_minutes must be positive, got 0.0"),
-        ({"every_steps": 0}, "checkpoint.every_steps must be at least 1, got 0"),
+        ({"every_minutes": 0.0}, "checkpoint.every_minutes: expected a positive number, got 0.0"),
+        ({"every_steps": 0}, "checkpoint.every_steps: expected at least 1, got 0"),
     ],
 )
 def test_intervals_are_positive(options, message):

@@ -189,6 +189,27 @@ def test_weights_are_averaged_at_every_step():
         assert next(each for each in used.callbacks if isinstance(each, EMAWeightAveraging))._latest_update_step == 13
 
 
+class Mirrored(Digits):
+    """The suite's own data with a hook of a user's."""
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return batch.flip(-1)
+
+
+def test_a_hook_of_data_derived_from_the_suites_own_is_called(counted):
+    assert Digits().batches_are_on_device
+    assert not Mirrored().batches_are_on_device
+    weights = []
+    for data in (Mirrored, Digits):
+        model, used = MODELS["gaussian"](), trainer(max_steps=3)
+        shorten_loop(used)
+        with seeded():
+            used.fit(model, datamodule=data(batch_size=300))
+        weights.append(model.posterior.network[0].weight)
+    assert not torch.equal(*weights)
+    assert BatchLoop in counted, "the first of them goes Lightning's way"
+
+
 class Registers(Callback):
     """Asks the optimizer, before the first step, to be told of every one."""
 

@@ -19,6 +19,21 @@ def option_values(option: str, args: list[str]) -> list[str]:
     ]
 
 
+def with_signed_monitor(args: list[str]) -> list[str]:
+    """Arguments in which `--monitor -val/loss` is one: argparse takes what begins with a minus for an option.
+
+    >>> with_signed_monitor(["--seed", "3", "--monitor", "-val/loss"])
+    ['--seed', '3', '--monitor=-val/loss']
+    """
+    joined: list[str] = []
+    for argument in args:
+        if joined and joined[-1] == "--monitor" and argument.startswith("-") and not argument.startswith("--"):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def given_options(args: list[str]) -> dict[str, Any]:
     """Values by dotted key, of files and of options; a class has the key of the option that takes it."""
     given: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import nn
 
 from reparam_suite.commands.explanations import arguments_of, explained
-from reparam_suite.commands.given import given_options
+from reparam_suite.commands.given import given_options, with_signed_monitor
 from reparam_suite.commands.help import help_text
 from reparam_suite.commands.jsonargparse_internals import imports_only
 from reparam_suite.commands.schema import run_parser
@@ -63,7 +63,7 @@ class Options:
         Raises:
             UsageError: if they cannot be parsed, in one line.
         """
-        parser = run_parser()
+        parser, args = run_parser(), with_signed_monitor(args)
         if {"-h", "--help"} & set(args):
             print(help_text(parser))
             raise SystemExit(0)

@@ -5,8 +5,8 @@ from typing import Any, final
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
-from reparam_suite.data.base import DataModule, Split
-from reparam_suite.data.foreign import TRANSFERS, ForeignDataModule
+from reparam_suite.data.base import TRANSFERS, DataModule, Split
+from reparam_suite.data.foreign import ForeignDataModule
 from reparam_suite.data.kinds import Kind
 from reparam_suite.runtime.errors import ArgumentTypeError, DataError
 from reparam_suite.runtime.random_streams import unchanged_streams
@@ -55,7 +55,7 @@ class AdaptedDataModule(ForeignDataModule):
 
     @property
     def trainer(self) -> Trainer | None:
-        """The trainer, which the module is told of."""
+        """The trainer, which is set on the module as well."""
         return self.module.trainer
 
     @trainer.setter

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from reparam_suite.data import checks
@@ -15,6 +16,9 @@ Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 Resumes = Literal["bitwise", "epoch"]
+
+TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+"""Hooks between a loader and the model; a subclass may override them, to augment batches say."""
 
 
 class DataModule(LightningDataModule, ABC):
@@ -37,7 +41,7 @@ class DataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def event_shape(self) -> tuple[int, ...] | None:
-        """Shape of a datum x; None where batches of others hold no x, which then is the model's own affair."""
+        """Shape of a datum x; None where batches of others hold no x: the model alone interprets them."""
 
     @property
     @abstractmethod
@@ -77,7 +81,7 @@ class DataModule(LightningDataModule, ABC):
     @property
     def batches_are_on_device(self) -> bool:
         """Whether batches are on the training device as they come, and no hook transfers or changes them."""
-        return True
+        return not any(is_overridden(hook, self) for hook in TRANSFERS)
 
     @property
     def image_shape(self) -> tuple[int, ...] | None:

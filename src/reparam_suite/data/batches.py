@@ -36,7 +36,7 @@ class TrainBatches:
 
     The order of an epoch and its binarization depend on (seed, epoch) only. An iterator yields what *remains* of the
     current epoch, so that a loaded state continues in mid-epoch; after the last batch the next epoch is current.
-    The order is drawn on the CPU and is the same on every device; the binarization is drawn where x lies.
+    The order is drawn on the CPU and is the same on every device; the binarization is drawn on the device of x.
 
     Args:
         x: [N, *event] on the training device, uint8 or float32.

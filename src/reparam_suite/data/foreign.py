@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from reparam_suite.data import checks
@@ -18,8 +17,6 @@ from reparam_suite.runtime.errors import DataError
 from reparam_suite.runtime.random_streams import unchanged_streams
 
 _READ_ROWS = 1_000  # of each split, to find the kind and the mean
-
-TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
 
 class ForeignDataModule(DataModule, ABC):
@@ -67,7 +64,7 @@ class ForeignDataModule(DataModule, ABC):
 
     @property
     def num_rows(self) -> dict[Split, int]:
-        """Number of data in each split; one that only reading all of it would tell is left out."""
+        """Number of data in each split; one whose length only reading all of it would give is left out."""
         numbers = {split: self._reader(split).num_rows for split in SPLITS if self.has(split)}
         return {split: number for split, number in numbers.items() if number is not None}
 
@@ -80,7 +77,7 @@ class ForeignDataModule(DataModule, ABC):
     def batches_are_on_device(self) -> bool:
         """Whether training is on the CPU, and no hook transfers or changes batches."""
         on_cpu = self.trainer is None or self.trainer.strategy.root_device.type == "cpu"
-        return on_cpu and not any(is_overridden(hook, self) for hook in TRANSFERS)
+        return on_cpu and super().batches_are_on_device
 
     def has(self, split: Split) -> bool:
         """Whether there is such a split."""
@@ -155,7 +152,7 @@ class ForeignDataModule(DataModule, ABC):
             return self._stated, None
         others = {str(split): self._rows(split) for split in SPLITS if split != "train" and self.has(split)}
         rows = {"train": train} | {split: array for split, array in others.items() if array is not None}
-        # Missing values, NaN, are the model's own affair; those that are there tell the kind.
+        # Missing values, NaN, are left to the model; the values present decide the kind.
         finite = {split: array[np.isfinite(array)] for split, array in rows.items()}
         if not len(finite["train"]):
             return self._stated, None

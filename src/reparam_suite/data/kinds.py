@@ -50,7 +50,7 @@ class Values:
 
     @property
     def is_surely_binary(self) -> bool:
-        """Whether the values are 0 and 1 and no part of a larger range: a split of zeros alone tells nothing."""
+        """Whether the values are 0 and 1 and no part of a larger range: a split of zeros alone decides nothing."""
         holds_both = self.least < self.greatest
         return self.is_binary and (holds_both or (self.dtype != "float" and self.greatest == 1.0))
 

@@ -37,7 +37,7 @@ def _parse_idx(content: bytes) -> Array:
     """An array of bytes in the IDX format: two zeros, the type 8, the number of dimensions, each size, the data."""
     zeros, kind, num_dimensions = struct.unpack_from(">HBB", content)
     if (zeros, kind) != (0, 8):
-        raise DataError("not an IDX file of bytes")
+        raise DataError("expected an IDX file of bytes, got another type")
     shape = struct.unpack_from(f">{num_dimensions}I", content, 4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * num_dimensions).reshape(shape)
 

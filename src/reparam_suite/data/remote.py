@@ -89,7 +89,7 @@ class Archive:
         """Build the file in `root` unless it is there; appears under its name only when complete.
 
         Raises:
-            DataError: if a remote file is not to be had or `root` cannot be written to.
+            DataError: if a remote file is not available or `root` cannot be written to.
         """
         path = root / self.file
         if path.exists():
@@ -120,7 +120,7 @@ class Archive:
         try:
             missing = self.shapes.keys() - npz.keys(path)
             if missing:
-                raise DataError(f"{path} has no {' and no '.join(sorted(missing))}")
+                raise DataError(f"{path}: expected {', '.join(self.shapes)}, got no {' and no '.join(sorted(missing))}")
             arrays = npz.arrays(path, list(self.shapes))
             for key, shape in self.shapes.items():
                 self._check(path, key, arrays[key], shape)

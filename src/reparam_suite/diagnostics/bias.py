@@ -69,7 +69,7 @@ def gradient_bias(
         ValueError: if `num_rounds` is below 3.
     """
     if num_rounds < 3:
-        raise ValueError(f"num_rounds must be at least 3 for a standard error, got {num_rounds}")
+        raise ValueError(f"num_rounds: expected at least 3, for a standard error, got {num_rounds}")
     reference = reference or reference_gradients(model, batch, memory_budget=memory_budget)
     with measuring(model):
         measurement = Measurement(model, batch)

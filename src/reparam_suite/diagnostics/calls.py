@@ -12,7 +12,7 @@ from reparam_suite.distributions import parameters
 
 
 class NotLayerwiseError(Exception):
-    """The gradient of a single datum cannot be had from what the layers were given and gave back."""
+    """The gradient of a single datum cannot be computed from inputs and outputs of the layers."""
 
 
 @final

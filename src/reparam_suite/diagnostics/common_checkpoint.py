@@ -100,7 +100,7 @@ def measure(
         after_batch: called with the estimator's name when a minibatch is done.
 
     Raises:
-        ValueError: when an estimator is reached that does not fit the model, naming both; `incompatibility` tells in
+        ValueError: when an estimator is reached that does not fit the model, naming both; `incompatibility` finds it in
             advance.
     """
     for name, estimator in estimators.items():

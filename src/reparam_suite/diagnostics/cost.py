@@ -50,7 +50,7 @@ def gradient_cost(model: MeasuredModel, batch: Batch, *, num_timings: int = 9) -
         ValueError: if `num_timings` is below 1.
     """
     if num_timings < 1:
-        raise ValueError(f"num_timings must be at least 1, got {num_timings}")
+        raise ValueError(f"num_timings: expected at least 1, got {num_timings}")
     wanted = [parameter for parameter in as_module(model).parameters() if parameter.requires_grad]
     device = device_of(model)
 

@@ -80,7 +80,7 @@ def gradient_sums(
         num_repeats: R.
         per_element: whether the variance of every element is kept.
         memory_budget: bytes.
-        measurement: an earlier one of the same model, whose proofs are not made again.
+        measurement: an earlier one of the same model, whose checks of layers are not repeated.
 
     Raises:
         ValueError: as `gradient_statistics`.
@@ -95,8 +95,8 @@ def gradient_sums(
 class Measurement:
     """The road to the gradients of a model, chosen on a batch; to be made and used while `measuring`.
 
-    It may serve for as long as the model trains: how layers lay out their rows is proved once, and again where they are
-    not called as they were.
+    It may serve for as long as the model trains: the layout of rows in the layers is checked once, and again where
+    they are not called as they were.
 
     Args:
         model: whose gradients are measured, with the estimator that it has.

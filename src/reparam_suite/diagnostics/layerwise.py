@@ -169,7 +169,7 @@ def _moments(
     *,
     per_element: bool,
 ) -> Moments:
-    # `summed` are the gradients by the parameters over data and repeats, as autograd gives them.
+    # `summed` are the gradients with respect to the parameters over data and repeats, as autograd gives them.
     R, B = shape
     explained = [parameter for part in parts for parameter in part.parameters]
     unexplained = set(group) - set(explained)

@@ -26,7 +26,7 @@ NUM_PROBED = 3
 @final
 @dataclass(frozen=True)
 class Layout:
-    """How the layers of a model lay out their rows, and what one of them costs.
+    """The layout of rows in each layer of a model, and what one of them costs.
 
     Attributes:
         axes: of every call.

@@ -69,8 +69,7 @@ def bounds_of_samples(
                 held = _held_at_a_time(model, x[:rows])
             if held > memory_budget:
                 raise ValueError(
-                    f"memory_budget of {memory_budget:,} bytes is too small for a sample of one datum: "
-                    f"the smallest that works is {held:,}"
+                    f"memory_budget: expected at least {held:,} bytes for a sample of one datum, got {memory_budget:,}"
                 )
             seed_generator(x.device, _SEED)
             chunk = memory_budget // held
@@ -128,7 +127,7 @@ def bound_of_many_samples(
         ValueError: if `num_data` is below 2, or as `bounds_of_samples`.
     """
     if num_data < 2:
-        raise ValueError(f"num_data must be at least 2 for a standard error, got {num_data}")
+        raise ValueError(f"num_data: expected at least 2, for a standard error, got {num_data}")
     if num_data >= len(x):
         value = bounds_of_samples(model, x, num_samples, memory_budget=memory_budget).mean()
         return EstimatedBound(value=value, standard_error=torch.zeros_like(value))

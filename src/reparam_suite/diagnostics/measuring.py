@@ -20,7 +20,7 @@ M = TypeVar("M", bound=MeasuredModel)
 
 @contextmanager
 def measuring(model: MeasuredModel) -> Iterator[None]:
-    """Evaluation mode and a forked generator; modes, random state and the estimators' buffers are restored."""
+    """Evaluation mode, a forked generator, no anomaly detection; modes, random state and the estimators' buffers are restored."""
     module = as_module(model)
     modes = [(each, each.training) for each in module.modules()]
     buffers = [
@@ -31,7 +31,8 @@ def measuring(model: MeasuredModel) -> Iterator[None]:
     ]
     module.eval()
     try:
-        with forked_generator(device_of(model)), torch.enable_grad():
+        # Anomaly detection is for training: per-datum gradients come out of vmap, where it has no rules.
+        with forked_generator(device_of(model)), torch.enable_grad(), torch.autograd.set_detect_anomaly(False):
             yield
     finally:
         for each, mode in modes:
@@ -82,14 +83,14 @@ def device_of(model: MeasuredModel) -> torch.device:
 
 
 def checked_repeats(num_repeats: int) -> int:
-    """`num_repeats`, if a standard error can be had from so many.
+    """`num_repeats`, if a standard error can be computed from so many.
 
     Raises:
         ValueError: if it is below 4.
     """
     if num_repeats < FEWEST_REPEATS:
         raise ValueError(
-            f"num_repeats must be at least {FEWEST_REPEATS} for a variance with a standard error, got {num_repeats}"
+            f"num_repeats: expected at least {FEWEST_REPEATS}, for a variance with a standard error, got {num_repeats}"
         )
     return num_repeats
 

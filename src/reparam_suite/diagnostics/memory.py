@@ -23,8 +23,8 @@ class MemoryBudgetError(ValueError):
 
     def __init__(self, memory_budget: int, num_repeats: int, needed: int) -> None:
         super().__init__(
-            f"memory_budget of {memory_budget:,} bytes is too small for {num_repeats} gradients of one datum: "
-            f"the smallest that works is {needed:,}"
+            f"memory_budget: expected at least {needed:,} bytes for {num_repeats} gradients of one datum, "
+            f"got {memory_budget:,}"
         )
         self.needed = needed
 

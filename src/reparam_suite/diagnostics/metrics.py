@@ -101,7 +101,7 @@ def statistics_over_processes(
         model: the same in every process.
         batch: the whole minibatch, with at least one row per process.
         num_repeats: R, gradients of each datum.
-        measurement: an earlier one of the same model, whose proofs are not made again.
+        measurement: an earlier one of the same model, whose checks of layers are not repeated.
     """
     share = batch if num_processes() == 1 else mapped(batch, lambda tensor: tensor[rank() :: num_processes()])
     sums = gradient_sums(model, share, num_repeats, measurement=measurement)

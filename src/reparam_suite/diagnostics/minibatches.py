@@ -54,7 +54,7 @@ def grouped_sums(
     """
     checked_repeats(num_repeats)
     if num_groups < 3:
-        raise ValueError(f"num_groups must be at least 3 for a standard error, got {num_groups}")
+        raise ValueError(f"num_groups: expected at least 3, for a standard error, got {num_groups}")
     groups: dict[str, list[GradientSums]] = {}
     with measuring(model):
         measurement = Measurement(model, batch)

@@ -51,7 +51,7 @@ class Explicit(Part):
         self.gradients = list(gradients.values())
 
     def gram(self) -> Tensor:
-        """One product a datum."""
+        """One product per datum."""
         flat = torch.cat([each.reshape(*each.shape[:2], -1) for each in self.gradients], -1)
         return flat @ flat.mT
 
@@ -112,7 +112,7 @@ class Affine(Part):
     def missed(self, gradients: Sequence[Tensor]) -> Tensor:
         """Compared in a random direction of the inputs, the bias as one more."""
         left = list(gradients)
-        # Rows in the order in which they lie in memory.
+        # Rows in the order in which they are stored in memory.
         deltas = self.deltas.permute(1, 2, 0, 3)
         seen, theirs = deltas.new_zeros(()), deltas.new_zeros(())
         if self.weight is not None:

@@ -27,10 +27,10 @@ class PathVariance:
 
     def __init__(self, parameters: Iterable[nn.Parameter], *, decay: float = 0.999) -> None:
         if not 0.0 <= decay < 1.0:
-            raise ValueError(f"decay of PathVariance must lie in [0, 1), got {decay}")
+            raise ValueError(f"decay of PathVariance: expected a number in [0, 1), got {decay}")
         self._parameters = [each for each in parameters if each.requires_grad]
         if not self._parameters:
-            raise ValueError("PathVariance needs at least one trained parameter, got none")
+            raise ValueError("PathVariance: expected at least one trained parameter, got none")
         self.decay = decay
         self.num_steps = 0
         self._first = [torch.zeros_like(each, requires_grad=False) for each in self._parameters]
@@ -39,7 +39,7 @@ class PathVariance:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Takes in the gradients that lie in `.grad`; a parameter without one counts as zero."""
+        """Takes in the gradients in `.grad`; a parameter without one counts as zero."""
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in self._parameters]
         self.num_steps += 1
         torch._foreach_lerp_(self._first, gradients, 1.0 - self.decay)
@@ -56,18 +56,19 @@ class PathVariance:
         return (self._second / weight - squared_mean) / sum(each.numel() for each in self._first)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on."""
+        """All that is needed to continue."""
         return {"num_steps": self.num_steps, "first": self._first, "second": self._second}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there.
+        """Continues from a saved state.
 
         Raises:
             ValueError: if the parameters have other shapes.
         """
-        shapes = [each.shape for each in self._parameters]
-        if [each.shape for each in state["first"]] != shapes:
-            raise ValueError(f"PathVariance watches parameters of shapes {shapes}, the saved one others")
+        shapes = [parameter.shape for parameter in self._parameters]
+        saved_shapes = [average.shape for average in state["first"]]
+        if saved_shapes != shapes:
+            raise ValueError(f"state of PathVariance: expected shapes {shapes}, got {saved_shapes}")
         self.num_steps = state["num_steps"]
         for ours, saved in zip([*self._first, self._second], [*state["first"], state["second"]], strict=True):
             ours.copy_(saved)

@@ -55,7 +55,7 @@ def exact_reference(model: MeasuredModel, batch: Batch) -> GradientEstimator:
         batch: any: one datum of it is tried.
 
     Raises:
-        ValueError: naming the number of states or latents, the family or the bound, if it cannot be had.
+        ValueError: naming the number of states or latents, the family or the bound, if it cannot be computed.
     """
     q, _, num_samples = _asked(model, batch)
     reference = Enumeration(num_samples=num_samples) if _is_discrete(q) else Quadrature()
@@ -99,7 +99,7 @@ def reference_gradients(
     Args:
         model: whose objective it is; its own estimator says only how many samples a multi-sample bound has.
         batch: the minibatch.
-        estimator: Enumeration or Quadrature, or any unbiased one; by default `exact_reference` where that can be had,
+        estimator: Enumeration or Quadrature, or any unbiased one; by default `exact_reference` where there is one,
             else `unbiased_reference`: the result says which it was.
         num_repeats: how many gradients of each datum are averaged where they are noisy, rounded up to a multiple of 16.
         memory_budget: bytes.

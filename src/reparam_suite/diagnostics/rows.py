@@ -33,7 +33,7 @@ def parts_of(calls: Sequence[Call], deltas: Sequence[Deltas]) -> list[Part]:
 
 
 def is_affine(module: nn.Module) -> bool:
-    """Whether gradients of single data are had from the rows of the module, without ever being formed."""
+    """Whether gradients of single data are computed from the rows of the module, without ever being formed."""
     return _is_linear(module) or _is_convolution(module)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 Road = Literal["layer by layer", "datum by datum", "whole batch"]
-"""How gradients were had: from every layer's rows, from each datum alone, or from passes over the whole batch."""
+"""How gradients were computed: from every layer's rows, from each datum alone, or from passes over the whole batch."""
 
 
 @final
@@ -25,7 +25,7 @@ class GradientStatistics:
         process_variance: `[]`, the variance of the gradient of a single process by its own share of the minibatch, in
             the mean over processes: about their number times `variance`. None where there is but one.
         element_variances: the diagonal of the first covariance, one tensor a parameter; None if it was not asked for.
-        road: how the gradients were had.
+        road: how the gradients were computed.
         off: the names of layers that are another function in training and were off: dropout.
     """
 
@@ -212,7 +212,7 @@ def spread(draws: Tensor, dim: int) -> Tensor:
 
 
 FEWEST_REPEATS = 4
-"""Two pairs of draws that share none: the fewest from which the variance of a variance can be had without bias."""
+"""Two pairs of draws that share none: the fewest for an unbiased estimate of the variance of a variance."""
 
 
 @final

@@ -33,7 +33,7 @@ class OneHotCategorical(Distribution):
     log q(z) = sum_c z_c log pi_c                                                     [*B] for z of [*B, C]
 
     PyTorch's own takes the argmax of z, which loses the gradient of a relaxed sample, validates the parameters of the
-    categorical inside it whatever it is told, and samples and takes the softmax many times slower on few classes.
+    categorical inside it whatever `validate_args` says, and is many times slower on few classes.
 
     Args:
         logits: `[*B, C]`; kept as log-probabilities, the log of their sum taken off. A class may be masked by a logit

@@ -67,7 +67,7 @@ class FrozenDensity(Distribution):
 def frozen(q: Distribution) -> Distribution:
     """The distribution `q` with its parameters cut off from the graph.
 
-    By the method `frozen()` of `q` if it has one; a family of the suite is made again from constants; of any other q
+    By the method `frozen()` of `q` if it has one; a family of the suite is rebuilt from constants; of any other q
     the log-density is differentiated with respect to z alone (FrozenDensity).
     """
     own = getattr(q, "frozen", None)

@@ -13,7 +13,7 @@ from torch.distributions import Distribution, constraints
 
 
 class LikelihoodFamily(nn.Module, ABC):
-    """A family of p(x|z) with one number of the decoder for each number of a datum.
+    """A family of p(x|z) with one output of the decoder per element of a datum.
 
     Args:
         event_shape: of one datum; without it, that of the model which takes the family.
@@ -54,7 +54,7 @@ class LikelihoodFamily(nn.Module, ABC):
 
     @property
     def num_parameters(self) -> int:
-        """As many as a datum has numbers."""
+        """The number of elements of a datum."""
         return math.prod(self.event_shape)
 
     @abstractmethod
@@ -161,7 +161,7 @@ class IndependentBernoulli(Distribution):
         return self.mean * (1.0 - self.mean)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """x log p + (1 - x) log(1 - p), summed over the event; x may lie between 0 and 1."""
+        """x log p + (1 - x) log(1 - p), summed over the event; x may be between 0 and 1."""
         logits = self.logits
         if value.shape != logits.shape:
             value, logits = torch.broadcast_tensors(value, logits)

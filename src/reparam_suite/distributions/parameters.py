@@ -45,7 +45,7 @@ def _one_hot(*, logits: Tensor | None = None, probs: Tensor | None = None) -> Di
     return OneHotCategorical(logits=probs_to_logits(probs) if logits is None else logits, validate_args=False)
 
 
-# The families that can be made again from their parameters alone.
+# The families that can be rebuilt from their parameters alone.
 _MAKERS: Mapping[type[Distribution], Callable[..., Distribution]] = {
     Normal: normals,
     MultivariateNormal: functools.partial(MultivariateNormal, validate_args=False),

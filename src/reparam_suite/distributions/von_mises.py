@@ -15,7 +15,7 @@ class VonMises(TorchVonMises):
 
     log q(z) = concentration cos(z - loc) - log(2 pi I_0(concentration))
 
-    Angles lie in [-pi, pi), and functions of them are taken to have period 2 pi. PyTorch's own has no gradient through
+    Angles are in [-pi, pi), and functions of them are taken to have period 2 pi. PyTorch's own has no gradient through
     its samples, and an I_0 that is good to 7 digits.
     Figurnov, Mohamed & Mnih (2018), arXiv 1805.08498, eq. 5: dz/dconcentration = -(dF/dconcentration) / q(z).
     """
@@ -29,7 +29,7 @@ class VonMises(TorchVonMises):
         return from_mode - log_scaled.to(from_mode.dtype) - math.log(2.0 * math.pi)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Samples `[*sample_shape, *B]` whose derivative by loc is 1 and by concentration that of the quantile."""
+        """Samples `[*sample_shape, *B]`; with respect to concentration they have the derivative of the quantile."""
         with torch.no_grad():
             z: Tensor = self.sample(torch.Size(sample_shape))
             slope = _von_mises_slope(z - self.loc, self.concentration)

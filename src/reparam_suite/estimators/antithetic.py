@@ -63,7 +63,7 @@ class _Pairs(GradientEstimator):
 
     @abstractmethod
     def gradient(self, f: Tensor, z: Tensor, u: Tensor, logits: Tensor) -> Tensor:
-        """What each pair says of the logits, `[K/2, *B, D]`; f is `[2, K/2, *B]`, z is `[2, K/2, *B, D]`."""
+        """The logits' gradient from each pair, `[K/2, *B, D]`; f is `[2, K/2, *B]`, z is `[2, K/2, *B, D]`."""
 
 
 @final
@@ -76,14 +76,14 @@ class ARM(_Pairs):
     Yin & Zhou (2019), arXiv 1807.11143, theorem 1.
 
     Args:
-        num_samples: K, samples a datum, two in a pair.
+        num_samples: K, samples per datum, two in a pair.
 
     Raises:
         ValueError: if `num_samples` is odd or below 2.
     """
 
     def gradient(self, f: Tensor, z: Tensor, u: Tensor, logits: Tensor) -> Tensor:  # noqa: ARG002
-        """The difference of the pair's values times how far the noise lies from its middle."""
+        """The difference of the pair's values times how far the noise is from its middle."""
         return (f[1] - f[0]).unsqueeze(-1) * (u - 0.5).to(f.dtype)
 
 
@@ -98,7 +98,7 @@ class DisARM(_Pairs):
     Dong, Mnih & Tucker (2020), arXiv 2006.10680; found independently, as U2G, by Yin et al. (2020).
 
     Args:
-        num_samples: K, samples a datum, two in a pair.
+        num_samples: K, samples per datum, two in a pair.
 
     Raises:
         ValueError: if `num_samples` is odd or below 2.

@@ -102,9 +102,9 @@ def inside(u: Tensor) -> Tensor:
 
 
 def autocast_in_f_alone(target: Expectation, device: str) -> Expectation:
-    """The same target in float32: autocast, which is to be left, goes on inside f, whose values are widened.
+    """The same target in float32: autocast is off except inside f, whose values are widened.
 
-    What multiplies the score is a difference of values of f, and little of it is left in the eight bits of a bfloat16.
+    What multiplies the score is a difference of values of f, and the eight bits of a bfloat16 keep little of it.
     A q of a family of the suite is widened as well.
     """
     dtype = torch.get_autocast_dtype(device)
@@ -120,7 +120,7 @@ def autocast_in_f_alone(target: Expectation, device: str) -> Expectation:
 
 
 def _autocast_device() -> str | None:
-    # Asked of PyTorch and not of q: a flow has no parameters that would tell its device.
+    # Asked of PyTorch and not of q: a flow has no parameters that would show its device.
     return next((device for device in ("cuda", "cpu", "mps") if torch.is_autocast_enabled(device)), None)
 
 

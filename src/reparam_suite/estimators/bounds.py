@@ -11,7 +11,7 @@ from reparam_suite.estimators.shapes import PerDatum, Values
 
 @runtime_checkable
 class Bound(Protocol):
-    """What an estimator asks of the bound. Values are in nats, `f` is `[K, *B]`.
+    """The interface of bounds: what becomes of K values. Values are in nats, `f` is `[K, *B]`.
 
     Attributes:
         score_vanishes: whether E[sum_k path weight_k * grad log q(z_k)] is zero, so that an f which contains log q may
@@ -23,16 +23,16 @@ class Bound(Protocol):
     admits_exact: ClassVar[bool]
 
     def value(self, f: Values) -> PerDatum:
-        """The objective; its derivative by f is what multiplies grad_theta f."""
+        """The objective; its derivative with respect to f multiplies grad_theta f."""
 
     def credit(self, f: Values, baseline: Tensor) -> Values:
-        """What multiplies grad log q(z_k); `baseline` broadcasts against f and must not depend on z_k."""
+        """The factor of grad log q(z_k), `[K, *B]`; `baseline` broadcasts against f and must not depend on z_k."""
 
     def leave_one_out(self, f: Values) -> Values:
         """The credit of z_k with a baseline made of the other samples."""
 
     def path_weight(self, f: Values) -> Values:
-        """What multiplies df/dz_k dz_k/dphi when the score term is left out."""
+        """The factor of df/dz_k dz_k/dphi when the score term is left out, `[K, *B]`."""
 
 
 @final

@@ -45,7 +45,7 @@ class ControlledScore(GradientEstimator, ABC):
     """An estimator whose score function is controlled by f at a relaxed sample.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         temperature: of the relaxed sample when training begins.
         strength: what the control is multiplied with when training begins.
     """
@@ -126,7 +126,7 @@ class REBAR(ControlledScore):
     Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), arXiv 1703.07370, section 3.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         temperature: of the relaxed sample when training begins, above 0. On VAEs trained on the digits, with 8, 32 and
             200 bits and 8 x 4 classes, the encoder's variance at the default is at most 1.3 times that at the best of
             0.1, 0.2, 0.35, 0.5, .., 2; at 0.1 and at 0.5 it is up to twice.
@@ -155,7 +155,7 @@ class RELAX(ControlledScore):
     Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), arXiv 1711.00123, section 3.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         temperature: of the relaxed sample when training begins, above 0. On VAEs trained on the digits, with 8, 32 and
             200 bits and 8 x 4 classes, the encoder's variance at the default is at most 1.3 times that at the best of
             0.1, 0.2, 0.35, 0.5, .., 2; at 0.1 and at 0.5 it is up to twice.

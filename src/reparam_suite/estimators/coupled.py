@@ -29,7 +29,7 @@ class ARMS(GradientEstimator):
     Dimitriev & Zhou (2021), arXiv 2105.14141.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         copula: how the K samples are coupled; DirichletCopula if none is given.
 
     Raises:
@@ -78,7 +78,7 @@ class CARMS(GradientEstimator):
     Dimitriev & Zhou (2021), arXiv 2110.14002; the stick is that of Dong, Mnih & Tucker (2021), arXiv 2106.08056.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         copula: how the K samples are coupled; DirichletCopula if none is given.
 
     Raises:

@@ -23,7 +23,7 @@ class DoublyControlled(GradientEstimator, ABC):
     """An estimator that adds terms of mean zero to the leave-one-out score function, inside its baseline and beside it.
 
     Args:
-        num_samples: K, samples a datum, at least 2.
+        num_samples: K, samples per datum, at least 2.
     """
 
     bounds = (Average,)
@@ -78,7 +78,7 @@ class DoubleCV(DoublyControlled):
     Titsias & Shi (2022), arXiv 2111.05300.
 
     Args:
-        num_samples: K, samples a datum, at least 2.
+        num_samples: K, samples per datum, at least 2.
         strength: s when training begins.
 
     Raises:
@@ -112,7 +112,7 @@ class RODEO(DoublyControlled):
     h_k and h'_k are means over the samples j other than k of surrogates of f that are made from f's slope at z_j: with
     t = <slope_j, z - p> / s_j and s_j its standard deviation under q, each is s_j (c_0 + c_1 t + c_2 t^2), the c given
     by a network of t(z_j) and log s_j. Being quadratic, they are summed over all D neighbours of a sample in closed
-    form, in memory that grows as K D + K^2 a datum: no number of latents is too large. The paper evaluates a network of
+    form, in memory that grows as K D + K^2 per datum, for any number of latents. The paper evaluates a network of
     f_j and <slope_j, z - z_j> at each neighbour.
     Unbiased, without noise on constants; factorised Bernoulli; f differentiable in z, near the corners. K evaluations
     of f and their slopes. Learns the network and the strengths of h and h' by the gradient of its squared gradient;
@@ -120,7 +120,7 @@ class RODEO(DoublyControlled):
     Shi, Zhou, Hwang, Titsias & Mackey (2022), arXiv 2202.09497, section 4.
 
     Args:
-        num_samples: K, samples a datum, at least 2.
+        num_samples: K, samples per datum, at least 2.
         hidden_sizes: widths of the network's hidden layers.
         strength: of both controls when training begins.
 

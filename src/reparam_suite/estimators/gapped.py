@@ -27,7 +27,7 @@ class GappedStraightThrough(Relaxation):
     Fan, Chi, Rudnicky & Ramadge (2022), arXiv 2206.07235.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         temperature: of the backward pass, above 0, or a schedule.
         gap: by how much the logit of the sample leads the next, 0 or more.
 

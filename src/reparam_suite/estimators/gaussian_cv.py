@@ -37,7 +37,7 @@ class AntitheticPathwise(GradientEstimator):
     Hammersley & Morton (1956); for this use Wu, Goodman & Ermon (2019), arXiv 1810.02555.
 
     Args:
-        num_samples: K, samples a datum; a pair counts two.
+        num_samples: K, samples per datum; a pair counts two.
 
     Raises:
         ValueError: if `num_samples` is odd or below 2.
@@ -105,7 +105,7 @@ class ControlledPathwise(GradientEstimator):
     Miller et al. (2017), arXiv 1705.07880; learned weights as in Geffner & Domke (2018), arXiv 1810.12482.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
 
     Raises:
         ValueError: if `num_samples` is below 1.

@@ -34,7 +34,7 @@ class GumbelRao(Relaxation):
     Paulus, Maddison & Krause (2021), arXiv 2010.04838, section 3.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         num_conditional: R, draws of the noise given a sample.
         temperature: of the backward pass, above 0, or a schedule.
 

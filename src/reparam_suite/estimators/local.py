@@ -1,4 +1,4 @@
-"""Estimators that change one latent of a sample at a time: what f would be had it come out otherwise."""
+"""Estimators that change one latent of a sample at a time: the value of f had that latent come out otherwise."""
 
 from typing import final
 
@@ -59,7 +59,7 @@ class BitFlip(GradientEstimator):
     Kunes et al. (2022), arXiv 2208.06124.
 
     Args:
-        num_samples: K, samples a datum: the value is their mean.
+        num_samples: K, samples per datum: the value is their mean.
 
     Raises:
         ValueError: if `num_samples` is below 1.
@@ -113,7 +113,7 @@ class UGC(GradientEstimator):
     Kunes et al. (2022), arXiv 2208.06124.
 
     Args:
-        num_samples: K, samples a datum, two in a pair: the value is their mean.
+        num_samples: K, samples per datum, two in a pair: the value is their mean.
         threshold: below which min(p, 1 - p) is rare, in [0, 1]; 1 / (2 D) if none is given.
 
     Raises:
@@ -172,7 +172,7 @@ class LocalExpectation(GradientEstimator):
     Zuidberg Dos Martires (2023), arXiv 2311.12569.
 
     Args:
-        num_samples: K, samples a datum: the value is their mean.
+        num_samples: K, samples per datum: the value is their mean.
         chunk_size: in how many latents the K samples are changed at once; memory grows with it.
 
     Raises:

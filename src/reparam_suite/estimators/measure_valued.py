@@ -46,7 +46,7 @@ class _WeakDerivative(GradientEstimator, ABC):
         return f"expected a q of independent normals or bits, event_shape [D], got {latents.described(q)}"
 
     def draw(self, q: Distribution) -> Tensor:
-        """What the samples are made from, `[., K, *B, D]`: standard normals, or uniforms for Bernoulli latents."""
+        """The noise of the samples, `[., K, *B, D]`: standard normals, or uniforms for Bernoulli latents."""
         like = next(iter(parameters(q).values()))
         if family(q) is Bernoulli:
             return uniform((self.num_uniforms, self.num_samples, *like.shape), like)
@@ -120,7 +120,7 @@ class MeasureValued(_WeakDerivative):
     Mohamed et al. (2020), arXiv 1906.10652, section 6.
 
     Args:
-        num_samples: K, samples a datum: the value is their mean.
+        num_samples: K, samples per datum: the value is their mean.
         chunk_size: in how many latents the K samples are changed at once; memory grows with it.
 
     Raises:
@@ -161,7 +161,7 @@ class CoupledMeasureValued(_WeakDerivative):
     Mohamed et al. (2020), arXiv 1906.10652, section 6.
 
     Args:
-        num_samples: K, samples a datum: the value is their mean.
+        num_samples: K, samples per datum: the value is their mean.
         chunk_size: in how many latents the K samples are changed at once; memory grows with it.
 
     Raises:

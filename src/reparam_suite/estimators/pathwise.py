@@ -50,7 +50,7 @@ class Pathwise(_Reparameterized):
     Figurnov et al. (2018), arXiv 1805.08498, eq. 5.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
 
     Raises:
         ValueError: if `num_samples` is below 1.
@@ -75,7 +75,7 @@ class StickTheLanding(_Reparameterized):
     Roeder, Wu & Duvenaud (2017), arXiv 1703.09194, eq. 7; Tucker et al. (2019), arXiv 1810.04152, eq. 8.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
 
     Raises:
         ValueError: if `num_samples` is below 1.

@@ -28,7 +28,7 @@ class ReinMaxRao(Relaxation):
     Wang & Bui (2026), arXiv 2603.08257, in the form of the authors' code.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         num_conditional: R, draws of the noise given a sample.
         temperature: of the backward pass, above 0, or a schedule.
 

@@ -89,7 +89,7 @@ class Relaxation(GradientEstimator, ABC):
     """An estimator that differentiates through a relaxed sample, whatever f sees.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
     """
 
     bounds = (Average,)
@@ -109,7 +109,7 @@ class Relaxation(GradientEstimator, ABC):
 
     @abstractmethod
     def sample(self, q: Distribution) -> Tensor:
-        """What f sees, `[K, *B, D]` or `[K, *B, D, C]`, with the gradient that is to reach q's logits."""
+        """The argument of f, `[K, *B, D]` or `[K, *B, D, C]`, with the gradient that is to reach q's logits."""
 
     def estimate(self, target: Expectation) -> Estimate:
         """The mean of f, differentiated as it stands."""
@@ -131,7 +131,7 @@ class GumbelSoftmax(Relaxation):
     Jang, Gu & Poole (2017), arXiv 1611.01144; Maddison, Mnih & Teh (2017), arXiv 1611.00712.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         temperature: of the relaxation, above 0, or a schedule; colder is less biased and noisier.
 
     Raises:
@@ -167,7 +167,7 @@ class StraightThroughGumbel(Relaxation):
     Jang, Gu & Poole (2017), arXiv 1611.01144, section 2.2.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         temperature: of the backward pass, above 0, or a schedule.
 
     Raises:
@@ -197,7 +197,7 @@ class DecoupledGumbel(Relaxation):
     argmax, which changes nothing: this is the second, where the forward temperature sets the randomness.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         forward_temperature: of the sample, above 0, or a schedule.
         backward_temperature: of the gradient, above 0, or a schedule.
 

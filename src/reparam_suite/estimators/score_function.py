@@ -58,7 +58,7 @@ class ScoreFunction(_BaselineEstimator):
     Glynn (1990); Williams (1992). On LogMeanExp with LeaveOneOut this is VIMCO, arXiv 1602.06725.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         baseline: what is subtracted from f; nothing if none is given (NoBaseline).
 
     Raises:
@@ -90,7 +90,7 @@ class MuProp(_BaselineEstimator):
     Gu et al. (2016), arXiv 1511.05176, eq. 5.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         baseline: what is subtracted from the rest of f; nothing if none is given (NoBaseline).
 
     Raises:

@@ -7,9 +7,9 @@ Samples = Float[Tensor, "K *event"]
 """z, `[K, *B, D]` or `[K, *B, D, C]`."""
 
 Values = Float[Tensor, "K *B"]
-"""One number a sample and datum, in nats."""
+"""One number per sample and datum, in nats."""
 
 PerDatum = Float[Tensor, "*B"]
-"""One number a datum, in nats."""
+"""One number per datum, in nats."""
 
 Scalar = Float[Tensor, ""]

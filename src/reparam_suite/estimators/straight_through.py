@@ -22,7 +22,7 @@ class HardSample(GradientEstimator, ABC):
     """An estimator that hands f hard samples and gives them a gradient of its own making.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
     """
 
     bounds = (Average,)
@@ -64,7 +64,7 @@ class StraightThrough(HardSample):
     Bengio, Leonard & Courville (2013), arXiv 1308.3432, section 4.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
 
     Raises:
         ValueError: if `num_samples` is below 1.
@@ -90,7 +90,7 @@ class DARN(HardSample):
     Gregor et al. (2014), arXiv 1310.8499; in this form Liu et al. (2023), arXiv 2304.08612.
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
 
     Raises:
         ValueError: if `num_samples` is below 1.
@@ -117,7 +117,7 @@ class ReinMax(HardSample):
     Liu, Dong, Liu, Zhu & Gao (2023), arXiv 2304.08612, algorithm 2; Shekhovtsov (2023).
 
     Args:
-        num_samples: K, samples a datum.
+        num_samples: K, samples per datum.
         temperature: of the probabilities that z is averaged with, at least 1; warmer is less noisy and more biased.
 
     Raises:

@@ -31,7 +31,7 @@ class ARSM(GradientEstimator):
     Yin, Yue & Zhou (2019), arXiv 1905.01413.
 
     Args:
-        num_samples: K, unswapped samples a datum: the value is their mean.
+        num_samples: K, unswapped samples per datum: the value is their mean.
         chunk_size: how many swaps are evaluated at once.
 
     Raises:

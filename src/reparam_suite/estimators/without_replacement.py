@@ -31,7 +31,7 @@ class UnorderedSet(GradientEstimator):
     Kool, van Hoof & Welling (2020), arXiv 2002.06043, sections 3 and 4.
 
     Args:
-        num_samples: K, distinct states a datum.
+        num_samples: K, distinct states per datum.
 
     Raises:
         ValueError: if `num_samples` is below 2, or above the number of states.
@@ -83,7 +83,7 @@ class SumAndSample(GradientEstimator):
     Liu et al. (2019), arXiv 1810.04777; the baselines are ours.
 
     Args:
-        num_samples: K, samples a datum from outside M.
+        num_samples: K, samples per datum from outside M.
         num_summed: states in M.
 
     Raises:

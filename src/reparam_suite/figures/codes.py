@@ -18,7 +18,7 @@ def code_use(probabilities: Array) -> Figure:
     """The units or classes of q(z|x) that the data use.
 
     Bernoulli [N, D]: each unit's mean probability over the data with its 10th to 90th percentile, sorted by
-    the mean; a unit without a range is the same for most x and tells little of them. One-hot [N, D, C]: each
+    the mean; a unit without a range is the same for most x and carries little information. One-hot [N, D, C]: each
     latent's share of data per class, most used first, beside its perplexity exp H, from 1 (one class alone)
     to C (all alike).
 

@@ -48,7 +48,7 @@ def gradient_cost(
     lines = -(-len(order) // 2)
     figure = Figure(figsize=(WIDTH, 4.0 + _LINE * (lines + 1)), layout="constrained")
     ax, below = figure.subplots(2, 1, height_ratios=[4.0, _LINE * (lines + 1)])
-    ax.set_title(f"Noise and cost of the gradient by {group}")
+    ax.set_title(f"Noise and cost of the gradient, {group}")
     ax.set(xlabel=f"milliseconds a {cost_of}", ylabel="variance (nats²)")
     for name in drawn.values():
         milliseconds, variance, error = points[name]

@@ -118,7 +118,7 @@ def gradient_variance(
     _log_axis(panels[0], variances)
     panels[0].set_title("Variance of the gradient during training")
     panels[0].set_ylabel("trace of the covariance (nats²)")
-    # Beside the curves, which may lie anywhere on a logarithmic axis.
+    # Beside the curves, which may be anywhere on a logarithmic axis.
     beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "alignment": "left", "fontsize": 8}
     panels[0].legend(title="band: one standard error", title_fontsize=8, **beside)
     for name, points in ratios.items():
@@ -126,7 +126,7 @@ def gradient_variance(
     if ratios:
         _log_axis(panels[1], ratios)
         panels[1].set_ylabel("signal-to-noise ratio")
-        # The colours are told above; here only what could not be drawn.
+        # The legend above explains the colours; here is only what could not be drawn.
         incomplete = [name for name, points in ratios.items() if not _positive(points).all()]
         lines = [line for line in panels[1].get_lines() if str(line.get_label()).startswith(tuple(incomplete))]
         if incomplete:

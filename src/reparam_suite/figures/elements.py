@@ -75,8 +75,8 @@ def _histograms(ax: Axes, group: str, by_time: Mapping[str, Variances], least: f
         size = by_time[time].size
         broken = np.count_nonzero(~np.isfinite(by_time[time]))
         counts = {"without variance": size - len(values) - broken, "not finite": broken}
-        told = [f"{count:,} of {size:,} {what}" for what, count in counts.items() if count]
-        label = f"{time} ({', '.join(told)})" if told else time
+        named = [f"{count:,} of {size:,} {what}" for what, count in counts.items() if count]
+        label = f"{time} ({', '.join(named)})" if named else time
         weights = np.full(len(values), 1.0 / size)
         ax.hist(values, edges, weights=weights, histtype="stepfilled", color=colour, alpha=0.25)
         ax.hist(values, edges, weights=weights, histtype="step", color=colour, linewidth=1.2, label=label)

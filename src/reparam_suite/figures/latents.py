@@ -18,7 +18,7 @@ def latent_use(kl_per_latent: Array, aggregate_kl: Array) -> Figure:
 
     Args:
         kl_per_latent: E_x KL(q(z_d|x) || p(z_d)), `[D]`.
-        aggregate_kl: KL(q(z_d) || p(z_d)) of the aggregate posterior, `[D]`: the part that tells
+        aggregate_kl: KL(q(z_d) || p(z_d)) of the aggregate posterior, `[D]`: the part that shows
             the data from the prior and not one datum from another.
     """
     from matplotlib.figure import Figure

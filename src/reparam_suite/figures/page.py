@@ -35,8 +35,8 @@ def table_section(title: str, columns: Sequence[str], rows: Sequence[Sequence[st
     """A table under a heading."""
     head = "".join(f"<th>{escape(each)}</th>" for each in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(each)}</td>" for each in row) + "</tr>" for row in rows)
-    told = f"<p class='note'>{escape(note)}</p>" if note else ""
-    return f"<h2>{escape(title)}</h2><table><tr>{head}</tr>{body}</table>{told}"
+    remark = f"<p class='note'>{escape(note)}</p>" if note else ""
+    return f"<h2>{escape(title)}</h2><table><tr>{head}</tr>{body}</table>{remark}"
 
 
 def curves_section(title: str, bands: Mapping[str, Band], *, quantity: str, logarithmic: bool = False) -> str:

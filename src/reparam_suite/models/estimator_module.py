@@ -1,4 +1,4 @@
-"""The open base of all models: an estimator, and one method that says whose gradient is wanted."""
+"""The open base of all models: an estimator, and one method that returns the expectation to be maximised."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
@@ -55,7 +55,7 @@ class EstimatorModule(LightningModule, ABC):
 
     @property
     def objective_name(self) -> str:
-        """What the training objective is called on record, after `train/`."""
+        """The name of the training objective on record, after `train/`."""
         return "relaxed_objective" if self.estimator.relaxed else "objective"
 
     @property

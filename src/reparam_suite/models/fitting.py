@@ -1,4 +1,4 @@
-"""Whether the parts of a VAE fit together: found on dummy data at construction, told with both sides."""
+"""Whether the parts of a VAE fit together, on dummy data at construction; refusals name both sides."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any

@@ -19,7 +19,7 @@ class LayeredPrior(nn.Module):
 
     log p(z) >= E_{q(u|z)}[log p(z|u) + log p(u) - log q(u|z)]
 
-    It is to z what the whole model is to a datum, and the prior of u may be layered in its turn.
+    The layer relates to z as the whole model does to a datum, and the prior of u may have layers of its own.
 
     Args:
         posterior: a module z `[*B, *event]` -> q(u|z).

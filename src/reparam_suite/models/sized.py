@@ -20,7 +20,7 @@ Network = nn.Module | Builder | Callable[..., nn.Module]
 
 
 class SizedVAE(VAE):
-    """What GaussianVAE and DiscreteVAE share: sizes and options become the parts of a VAE.
+    """The base of GaussianVAE and DiscreteVAE: makes the parts of a VAE from sizes and options.
 
     Args:
         arguments: of the subclass's constructor, as given.

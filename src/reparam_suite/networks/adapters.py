@@ -1,4 +1,4 @@
-"""What stands before or after a network: centred input, bits as -1 and 1, an output bias that starts from the data.
+"""Modules before and after a network: centred input, bits as -1 and 1, an output bias that starts from the data.
 
 A module with a method `start_from_mean(mean)` is given the mean of the training data, of the event shape of x, before
 the first step; a user's module as well.
@@ -45,7 +45,7 @@ class BiasFromMean(nn.Sequential):
     """A network whose last linear layer starts with the bias that gives the mean of the training data.
 
     Args:
-        network: which has a linear layer that gives all numbers of a datum.
+        network: a network whose last linear layer gives all elements of a datum.
         raw_of: the network's output for a given mean.
 
     Raises:
@@ -63,7 +63,7 @@ class BiasFromMean(nn.Sequential):
         """Sets the bias.
 
         Raises:
-            ValueError: if the last linear layer gives another number of outputs than a datum has.
+            ValueError: if the last linear layer gives another number of outputs than a datum has elements.
         """
         output = [module for module in self.modules() if isinstance(module, nn.Linear)][-1]
         raw = self._raw_of(mean).flatten()

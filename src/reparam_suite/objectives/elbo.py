@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 
 from reparam_suite.distributions import factors, family, kl_divergence
 from reparam_suite.estimators import Expectation
-from reparam_suite.objectives.objective import context_of, LatentVariableModel, Objective
+from reparam_suite.objectives.objective import LatentVariableModel, Objective, context_of
 
 KL = Literal["auto", "analytic", "sampled"]
 
@@ -52,7 +52,7 @@ class ELBO(Objective):
 
     @property
     def record_as(self) -> str:
-        """What the objective is called on record."""
+        """The name of the objective on record."""
         return "elbo" if self.weight == 1.0 and not self.free_bits else "objective"
 
     def weight_at(self, step: int) -> float:

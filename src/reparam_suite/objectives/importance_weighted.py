@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from reparam_suite.estimators import Bound, Expectation, LogMeanExp
-from reparam_suite.objectives.objective import context_of, LatentVariableModel, Objective
+from reparam_suite.objectives.objective import LatentVariableModel, Objective, context_of
 
 
 class ImportanceWeighted(Objective):

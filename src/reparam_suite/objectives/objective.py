@@ -9,7 +9,7 @@ from reparam_suite.estimators import Expectation, GradientEstimator
 
 
 class LatentVariableModel(Protocol):
-    """What an objective may use of a model; x is `[*B, *datum]`, z is `[K, *B, *event]`."""
+    """The part of a model that an objective may use; x is `[*B, *datum]`, z is `[K, *B, *event]`."""
 
     @property
     def estimator(self) -> GradientEstimator:
@@ -29,11 +29,11 @@ class LatentVariableModel(Protocol):
 
 @runtime_checkable
 class Objective(Protocol):
-    """What is maximised, as an expectation: a function or a plain object with `__call__`.
+    """The interface of objectives: a function, or a plain object with `__call__`, that returns what is maximised.
 
-    It may have more to say, by attributes and methods of these names:
+    Attributes and methods of these names are used where there are any:
 
-    record_as: "elbo" or "bound", what the objective is called on record; else it is recorded as "objective".
+    record_as: "elbo" or "bound", the name on record; else it is recorded as "objective".
     weight_at(step): the weight of the KL; steps at which it is not 1 are recorded as "objective".
     kl_of(target, step): KL(q || p), `[*B]`, from an Expectation that the objective has made, where it is known already.
     """

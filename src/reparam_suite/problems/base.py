@@ -1,4 +1,4 @@
-"""What a problem is: an expectation, and its exact value by another road."""
+"""The interface of problems: an expectation, and its exact value computed another way."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -49,13 +49,13 @@ class Problem(ABC):
 
     @abstractmethod
     def exact_value(self, phi: Tensor, theta: Tensor) -> Tensor:
-        """The value `[]` at phi `[P]` and theta `[T]`, differentiable, by a road that no estimator takes."""
+        """The value `[]` at phi `[P]` and theta `[T]`, differentiable, computed in a way that no estimator uses."""
 
     def expectation(self, phi: Tensor, theta: Tensor) -> Expectation:
-        """What an estimator is given, from phi `[*B, P]` and theta `[*B, T]`."""
+        """The Expectation that an estimator is given, from phi `[*B, P]` and theta `[*B, T]`."""
         return Expectation(q=self.q(phi), f=self.integrand(theta), bound=self.bound, context=phi.detach())
 
     def exact_gradient(self) -> Tensor:
-        """The exact gradient by phi, then theta, `[P + T]`."""
+        """The exact gradient with respect to phi, then theta, `[P + T]`."""
         phi, theta = self.phi.requires_grad_(), self.theta.requires_grad_()
         return torch.cat(torch.autograd.grad(self.exact_value(phi, theta), (phi, theta)))

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from reparam_suite.estimators import Average
-from reparam_suite.estimators.base import Integrand
-from reparam_suite.problems.base import Problem
 from reparam_suite.distributions import (
     beta,
     dirichlet,
     gamma,
     von_mises,
 )
+from reparam_suite.estimators import Average
+from reparam_suite.estimators.base import Integrand
+from reparam_suite.problems.base import Problem
 
 
 class _MomentProblem(Problem):

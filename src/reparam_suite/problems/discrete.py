@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution
 
-from reparam_suite.estimators import Average
-from reparam_suite.estimators.base import Integrand
-from reparam_suite.problems.base import Problem
 from reparam_suite.distributions import (
     bernoulli,
     categorical,
 )
+from reparam_suite.estimators import Average
+from reparam_suite.estimators.base import Integrand
+from reparam_suite.problems.base import Problem
 
 
 class DiscreteProblem(Problem):
@@ -25,7 +25,7 @@ class DiscreteProblem(Problem):
 
     @abstractmethod
     def values_of_a_latent(self) -> Sequence[Sequence[float]]:
-        """What one latent can be: 0 and 1, or the C one-hot vectors."""
+        """The values of one latent: 0 and 1, or the C one-hot vectors."""
 
     @abstractmethod
     def probability(self, phi: Tensor, state: Tensor) -> Tensor:

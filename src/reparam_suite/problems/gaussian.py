@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from reparam_suite.estimators import Average
-from reparam_suite.estimators.base import Integrand
-from reparam_suite.problems.base import Problem
 from reparam_suite.distributions import (
     multivariate_normal,
     normal,
 )
+from reparam_suite.estimators import Average
+from reparam_suite.estimators.base import Integrand
+from reparam_suite.problems.base import Problem
 
 
 class GaussianProblem(Problem):

@@ -1,19 +1,18 @@
 """A run's model, data and trainer, made and checked against each other; nothing is recorded yet."""
 
-import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 
 from reparam_suite.data import DataModule, adapted
 from reparam_suite.running.compatibility import check_fit
+from reparam_suite.running.monitors import check_monitors
 from reparam_suite.running.specification import DEFAULT_STEPS, Specification
 from reparam_suite.running.surroundings import Surroundings
+from reparam_suite.running.trainer_options import check_limits, check_trainer_options
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.random_streams import seed_everything
@@ -26,9 +25,6 @@ _DEFAULTS: dict[str, Any] = {
     "num_sanity_val_steps": 0,
 }
 _OF_THE_RUN = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-_STRATEGIES = ("auto", "ddp")
-_HALF = (16, "16", "16-mixed")
-_PRECISIONS = (None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed")
 
 
 @final
@@ -76,11 +72,12 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     data.prepare_data()
     data.setup("fit")
     data.begin(run.seed)
-    _check_validation_interval(trainer, data)
+    check_limits(trainer, data)
     _check_record(run, model)
     check_fit(model, data)
     if run.compile:
         _check_compilable(model, trainer)
+    check_monitors(model, data, trainer, run.monitor)
     monitor = run.monitor or getattr(model, "monitor", None)
     return Assembly(run, model, data, given_data, trainer, monitor)
 
@@ -114,12 +111,12 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
         options["callbacks"] = [_made(each) for each in (callbacks if isinstance(callbacks, list) else [callbacks])]
         trainer = Trainer(**{**options, **_OF_THE_RUN})
         if isinstance(trainer.strategy, DDPStrategy):
-            if surroundings.relaunch is None:
+            if surroundings.relaunch is None and not _is_launched(trainer.strategy):
                 raise UsageError(
-                    "trainer.devices: expected one, since further processes start the same program again and this "
-                    f"one is no file, got {options['devices']}"
+                    "trainer.devices: expected one, since further processes start the same program again, which has "
+                    f"to be a file whose first run this is, got {options['devices']}"
                 )
-            strategy = Replicas(command=list(surroundings.relaunch), seed=run.seed)
+            strategy = Replicas(command=list(surroundings.relaunch or []), seed=run.seed)
             trainer = Trainer(**{**options, **_OF_THE_RUN, "strategy": strategy})
     except UsageError:
         raise
@@ -131,30 +128,9 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     return trainer
 
 
-def check_trainer_options(options: Mapping[str, Any]) -> None:
-    """Refuses what Lightning accepts and a run cannot do: no step, no test, weights that are not float32.
-
-    Raises:
-        UsageError: naming the option.
-    """
-    unknown = sorted(set(options) - set(inspect.signature(Trainer).parameters))
-    if unknown:
-        raise UsageError(f"trainer: expected options of Lightning's Trainer, got {', '.join(unknown)}")
-    for name in ("limit_train_batches", "limit_test_batches"):
-        if name in options and options[name] == 0:
-            raise UsageError(f"trainer.{name}: a run trains and tests, expected more than 0, got 0")
-    if options.get("barebones"):
-        raise UsageError("trainer.barebones: a run is recorded, expected False, got True")
-    strategy, precision, accelerator = (options.get(name) for name in ("strategy", "precision", "accelerator"))
-    if strategy not in (None, *_STRATEGIES):
-        raise UsageError(f"trainer.strategy: expected {' or '.join(_STRATEGIES)}, got {strategy}")
-    if precision not in _PRECISIONS:
-        accepted = "32-true, 16-mixed or bf16-mixed"
-        raise UsageError(f"trainer.precision: weights are float32, expected {accepted}, got {precision}")
-    if precision in _HALF and (accelerator == "cpu" or not torch.cuda.is_available()):
-        raise UsageError(f"trainer.precision: float16 needs a GPU, expected 32-true or bf16-mixed, got {precision}")
-    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise UsageError(f"trainer.accelerator: there is no GPU here, expected auto or cpu, got {accelerator}")
+def _is_launched(strategy: DDPStrategy) -> bool:
+    # Whether torchrun or SLURM has started all processes.
+    return strategy.cluster_environment is not None and strategy.cluster_environment.creates_processes_externally
 
 
 def _limits(run: Specification) -> dict[str, Any]:
@@ -174,18 +150,6 @@ def _as_list(loggers: Any) -> list[Any]:
     if loggers in (None, True, False):
         return []
     return list(loggers) if isinstance(loggers, list | tuple) else [loggers]
-
-
-def _check_validation_interval(trainer: Trainer, data: DataModule) -> None:
-    # Lightning finds out when the run has begun.
-    interval = trainer.val_check_interval
-    if trainer.check_val_every_n_epoch is None or not isinstance(interval, int):
-        return
-    if interval > (num_batches := len(data.train_dataloader())):
-        raise UsageError(
-            f"trainer.val_check_interval: an epoch has {num_batches} batches, expected at most that many, "
-            f"got {interval}"
-        )
 
 
 def _check_record(run: Specification, model: Any) -> None:

@@ -24,8 +24,8 @@ def check_fit(model: Any, data: Any) -> None:
     event_shape = getattr(model, "event_shape", None)
     if event_shape is not None and isinstance(x, Tensor) and tuple(x.shape[1:]) != tuple(event_shape):
         raise UsageError(
-            f"data: {data.name} has rows of shape {tuple(x.shape[1:])}, "
-            f"{type(model).__name__} takes event_shape {tuple(event_shape)}"
+            f"data: expected rows of shape {tuple(event_shape)}, the event_shape of {type(model).__name__}, "
+            f"got {tuple(x.shape[1:])} from {data.name}"
         )
     modes = {module: module.training for module in model.modules()}
     device = x.device if isinstance(x, Tensor) else torch.device("cpu")
@@ -45,10 +45,12 @@ def check_fit(model: Any, data: Any) -> None:
     except UsageError:
         raise
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{type(model).__name__} on {data.name}: {error}") from error
-    except RuntimeError as error:  # of PyTorch: shapes or types within a module of the user's
+        told = str(error) or type(error).__name__
+        raise UsageError(f"{type(model).__name__} on {data.name}: {told}") from error
+    except (RuntimeError, IndexError, KeyError) as error:  # within a module of the user's: shapes, types, members
         raise UsageError(
-            f"{type(model).__name__} cannot take the rows of {data.name}, {_shape(x)}: {str(error).splitlines()[0]}"
+            f"model: expected one that takes the batches of {data.name}, {_shape(x)}, "
+            f"got {type(model).__name__}: {_first_line(error)}"
         ) from error
     finally:
         for module, training in modes.items():
@@ -62,6 +64,10 @@ def first_member(batch: Any) -> Any:
     if isinstance(batch, dict):
         return first_member(next(iter(batch.values())))
     return batch
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _shape(x: Any) -> str:

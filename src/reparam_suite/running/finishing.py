@@ -1,9 +1,7 @@
 """The end of a run: figures, files, the exported model and the bound of many samples."""
 
-import logging
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
 
 import torch
 
@@ -12,10 +10,9 @@ from reparam_suite.models import VAE
 from reparam_suite.running.artifacts import figures_of
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.compatibility import first_member
-from reparam_suite.tracking import RunLogger, reason
+from reparam_suite.running.export import export
+from reparam_suite.tracking import RunLogger
 from reparam_suite.training import BEST, LAST, Checkpoints, Journal, RecordSettings
-
-_log = logging.getLogger(__name__)
 
 
 def finish(
@@ -49,29 +46,15 @@ def finish(
     for checkpoint in (checkpoints.directory / BEST, checkpoints.directory / LAST):
         if checkpoint.exists():
             logger.log_artifact(checkpoint, "checkpoints")
+    if summary := parts.trainer.profiler.summary():  # type: ignore[attr-defined]
+        logger.log_text(summary, "profile.txt")
     if isinstance(model, VAE):
-        _export(model, data, logger)
+        export(model, data, logger)
 
 
 def _asks_for_many_samples(parts: Assembly) -> bool:
     given, default = parts.run.record, RecordSettings()
     return (given.test_samples, given.test_data) != (default.test_samples, default.test_data)
-
-
-def _export(model: VAE, data: Any, logger: RunLogger) -> None:
-    try:
-        logger.log_model(model, first_member(data.sample_batch("train")))
-    except Exception as error:
-        if type(model).__module__.startswith("reparam_suite.") and not _has_foreign_parts(model):
-            raise
-        told = reason(error)
-        _log.warning("run %s: the model is not exported, torch.export refuses it: %s", logger.run_id, told)
-        logger.set_tags({"exported_model": f"none: {told}"})
-
-
-def _has_foreign_parts(model: VAE) -> bool:
-    ours = ("reparam_suite.", "torch.nn.")
-    return any(not type(module).__module__.startswith(ours) for module in model.modules())
 
 
 def _bound_of_many_samples(parts: Assembly, model: VAE, tested: Mapping[str, float]) -> dict[str, float]:

@@ -9,14 +9,16 @@ from lightning.pytorch import Callback, Trainer
 from rich.console import Console
 
 from reparam_suite.running.assembly import Assembly, assemble
+from reparam_suite.running.beginning import Beginning
 from reparam_suite.running.finishing import finish
-from reparam_suite.running.record import configuration, keep_configuration, put_on_record, record_of, run_name_of
+from reparam_suite.running.optimizer_states import OptimizerStates
 from reparam_suite.running.result import Result, result_of
-from reparam_suite.running.resumed import check_resumption
+from reparam_suite.running.resumed import check_resumption, refusal
+from reparam_suite.running.resumption import checkpoint_directory
 from reparam_suite.running.specification import Specification
 from reparam_suite.running.surroundings import Observer, RunStopped, Surroundings
 from reparam_suite.running.weights import test_best
-from reparam_suite.tracking import RunLogger, Store
+from reparam_suite.tracking import Store
 from reparam_suite.training import (
     BetweenSteps,
     Checkpoints,
@@ -60,26 +62,45 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     if not observer.in_full:
         recording = [callback for callback in recording if not isinstance(callback, EndpointRecord)]
     add_callbacks(parts, [*recording, bar])
-    ended = run.resumption is not None and check_resumption(parts, run.resumption, surroundings.tell)
+    ended = False
+    if run.resumption is not None:
+        resumed = check_resumption(parts, run.resumption, surroundings.tell)
+        ended = resumed.ended
+        add_callbacks(parts, [OptimizerStates(resumed.optimizer_states)])
     if not trainer.is_global_zero:
         _fit_and_test(parts, checkpoints, observer, ended=ended)
         return None
     store = Store.begin(run.tracking, partial(console.print, soft_wrap=True, markup=False))
-    logger = _recorded(parts, store)
-    put_on_record(parts, logger, journal, checkpoints, store.root)
-    began = f", from step {run.resumption.step}" if run.resumption else ""
-    console.print(f"[bold]{logger.run_name}[/bold]  run {logger.run_id}{began}", soft_wrap=True)
+    beginning = Beginning(
+        parts=parts,
+        store=store,
+        journal=journal,
+        checkpoints=checkpoints,
+        observer=observer,
+        show=partial(console.print, soft_wrap=True),
+    )
     try:
-        add_callbacks(parts, list(observer.begun(logger, journal)))
-        keep_configuration(parts, checkpoints)
-        num_steps = _fit_and_test(parts, checkpoints, observer, ended=ended, give_up=lambda: logger.close("FAILED"))
+        if run.resumption is None:
+            beginning.begin()
+        else:
+            trainer.callbacks.insert(trainer.callbacks.index(recording[0]) + 1, beginning)  # type: ignore[attr-defined]
+            checkpoints.directory = checkpoint_directory(store.root, run.resumption.run_id)
+        num_steps = _fit_and_test(parts, checkpoints, observer, ended=ended, beginning=beginning)
+        logger = beginning.begin()
         finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full)
         observer.finished(logger, journal)
     except Stopped as error:
+        if beginning.logger is None:
+            raise
+        logger = beginning.logger
         logger.close(observer.failed(logger, error))
         raise RunStopped(error, trainer.global_step, _resume(run, logger.run_id, surroundings)) from error
     except BaseException as error:
-        logger.close(observer.failed(logger, error))
+        if beginning.logger is None:
+            if (refused := refusal(run.resumption, error)) is not None:
+                raise refused from error
+            raise
+        beginning.logger.close(observer.failed(beginning.logger, error))
         raise
     finally:
         _let_go(parts)
@@ -87,38 +108,21 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     return result_of(parts, store, logger, journal, num_steps)
 
 
-def _recorded(parts: Assembly, store: Store) -> RunLogger:
-    """The run's record: a new one, or that of a run that resumes."""
-    record, resumption = record_of(parts), parts.run.resumption
-    if resumption is None:
-        return store.start_run(
-            name=run_name_of(parts), parameters=record.parameters, tags=record.tags, config_file=record.text
-        )
-    logger = store.resume_run(resumption.run_id)
-    logger.log_hyperparams(configuration(parts))
-    logger.set_tags(parts.run.tags)
-    logger.log_text(record.text, "config.yaml")
-    return logger
-
-
 def _resume(run: Specification, run_id: str, surroundings: Surroundings) -> str:
     return run.tracking.resume_command(run_id) if surroundings.of_command else f'Run.resume("{run_id}").fit()'
 
 
 def _fit_and_test(
-    parts: Assembly,
-    checkpoints: Checkpoints,
-    observer: Observer,
-    *,
-    ended: bool,
-    give_up: Callable[[], object] | None = None,
+    parts: Assembly, checkpoints: Checkpoints, observer: Observer, *, ended: bool, beginning: Beginning | None = None
 ) -> int:
-    # In all processes together; the optimizer steps that were taken. `give_up` is for one that hangs for ever.
+    # In all processes together; the optimizer steps that were taken. The first one alone has a record to begin.
     model, data, trainer, resumption = parts.model, parts.data, parts.trainer, parts.run.resumption
-    with together(trainer, give_up):
+    with together(trainer, beginning.give_up if beginning else None):
         checkpoint = resumption.checkpoint if resumption else None
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if ended:
+            if beginning is not None:
+                beginning.begin()
             end_training(trainer, model)
         num_steps = trainer.global_step
         test_best(parts, checkpoints, tests=observer.tests)

@@ -93,6 +93,9 @@ def tags_of(parts: Assembly) -> dict[str, str]:
         "estimator.expression": written(model.estimator),
         "estimator.unbiased": str(getattr(model.estimator, "unbiased", "unknown")).lower(),
         "dataset": parts.data.name,
+        "dataset.summary": parts.data.summary,
+        "dataset.kind": parts.data.kind or "unknown",
+        "dataset.resumes": parts.data.resumes,
         "seed": str(parts.run.seed),
         "device": _device_name(trainer.strategy.root_device),
         "num_threads": str(torch.get_num_threads()),
@@ -123,6 +126,7 @@ def put_on_record(parts: Assembly, logger: RunLogger, journal: Journal, checkpoi
         "run_id": logger.run_id,
         "model": plain(parts.model),
         "data": plain(parts.given_data),
+        "digest": data.digest,
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, cast, final
 
 from reparam_suite.running.fitting import fit
@@ -10,6 +11,9 @@ from reparam_suite.running.resuming import resumed_arguments
 from reparam_suite.running.specification import Specification
 from reparam_suite.running.surroundings import Surroundings, library_call
 from reparam_suite.runtime.global_state import unchanged_globals
+from reparam_suite.training import started_by_another
+
+_runs = count()  # of this program so far
 
 
 @final
@@ -46,13 +50,20 @@ class Run(Specification):
 
         Generators, global flags, log levels and signal handlers are afterwards as they were before.
 
+        On several devices the program is started again for each further process, which ends where the run does; so the
+        run has to be the first of the program. Of processes that torchrun or SLURM has started, the first one gets a
+        result and the others None.
+
         Raises:
             ValueError: if parts do not fit, before anything is recorded.
             RuntimeError: if the run cannot be recorded, or training diverged.
             KeyboardInterrupt: after Ctrl-C; the run can be resumed.
         """
-        with library_call(progress=self.progress) as surroundings:
-            return cast("Result", self.fit_within(surroundings))  # the first of several processes alone comes back
+        with library_call(progress=self.progress, first=next(_runs) == 0) as surroundings:
+            result = self.fit_within(surroundings)
+        if result is None and started_by_another():
+            raise SystemExit(0)
+        return cast("Result", result)
 
     def fit_within(self, surroundings: Surroundings) -> Result | None:
         """The same, shown and stopped as `surroundings` say; None in all but the first of several processes."""

@@ -83,23 +83,28 @@ class Surroundings:
 
 
 @contextmanager
-def library_call(*, progress: bool) -> Iterator[Surroundings]:
+def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings]:
     """The surroundings of a call from Python: it shows what it is asked to, and leaves no signal handler behind.
 
     SIGTERM and Ctrl-C are kept until a step is done and then have the effect that they would have had. Outside of the
     main thread, where Python allows no handlers, they are left alone.
+
+    Args:
+        progress: whether the run is shown.
+        first: whether no run came before in this program: one that is started again would make that once more.
     """
     console = Console(highlight=False, quiet=not progress)
     signals = StopSignals()
+    command = script_command() if first else None
     if threading.current_thread() is not threading.main_thread():
         _say_that_signals_are_left_alone()
-        yield Surroundings(console, signals, script_command())
+        yield Surroundings(console, signals, command)
         return
     kept = (signal.SIGINT, signal.SIGTERM)
     before = {signum: signal.getsignal(signum) for signum in kept}
     try:
         with signals:
-            yield Surroundings(console, signals, script_command())
+            yield Surroundings(console, signals, command)
     except RunStopped as stopped:
         _restore(before)
         if stopped.signum == signal.SIGINT:

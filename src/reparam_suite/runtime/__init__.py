@@ -1,1 +1,1 @@
-"""What surrounds a computation: random streams, processes, errors."""
+"""Surroundings of a computation: random streams, processes, errors."""

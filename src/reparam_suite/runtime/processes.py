@@ -1,4 +1,4 @@
-"""What several training processes do together; a process that is alone does it with itself."""
+"""Collective operations of training processes; a process that is alone is a group of one."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar

@@ -59,9 +59,7 @@ def found(
 
 
 def _differences(known: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
-    before, now = (
-        {part: value for part, value in flattened(parts).items() if value != {}} for parts in (known, here)
-    )
+    before, now = ({part: value for part, value in flattened(parts).items() if value != {}} for parts in (known, here))
     for part in dict.fromkeys([*before, *now]):
         if before.get(part, _ABSENT) != now.get(part, _ABSENT):
             yield f"{part} there is {_told(before, part)}, here {_told(now, part)}"

@@ -13,7 +13,7 @@ from reparam_suite.running.assembly import assemble
 from reparam_suite.running.record import record_of
 from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.sweeps.grid import Cell
-from reparam_suite.tracking import FinishedRun, RunLogger, Store
+from reparam_suite.tracking import RecordedRun, RunLogger, Store
 from reparam_suite.tracking.run_logger import parameter_texts
 from reparam_suite.training import Journal, StopSignals
 
@@ -33,22 +33,22 @@ def tags_of(sweep: str, cell: Cell) -> dict[str, str]:
     return {SWEEP: sweep, CELL: cell.key, **values}
 
 
-def runs_of(store: Store, sweep: str) -> list[FinishedRun]:
+def runs_of(store: Store, sweep: str) -> list[RecordedRun]:
     """All runs of a sweep, the newest first."""
     quote = "'" if '"' in sweep else '"'
-    return store.search(f"tags.{SWEEP} = {quote}{sweep}{quote}")
+    return store.runs(f"tags.{SWEEP} = {quote}{sweep}{quote}")[::-1]
 
 
-def newest(runs: Sequence[FinishedRun], status: str) -> dict[str, FinishedRun]:
+def newest(runs: Sequence[RecordedRun], status: str) -> dict[str, RecordedRun]:
     """The newest run of each cell that has a status, by the cell's key."""
-    found: dict[str, FinishedRun] = {}
+    found: dict[str, RecordedRun] = {}
     for run in runs:
         if run.status == status and CELL in run.tags:
             found.setdefault(run.tags[CELL], run)
     return found
 
 
-def differences(run: Run, recorded: Sequence[FinishedRun]) -> str | None:
+def differences(run: Run, recorded: Sequence[RecordedRun]) -> str | None:
     """What differs between a run as it would be made now and runs that are on record; None if nothing does.
 
     Raises:

@@ -11,7 +11,7 @@ from reparam_suite.sweeps.grid import Cell, cells_of, combinations_of
 from reparam_suite.sweeps.records import differences, newest, runs_of
 from reparam_suite.sweeps.result import SweepResult
 from reparam_suite.sweeps.training import CellTraining, Task
-from reparam_suite.tracking import FinishedRun, Store, TrackingSettings
+from reparam_suite.tracking import RecordedRun, Store, TrackingSettings
 from reparam_suite.training import StopSignals
 from reparam_suite.workers import (
     MakeRun,
@@ -125,7 +125,7 @@ class Sweep:
             raise UsageError("make_run: expected the same tracking for all runs of a sweep, got several")
         return places[0], failures
 
-    def _check_finished(self, finished: Mapping[str, FinishedRun], failures: Mapping[str, str]) -> None:
+    def _check_finished(self, finished: Mapping[str, RecordedRun], failures: Mapping[str, str]) -> None:
         for combination, cells in combinations_of(self._cells).items():
             own = [finished[cell.key] for cell in cells if cell.key in finished]
             if not own or combination in failures:
@@ -152,7 +152,7 @@ class Sweep:
         for index, task in enumerate(tasks):
             yield done_here(training, index, task, signals)
 
-    def _frame(self, runs: Sequence[FinishedRun], reasons: Mapping[str, str]) -> "DataFrame":
+    def _frame(self, runs: Sequence[RecordedRun], reasons: Mapping[str, str]) -> "DataFrame":
         from pandas import DataFrame
 
         finished, last = newest(runs, "FINISHED"), {run.tags["sweep.cell"]: run for run in reversed(runs)}
@@ -162,7 +162,7 @@ class Sweep:
         return DataFrame(rows, columns=[*first, *metrics])
 
 
-def _row(cell: Cell, run: FinishedRun | None, reason: str | None) -> dict[str, Any]:
+def _row(cell: Cell, run: RecordedRun | None, reason: str | None) -> dict[str, Any]:
     if run is None:
         return {**cell.row, "run_id": None, "status": "FAILED", "reason": reason}
     metrics = run.metrics if run.status == "FINISHED" else {}
@@ -170,5 +170,5 @@ def _row(cell: Cell, run: FinishedRun | None, reason: str | None) -> dict[str, A
     return {**cell.row, "run_id": run.run_id, "status": status, "reason": reason, **metrics}
 
 
-def _run_id(run: FinishedRun | None) -> str | None:
+def _run_id(run: RecordedRun | None) -> str | None:
     return None if run is None else run.run_id

@@ -35,7 +35,7 @@ Blocks = dict[str, Draws]
 
 
 def check_gradients(objective: Callable[[Any, Tensor, int], Expectation], model: Any, x: Tensor) -> None:
-    """Value and gradient by each estimator that fits are those of the expected objective.
+    """Value and gradient from each estimator that fits are those of the expected objective.
 
     The gradient of each part of the model, a child module, is compared in eight random projections.
 

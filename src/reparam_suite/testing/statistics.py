@@ -27,7 +27,7 @@ class Draws:
     standard_error: Tensor
 
     def z_scores(self, exact: Tensor) -> Tensor:
-        """How many standard errors the mean lies from `exact`; where there is no noise, rounding stands in for it."""
+        """Distance of the mean from `exact` in standard errors; where there is no noise, rounding stands in for it."""
         rounding = 1e-9 if self.mean.dtype == torch.float64 else 1e-5
         floor = rounding * exact.abs().max().clamp_min(1.0)
         return (self.mean - exact).abs() / self.standard_error.clamp_min(floor)

@@ -1,4 +1,4 @@
-"""What a run needs to be told apart and reproduced: its name, and tags about code, versions and process."""
+"""Identification of a run: its name, and tags about code, versions and process."""
 
 import getpass
 import os

@@ -1,5 +1,7 @@
-"""A torch module in MLflow's format, as a traced graph: no pickle, and no code of ours to load it."""
+"""A torch module in MLflow's format, as traced graphs: no pickle, and nothing of the suite's to install for it."""
 
+import json
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,45 +9,82 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reparam_suite.tracking import served_model
 from reparam_suite.tracking.mlflow_internals import unlisted_packages
+from reparam_suite.tracking.served_model import DEFAULTS, GRAPHS, SHAPES
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
+_LOADER = "reparam_suite_served_model"
 
-def save(module: nn.Module, example: Tensor, path: Path) -> None:
+
+Graph = tuple[nn.Module, Tensor]
+"""A module to trace, and an example of what it takes."""
+
+
+def save_model(module: nn.Module, example: Tensor, path: Path, **further: Graph) -> None:
     """Writes `module` to the new directory `path`, traced on the CPU in eval mode with a free batch size.
+
+    `mlflow.pytorch.load_model` gives the graph of `module`, which takes numbers of any type. `mlflow.pyfunc.load_model`
+    and `mlflow models serve` take one datum as well, and the further graphs: see `served_model.ServedModel`.
 
     Args:
         module: x [B, *event] -> a tensor, or a mapping or tuple of tensors; deterministic.
         example: [B, *event]; kept as the model's input example. Its values do not matter to the graph.
         path: the directory to create.
+        further: more to trace, by name: decode and sample.
     """
     import mlflow.pytorch
     from mlflow.models import Model
 
-    # A batch of one would be taken for a constant by torch.export.
-    example = torch.cat([example, example] if len(example) == 1 else [example]).detach().cpu()
-    description = Model()
+    example = _example(example)
+    description, datum = Model(), ", ".join(map(str, example.shape[1:]))
     with _on_cpu_in_eval_mode(module), unlisted_packages(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         outputs = module(example)
         mlflow.pytorch.save_model(
-            module,
+            _AnyNumbers(module),
             str(path),
             mlflow_model=description,
             input_example=example.numpy(),
-            signature=_signature(example, outputs),
+            signature=_signature(outputs),
             serialization_format="pt2",
             pip_requirements=_requirements(),  # given, since inferring them runs the model in another process: 10 s
+            metadata={"input": f"x of numbers of any type, [B, {datum}] or [{datum}]"},
         )
-    if not isinstance(outputs, Tensor):
-        # MLflow's generic flavour serves models with a single output; to promise it for others would be wrong.
-        description.flavors.pop("python_function", None)
-        description.save(str(path / "MLmodel"))
+        for name, (graph, of_graph) in further.items():
+            exported = torch.export.export(
+                _AnyNumbers(graph), (_example(of_graph),), dynamic_shapes=[{0: torch.export.Dim.AUTO}]
+            )
+            torch.export.save(exported, path / "data" / GRAPHS[name])
+    shapes = {"x": list(example.shape[1:])}
+    if "decode" in further:
+        shapes["z"] = list(further["decode"][1].shape[1:])
+    (path / "data" / SHAPES).write_text(json.dumps(shapes), encoding="utf-8")
+    (path / "code").mkdir()
+    shutil.copyfile(served_model.__file__, path / "code" / f"{_LOADER}.py")
+    description.flavors["python_function"] |= {"loader_module": _LOADER, "data": "data", "code": "code"}
+    description.save(str(path / "MLmodel"))
+
+
+class _AnyNumbers(nn.Module):
+    # The module behind a conversion to float32. Tensor.to would be traced as nothing, from float32 to float32.
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Any:
+        return self.module(x.new_empty(x.shape, dtype=torch.float32).copy_(x))
+
+
+def _example(example: Tensor) -> Tensor:
+    # A batch of one would be taken for a constant by torch.export.
+    return torch.cat([example, example] if len(example) == 1 else [example]).detach().cpu()
 
 
 def _requirements() -> list[str]:
@@ -53,9 +92,9 @@ def _requirements() -> list[str]:
     return [f"{package}=={version(package).split('+')[0]}" for package in ("mlflow", "numpy", "torch")]
 
 
-def _signature(example: Tensor, outputs: Any) -> "ModelSignature":
+def _signature(outputs: Any) -> "ModelSignature":
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema, TensorSpec
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
     def spec(tensor: Tensor, name: str | None = None) -> TensorSpec:
         return TensorSpec(tensor.numpy().dtype, (-1, *tensor.shape[1:]), name)
@@ -67,7 +106,11 @@ def _signature(example: Tensor, outputs: Any) -> "ModelSignature":
         results = [spec(outputs)]
     else:
         results = [spec(tensor, f"output_{index}") for index, tensor in enumerate(outputs)]
-    return ModelSignature(inputs=Schema([spec(example)]), outputs=Schema(results))
+    types = {str: DataType.string, int: DataType.long}
+    parameters = [ParamSpec(name, types[type(value)], value) for name, value in DEFAULTS.items()]
+    # Of any shape and type: for a stated type MLflow refuses all others before the model sees them.
+    anything = Schema([TensorSpec(np.dtype(object), (-1,))])
+    return ModelSignature(inputs=anything, outputs=Schema(results), params=ParamSchema(parameters))
 
 
 @contextmanager

@@ -30,10 +30,10 @@ def opened(settings: TrackingSettings) -> "tuple[MlflowClient, str]":
     uri = settings.resolved_uri()
     scheme = urlsplit(uri).scheme.split("+")[0]
     if scheme != "sqlite" and not is_server(uri) and scheme not in _DATABASE_PORTS:
-        kind = "MLflow's file store, which MLflow 3.17 gave up" if scheme in ("", "file") else "not known"
+        why = ", MLflow's file store, which MLflow 3.17 gave up" if scheme in ("", "file") else ""
         raise TrackingError(
-            f"--tracking.uri {uri} is {kind}; accepted are sqlite:///FILE, http(s)://SERVER, "
-            "postgresql://... and mysql://..."
+            "--tracking.uri: expected sqlite:///FILE, http(s)://SERVER, postgresql://... or mysql://..., "
+            f"got {uri}{why}"
         )
     load_mlflow()
     if scheme == "sqlite":
@@ -60,7 +60,7 @@ def experiment_names(settings: TrackingSettings) -> list[str]:
 def _opened_sqlite(settings: TrackingSettings, uri: str) -> "tuple[MlflowClient, str]":
     file = Path(uri.removeprefix("sqlite:///"))
     if not uri.startswith("sqlite:///") or file.name in ("", ":memory:"):
-        raise TrackingError(f"--tracking.uri {uri} names no file; accepted is sqlite:///FILE")
+        raise TrackingError(f"--tracking.uri: expected sqlite:///FILE, got {uri}")
     if file.exists():
         with as_tracking_error(f"--tracking.uri {uri} is no sqlite database that can be written"):
             database.check_sqlite_file(file)

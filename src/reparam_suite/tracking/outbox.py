@@ -29,7 +29,7 @@ class Outbox:
     Args:
         spool: keeps them until then.
         deliver: sends some points, or one record. Where it raises it is called again with the same entries; where it
-            raises `Rejected` they are set aside and the rest goes on.
+            raises `Rejected` they are set aside and the rest is sent.
         name: of the store, for the message that it is away.
     """
 
@@ -83,7 +83,7 @@ class Outbox:
         return False
 
     def stop(self, patience: float) -> Rest:
-        """Drains, gives the spool up and tells what stays in it. A later `put` starts it again."""
+        """Drains, gives the spool up and returns what stays in it. A later `put` starts it again."""
         self.drain(patience)
         with self._changed:
             self._thread = None

@@ -17,7 +17,7 @@ _CLOCK_SET = 60.0
 @final
 @dataclass(frozen=True)
 class Process:
-    """A process, as the tags of its run tell it.
+    """A process, as the tags of its run describe it.
 
     Args:
         host: the machine's name.
@@ -46,7 +46,7 @@ class Process:
             return None
 
     def tags(self) -> dict[str, str]:
-        """The tags that tell it."""
+        """The tags that describe it."""
         return {
             "process.host": self.host,
             "process.namespace": self.namespace,
@@ -55,7 +55,7 @@ class Process:
         }
 
     def is_of_this_machine(self) -> bool:
-        """Whether this machine can tell if it lives."""
+        """Whether this machine can find out if it is alive."""
         return (self.host, self.namespace) == (socket.gethostname(), _namespace())
 
     def is_gone(self) -> bool:

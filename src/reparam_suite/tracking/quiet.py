@@ -15,6 +15,8 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     # Its bars would write over ours.
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # An archive of torch.export is read with pickles in it, unless this makes MLflow look for them first.
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
 _REQUIRED = {
     # No telemetry, nothing leaves the machine. MLflow reads it when it is imported.

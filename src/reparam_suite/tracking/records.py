@@ -1,4 +1,4 @@
-"""What a run sends to its store. Each entry can be sent again without harm, and is written to a spool as one line."""
+"""Records of a run. Each entry can be sent again without harm, and is written to a spool as one line."""
 
 import json
 import os
@@ -206,21 +206,21 @@ def to_line(entry: Entry) -> bytes:
     >>> to_line(Point("train/elbo", -104.2, 1700000000000, 50))
     b'["train/elbo", -104.2, 1700000000000, 50]\n'
     """
-    told = entry if isinstance(entry, Point) else {"kind": type(entry).__name__, **vars(entry)}
-    return json.dumps(told).encode() + b"\n"
+    content = entry if isinstance(entry, Point) else {"kind": type(entry).__name__, **vars(entry)}
+    return json.dumps(content).encode() + b"\n"
 
 
 def from_line(line: bytes) -> Entry:
-    """What `to_line` wrote.
+    """The inverse of `to_line`.
 
     Raises:
         ValueError: if the line is something else.
     """
-    told = json.loads(line)
+    content = json.loads(line)
     try:
-        return Point(*told) if isinstance(told, list) else _KINDS[told.pop("kind")](**told)
+        return Point(*content) if isinstance(content, list) else _KINDS[content.pop("kind")](**content)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no line of a spool: {line[:80]!r}") from error
+        raise ValueError(f"line of a spool: expected a point or a record, got {line[:80]!r}") from error
 
 
 def send(to: Destination, entries: Sequence[Entry]) -> None:

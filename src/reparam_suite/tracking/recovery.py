@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 @final
 @dataclass(frozen=True)
 class Recovered:
-    """What has become of a run.
+    """The outcome of the recovery of one run.
 
     Args:
         run_id: MLflow's.

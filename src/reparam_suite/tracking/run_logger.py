@@ -18,7 +18,7 @@ import numpy as np
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
-from reparam_suite.tracking import exported_model
+from reparam_suite.tracking.exported_model import Graph, save_model
 from reparam_suite.tracking.outbox import Outbox
 from reparam_suite.tracking.records import (
     Artifact,
@@ -147,7 +147,7 @@ class RunLogger(Logger):
         )
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *_: Any, **__: Any) -> None:
-        """Records parameters, nested ones with dots. One that changed keeps its value; a tag tells the new one."""
+        """Records parameters, nested ones with dots. One that changed keeps its value; a tag has the new one."""
         values = vars(params) if isinstance(params, Namespace) else params
         texts = parameter_texts(values)
         new = {key: text for key, text in texts.items() if key not in self._parameters}
@@ -211,15 +211,16 @@ class RunLogger(Logger):
         """
         self._outbox.put([Dataset(name, digest[:36], redact(source), dict(sizes), context)], urgent=True)
 
-    def log_model(self, module: nn.Module, example: Tensor, name: str = "model") -> None:
-        """Records a module for `mlflow.pytorch.load_model("runs:/RUN_ID/NAME")`, as a traced graph, without pickle.
+    def log_model(self, module: nn.Module, example: Tensor, name: str = "model", **further: Graph) -> None:
+        """Records a module for MLflow's `load_model("runs:/RUN_ID/NAME")`, as traced graphs, without pickle.
 
         Args:
             module: x [B, *event] -> a tensor, or a mapping or tuple of tensors; deterministic.
             example: [B, *event], float32.
             name: of the model.
+            further: see `exported_model.save_model`.
         """
-        path = self._stage(name, lambda staged: exported_model.save(module, example, staged))
+        path = self._stage(name, lambda staged: save_model(module, example, staged, **further))
         self._outbox.put([LoggedModel(path, name, token=uuid4().hex)], urgent=True)
 
     def save(self) -> None:
@@ -263,7 +264,7 @@ class RunLogger(Logger):
     def _put_file(self, name: str, write: Callable[[Path], object]) -> None:
         target = PurePosixPath(name)
         if target.is_absolute() or ".." in target.parts or target.name == "":
-            raise ValueError(f"an artifact is named by a relative path without '..', not {name!r}")
+            raise ValueError(f"name of an artifact: expected a relative path without '..', got {name!r}")
         directory = None if target.parent == PurePosixPath() else str(target.parent)
         self._outbox.put([Artifact(self._stage(target.name, write), directory)], urgent=True)
 
@@ -295,5 +296,5 @@ def _check_name(name: str) -> None:
     # MLflow may use a name as a path, and refuses those that are not in normal form.
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name) or os.path.normpath(name) != name or name[0] in "./":
         raise ValueError(
-            f"a metric's name has at most {_LONGEST_NAME} letters, digits, spaces and _ - . : /, not {name!r}"
+            f"name of a metric: expected at most {_LONGEST_NAME} letters, digits, spaces and _ - . : /, got {name!r}"
         )

@@ -1,4 +1,4 @@
-"""What a run has told and its store has not yet taken, on this machine's disk."""
+"""Records of a run that its store has not taken yet, on this machine's disk."""
 
 import fcntl
 import json
@@ -29,7 +29,7 @@ class Occupied(Exception):  # noqa: N818 - no error: it says who has the spool
 @final
 @dataclass(frozen=True)
 class Batch:
-    """What is sent in one call, and the lines that it was read from."""
+    """Records that are sent in one call, and the lines that they were read from."""
 
     entries: list[Entry]
     lines: list[bytes]
@@ -61,7 +61,7 @@ class Spool:
 
     Args:
         directory: of one run.
-        about: what run.json shall tell.
+        about: the content of run.json.
 
     Raises:
         Occupied: if somebody else has it open.

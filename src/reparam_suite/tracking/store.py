@@ -51,7 +51,7 @@ class Store:
 
     @classmethod
     def begin(cls, settings: TrackingSettings, tell: Callable[[str], object]) -> "Store":
-        """Opens it for a command: runs whose process is gone are ended first, and told, a line each.
+        """Opens it for a command: runs whose process is gone are ended first and reported, a line each.
 
         Raises:
             TrackingError: see `open` and `recover`.
@@ -148,7 +148,7 @@ class Store:
             yield from Recovery(self._client, self.experiment_id, self._spools, self._destination, gone).recover()
 
     def check_stopped(self, run_id: str) -> None:
-        """Refuses a run that cannot go on.
+        """Refuses a run that cannot be resumed.
 
         Raises:
             TrackingError: if there is none, it was deleted, or it is running.
@@ -176,12 +176,12 @@ class Store:
             return Path(self._client.download_artifacts(run_id, name, str(directory)))
 
     def find_run(self, run_id: str) -> "Run | None":
-        """The run as MLflow tells it, or None if there is none."""
+        """The run as MLflow has it, or None if there is none."""
         with as_tracking_error(f"{self.uri} does not answer"):
             return reading.find_run(self._client, run_id)
 
     def run(self, run_id: str) -> "Run":
-        """The run as MLflow tells it.
+        """The run as MLflow has it.
 
         Raises:
             TrackingError: if there is none.

@@ -23,7 +23,7 @@ from reparam_suite.training.position import end_training, nothing_left
 from reparam_suite.training.progress import ProgressBar
 from reparam_suite.training.record import StepRecord
 from reparam_suite.training.record_settings import RecordSettings
-from reparam_suite.training.replicas import Replicas
+from reparam_suite.training.replicas import Replicas, started_by_another
 from reparam_suite.training.stopping import StopSignals
 from reparam_suite.training.validation import HeldOutCallback, Validation
 
@@ -64,5 +64,6 @@ __all__ = [
     "nothing_left",
     "read_checkpoint",
     "shorten_loop",
+    "started_by_another",
     "write_durably",
 ]

@@ -83,11 +83,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise DamagedCheckpoint(f"{path} is damaged: {str(error).splitlines()[0]}") from error
     header = content.get(HEADER) if isinstance(content, dict) else None
     if not isinstance(header, dict) or "format" not in header:
-        raise CheckpointError(f"{path} is no checkpoint of a run of reparam_suite")
+        raise CheckpointError(f"{path}: expected a checkpoint of a run of reparam_suite, got another file")
     if header["format"] != FORMAT:
+        version = header.get("version")
         raise CheckpointError(
-            f"{path} is of format {header['format']}, written by reparam_suite {header.get('version')}; "
-            f"accepted is format {FORMAT}"
+            f"{path}: expected format {FORMAT}, got {header['format']}, written by reparam_suite {version}"
         )
     loaded: dict[str, Any] = content
     return loaded

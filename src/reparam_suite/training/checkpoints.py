@@ -40,9 +40,9 @@ class CheckpointSettings:
 
     def __post_init__(self) -> None:
         if not self.every_minutes > 0.0:
-            raise ValueError(f"checkpoint.every_minutes must be positive, got {self.every_minutes}")
+            raise ValueError(f"checkpoint.every_minutes: expected a positive number, got {self.every_minutes}")
         if self.every_steps is not None and self.every_steps < 1:
-            raise ValueError(f"checkpoint.every_steps must be at least 1, got {self.every_steps}")
+            raise ValueError(f"checkpoint.every_steps: expected at least 1, got {self.every_steps}")
 
 
 @final
@@ -184,7 +184,7 @@ class Checkpoints(Checkpoint):
             trainer.strategy.barrier()  # in which the other processes wait for the one that writes
             saved = False
             _log.warning(
-                "no checkpoint of step %d could be written (%s); the last one is %s; training goes on",
+                "no checkpoint of step %d could be written (%s); the last one is %s; training continues",
                 trainer.global_step,
                 error.strerror or error,
                 self.newest() or "none",

@@ -32,7 +32,7 @@ def check_compilable(model: LightningModule) -> None:
 
     Raises:
         ValueError: if it has several layers of latents, measuring whose KL takes noise of its own, or an objective of
-            which nothing tells whether it depends on the step: it would be compiled anew at each one.
+            which may depend on the step and does not say whether it does: it would be compiled anew at each one.
     """
     layers = sum(isinstance(getattr(each, "estimator", None), GradientEstimator) for each in model.modules())
     if layers > 1:

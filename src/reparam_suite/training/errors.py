@@ -55,7 +55,7 @@ class ProcessLost(RuntimeError):  # noqa: N818 - it says what happened
     """Another of the processes that train together has died; the message says which, how, and how the run is recorded.
 
     Attributes:
-        of_first: whether it was the first one, which alone could have told.
+        of_first: whether it was the first one, which alone reports errors.
     """
 
     def __init__(self, what: str, *, of_first: bool = False) -> None:

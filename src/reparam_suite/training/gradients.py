@@ -150,7 +150,9 @@ class GradientRecord(Callback):
     work-normalized variance has the shape of the variance's own.
 
     Measurements take at most ten seconds and a quarter of the time of the rest of the run: see `MeasuringBudget`.
-    Where the gradient cannot be measured, of a model with batch norm say, a line on the log gives the reason.
+    The tags gradients.road and gradients.off of the run say how gradients of single data were had, and which layers
+    were off: see `GradientStatistics`. Where the gradient cannot be measured, of a model with batch norm say, a line on
+    the log and gradients.road give the reason.
 
     Args:
         every: steps between measurements.
@@ -158,8 +160,8 @@ class GradientRecord(Callback):
         record: whose clock is stopped meanwhile.
 
     Attributes:
-        road: how the gradients of single data were had, and `off`, the layers that were off: see `GradientStatistics`;
-            None before the first measurement.
+        road: how gradients were computed, and `off`, the layers that were off: see `GradientStatistics`; None
+            before the first measurement.
     """
 
     def __init__(self, *, every: int, journal: Journal, record: StepRecord) -> None:
@@ -214,11 +216,13 @@ class GradientRecord(Callback):
                 milliseconds = self._milliseconds(trainer, measured_model, batch)
         except ValueError as reason:
             self._refused = True
+            self._journal.tag({"gradients.road": f"none: {reason}"})
             _log.warning("the variance of the gradient is not recorded: %s", reason)
             return
         first = next(iter(measured.values()), None)
-        if first is not None:
+        if first is not None and (first.road, first.off) != (self.road, self.off):
             self.road, self.off = first.road, first.off
+            self._journal.tag({"gradients.road": first.road, "gradients.off": ", ".join(first.off) or "none"})
         metrics = gradient_metrics(measured)
         for name, value in list(metrics.items()):
             part, _, kind = name.rpartition("/")

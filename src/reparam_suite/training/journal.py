@@ -17,6 +17,9 @@ class MetricStore(Protocol):
     def log_arrays(self, arrays: Mapping[str, Tensor], name: str) -> None:
         """Stores arrays as one file."""
 
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Stores tags of the run."""
+
 
 @final
 class Journal:
@@ -45,6 +48,11 @@ class Journal:
         self.arrays[name] = {key: array.detach().cpu() for key, array in arrays.items()}
         if self.logger is not None:
             self.logger.log_arrays(self.arrays[name], name)
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Tags the run."""
+        if self.logger is not None:
+            self.logger.set_tags(tags)
 
     def state_dict(self) -> dict[str, Any]:
         """Steps and values of each metric, and the arrays."""

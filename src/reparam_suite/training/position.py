@@ -26,7 +26,8 @@ def key_of_data(trainer: Trainer) -> str:
 def put_between_steps(trainer: Trainer, checkpoint: dict[str, Any], position: Mapping[str, Any]) -> None:
     """Changes the counters of a checkpoint in place.
 
-    Data without a position begin the epoch in progress anew when the run resumes.
+    Data that do not resume bitwise begin the epoch in progress anew when the run resumes, whatever state of their own
+    they keep.
 
     Args:
         trainer: of the run.
@@ -38,13 +39,19 @@ def put_between_steps(trainer: Trainer, checkpoint: dict[str, Any], position: Ma
     epoch = fit["epoch_progress"]["current"]["started"] - 1
     if num_done >= trainer.num_training_batches:
         epoch, num_done = epoch + 1, 0
+    exact = _resumes_bitwise(trainer)
     set_progress(
         checkpoint,
         epoch=epoch,
-        num_done=num_done if position else 0,
+        num_done=num_done if exact else 0,
         num_steps=trainer.global_step,
-        loader=dict(position),
+        loader=dict(position) if exact else {},
     )
+
+
+def _resumes_bitwise(trainer: Trainer) -> bool:
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    return getattr(data, "resumes", "epoch") == "bitwise"
 
 
 def count_steps(trainer: Trainer) -> None:

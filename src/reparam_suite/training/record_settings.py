@@ -1,4 +1,4 @@
-"""What is measured of a run."""
+"""Settings of the measurements of a run."""
 
 from dataclasses import dataclass
 from typing import final
@@ -7,7 +7,7 @@ from typing import final
 @final
 @dataclass(frozen=True)
 class RecordSettings:
-    """What is measured while a model trains, and at its test.
+    """Settings of what is measured while a model trains, and at its test.
 
     Args:
         every: steps between records of the training metrics.

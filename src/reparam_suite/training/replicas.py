@@ -191,6 +191,11 @@ class _Launcher(SubprocessScriptLauncher):
             return
 
 
+def started_by_another() -> bool:
+    """Whether this process was started for a training that another one began, which goes on alone when it is over."""
+    return os.environ.get(_PARENT) == str(os.getppid())
+
+
 def _leave() -> None:
     # A process that ends with its connections open may be aborted by the threads that serve them.
     if distributed.is_initialized():
@@ -209,7 +214,7 @@ def _is_orphan() -> bool:
 
 def _watch_parent() -> None:
     # A process that hangs must not outlive the first one.
-    if os.environ.get(_PARENT) == str(os.getppid()):
+    if started_by_another():
         threading.Thread(target=_end_after, args=(os.getppid(),), name="first process", daemon=True).start()
 
 

@@ -56,7 +56,7 @@ class Validation(Callback):
 
     def _log_to_journal(self, trainer: Trainer) -> None:
         # Not earlier: Lightning warns of short epochs where there is a logger, and hyperparameters are no metrics.
-        # Loggers of others keep their place; the run's own is told by the journal.
+        # Loggers of others keep their place; the run's own is kept by the journal.
         if not any(isinstance(logger, JournalLogger) for logger in trainer.loggers):
             own: object = self._journal.logger
             self._loggers = trainer.loggers

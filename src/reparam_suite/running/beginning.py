@@ -1,0 +1,86 @@
+"""The moment at which a run is on record: a new one before it trains, one that resumes once its state is loaded."""
+
+from collections.abc import Callable
+from typing import final
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from reparam_suite.running.assembly import Assembly
+from reparam_suite.running.record import configuration, keep_configuration, put_on_record, record_of, run_name_of
+from reparam_suite.running.surroundings import Observer
+from reparam_suite.tracking import RunLogger, Store
+from reparam_suite.training import Checkpoints, Journal
+
+
+@final
+class Beginning(Callback):
+    """Puts a run on record: at the start of training, unless `begin` was called before.
+
+    Nothing of a run that resumes is written, in the store or beside its checkpoints, until its checkpoint has been
+    loaded under the options that it has now: one that cannot be is refused, and stays as it was.
+
+    Args:
+        parts: of the run.
+        store: to record in.
+        journal: of the run.
+        checkpoints: of the run.
+        observer: which may add callbacks.
+        show: is called with a line that names the run.
+
+    Attributes:
+        logger: of the run; None before it has begun.
+    """
+
+    def __init__(
+        self,
+        *,
+        parts: Assembly,
+        store: Store,
+        journal: Journal,
+        checkpoints: Checkpoints,
+        observer: Observer,
+        show: Callable[[str], object],
+    ) -> None:
+        self.logger: RunLogger | None = None
+        self._parts = parts
+        self._store = store
+        self._journal = journal
+        self._checkpoints = checkpoints
+        self._observer = observer
+        self._show = show
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Begins, if the run has not begun."""
+        self.begin()
+
+    def begin(self) -> RunLogger:
+        """The run's logger, with everything in place to write to it; begins the run at the first call."""
+        if self.logger is not None:
+            return self.logger
+        parts, resumption = self._parts, self._parts.run.resumption
+        self.logger = logger = _recorded(parts, self._store)
+        put_on_record(parts, logger, self._journal, self._checkpoints, self._store.root)
+        began = f", from step {resumption.step}" if resumption else ""
+        self._show(f"[bold]{logger.run_name}[/bold]  run {logger.run_id}{began}")
+        parts.trainer.callbacks.extend(self._observer.begun(logger, self._journal))  # type: ignore[attr-defined]
+        keep_configuration(parts, self._checkpoints)
+        return logger
+
+    def give_up(self) -> None:
+        """Ends the record of a run that hangs."""
+        if self.logger is not None:
+            self.logger.close("FAILED")
+
+
+def _recorded(parts: Assembly, store: Store) -> RunLogger:
+    """The run's record: a new one, or that of a run that resumes."""
+    record, resumption = record_of(parts), parts.run.resumption
+    if resumption is None:
+        return store.start_run(
+            name=run_name_of(parts), parameters=record.parameters, tags=record.tags, config_file=record.text
+        )
+    logger = store.resume_run(resumption.run_id)
+    logger.log_hyperparams(configuration(parts))
+    logger.set_tags(parts.run.tags)
+    logger.log_text(record.text, "config.yaml")
+    return logger

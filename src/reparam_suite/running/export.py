@@ -1,0 +1,56 @@
+"""The model of a run as traced graphs: what it does to x, what it makes of z, and its samples."""
+
+import logging
+from typing import Any
+
+from torch import Tensor, nn
+
+from reparam_suite.models import VAE
+from reparam_suite.running.compatibility import first_member
+from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.tracking import RunLogger, reason
+
+_log = logging.getLogger(__name__)
+
+
+def export(model: VAE, data: Any, logger: RunLogger) -> None:
+    """Records the model in MLflow's format; one with parts of a user's own as far as torch.export takes it."""
+    example = first_member(data.sample_batch("train"))
+    with forked_generator(example.device):
+        try:
+            decode = (_Decoder(model), model.prior().sample((2,)))
+            logger.log_model(model, example, decode=decode, sample=(_Sampler(model), example.new_zeros(2)))
+            return
+        except Exception as error:
+            if _is_ours(model):
+                raise
+            _log.info("run %s: no graphs of decoder and samples: %s", logger.run_id, reason(error))
+        try:
+            logger.log_model(model, example)
+        except Exception as error:  # noqa: BLE001 - whatever torch.export makes of a module of a user's own
+            told = reason(error)
+            _log.warning("run %s: the model is not exported, torch.export refuses it: %s", logger.run_id, told)
+            logger.set_tags({"exported_model": f"none: {told}"})
+
+
+class _Decoder(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.model.decode(z).mean
+
+
+class _Sampler(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, like: Tensor) -> Tensor:
+        return self.model.decode(self.model.prior().sample((like.shape[0],))).mean
+
+
+def _is_ours(model: VAE) -> bool:
+    ours = ("reparam_suite.", "torch.nn.")
+    return all(type(module).__module__.startswith(ours) for module in model.modules())
