@@ -150,7 +150,10 @@ def test_a_given_file_that_is_damaged_or_foreign_is_refused(run, root):
     assert ended.code == 2
     assert ended.err.startswith(f"reparam_suite.fit: --resume: {path} is damaged: ")
     torch.save({"weights": 1}, path)
-    refused(fit("--resume", str(path), root=root), f"--resume: {path}: expected a checkpoint of a run of reparam_suite, got another file")
+    refused(
+        fit("--resume", str(path), root=root),
+        f"--resume: {path}: expected a checkpoint of a run of reparam_suite, got another file",
+    )
 
 
 def test_weights_that_cannot_be_read_again_are_not_tested(root, monkeypatch):

@@ -59,7 +59,10 @@ def test_what_cannot_be_used_is_told_in_one_line_before_anything_is_created(tmp_
     [
         (["--workers", "0"], "--workers: expected at least 1, got 0"),
         (["--heartbeat", "0"], "--heartbeat: expected at least 1, got 0"),
-        (["--storage", "grpc://host:1"], "--storage: expected sqlite:///FILE, postgresql://... or mysql://..., got grpc://host:1"),
+        (
+            ["--storage", "grpc://host:1"],
+            "--storage: expected sqlite:///FILE, postgresql://... or mysql://..., got grpc://host:1",
+        ),
         (["--wrokers", "2"], "unknown option --wrokers, did you mean --workers?"),
         (["--tracking.experiment", "x"], "tracking.experiment"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
