@@ -140,11 +140,11 @@ def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
             f"{wanted} (devices {devices} on each of {nodes} nodes)"
         )
     return {"plugins": [LightningEnvironment()]} if wanted == 1 and started is None else {}
-=======
+
+
 def _is_launched(strategy: DDPStrategy) -> bool:
     # Whether torchrun or SLURM has started all processes.
     return strategy.cluster_environment is not None and strategy.cluster_environment.creates_processes_externally
->>>>>>> main
 
 
 def _limits(run: Specification) -> dict[str, Any]:
