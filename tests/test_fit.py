@@ -362,7 +362,7 @@ def test_the_end_tells_what_was_reached_and_where(gaussian):
     assert f"{gaussian.run.data.metrics['test/elbo']:.2f}" in lines
     assert f"run        {gaussian.run.info.run_id}" in lines
     assert f"artifacts  {gaussian.run.info.artifact_uri}" in lines
-    told = re.search(r"^to look +(.*)$", lines, re.MULTILINE)[1]
+    told = re.search(r"^MLflow UI +(.*)$", lines, re.MULTILINE)[1]
     assert f"mlflow ui --backend-store-uri sqlite:///{gaussian.root}/mlflow.db" in told
 
 
@@ -568,4 +568,4 @@ def test_the_module_is_the_command(tmp_path):
 def test_the_arguments_are_those_of_the_process(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["fit.py", "--model", "NoVAE"])
     assert command.main() == 2
-    assert "there is no NoVAE" in capsys.readouterr().err
+    assert "got NoVAE" in capsys.readouterr().err

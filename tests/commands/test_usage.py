@@ -74,7 +74,7 @@ FILES = {
     ),
     "an unknown class": (
         "model: {class_path: DiscreteVAE, init_args: {estimator: {class_path: MuProp, init_args: {baseline: Foo}}}}",
-        f"--model.estimator.baseline: there is no Foo; accepted are {names(estimators.Baseline)} {OWN}",
+        f"--model.estimator.baseline: expected {names(estimators.Baseline)} {OWN}, got Foo",
     ),
     "another type": (
         "data: {class_path: Digits, init_args: {batch_size: x}}",

@@ -10,7 +10,7 @@ from tests.studies.small import refused
     [
         ({"space": {"model.latnt_size": {"int": [2, 4]}}}, "did you mean latent_size?"),
         ({"space": {"trainer.max_stepz": {"int": [2, 4]}}}, "trainer.max_steps"),
-        ({"space": {"model.estimator": {"categorical": ["DisARN"]}}}, "there is no DisARN, did you mean DisARM?"),
+        ({"space": {"model.estimator": {"categorical": ["DisARN"]}}}, "got DisARN, did you mean DisARM?"),
         (
             {"space": {"model.estimator": {"categorical": {"DisARM": {"tau": {"int": [1, 2]}}}}}},
             "DisARM has no such option",
@@ -59,7 +59,7 @@ def test_what_cannot_be_used_is_told_in_one_line_before_anything_is_created(tmp_
     [
         (["--workers", "0"], "--workers: expected at least 1, got 0"),
         (["--heartbeat", "0"], "--heartbeat: expected at least 1, got 0"),
-        (["--storage", "grpc://host:1"], "accepted are sqlite:///FILE, postgresql://... and mysql://..."),
+        (["--storage", "grpc://host:1"], "--storage: expected sqlite:///FILE, postgresql://... or mysql://..., got grpc://host:1"),
         (["--wrokers", "2"], "unknown option --wrokers, did you mean --workers?"),
         (["--tracking.experiment", "x"], "tracking.experiment"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),

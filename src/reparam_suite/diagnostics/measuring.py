@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from reparam_suite.diagnostics.batches import Batch, part
 from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, estimators, layers
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS
+from reparam_suite.diagnostics.torch_internals import version_of
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.runtime.random_streams import forked_generator
 
@@ -20,7 +21,7 @@ M = TypeVar("M", bound=MeasuredModel)
 
 @contextmanager
 def measuring(model: MeasuredModel) -> Iterator[None]:
-    """Evaluation mode, a forked generator, no anomaly detection; modes, random state and the estimators' buffers are restored."""
+    """Evaluation mode, forked generator, no anomaly detection; restores modes, random state and estimators' buffers."""
     module = as_module(model)
     modes = [(each, each.training) for each in module.modules()]
     buffers = [
@@ -104,11 +105,11 @@ class _HeldBuffer:
     # A buffer and its value. Untouched ones are left alone: writing to one would invalidate a graph that saved it.
     def __init__(self, module: nn.Module, name: str, buffer: Tensor) -> None:
         self.module, self.name, self.buffer = module, name, buffer
-        self.before, self.version = buffer.clone(), buffer._version
+        self.before, self.version = buffer.clone(), version_of(buffer)
 
     def restore(self) -> None:
         if getattr(self.module, self.name) is not self.buffer:
             setattr(self.module, self.name, self.buffer)
-        if self.buffer._version != self.version:
+        if version_of(self.buffer) != self.version:
             with torch.no_grad():
                 self.buffer.copy_(self.before)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 from torch.distributions import (
@@ -38,11 +38,13 @@ def _beta(*, concentration: Tensor) -> Beta:
 
 
 def _bits(*, logits: Tensor | None = None, probs: Tensor | None = None) -> Distribution:
-    return bits(probs_to_logits(probs, is_binary=True) if logits is None else logits)
+    return bits(probs_to_logits(cast("Tensor", probs), is_binary=True) if logits is None else logits)
 
 
 def _one_hot(*, logits: Tensor | None = None, probs: Tensor | None = None) -> Distribution:
-    return OneHotCategorical(logits=probs_to_logits(probs) if logits is None else logits, validate_args=False)
+    return OneHotCategorical(
+        logits=probs_to_logits(cast("Tensor", probs)) if logits is None else logits, validate_args=False
+    )
 
 
 # The families that can be rebuilt from their parameters alone.

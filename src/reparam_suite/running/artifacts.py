@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from reparam_suite.data import DataModule
+from reparam_suite.data import DataModule, datum_of
 from reparam_suite.figures import (
     code_use,
     curves,
@@ -22,7 +22,6 @@ from reparam_suite.figures import (
 )
 from reparam_suite.figures.images import shown_shape
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
-from reparam_suite.running.compatibility import first_member
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training import Journal
 from reparam_suite.training.endpoints import ELEMENT_VARIANCES
@@ -47,7 +46,7 @@ def figures_of(model: Any, data: DataModule, journal: Journal) -> Iterator[tuple
 def model_figures(model: VAE, data: DataModule) -> Iterator[tuple[str, "Figure"]]:
     """Name and figure: reconstructions, samples, and a latent traversal or the use of the code."""
     device = next(model.parameters()).device
-    x = first_member(data.sample_batch("valid")).to(device)
+    x = datum_of(data.sample_batch("valid")).to(device)
     shape = data.image_shape or shown_shape(x.shape[1:])
     yield "reconstructions", reconstructions(model, x, image_shape=shape, seed=_SEED)
     if shape is not None:

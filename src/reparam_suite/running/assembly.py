@@ -30,7 +30,7 @@ _OF_THE_RUN = {"logger": False, "enable_checkpointing": False, "enable_progress_
 @final
 @dataclass(frozen=True)
 class Assembly:
-    """What a run consists of, ready to train.
+    """The parts of a run, ready to train.
 
     Args:
         run: what was asked for.

@@ -1,4 +1,4 @@
-"""What a run consists of, and the values that are out of range in it."""
+"""The specification of a run, and the checks of its values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
