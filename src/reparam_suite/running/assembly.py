@@ -1,8 +1,10 @@
 """A run's model, data and trainer, made and checked against each other; nothing is recorded yet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
@@ -16,6 +18,7 @@ from reparam_suite.running.surroundings import Surroundings
 from reparam_suite.running.trainer_options import check_limits, check_trainer_options
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.launchers import num_processes, torchrun_world
 from reparam_suite.runtime.random_streams import seed_everything
 from reparam_suite.training import CheckpointFiles, Replicas, check_compilable, compile_options, shorten_loop
 
