@@ -1,21 +1,5 @@
 """Options of Lightning's Trainer: each works as Lightning promises, or is refused by name before a run exists."""
 
-import inspect
-import logging
-from datetime import timedelta
-
-import numpy as np
-import pytest
-import torch
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.loggers import CSVLogger
-from tests.running.models import gaussian
-
-from reparam_suite import Run
-from reparam_suite.data import Digits
-from reparam_suite.tracking import Store, TrackingSettings
-from reparam_suite.training import RecordSettings
-
 # What becomes of each option: "works", as the test of that name below shows, or the refusal of one value.
 OPTIONS = {
     "accelerator": "works",
