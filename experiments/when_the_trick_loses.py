@@ -9,8 +9,8 @@ One draw of d/dtheta E_{N(theta, 1)}[f(z)], with z = theta + eps:
     with a baseline    (f(z) - b) eps    at the best constant b = E[f(z) eps^2]
 
 where g = E[f'(z)] = E[f(z) eps] is the gradient that all three estimate. The expectations are integrals over one
-normal, by the trapezoidal rule, whose error falls faster than any power of the step for such integrands; sampling is
-the check.
+normal, taken by the trapezoidal rule, whose error falls faster than any power of the step for such integrands; sampling
+is the check.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Life:
         process.start()
         return cls(process, out, err)
 
-    def end(self, timeout: float = 240.0) -> int:
+    def end(self, timeout: float = 600.0) -> int:
         """The exit code, or minus the signal."""
         self.process.join(timeout)
         if self.process.exitcode is None:

@@ -79,7 +79,7 @@ def start(*args: str, root: Path, launcher: tuple[str, ...] = (sys.executable,),
 
 def finished(process: subprocess.Popen, root: Path) -> Ended:
     try:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=800)
     finally:
         process.kill()
     assert (process.returncode, err) == (0, "")
@@ -177,7 +177,7 @@ def test_started_by_a_script_the_further_processes_end_with_the_run(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=800,
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
@@ -255,7 +255,7 @@ def test_after_the_death_of_the_first_process_the_other_says_so(root):
 def test_an_error_in_one_process_fails_the_run_and_is_reported_once(root, path):
     process = start(*SHORT, "--model.estimator", "buggy.Buggy", root=root, **path)
     try:
-        _, err = process.communicate(timeout=180)
+        _, err = process.communicate(timeout=800)
     finally:
         process.kill()
     assert process.returncode == 1

@@ -304,7 +304,8 @@ def test_the_exported_model_is_the_checkpointed_one(name, request):
 def test_the_exported_model_has_a_signature_and_an_example(gaussian):
     with mlflow_at(gaussian.client.tracking_uri):
         described = mlflow.models.get_model_info(f"runs:/{gaussian.run.info.run_id}/model")
-    assert [tuple(each.shape) for each in described.signature.inputs] == [(-1, 64)]
+    assert described.metadata == {"input": "x of numbers of any type, [B, 64] or [64]"}
+    assert described.signature.params.to_dict()[0]["default"] == "encode"
     assert described.signature.outputs.input_names() == ["loc", "scale", "reconstruction"]
     assert described.saved_input_example_info is not None
 

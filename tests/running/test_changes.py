@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch.callbacks import EarlyStopping
 from tests.running.models import gaussian
 from tests.running.resuming import Brief, Stopped, fit
@@ -20,7 +21,6 @@ from reparam_suite.networks import MLP
 from reparam_suite.objectives import ELBO
 from reparam_suite.running.effects import check_effects
 from reparam_suite.runtime.errors import SuiteError
-from reparam_suite.tracking import TrackingSettings
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
 SHORT = {"max_steps": 6, "record": RecordSettings(every=4, gradients_every=1_000, test_data=0)}
@@ -146,6 +146,7 @@ def of_type(trainer, name: str):
     return next(each for each in trainer.callbacks if type(each).__name__ == name)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", OF_THE_RUN)
 def test_an_argument_of_the_run_takes_effect_or_is_refused(run, name):
     value, look, expected = OF_THE_RUN[name]
@@ -237,7 +238,9 @@ def test_a_changed_rate_is_used_and_recorded(run):
     result = fit(changed, Brief(), run.told)
     after = torch.load(run.root / "checkpoints" / run.run_id / "last.ckpt", weights_only=True)
     assert after["global_step"] == 8
-    assert max((after["state_dict"][name] - value).abs().max() for name, value in before.items()) < 1e-8
+    weights = {name: value for name, value in before.items() if value.is_floating_point()}
+    assert len(weights) == 8
+    assert max((after["state_dict"][name] - value).abs().max() for name, value in weights.items()) < 1e-8
     assert result.num_steps == 8
-    assert run.state()["parameters"]["model.init_args.learning_rate"] == "1e-12"
-    assert isinstance(run.tracking, TrackingSettings)
+    kept = yaml.safe_load((run.root / "checkpoints" / run.run_id / "config.yaml").read_text())
+    assert kept["model"]["init_args"]["learning_rate"] == 1e-12

@@ -1,11 +1,14 @@
 """A run's model, data and trainer, made and checked against each other; nothing is recorded yet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_only
 
 from reparam_suite.data import DataModule, adapted
 from reparam_suite.running.compatibility import check_fit
@@ -15,6 +18,7 @@ from reparam_suite.running.surroundings import Surroundings
 from reparam_suite.running.trainer_options import check_limits, check_trainer_options
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import quiet, seed_everything
+from reparam_suite.runtime.launchers import num_processes, torchrun_world
 from reparam_suite.training import CheckpointFiles, Replicas, check_compilable, compile_options, shorten_loop
 
 _DEFAULTS: dict[str, Any] = {
@@ -108,7 +112,7 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     callbacks = options.pop("callbacks", None) or []
     try:
         options["callbacks"] = [_made(each) for each in (callbacks if isinstance(callbacks, list) else [callbacks])]
-        trainer = Trainer(**{**options, **_OF_THE_RUN})
+        trainer = Trainer(**{**options, **_OF_THE_RUN, **_launched(options)})
         if isinstance(trainer.strategy, DDPStrategy):
             if surroundings.relaunch is None and not _is_launched(trainer.strategy):
                 raise UsageError(
@@ -121,15 +125,29 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
         raise
     except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
         raise UsageError(f"trainer: {' '.join(str(error).split())}") from error
+    rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # guessed from variables until now
     trainer.loggers = _as_list(loggers)
     trainer.strategy.checkpoint_io = CheckpointFiles()
     shorten_loop(trainer)
     return trainer
 
 
+<<<<<<< HEAD
+def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
+    # One process alone is a run of its own, whatever started it: Lightning would take SLURM's tasks for one training.
+    wanted, started = num_processes(options), torchrun_world()
+    if started is not None and wanted is not None and wanted != started:
+        devices, nodes = options.get("devices"), options.get("num_nodes", 1)
+        raise UsageError(
+            f"trainer.devices: torchrun has started {started} processes, expected that many devices in all, got "
+            f"{wanted} (devices {devices} on each of {nodes} nodes)"
+        )
+    return {"plugins": [LightningEnvironment()]} if wanted == 1 and started is None else {}
+=======
 def _is_launched(strategy: DDPStrategy) -> bool:
     # Whether torchrun or SLURM has started all processes.
     return strategy.cluster_environment is not None and strategy.cluster_environment.creates_processes_externally
+>>>>>>> main
 
 
 def _limits(run: Specification) -> dict[str, Any]:

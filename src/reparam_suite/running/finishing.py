@@ -1,15 +1,16 @@
 """The end of a run: figures, files, the exported model and the bound of many samples."""
 
+import warnings
 from collections.abc import Mapping
 from itertools import islice
 
 import torch
 
+from reparam_suite.data import datum_of
 from reparam_suite.diagnostics import bound_of_many_samples
 from reparam_suite.models import VAE
 from reparam_suite.running.artifacts import figures_of
 from reparam_suite.running.assembly import Assembly
-from reparam_suite.running.compatibility import first_member
 from reparam_suite.running.export import export
 from reparam_suite.tracking import RunLogger
 from reparam_suite.training import BEST, LAST, Checkpoints, Journal, RecordSettings
@@ -42,7 +43,9 @@ def finish(
         logger.log_artifact(best if best.exists() else last, "checkpoints")
         return
     for name, figure in figures_of(model, data, journal):
-        logger.log_figure(figure, f"figures/{name}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of matplotlib, about numbers at the end of their range
+            logger.log_figure(figure, f"figures/{name}")
     for checkpoint in (checkpoints.directory / BEST, checkpoints.directory / LAST):
         if checkpoint.exists():
             logger.log_artifact(checkpoint, "checkpoints")
@@ -64,7 +67,7 @@ def _bound_of_many_samples(parts: Assembly, model: VAE, tested: Mapping[str, flo
         return {}
     (num_batches,) = parts.trainer.num_test_batches
     tested_on = islice(parts.data.undivided("test"), int(num_batches))
-    x = torch.cat([first_member(batch).to(model.device) for batch in tested_on])
+    x = torch.cat([datum_of(batch).to(model.device) for batch in tested_on])
     bound = bound_of_many_samples(
         model,
         x,

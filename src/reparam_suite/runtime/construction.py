@@ -90,5 +90,5 @@ def check_allowed(path: str, *, allow: Collection[str] = ()) -> None:
         NotAllowedError: naming the path and the module to allow.
     """
     if not any(path.startswith(f"{module}.") for module in (_OURS, *allow)):
-        accepted = ", ".join([_OURS, *allow])
+        accepted = ", ".join(dict.fromkeys([_OURS, *allow]))
         raise NotAllowedError(f"{path}: expected a class of {accepted}; allow its module if you trust it")
