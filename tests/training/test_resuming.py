@@ -16,6 +16,7 @@ from reparam_suite.data import Digits
 from reparam_suite.estimators import REBAR, ExponentialDecay, GumbelSoftmax, Learned, MovingAverage, ScoreFunction
 from reparam_suite.models import VAE, OptimizerSettings
 from reparam_suite.objectives import ELBO
+from reparam_suite.runtime.random_streams import random_state
 from reparam_suite.training import (
     BetweenSteps,
     CheckpointFiles,
@@ -34,7 +35,6 @@ from reparam_suite.training import (
     read_checkpoint,
     shorten_loop,
 )
-from reparam_suite.training.random_streams import random_state
 
 BATCH_SIZE = 300  # 5 batches an epoch
 TIMED = ("time/", "memory/", "cost/")

@@ -24,7 +24,7 @@ from reparam_suite.figures import (
     samples,
     training_curves,
 )
-from reparam_suite.figures.images import image_shape_of
+from reparam_suite.figures.images import shown_shape
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training import Journal
@@ -68,7 +68,7 @@ def model_drawings(model: VAE, data: DataModule) -> Iterator[Drawing]:
     """Name and how it is drawn: reconstructions, samples, and a latent traversal or the use of the code."""
     device = next(model.parameters()).device
     x = datum_of(data.sample_batch("valid")).to(device)
-    shape = data.image_shape or image_shape_of(x.shape[1:])
+    shape = data.image_shape or shown_shape(x.shape[1:])
     yield "reconstructions", partial(reconstructions, model, x, image_shape=shape, seed=_SEED)
     if shape is not None:
         yield "samples", partial(samples, model, _NUM_SAMPLES, image_shape=shape, seed=_SEED)

@@ -1,10 +1,8 @@
 """A run's model, data and trainer, made and checked against each other; nothing is recorded yet."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
@@ -17,8 +15,8 @@ from reparam_suite.running.specification import DEFAULT_STEPS, Specification
 from reparam_suite.running.surroundings import Surroundings
 from reparam_suite.running.trainer_options import check_limits, check_trainer_options
 from reparam_suite.runtime.errors import UsageError
-from reparam_suite.runtime.global_state import quiet, seed_everything
-from reparam_suite.runtime.launchers import num_processes, torchrun_world
+from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.random_streams import seed_everything
 from reparam_suite.training import CheckpointFiles, Replicas, check_compilable, compile_options, shorten_loop
 
 _DEFAULTS: dict[str, Any] = {
@@ -132,7 +130,6 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     return trainer
 
 
-<<<<<<< HEAD
 def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
     # One process alone is a run of its own, whatever started it: Lightning would take SLURM's tasks for one training.
     wanted, started = num_processes(options), torchrun_world()
@@ -143,11 +140,11 @@ def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
             f"{wanted} (devices {devices} on each of {nodes} nodes)"
         )
     return {"plugins": [LightningEnvironment()]} if wanted == 1 and started is None else {}
-=======
+
+
 def _is_launched(strategy: DDPStrategy) -> bool:
     # Whether torchrun or SLURM has started all processes.
     return strategy.cluster_environment is not None and strategy.cluster_environment.creates_processes_externally
->>>>>>> main
 
 
 def _limits(run: Specification) -> dict[str, Any]:

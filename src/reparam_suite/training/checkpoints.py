@@ -13,9 +13,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from reparam_suite.runtime.processes import gathered, num_processes, rank
+from reparam_suite.runtime.random_streams import random_state, set_random_state
 from reparam_suite.training.checkpoint_files import FORMAT, HEADER
 from reparam_suite.training.position import key_of_data, position_of_data, put_between_steps
-from reparam_suite.training.random_streams import random_state, set_random_state
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
