@@ -353,7 +353,7 @@ def test_nothing_else_is_left_behind(gaussian):
     assert kept == {"best.ckpt", "last.ckpt", "previous.ckpt", "config.yaml"}
 
 
-# --------------------------------------------------------------------------------------------------------- what is told
+# ------------------------------------------------------------------------------------------------ printed lines
 
 
 def test_the_end_tells_what_was_reached_and_where(gaussian):

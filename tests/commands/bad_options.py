@@ -136,11 +136,13 @@ OPTIONS = [
     ),
     (
         "--model.estimator GradientEstimator",
-        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, got GradientEstimator, which is abstract",
+        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, "
+        "got GradientEstimator, which is abstract",
     ),
     (
         "--model DiscreteVAE --model.estimator.temperature 0.3 --model.estimator GumbelSoftmax",
-        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, got GradientEstimator, which is abstract",
+        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, "
+        "got GradientEstimator, which is abstract",
     ),
     (
         "--model DiscreteVAE --model.estimator.baseline Foo",
