@@ -3,6 +3,7 @@
 import copy
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def placed(config: dict[str, Any], *keys: str | int, value: Any = TRAP) -> dict[
     """A copy of a configuration with `value` in a place."""
     changed = copy.deepcopy(config)
     inner: Any = changed
-    for key, following in zip(keys[:-1], keys[1:], strict=True):
+    for key, following in pairwise(keys):
         if not isinstance(inner[key] if not isinstance(inner, dict) else inner.get(key), dict | list):
             inner[key] = [None] if isinstance(following, int) else {}
         inner = inner[key]
