@@ -21,7 +21,7 @@ OURS, BARE, LIGHTNING, PYRO, PYTHAE = "ours", "bare loop", "plain Lightning", "P
 @final
 @dataclass(frozen=True)
 class Setting:
-    """The setting of all sides: the clock, the device, the folder that they write to, and a file of noise to train on."""
+    """The setting of all sides: the clock, the device, the folder that they write to, and a file of noise."""
 
     now: Callable[[], float]
     device: torch.device

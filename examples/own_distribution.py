@@ -63,7 +63,7 @@ class SecantPosterior(nn.Module):
 
 
 def make_model() -> VAE:
-    """Returns a VAE of parts, each a module that returns a Distribution; KL(q || p) has no closed form and is sampled."""
+    """Returns a VAE of parts, each a module that returns a Distribution; the KL has no closed form: it is sampled."""
     decoder = nn.Sequential(nn.Linear(6, 100), nn.SiLU(), nn.Linear(100, 64))
     return VAE(
         posterior=SecantPosterior(num_inputs=64, latent_size=6),

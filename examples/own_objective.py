@@ -58,7 +58,8 @@ if __name__ == "__main__":
 
     result = Run(make_model, data, max_steps=MAX_STEPS, record=RecordSettings(every=MAX_STEPS // 40)).fit()
     print(f"test ELBO {result.metrics['test/elbo']:.2f} nats; validation never uses the weight")
-    curves({"train/kl": result.history("train/kl")}, ylabel="KL (nats)").savefig("cyclical_kl.png")
+    figure = curves({"train/kl": result.history("train/kl")}, ylabel="nats", title="KL under a cyclical weight")
+    figure.savefig("cyclical_kl.png")
 
     # Two unbiased estimators agree on the gradient of this objective at the step where the run has stopped.
     estimators = [Pathwise(), ScoreFunction(num_samples=8, baseline=LeaveOneOut())]

@@ -36,7 +36,7 @@ if __name__ == "__main__":
         latent_size=8,
         posterior=FactorizedCategorical(num_classes=8),
         hidden_sizes=(100,),
-        estimator=StraightThroughGumbel(temperature=0.7),
+        estimator=GumbelSoftmax(temperature=0.5),
     )
     data = Digits()
     trainer = Trainer(
@@ -60,7 +60,7 @@ if __name__ == "__main__":
 
     # The estimator is an attribute: the same weights and the same batch under others.
     batch = data.sample_batch("train")
-    for estimator in (model.estimator, GumbelSoftmax(), ScoreFunction(num_samples=4, baseline=LeaveOneOut())):
+    for estimator in (model.estimator, StraightThroughGumbel(), ScoreFunction(num_samples=4, baseline=LeaveOneOut())):
         model.estimator = estimator
         encoder = gradient_statistics(model, batch)["encoder"]
         print(

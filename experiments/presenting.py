@@ -84,7 +84,7 @@ class Experiment:
         figure, numbers = self._write(findings, options.output, options.length)
         console.print(f"figure   {figure}\nnumbers  {numbers}", soft_wrap=True)
         self._record(store, findings, figure, numbers, options.length)
-        console.print(f"to look  {store.ui_command}", soft_wrap=True)
+        console.print(f"MLflow UI  {store.ui_command}", soft_wrap=True)
         return 0
 
     def _options(self, arguments: Sequence[str] | None) -> argparse.Namespace:

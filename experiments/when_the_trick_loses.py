@@ -8,8 +8,9 @@ One draw of d/dtheta E_{N(theta, 1)}[f(z)], with z = theta + eps:
     score function     f(z) eps          variance  E[f(z)^2 eps^2] - g^2
     with a baseline    (f(z) - b) eps    at the best constant b = E[f(z) eps^2]
 
-where g = E[f'(z)] = E[f(z) eps] is the gradient that all three estimate. The expectations are integrals over one normal, taken by
-the trapezoidal rule, whose error falls faster than any power of the step for such integrands; sampling is the check.
+where g = E[f'(z)] = E[f(z) eps] is the gradient that all three estimate. The expectations are integrals over one
+normal, taken by the trapezoidal rule, whose error falls faster than any power of the step for such integrands; sampling
+is the check.
 """
 
 from __future__ import annotations

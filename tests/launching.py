@@ -134,7 +134,7 @@ class Started:
         self.run_id = self._wait_for_metrics()
 
     def _wait_for_metrics(self) -> str:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.process.communicate()[1]
             for run in self.ended.every_run():

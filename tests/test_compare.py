@@ -229,7 +229,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize(("args", "message"), MESSAGES, ids=[" ".join(args) for args, _ in MESSAGES])
-def test_a_bad_option_is_told_in_one_line(refused, args, message):
+def test_a_bad_option_is_reported_in_one_line(refused, args, message):
     assert refused(*args).startswith(message)
 
 
@@ -238,9 +238,10 @@ def test_a_memory_budget_that_is_too_small_names_the_smallest_that_works(refused
     message = refused(*args, "--memory_budget", "1000")
     assert message.startswith("--memory_budget: ")
     (least,) = re.findall(r"memory_budget: expected at least ([\d,]+) bytes .*, got 1,000$", message)
-    below = str(int(least.replace(",", "")) - 1)
-    assert f"expected at least {least} bytes" in refused(*args, "--memory_budget", below)
-    ended = compare("gradients", "--checkpoint", trained.run_ids[0], *args, "--memory_budget", least, root=trained.root)
+    enough = int(least.replace(",", ""))
+    assert f"expected at least {least} bytes" in refused(*args, "--memory_budget", str(enough - 1))
+    args = (*args, "--memory_budget", str(enough))
+    ended = compare("gradients", "--checkpoint", trained.run_ids[0], *args, root=trained.root)
     assert ended.code == 0, ended.err
 
 

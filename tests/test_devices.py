@@ -79,7 +79,7 @@ def start(*args: str, root: Path, launcher: tuple[str, ...] = (sys.executable,),
 
 def finished(process: subprocess.Popen, root: Path) -> Ended:
     try:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=800)
     finally:
         process.kill()
     assert (process.returncode, err) == (0, "")
@@ -177,7 +177,7 @@ def test_started_by_a_script_the_further_processes_end_with_the_run(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=800,
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
@@ -238,7 +238,7 @@ def test_a_killed_process_ends_the_other_within_a_minute_and_the_run_has_failed(
     assert steps[-1] == last + 40
     whole = finished(start(*ENDLESS, "--trainer.max_steps", str(last + 40), root=root), root)
     for name in ("train/elbo", "val/elbo", "test/elbo"):
-        assert ended.curve(name) == whole.curve(name), "each process goes on with its own noise, to the last bit"
+        assert ended.curve(name) == whole.curve(name), "each process continues with its own noise, bitwise"
 
 
 @pytest.mark.slow
@@ -252,10 +252,10 @@ def test_after_the_death_of_the_first_process_the_other_says_so(root):
 
 
 @pytest.mark.slow
-def test_an_error_in_one_process_fails_the_run_and_is_told_once(root, path):
+def test_an_error_in_one_process_fails_the_run_and_is_reported_once(root, path):
     process = start(*SHORT, "--model.estimator", "buggy.Buggy", root=root, **path)
     try:
-        _, err = process.communicate(timeout=180)
+        _, err = process.communicate(timeout=800)
     finally:
         process.kill()
     assert process.returncode == 1
@@ -267,7 +267,7 @@ def test_an_error_in_one_process_fails_the_run_and_is_told_once(root, path):
     assert [step for step, _ in Ended(1, "", "", root).curve("train/elbo", run.info.run_id)] == [1, 4, 8]
 
 
-def test_what_is_wrong_for_all_processes_is_told_by_the_first_alone(tmp_path, monkeypatch):
+def test_what_is_wrong_for_all_processes_is_reported_by_the_first_alone(tmp_path, monkeypatch):
     wrong = ["--trainer.max_steps", "0"]
     assert fit(*wrong, root=tmp_path).err != ""
     started = {FIRST_PROCESS: "1", "LOCAL_RANK": "1"}

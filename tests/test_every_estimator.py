@@ -90,7 +90,7 @@ def weights_before(monkeypatch) -> dict[str, torch.Tensor]:
     assemble = fitting.assemble
     monkeypatch.setattr(fitting, "assemble", watched)
     monkeypatch.setattr(finishing, "figures_of", lambda *_: ())
-    monkeypatch.setattr(finishing, "_export", lambda *_: None)
+    monkeypatch.setattr(finishing, "export", lambda *_: None)
     monkeypatch.setattr(VAE, "num_test_samples", 2)
     return weights
 

@@ -353,7 +353,7 @@ def test_nothing_else_is_left_behind(gaussian):
     assert kept == {"best.ckpt", "last.ckpt", "previous.ckpt", "config.yaml"}
 
 
-# --------------------------------------------------------------------------------------------------------- what is told
+# ------------------------------------------------------------------------------------------------ printed lines
 
 
 def test_the_end_tells_what_was_reached_and_where(gaussian):
@@ -361,9 +361,10 @@ def test_the_end_tells_what_was_reached_and_where(gaussian):
     for label in ("Results, in nats", "test ELBO", "validation ELBO", "KL", "gradient variance, encoder"):
         assert label in lines
     assert f"{gaussian.run.data.metrics['test/elbo']:.2f}" in lines
+    assert lines.count(gaussian.run.data.tags["dataset.summary"]) == 1
     assert f"run        {gaussian.run.info.run_id}" in lines
     assert f"artifacts  {gaussian.run.info.artifact_uri}" in lines
-    told = re.search(r"^to look +(.*)$", lines, re.MULTILINE)[1]
+    told = re.search(r"^MLflow UI +(.*)$", lines, re.MULTILINE)[1]
     assert f"mlflow ui --backend-store-uri sqlite:///{gaussian.root}/mlflow.db" in told
 
 
@@ -569,4 +570,4 @@ def test_the_module_is_the_command(tmp_path):
 def test_the_arguments_are_those_of_the_process(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["fit.py", "--model", "NoVAE"])
     assert command.main() == 2
-    assert "there is no NoVAE" in capsys.readouterr().err
+    assert "got NoVAE" in capsys.readouterr().err

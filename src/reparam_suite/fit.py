@@ -47,7 +47,7 @@ def main(args: list[str] | None = None) -> int:
         console.print(results_table(finished))
         console.print(f"run        {', '.join(result.run_id for result in finished)}", soft_wrap=True)
         console.print(f"artifacts  {finished[-1].artifacts}", soft_wrap=True)
-        console.print(f"to look    {finished[-1].ui_command}", soft_wrap=True)
+        console.print(f"MLflow UI  {finished[-1].ui_command}", soft_wrap=True)
     return 0
 
 

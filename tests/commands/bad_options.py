@@ -68,9 +68,9 @@ OPTIONS = [
     ),
     (
         "--model.objective Elbo",
-        f"--model.objective: there is no Elbo, did you mean ELBO?; accepted are ELBO, ImportanceWeighted {OWN}",
+        f"--model.objective: expected ELBO, ImportanceWeighted {OWN}, got Elbo, did you mean ELBO?",
     ),
-    ("--model.encoder ConvolutionalNet", f"--model.encoder: there is no ConvolutionalNet; accepted are MLP {OWN}"),
+    ("--model.encoder ConvolutionalNet", f"--model.encoder: expected MLP {OWN}, got ConvolutionalNet"),
     (
         "--data.bach_size 3",
         (
@@ -113,43 +113,45 @@ OPTIONS = [
     # a class that does not exist, or is another
     (
         "--model NoVAE",
-        f"--model: there is no NoVAE, did you mean VAE?; accepted are DiscreteVAE, GaussianVAE, VAE {OWN}",
+        f"--model: expected DiscreteVAE, GaussianVAE, VAE {OWN}, got NoVAE, did you mean VAE?",
     ),
     (
         "--model GausianVAE",
-        f"--model: there is no GausianVAE, did you mean GaussianVAE?; accepted are DiscreteVAE, GaussianVAE, VAE {OWN}",
+        f"--model: expected DiscreteVAE, GaussianVAE, VAE {OWN}, got GausianVAE, did you mean GaussianVAE?",
     ),
-    ("--model VAE", "--model: VAE needs posterior, likelihood, prior, estimator"),
-    ("--data Digit", f"--data: there is no Digit, did you mean Digits?; accepted are {DATA} {OWN}"),
-    ("--data ArrayDataModule", f"--data: ArrayDataModule is abstract; accepted are {DATA} {OWN}"),
+    ("--model VAE", "--model: expected posterior, likelihood, prior, estimator for VAE, got none"),
+    ("--data Digit", f"--data: expected {DATA} {OWN}, got Digit, did you mean Digits?"),
+    ("--data ArrayDataModule", f"--data: expected {DATA} {OWN}, got ArrayDataModule, which is abstract"),
     (
         "--model.objective ImportanceWeighted --model.objective.bound Bound",
-        f"--model.objective.bound: there is no Bound; accepted are Average, LogMeanExp {OWN}",
+        f"--model.objective.bound: expected Average, LogMeanExp {OWN}, got Bound",
     ),
     (
         "--model.posterior FactorizedBernoulli",
-        f"--model.posterior: there is no FactorizedBernoulli; accepted are DiagonalNormal, FullCovarianceNormal {OWN}",
+        f"--model.posterior: expected DiagonalNormal, FullCovarianceNormal {OWN}, got FactorizedBernoulli",
     ),
     (
         "--model.estimator Foo",
-        f"--model.estimator: there is no Foo; accepted are {names(estimators.GradientEstimator)} {OWN}",
+        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, got Foo",
     ),
     (
         "--model.estimator GradientEstimator",
-        f"--model.estimator: GradientEstimator is abstract; accepted are {names(estimators.GradientEstimator)} {OWN}",
+        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, "
+        "got GradientEstimator, which is abstract",
     ),
     (
         "--model DiscreteVAE --model.estimator.temperature 0.3 --model.estimator GumbelSoftmax",
-        f"--model.estimator: GradientEstimator is abstract; accepted are {names(estimators.GradientEstimator)} {OWN}",
+        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, "
+        "got GradientEstimator, which is abstract",
     ),
     (
         "--model DiscreteVAE --model.estimator.baseline Foo",
-        f"--model.estimator.baseline: there is no Foo; accepted are {names(estimators.Baseline)} {OWN}",
+        f"--model.estimator.baseline: expected {names(estimators.Baseline)} {OWN}, got Foo",
     ),
     (
         "--model.estimator reparam_suite.networks.mlp",
-        "--model.estimator: reparam_suite.networks.mlp is no GradientEstimator; "
-        f"accepted are {names(estimators.GradientEstimator)} {OWN}",
+        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, "
+        "got reparam_suite.networks.mlp, which is no GradientEstimator",
     ),
     (
         "--model.estimator nomodule.Mine",
@@ -293,10 +295,10 @@ OPTIONS = [
     ),
     (
         "--trainer.callbacks foo",
-        "--trainer.callbacks: there is no foo; accepted are the dotted path of a class of your own",
+        "--trainer.callbacks: expected the dotted path of a class of your own, got foo",
     ),
     # the data
-    ("--data Arrays", "--data: Arrays needs path"),
+    ("--data Arrays", "--data: expected path for Arrays, got none"),
     ("--data Arrays --data.path missing.npz", "missing.npz: expected an .npz file, got a path that does not exist"),
     # the store
     (

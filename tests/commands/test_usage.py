@@ -74,7 +74,7 @@ FILES = {
     ),
     "an unknown class": (
         "model: {class_path: DiscreteVAE, init_args: {estimator: {class_path: MuProp, init_args: {baseline: Foo}}}}",
-        f"--model.estimator.baseline: there is no Foo; accepted are {names(estimators.Baseline)} {OWN}",
+        f"--model.estimator.baseline: expected {names(estimators.Baseline)} {OWN}, got Foo",
     ),
     "another type": (
         "data: {class_path: Digits, init_args: {batch_size: x}}",
@@ -90,7 +90,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("what", FILES)
-def test_a_bad_configuration_file_is_told_as_the_command_line_is(refused, tmp_path, what):
+def test_a_bad_configuration_file_is_reported_as_the_command_line_is(refused, tmp_path, what):
     content, message = FILES[what]
     (tmp_path / "run.yaml").write_text(content)
     assert refused("--config", "run.yaml") == message

@@ -73,7 +73,7 @@ def test_program_flow_posterior(run):
     assert metrics["test/elbo"] <= metrics["test/bound_100"]
     assert set(left["comparison"].left_out) == {"AntitheticPathwise()"}
     variance = left["comparison"].frame["variance"]
-    assert variance["StickTheLanding(num_samples=5)"] < variance.drop("StickTheLanding(num_samples=5)").min()
+    assert variance["StickTheLanding(num_samples=3)"] < variance.drop("StickTheLanding(num_samples=3)").min()
 
 
 def test_program_own_objective(run):
@@ -95,7 +95,8 @@ def test_program_hard_attention(run):
     assert left["longer"].metrics["val/accuracy_best"] > 0.25  # by guessing: 0.1
     frame = left["comparison"].frame
     assert frame["variance"]["Enumeration()"] < 1e-9
-    assert frame["cosine"]["ScoreFunction(num_samples=4, baseline=LeaveOneOut())"] > 0.95
+    assert frame["variance"]["ScoreFunction(num_samples=4, baseline=LeaveOneOut())"] > 1e-6
+    assert list(frame["evaluations"]) == [9, 4]
 
 
 def test_program_own_estimator(run, capsys):

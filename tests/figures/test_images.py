@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from reparam_suite.figures import latent_traversal, reconstruction_grid, sample_grid
-from reparam_suite.figures.images import image_shape_of
+from reparam_suite.figures.images import shown_shape
 
 
 def pixels(*shape):
@@ -98,7 +98,7 @@ def test_data_without_an_image_shape_are_drawn_as_lines():
     ],
 )
 def test_the_shape_of_an_image_follows_from_that_of_a_datum(event_shape, shown):
-    assert image_shape_of(event_shape) == shown
+    assert shown_shape(event_shape) == shown
 
 
 def test_colours_are_red_green_and_blue():

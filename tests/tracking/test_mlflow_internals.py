@@ -2,9 +2,17 @@
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from mlflow.store.db.utils import create_sqlalchemy_engine
 from mlflow.utils import requirements_utils
 
-from reparam_suite.tracking.mlflow_internals import backend, last_metric_time, unlisted_packages
+from reparam_suite.tracking.mlflow_internals import (
+    backend,
+    initialize_tables,
+    last_metric_time,
+    schema_revisions,
+    unlisted_packages,
+    upgrade_tables,
+)
 
 
 def test_a_client_has_a_session_and_a_run_the_times_of_its_metrics(store, settings):
@@ -15,6 +23,19 @@ def test_a_client_has_a_session_and_a_run_the_times_of_its_metrics(store, settin
     assert last_metric_time(client.get_run(run_id)) == 70
     with backend(client).ManagedSessionMaker(read_only=True) as session:
         assert session is not None
+
+
+def test_tables_are_made_of_the_latest_revision(tmp_path):
+    engine = create_sqlalchemy_engine(f"sqlite:///{tmp_path}/new.db")
+    try:
+        assert schema_revisions(engine)[0] is None
+        initialize_tables(engine)
+        version, latest = schema_revisions(engine)
+        assert version == latest
+        upgrade_tables(engine)
+        assert schema_revisions(engine) == (version, latest)
+    finally:
+        engine.dispose()
 
 
 def test_packages_are_listed_again_afterwards():

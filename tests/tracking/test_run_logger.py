@@ -288,7 +288,7 @@ exec(sys.argv[2])
     assert all(store.history(run.info.run_id, "a") == [(3, 1.0)] for run in runs)
 
 
-def test_resumed_run_goes_on(store):
+def test_resumed_run_continues(store):
     first = store.start_run(name="run", parameters={"a": 1}, tags={})
     first.log_metrics({"elbo": 1.0}, step=0)
     first.close("KILLED")

@@ -1,1 +1,1 @@
-"""What the commands share: options, help and error messages."""
+"""Shared parts of the commands: options, help and error messages."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jsonargparse import ArgumentParser, Namespace
 
 from reparam_suite.commands.classes import concrete_subclasses, either
+from reparam_suite.commands.jsonargparse_internals import option_strings
 from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
     except UsageError:
         raise
     except (ArgumentError, ValueError, TypeError) as error:
-        raise UsageError(as_option(_Objection(str(error), parser, roots).told(), parser)) from error
+        raise UsageError(as_option(_Objection(str(error), parser, roots).explained(), parser)) from error
 
 
 def as_option(message: str, parser: ArgumentParser) -> str:
     """A message of Python, `record.every: expected ..`, with the option of that name as the user types it."""
     name, colon, rest = message.partition(": ")
-    known = {option for action in parser._actions for option in action.option_strings}
+    known = set(option_strings(parser))
     option = next((each for each in (f"--{name}", f"--trainer.{name}") if each in known), None)
     return f"{option}{colon}{rest}" if option and colon else message
 
@@ -95,26 +96,26 @@ class _Objection:
     keys: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
 
-    def told(self) -> str:
+    def explained(self) -> str:
         lines = [line.strip().removeprefix("- ") for line in self.text.splitlines()]
         for line in lines:
             if (found := _KEY.search(line)) and found[1] not in self.keys:
                 self.keys.append(found[1])
             if found := _CLASS.search(line):
                 self.classes.append(found[1])
-            for pattern, tell in _RULES:
+            for pattern, explain in _RULES:
                 if found := pattern.search(line):
-                    return tell(self, found)
+                    return explain(self, found)
         given = [found[1] for line in lines if (found := _GIVEN.search(line) or _GOT.search(line))]
         if accepted := [each for line in lines if (found := _LITERAL.search(line)) for each in found[1].split(", ")]:
-            told = either(each.strip(chr(39)) for each in accepted)
-            return f"{self.option()}: expected {told}, got {given[0] or _NOTHING}"
+            names = either(each.strip(chr(39)) for each in accepted)
+            return f"{self.option()}: expected {names}, got {given[0] or _NOTHING}"
         objections = [line for line in lines if line and not _FRAME.match(line)]
         if not objections:
             types = [found[1] for line in lines if (found := _TYPE.search(line)) and found[1] != "NoneType"]
             objections = [f"expected {either(types)}, got {given[0] or _NOTHING}"] if given else [" ".join(lines)]
-        told = "; ".join(_KEY.sub("", each).removeprefix(": ") for each in dict.fromkeys(objections))
-        return f"{self.option()}: {told}" if self.keys else told
+        explained = "; ".join(_KEY.sub("", each).removeprefix(": ") for each in dict.fromkeys(objections))
+        return f"{self.option()}: {explained}" if self.keys else explained
 
     def option(self, *more: str) -> str:
         return "--" + ".".join([*self.keys, *more])
@@ -132,7 +133,7 @@ class _Objection:
         return self.unknown_argument(name) if self.classes else self.unknown_option(f"--{name}")
 
     def unknown_option(self, name: str) -> str:
-        known = [option for action in self.parser._actions for option in action.option_strings]
+        known = option_strings(self.parser)
         near = _nearest(name, known) or _nearest(name.partition(".")[0], known)
         return f"unknown option {name}{near}; --help lists all of them"
 
@@ -151,14 +152,14 @@ class _Objection:
         if plain:
             return f"{self.option()}: expected {either(plain)}, {self.listed()}, got {found[1]}"
         near = _nearest(found[1], self.accepted())
-        return f"{self.option()}: there is no {found[1]}{near}; accepted are {self.listed()}"
+        return f"{self.option()}: expected {self.listed()}, got {found[1]}{near}"
 
     def abstract(self, found: re.Match[str]) -> str:
         name = (found[1] or self.given()).rpartition(".")[2]
-        return f"{self.option()}: {name} is abstract; accepted are {self.listed()}"
+        return f"{self.option()}: expected {self.listed()}, got {name}, which is abstract"
 
     def wrong_class(self, found: re.Match[str]) -> str:
-        return f"{self.option()}: {found[1] or self.given()} is no {found[2]}; accepted are {self.listed()}"
+        return f"{self.option()}: expected {self.listed()}, got {found[1] or self.given()}, which is no {found[2]}"
 
     def given(self) -> str:
         """The value of the option, where the objection does not name it."""
@@ -176,7 +177,7 @@ class _Objection:
 
     def required(self, found: re.Match[str]) -> str:
         owner = self.classes[-1].rpartition(".")[2] if self.classes else "it"
-        return f"{self.option()}: {owner} needs {found[1]}"
+        return f"{self.option()}: expected {found[1]} for {owner}, got none"
 
     def no_yaml(self, found: re.Match[str]) -> str:  # noqa: ARG002
         reason = " ".join(self.text.removeprefix("Problems parsing config: ").split())

@@ -1,4 +1,4 @@
-"""The one place that uses private names of jsonargparse.
+"""Private names of jsonargparse and argparse: the one place that uses them.
 
 Its public `set_parsing_settings` adds to the import policy of the whole process and cannot take anything back.
 """
@@ -6,10 +6,15 @@ Its public `set_parsing_settings` adds to the import policy of the whole process
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from jsonargparse import set_parsing_settings
+from jsonargparse import ArgumentParser, set_parsing_settings
 from jsonargparse._common import parsing_settings
 
 _POLICY = ("import_path_verdicts", "import_paths_enforced")
+
+
+def option_strings(parser: ArgumentParser) -> list[str]:
+    """All options of a parser as they are typed. argparse has no public list of them."""
+    return [option for action in parser._actions for option in action.option_strings]
 
 
 @contextmanager

@@ -226,5 +226,5 @@ def _check_ranges(values: Namespace) -> None:
 
 
 def set_threads(values: Namespace) -> None:
-    """Sets the CPU threads of a step."""
+    """Sets the number of CPU threads per step."""
     torch.set_num_threads(values.num_threads)

@@ -20,7 +20,7 @@ def run_parser() -> ArgumentParser:
         "--num_threads",
         type=int,
         default=1,
-        help="CPU threads of a step; models of this size gain little from more, and lose much on a busy machine",
+        help="CPU threads per step; models of this size gain little from more, and lose much on a busy machine",
     )
     parser.add_argument("--name", type=str, default=None, help="of the run; by default estimator, model, data and seed")
     parser.add_argument(

@@ -24,7 +24,7 @@ is trained here. The columns are described in docs/diagnostics.md."""
 @final
 @dataclass(frozen=True)
 class GradientOptions:
-    """What is measured, and how precisely.
+    """Measurements, and their precision.
 
     Args:
         checkpoint: the id or the unique name of an MLflow run, whose best.ckpt is taken, or a .ckpt file.

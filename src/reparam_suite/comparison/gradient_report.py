@@ -130,7 +130,7 @@ class GradientReport:
 
 
 def _bias_cell(bias: GradientBias) -> str:
-    # |bias| / |reference|, or what it is surely below.
+    # |bias| / |reference|, or an upper bound.
     squared, error = float(bias.squared_bias), float(bias.squared_bias_error)
     if squared > _CLEAR * error:
         return f"{float(bias.relative):.2g}"

@@ -58,7 +58,7 @@ class _Record:
             self._report(self._comparison).show(console)
         console.print(f"run        {self._logger.run_id}", soft_wrap=True)
         console.print(f"artifacts  {self._logger.artifact_uri}", soft_wrap=True)
-        console.print(f"to look    {store.ui_command}", soft_wrap=True)
+        console.print(f"MLflow UI  {store.ui_command}", soft_wrap=True)
 
     def _report(self, comparison: GradientComparison) -> GradientReport:
         return GradientReport(comparison, self._command.order_by, self._command.candidates.left_out)

@@ -146,4 +146,4 @@ def _record(store: Store, options: RunOptions, report: RunReport, *, num_runs: i
     logger.close("FINISHED")
     console.print(f"run        {logger.run_id}", soft_wrap=True)
     console.print(f"page       {logger.artifact_uri}/runs.html", soft_wrap=True)
-    console.print(f"to look    {store.ui_command}", soft_wrap=True)
+    console.print(f"MLflow UI  {store.ui_command}", soft_wrap=True)

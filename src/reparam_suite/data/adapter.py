@@ -8,8 +8,8 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from reparam_suite.data.base import TRANSFERS, DataModule, Split
 from reparam_suite.data.foreign import ForeignDataModule
 from reparam_suite.data.kinds import Kind
-from reparam_suite.data.reading import fixed_streams
 from reparam_suite.runtime.errors import ArgumentTypeError, DataError
+from reparam_suite.runtime.random_streams import unchanged_streams
 
 _LOADERS = {"train": "train_dataloader", "valid": "val_dataloader", "test": "test_dataloader"}
 
@@ -67,7 +67,7 @@ class AdaptedDataModule(ForeignDataModule):
         stages = [stage] if stage is not None else ["fit", *["test"] * is_overridden("test_dataloader", self.module)]
         for name in stages:
             if _plain(name) not in self._set_up:
-                with fixed_streams():
+                with unchanged_streams(0):
                     self.module.setup(name)
                 self._set_up.add(_plain(name))
 
@@ -86,7 +86,7 @@ class AdaptedDataModule(ForeignDataModule):
             self.module.prepare_data()
             self._is_prepared = True
         self.setup("test" if split == "test" else "fit")
-        with fixed_streams():
+        with unchanged_streams(0):
             loader = getattr(self.module, _LOADERS[split])()
         if isinstance(loader, list | tuple):  # of loaders: Lightning takes no list for a loader
             if len(loader) > 1:

@@ -12,8 +12,9 @@ from torch import Tensor
 from reparam_suite.data import checks
 from reparam_suite.data.base import SPLITS, DataModule, Split
 from reparam_suite.data.kinds import Array, Kind, Values, check_stated, kind_of
-from reparam_suite.data.reading import BatchList, LoaderReader, datum_of, fixed_streams, is_loader
+from reparam_suite.data.reading import BatchList, LoaderReader, datum_of, is_loader
 from reparam_suite.runtime.errors import DataError
+from reparam_suite.runtime.random_streams import unchanged_streams
 
 _READ_ROWS = 1_000  # of each split, to find the kind and the mean
 
@@ -126,7 +127,7 @@ class ForeignDataModule(DataModule, ABC):
 
     def _transferred(self, batch: Any) -> Any:
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
-        with fixed_streams():
+        with unchanged_streams(0):
             batch = self.on_before_batch_transfer(batch, 0)
             batch = self.transfer_batch_to_device(batch, device, 0)
             return self.on_after_batch_transfer(batch, 0)

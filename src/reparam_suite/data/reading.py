@@ -2,14 +2,11 @@
 
 import copy
 import pickle
-import random
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, final
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import (
     BatchSampler,
@@ -19,29 +16,13 @@ from torch.utils.data import (
     SequentialSampler,
 )
 
+from reparam_suite.runtime.random_streams import unchanged_streams
+
 _UNCOPYABLE = (TypeError, ValueError, RuntimeError, NotImplementedError, copy.Error, pickle.PicklingError)
 
 _UNKNOWN_LENGTH = 10_000  # indices, or lists of them, of a sampler that may be endless
 
 _DEFAULT_ROWS = 100  # of a batch, where a loader does not say how many
-
-
-@contextmanager
-def fixed_streams(seed: int = 0) -> Iterator[None]:
-    """Starts Python's, numpy's and torch's global generators from `seed` and restores them at the end."""
-    state = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one is what others draw from
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
-        try:
-            random.seed(seed)
-            np.random.seed(seed)  # noqa: NPY002
-            torch.default_generator.manual_seed(seed)
-            if devices:
-                torch.cuda.manual_seed_all(seed)
-            yield
-        finally:
-            random.setstate(state[0])
-            np.random.set_state(state[1])  # noqa: NPY002
 
 
 def datum_of(batch: Any) -> Any:
@@ -62,7 +43,7 @@ class LoaderReader:
 
     def __init__(self, loader: Iterable[Any]) -> None:
         self._loader = loader
-        with fixed_streams():
+        with unchanged_streams(0):
             self._indices: Sequence[Any] | None = _indices_of(loader)
 
     @property
@@ -119,10 +100,10 @@ def is_loader(value: Any) -> bool:
 
 def _guarded(batches: Iterable[Any]) -> Iterator[Any]:
     # The streams are fixed while a batch is made, and not while its user works with it.
-    with fixed_streams():
+    with unchanged_streams(0):
         iterator = iter(batches)
     for number in range(1 << 62):
-        with fixed_streams(number):
+        with unchanged_streams(number):
             batch = next(iterator, _END)
         if batch is _END:
             return

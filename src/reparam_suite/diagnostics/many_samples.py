@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam_suite.diagnostics.memory import peak_bytes
-from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator, seed_generator
 
 EVALUATION_BUDGET = 2**28
 """256 MiB of tensors that an evaluation may hold at a time; larger chunks are no faster."""
@@ -71,7 +71,7 @@ def bounds_of_samples(
                 raise ValueError(
                     f"memory_budget: expected at least {held:,} bytes for a sample of one datum, got {memory_budget:,}"
                 )
-            torch.manual_seed(_SEED)
+            seed_generator(x.device, _SEED)
             chunk = memory_budget // held
             return torch.cat([importance_bound(model, some, num_samples, chunk) for some in x.split(rows)])
     finally:

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Any, final
 
 import torch
-from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from reparam_suite.diagnostics.torch_internals import TorchDispatchMode, storage_key, tensors_of
 
 DEFAULT_BUDGET = 2**30
 """1 GiB of tensors that a measurement may hold at a time."""
@@ -73,11 +72,12 @@ class _LiveTensors(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        given = {each.untyped_storage()._cdata for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
+        given = {storage_key(tensor) for tensor in tensors_of((args, kwargs))}
         self._forget_the_dead()
-        for each in tree_leaves(result):
-            if isinstance(each, Tensor) and (storage := each.untyped_storage())._cdata not in given:
-                self.alive.setdefault(storage._cdata, (StorageWeakRef(storage), storage.nbytes()))
+        for tensor in tensors_of(result):
+            if (key := storage_key(tensor)) not in given:
+                storage = tensor.untyped_storage()
+                self.alive.setdefault(key, (StorageWeakRef(storage), storage.nbytes()))
         self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
         return result
 

@@ -6,6 +6,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from reparam_suite.diagnostics.torch_internals import lerp_all, squared_norm
+
 
 @final
 class PathVariance:
@@ -42,8 +44,8 @@ class PathVariance:
         """Takes in the gradients in `.grad`; a parameter without one counts as zero."""
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in self._parameters]
         self.num_steps += 1
-        torch._foreach_lerp_(self._first, gradients, 1.0 - self.decay)
-        squares = torch.stack(torch._foreach_norm(gradients)).double().square().sum()
+        lerp_all(self._first, gradients, 1.0 - self.decay)
+        squares = squared_norm(gradients)
         self._second.lerp_(squares, 1.0 - self.decay)
 
     @torch.no_grad()
@@ -52,7 +54,7 @@ class PathVariance:
         weight = 1.0 - self.decay**self.num_steps
         if self.num_steps == 0:
             return torch.full_like(self._second, torch.nan)
-        squared_mean = torch.stack(torch._foreach_norm(self._first)).double().square().sum() / weight**2
+        squared_mean = squared_norm(self._first) / weight**2
         return (self._second / weight - squared_mean) / sum(each.numel() for each in self._first)
 
     def state_dict(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from reparam_suite.estimators import (
     ScoreFunction,
     StickTheLanding,
 )
-from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.runtime.random_streams import forked_generator, seed_generator
 
 
 @final
@@ -171,7 +171,7 @@ def _drawn_gradients(
     num_rounds = -(-num_repeats // _REPEATS_OF_A_ROUND)
     with measuring(model):
         # Noise of its own: what is held against the reference starts from the random state that was found here.
-        torch.manual_seed(int(torch.randint(2**62, ())))
+        seed_generator(device_of(model), int(torch.randint(2**62, ())))
         measurement = Measurement(model, batch)
         for _ in range(num_rounds):
             sums = measurement.sums(batch, _REPEATS_OF_A_ROUND, memory_budget=memory_budget)

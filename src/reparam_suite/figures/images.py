@@ -23,7 +23,7 @@ GAP = 4
 _SHAPES = "[H, W], [1, H, W] or [3, H, W]"
 
 
-def image_shape_of(event_shape: Sequence[int]) -> tuple[int, ...] | None:
+def shown_shape(event_shape: Sequence[int]) -> tuple[int, ...] | None:
     """The shape in which data are shown as images: [H, W], or [3, H, W] in colour; None where they are no images.
 
     A vector whose length is a square, and not 1, is shown as a square image.
@@ -129,7 +129,7 @@ def _rows(name: str, values: Array) -> npt.NDArray[np.float64]:
 
 def _as_images(pixels: npt.NDArray[np.float64], image_shape: Sequence[int]) -> npt.NDArray[np.float64]:
     """[..., P] -> [..., H, W], or [..., 3, H, W] in colour."""
-    shape = image_shape_of(image_shape) if len(image_shape) > 1 else None
+    shape = shown_shape(image_shape) if len(image_shape) > 1 else None
     if shape is None or math.prod(shape) != pixels.shape[-1]:
         raise ValueError(
             f"image_shape: expected {_SHAPES} with {pixels.shape[-1]} numbers in all, got {list(image_shape)}"

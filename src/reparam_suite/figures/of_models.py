@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from reparam_suite.figures.images import image_shape_of, reconstruction_grid, sample_grid
+from reparam_suite.figures.images import reconstruction_grid, sample_grid, shown_shape
 from reparam_suite.runtime.random_streams import forked_generator
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def reconstructions(model: VAE, x: Tensor, *, image_shape: Sequence[int] | None 
         shown = x.to(device)
         means = model.reconstruct(shown)
         origin = "q's mean" if _has_mean(model, shown[:1]) else "a sample of q"
-    shape = image_shape_of(x.shape[1:]) if image_shape is None else image_shape
+    shape = shown_shape(x.shape[1:]) if image_shape is None else image_shape
     title = f"Data and their reconstructions, E[x|z] at {origin}"
     return reconstruction_grid(x, means, image_shape=shape, title=title)
 
@@ -58,7 +58,7 @@ def samples(model: VAE, n: int, *, image_shape: Sequence[int] | None = None, see
         raise ValueError(f"n: expected at least 1, got {n}")
     with _evaluated(model, seed):
         means = model.sample(n)
-    shape = image_shape_of(means.shape[1:]) if image_shape is None else image_shape
+    shape = shown_shape(means.shape[1:]) if image_shape is None else image_shape
     title = "E[x|z] at one sample of the prior" if n == 1 else f"E[x|z] at {n} samples of the prior"
     return sample_grid(means, image_shape=shape, title=title)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from reparam_suite.data import DataModule
+from reparam_suite.data import DataModule, datum_of
 from reparam_suite.figures import (
     code_use,
     curves,
@@ -24,9 +24,8 @@ from reparam_suite.figures import (
     samples,
     training_curves,
 )
-from reparam_suite.figures.images import image_shape_of
+from reparam_suite.figures.images import shown_shape
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
-from reparam_suite.running.compatibility import first_member
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training import Journal
 from reparam_suite.training.endpoints import ELEMENT_VARIANCES
@@ -68,8 +67,8 @@ def figures_of(model: Any, data: DataModule, journal: Journal) -> Iterator[tuple
 def model_drawings(model: VAE, data: DataModule) -> Iterator[Drawing]:
     """Name and how it is drawn: reconstructions, samples, and a latent traversal or the use of the code."""
     device = next(model.parameters()).device
-    x = first_member(data.sample_batch("valid")).to(device)
-    shape = data.image_shape or image_shape_of(x.shape[1:])
+    x = datum_of(data.sample_batch("valid")).to(device)
+    shape = data.image_shape or shown_shape(x.shape[1:])
     yield "reconstructions", partial(reconstructions, model, x, image_shape=shape, seed=_SEED)
     if shape is not None:
         yield "samples", partial(samples, model, _NUM_SAMPLES, image_shape=shape, seed=_SEED)

@@ -18,8 +18,9 @@ from reparam_suite.running.specification import DEFAULT_STEPS, Specification
 from reparam_suite.running.surroundings import Surroundings
 from reparam_suite.running.trainer_options import check_limits, check_trainer_options
 from reparam_suite.runtime.errors import UsageError
-from reparam_suite.runtime.global_state import quiet, seed_everything
+from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.launchers import num_processes, torchrun_world
+from reparam_suite.runtime.random_streams import seed_everything
 from reparam_suite.training import CheckpointFiles, Replicas, check_compilable, compile_options, shorten_loop
 
 _DEFAULTS: dict[str, Any] = {
@@ -34,7 +35,7 @@ _OF_THE_RUN = {"logger": False, "enable_checkpointing": False, "enable_progress_
 @final
 @dataclass(frozen=True)
 class Assembly:
-    """What a run consists of, ready to train.
+    """The parts of a run, ready to train.
 
     Args:
         run: what was asked for.
@@ -76,6 +77,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     data.prepare_data()
     data.setup("fit")
     data.begin(run.seed)
+    _ = data.kind  # of data from outside decided by reading all splits; those that contradict each other are refused
     check_limits(trainer, data)
     _check_record(run, model)
     check_fit(model, data)

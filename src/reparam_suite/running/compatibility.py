@@ -1,16 +1,17 @@
-"""Whether data fit a model: found out on one batch before the first step, and told with both sides."""
+"""Whether data fit a model: found out on one batch before the first step, and refusals name both sides."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from reparam_suite.data import DataModule, datum_of
 from reparam_suite.estimators import Expectation
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.random_streams import forked_generator
 
 
-def check_fit(model: Any, data: Any) -> None:
+def check_fit(model: Any, data: DataModule) -> None:
     """Gives learned parts of the estimator their shapes, and makes one estimate on a fixed batch.
 
     The model is in eval mode and generators are forked: training begins as if this had not been.
@@ -20,7 +21,7 @@ def check_fit(model: Any, data: Any) -> None:
             Expectation, or the model raises an error on them.
     """
     batch = data.sample_batch("train")
-    x = first_member(batch)
+    x = datum_of(batch)
     event_shape = getattr(model, "event_shape", None)
     if event_shape is not None and isinstance(x, Tensor) and tuple(x.shape[1:]) != tuple(event_shape):
         raise UsageError(
@@ -28,7 +29,7 @@ def check_fit(model: Any, data: Any) -> None:
             f"got {tuple(x.shape[1:])} from {data.name}"
         )
     modes = {module: module.training for module in model.modules()}
-    device = x.device if isinstance(x, Tensor) else torch.device("cpu")
+    device = torch.device("cpu") if data.trainer is None else data.trainer.strategy.root_device
     model.to(device)
     model.eval()
     try:
@@ -45,8 +46,8 @@ def check_fit(model: Any, data: Any) -> None:
     except UsageError:
         raise
     except (ValueError, TypeError) as error:
-        told = str(error) or type(error).__name__
-        raise UsageError(f"{type(model).__name__} on {data.name}: {told}") from error
+        reason = str(error) or type(error).__name__
+        raise UsageError(f"{type(model).__name__} on {data.name}: {reason}") from error
     except (RuntimeError, IndexError, KeyError) as error:  # within a module of the user's: shapes, types, members
         raise UsageError(
             f"model: expected one that takes the batches of {data.name}, {_shape(x)}, "
@@ -55,15 +56,6 @@ def check_fit(model: Any, data: Any) -> None:
     finally:
         for module, training in modes.items():
             module.training = training
-
-
-def first_member(batch: Any) -> Any:
-    """x of a batch that is x, or a tuple, list or mapping whose first member is x."""
-    if isinstance(batch, tuple | list):
-        return first_member(batch[0])
-    if isinstance(batch, dict):
-        return first_member(next(iter(batch.values())))
-    return batch
 
 
 def _first_line(error: Exception) -> str:

@@ -30,7 +30,7 @@ def check_effects(parts: Assembly, before: Any, changes: Mapping[str, str]) -> N
     """
     if "seed" in changes:
         raise UsageError(
-            f"--seed {changes['seed']}: the random streams are on record and go on as they were, expected the seed "
+            f"--seed {changes['seed']}: the random streams are on record and continue as they were, expected the seed "
             "that the run had"
         )
     of_model = [key for key in changes if key.startswith("model.")]

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from reparam_suite.data import datum_of
 from reparam_suite.models import VAE
-from reparam_suite.running.compatibility import first_member
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.tracking import RunLogger, reason
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 def export(model: VAE, data: Any, logger: RunLogger) -> None:
     """Records the model in MLflow's format; one with parts of a user's own as far as torch.export takes it."""
-    example = first_member(data.sample_batch("train"))
+    example = datum_of(data.sample_batch("train"))
     with forked_generator(example.device):
         try:
             decode = (decoder_of(model), model.prior().sample((2,)))

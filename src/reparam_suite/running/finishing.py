@@ -6,11 +6,11 @@ from itertools import islice
 
 import torch
 
+from reparam_suite.data import datum_of
 from reparam_suite.diagnostics import bound_of_many_samples
 from reparam_suite.models import VAE
 from reparam_suite.running.artifacts import figures_of
 from reparam_suite.running.assembly import Assembly
-from reparam_suite.running.compatibility import first_member
 from reparam_suite.running.export import export
 from reparam_suite.tracking import RunLogger
 from reparam_suite.training import BEST, LAST, Checkpoints, Journal, RecordSettings
@@ -67,7 +67,7 @@ def _bound_of_many_samples(parts: Assembly, model: VAE, tested: Mapping[str, flo
         return {}
     (num_batches,) = parts.trainer.num_test_batches
     tested_on = islice(parts.data.undivided("test"), int(num_batches))
-    x = torch.cat([first_member(batch).to(model.device) for batch in tested_on])
+    x = torch.cat([datum_of(batch).to(model.device) for batch in tested_on])
     bound = bound_of_many_samples(
         model,
         x,

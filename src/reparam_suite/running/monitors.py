@@ -19,7 +19,7 @@ def check_monitors(model: Any, data: DataModule, trainer: Trainer, monitor: str 
     """Refuses monitors, the run's and those of callbacks, that are none of the metrics of a validation.
 
     A model whose hooks need a trainer, and callbacks of a user's own, which may log what they like, are left to the
-    first validation. EarlyStopping is then told to wait for its metric: a run may end before its first epoch does.
+    first validation. EarlyStopping then has to wait for its metric: a run may end before its first epoch does.
 
     Raises:
         UsageError: naming the metrics that there are.
@@ -43,7 +43,7 @@ def check_monitors(model: Any, data: DataModule, trainer: Trainer, monitor: str 
 
 
 def validation_metrics(model: Any, data: DataModule, trainer: Trainer) -> list[str] | None:
-    """The names that a model gives to `self.log` in a validation; None where a batch alone does not tell.
+    """The names that a model gives to `self.log` in a validation; None where a batch alone does not show them.
 
     The model is in eval mode and generators are forked: training begins as if this had not been.
     """

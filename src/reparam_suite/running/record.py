@@ -1,4 +1,4 @@
-"""What a run has on record beside its metrics: its configuration, tags and data."""
+"""The record of a run beside its metrics: its configuration, tags and data."""
 
 import copy
 import os
@@ -22,11 +22,11 @@ from reparam_suite.training import Checkpoints, Journal, write_durably
 @final
 @dataclass(frozen=True)
 class Record:
-    """What a run has on record from its beginning.
+    """The record of a run from its beginning.
 
     Args:
         parameters: every option by its dotted name, and the estimator's short name.
-        tags: by which runs are found and told apart.
+        tags: by which runs are found and distinguished.
         text: of a configuration file that makes the same run again.
     """
 
@@ -85,7 +85,7 @@ def estimator_name(estimator: nn.Module) -> str:
 
 
 def tags_of(parts: Assembly) -> dict[str, str]:
-    """The tags by which runs are told apart in MLflow."""
+    """The tags by which runs are distinguished in MLflow."""
     model, trainer = parts.model, parts.trainer
     tags = {
         "model": type(model).__name__,

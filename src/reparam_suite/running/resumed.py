@@ -23,7 +23,7 @@ _UNREMARKED = (
 @final
 @dataclass(frozen=True)
 class Resumed:
-    """What is known of a run that resumes before it is on record again.
+    """A run that resumes, before it is on record again.
 
     Args:
         ended: whether all steps are done already, and only the end of the run is missing.
@@ -35,7 +35,7 @@ class Resumed:
 
 
 def check_resumption(parts: Assembly, resumption: Resumption, tell: Callable[[str], object]) -> Resumed:
-    """Holds a run against its record, and tells what the user should know.
+    """Compares a run with its record, and reports what the user should know.
 
     Raises:
         UsageError: if options differ and may not, or would have no effect; if the weights are of another architecture,

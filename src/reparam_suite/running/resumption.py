@@ -96,6 +96,6 @@ def _shape(value: Any) -> str:
 
 
 def header(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint of ours says of its run: its id, model and data."""
+    """The header of a checkpoint of the suite: the id, model and data of its run."""
     found: dict[str, Any] = content[HEADER]
     return found

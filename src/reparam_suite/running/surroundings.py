@@ -1,4 +1,4 @@
-"""What a run is trained within: where it is shown, what may stop it, how further processes are started."""
+"""The surroundings of a run: where it is shown, what may stop it, how further processes are started."""
 
 import logging
 import os
@@ -62,7 +62,7 @@ class Observer:
 @final
 @dataclass(frozen=True)
 class Surroundings:
-    """What a run is trained within.
+    """The surroundings of a run.
 
     Args:
         console: where the run is shown.
@@ -70,7 +70,7 @@ class Surroundings:
         relaunch: the command that starts this program again, for the further processes of a run on several devices;
             None where there is none, as in a notebook.
         tell: is called with each line that the user should know.
-        of_command: whether a command called, which is told how to resume a run by its own options.
+        of_command: whether a command called, which is shown how to resume a run by its own options.
         observer: which takes part in the run.
     """
 

@@ -174,4 +174,4 @@ class _Launch:
             console.print(display.told(trial), soft_wrap=True, markup=False)
         if summary.run_id:
             console.print(f"run        {summary.run_id}", soft_wrap=True)
-        console.print(f"to look    {store.ui_command}", soft_wrap=True)
+        console.print(f"MLflow UI  {store.ui_command}", soft_wrap=True)

@@ -11,6 +11,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from reparam_suite.runtime.errors import UsageError
+from reparam_suite.studies.optuna_internals import trial_id
 from reparam_suite.studies.search import Direction
 from reparam_suite.studies.storage import unexperimental
 from reparam_suite.tracking import flattened
@@ -166,14 +167,14 @@ class Queue:
         for place in self.places():
             if place.state is not TrialState.WAITING:
                 continue
-            trial_id = place.trial._trial_id
-            self.storage.record_heartbeat(trial_id)  # first: a trial without any never counts as dead
+            own_id = trial_id(place.trial)
+            self.storage.record_heartbeat(own_id)  # first: a trial without any never counts as dead
             try:
-                ours = self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+                ours = self.storage.set_trial_state_values(own_id, TrialState.RUNNING)
             except UpdateFinishedTrialError:
                 continue
             if ours:
-                return Claim(Trial(self.study, trial_id), trial_id, place.number, len(place.attempts) > 1)
+                return Claim(Trial(self.study, own_id), own_id, place.number, len(place.attempts) > 1)
         return None
 
     def finished(self) -> bool:

@@ -50,8 +50,8 @@ def open_storage(url: str, *, heartbeat: int, root: Path) -> RDBStorage:
         UsageError: if it cannot be used; no password is in the message.
     """
     if url.partition(":")[0].partition("+")[0] not in _DATABASES:
-        accepted = "sqlite:///FILE, postgresql://... and mysql://..."
-        raise UsageError(f"--storage {redact(url)} is no database of studies; accepted are {accepted}")
+        accepted = "sqlite:///FILE, postgresql://... or mysql://..."
+        raise UsageError(f"--storage: expected {accepted}, got {redact(url)}")
     try:
         if not url.startswith("sqlite:"):
             _check_access(url)

@@ -1,4 +1,4 @@
-"""One trial: its runs trained one after the other, and its values told to the study."""
+"""One trial: its runs trained one after the other, and its values reported to the study."""
 
 import gc
 from contextlib import suppress
@@ -37,7 +37,7 @@ class TrialRunner:
     signals: StopSignals
 
     def run(self, claim: Claim) -> None:
-        """Runs a claimed trial and tells the study how it ended. An error of a trial is the trial's alone.
+        """Runs a claimed trial and reports its end to the study. An error of a trial is the trial's alone.
 
         Raises:
             Stopped: if a signal ended it; it waits to be claimed again then.

@@ -89,7 +89,7 @@ class StudyWork:
 
     def __call__(self, number: int) -> None:  # noqa: ARG002 - its number is in no result
         """Runs trials until the study is finished or a signal ends it."""
-        with StopSignals() as signals, suppress(Stopped):  # it ends as it was told to
+        with StopSignals() as signals, suppress(Stopped):  # a signal is the way to end it
             queue = joined(self.search, self.storage)
             gc.freeze()  # what has been imported stays: to look through it after each trial would take as long
             try:

@@ -23,7 +23,7 @@ SWEEP, CELL = "sweep", "sweep.cell"
 # Tags of what the recorded options do not say: the layers of a model of the user's own, the content of the data.
 _ARCHITECTURE, _DATA = "sweep.architecture", "sweep.data"
 
-# Options that do not make another model or other data, or are told apart by the cell itself.
+# Options that do not make another model or other data, or are distinguished by the cell itself.
 _NOT_COMPARED = re.compile(r"(seed|num_threads|compile|name|tags|tracking|record|checkpoint|data\..*seed)(\.|$)")
 
 
@@ -49,7 +49,7 @@ def newest(runs: Sequence[RecordedRun], status: str) -> dict[str, RecordedRun]:
 
 
 def differences(run: Run, recorded: Sequence[RecordedRun]) -> str | None:
-    """What differs between a run as it would be made now and runs that are on record; None if nothing does.
+    """The differences between a run as it would be made now and runs on record; None without any.
 
     Raises:
         SuiteError: if the run cannot be made.

@@ -15,6 +15,11 @@ def expect(holds: bool, subject: str, expected: str, got: object) -> None:
         raise AssertionError(f"{subject}: expected {expected}, got {got}")
 
 
+def shown(numbers: Tensor) -> str:
+    """A list of numbers, with four digits at most."""
+    return f"[{', '.join(f'{number:.4g}' for number in numbers.flatten().tolist())}]"
+
+
 def is_close(draws: Draws, exact: Tensor) -> bool:
     """Whether the mean of the draws is `exact` within the threshold, in all coordinates."""
     return bool((draws.z_scores(exact) < LIMIT).all())

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from reparam_suite.distributions import frozen, is_reparameterized, parameters, score_term
-from reparam_suite.testing.assertions import expect
+from reparam_suite.testing.assertions import expect, shown
 from reparam_suite.testing.densities import units_of
 from reparam_suite.testing.sampling import check_means, check_path_gradient
 from reparam_suite.testing.statistics import NUM_REPLICATES, SEED
@@ -85,7 +85,7 @@ def _check_shapes(make: Maker, arguments: Sequence[Tensor]) -> None:
         expect(z.requires_grad == carries, f"{method} of {name}", expected, "one" if z.requires_grad else "none")
         log_q = q.log_prob(z)
         expect(tuple(log_q.shape) == (3, *batch), f"log_prob of {name}", f"shape {(3, *batch)}", tuple(log_q.shape))
-        expect(bool(log_q.isfinite().all()), f"log_prob of {name} at its samples", "finite numbers", log_q.tolist())
+        expect(bool(log_q.isfinite().all()), f"log_prob of {name} at its samples", "finite numbers", shown(log_q))
         for what, value in {method: z, "log_prob": log_q}.items():
             if arguments:
                 dtype = arguments[0].dtype

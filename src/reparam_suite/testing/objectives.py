@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from reparam_suite.distributions import frozen, parameters
 from reparam_suite.estimators import Expectation
-from reparam_suite.testing.assertions import expect
+from reparam_suite.testing.assertions import expect, shown
 from reparam_suite.testing.objective_gradients import check_gradients
 from reparam_suite.testing.statistics import SEED
 
@@ -73,7 +73,7 @@ def _check_form(target: Expectation, x: Tensor) -> None:
     f = target.f(_values(target), target.q)
     shape = (_NUM_VALUES, *rows)
     expect(tuple(f.shape) == shape, "f(z, q)", f"shape {shape}, K samples of each datum", tuple(f.shape))
-    expect(bool(f.isfinite().all()), "f(z, q) at samples of q", "finite numbers", f.tolist())
+    expect(bool(f.isfinite().all()), "f(z, q) at samples of q", "finite numbers", shown(f))
     if target.exact is not None:
         expect(tuple(target.exact.shape) == rows, "exact", f"shape {rows}", tuple(target.exact.shape))
         name = type(target.bound).__name__

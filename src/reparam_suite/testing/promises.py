@@ -14,7 +14,7 @@ from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Nor
 from reparam_suite.distributions import OneHotCategorical, family
 from reparam_suite.estimators import Estimate, Expectation, GradientEstimator
 from reparam_suite.problems import Problem
-from reparam_suite.testing.assertions import expect
+from reparam_suite.testing.assertions import expect, shown
 from reparam_suite.testing.statistics import SEED
 
 # Families whose samples take the same number of random numbers whatever their parameters are.
@@ -123,7 +123,7 @@ def _estimate_of_first(
 
 
 def check_constant(estimator: GradientEstimator, problem: Problem) -> None:
-    """An f that does not look at z has its own value and its own gradient."""
+    """The estimate of an f that ignores z has the value and the gradient of f."""
     target, _, _ = _target(problem, 6)
     level = torch.arange(6.0, dtype=torch.float64).requires_grad_()
 
@@ -132,10 +132,10 @@ def check_constant(estimator: GradientEstimator, problem: Problem) -> None:
 
     objective = _in_eval_mode(estimator)(replace(target, f=f)).objective
     subject = f"{name_of(estimator, problem)} with an f that ignores z"
-    expect(torch.allclose(objective, level), f"objective of {subject}", f"{level.tolist()}", objective.tolist())
+    expect(torch.allclose(objective, level), f"objective of {subject}", shown(level), shown(objective))
     (gradient,) = torch.autograd.grad(objective.sum(), level)
     ones = torch.ones_like(level)
-    expect(torch.allclose(gradient, ones), f"gradient of {subject}", "1 with respect to f", gradient.tolist())
+    expect(torch.allclose(gradient, ones), f"gradient of {subject}", "1 with respect to f", shown(gradient))
 
 
 def check_control_loss(estimator: GradientEstimator, problem: Problem) -> None:

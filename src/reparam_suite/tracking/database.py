@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from reparam_suite.tracking.mlflow_internals import initialize_tables
+from reparam_suite.tracking.mlflow_internals import initialize_tables, schema_revisions, upgrade_tables
 
 # Seconds that a sqlite file may be locked by others before it counts as unusable.
 _SQLITE_TIMEOUT = 10
@@ -84,19 +84,14 @@ def _create(file: Path) -> None:
 
 
 def _migrate(file: Path) -> None:
-    from mlflow.store.db.utils import (
-        _get_latest_schema_revision,
-        _get_schema_version,
-        _upgrade_db,
-        create_sqlalchemy_engine,
-    )
+    from mlflow.store.db.utils import create_sqlalchemy_engine
 
     engine = create_sqlalchemy_engine(f"sqlite:///{file}")
     try:
-        version = _get_schema_version(engine)
-        if version in (None, _get_latest_schema_revision()):  # None: no tables of MLflow's yet
+        version, latest = schema_revisions(engine)
+        if version in (None, latest):  # None: no tables of MLflow's yet
             return
         shutil.copy2(file, file.with_name(f"{file.name}.{version}.{int(time.time())}"))
-        _upgrade_db(engine)
+        upgrade_tables(engine)
     finally:
         engine.dispose()

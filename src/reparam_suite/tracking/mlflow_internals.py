@@ -32,6 +32,20 @@ def initialize_tables(engine: Any) -> None:
     _initialize_tables(engine)
 
 
+def schema_revisions(engine: Any) -> tuple[str | None, str]:
+    """The revision of a database's tables, None without any, and the latest one; public is only the command line."""
+    from mlflow.store.db.utils import _get_latest_schema_revision, _get_schema_version
+
+    return _get_schema_version(engine), _get_latest_schema_revision()
+
+
+def upgrade_tables(engine: Any) -> None:
+    """Brings the tables of a database to the latest revision, as `mlflow db upgrade` does."""
+    from mlflow.store.db.utils import _upgrade_db
+
+    _upgrade_db(engine)
+
+
 @contextmanager
 def unlisted_packages() -> Iterator[None]:
     """Within this context MLflow takes modules for packages of the same name.

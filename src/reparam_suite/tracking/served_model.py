@@ -36,7 +36,7 @@ class ServedModel:
         self._graphs = {name: torch.export.load(file).module() for name, file in files.items()}
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> Any:
-        """What `output` asks for, as an array, or arrays by name.
+        """The outputs that `output` names, as an array, or arrays by name.
 
         encode: x `[B, *datum]` or one datum, of any type of numbers -> the parameters of q(z|x) and `reconstruction`.
         decode: z `[B, *event]` or one latent -> E[x|z]. sample: E[x|z] of `num_samples` draws of z from the prior,

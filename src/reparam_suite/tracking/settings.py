@@ -43,7 +43,7 @@ class TrackingSettings:
         return f"python -m reparam_suite.sync{self._options()}"
 
     def resume_command(self, run_id: str) -> str:
-        """The command that goes on with a run, to be typed in this directory; without the password of a URI."""
+        """The command that resumes a run, to be typed in this directory; without the password of a URI."""
         return f"python -m reparam_suite.fit --resume {run_id}{self._options()}"
 
     def _options(self) -> str:

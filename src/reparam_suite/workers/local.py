@@ -39,7 +39,7 @@ class LocalWorker(Worker):
     """A worker process of this machine. Made by `start`.
 
     Attributes:
-        name: by which people tell it from the others.
+        name: by which people distinguish it from the others.
         sentinel: becomes ready for `multiprocessing.connection.wait` when the process ends.
     """
 

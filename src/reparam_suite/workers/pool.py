@@ -31,7 +31,7 @@ class Worker(ABC):
     """One worker, as the process that started it sees it.
 
     Attributes:
-        name: by which people tell it from the others.
+        name: by which people distinguish it from the others.
     """
 
     name: str
@@ -125,7 +125,7 @@ class WorkerPool(ABC):
         finally:
             end(workers)
         if not finished():
-            raise WorkersLost(f"no worker is left: {'; '.join(dict.fromkeys(died)) or 'all were told to end'}")
+            raise WorkersLost(f"no worker is left: {'; '.join(dict.fromkeys(died)) or 'all were asked to end'}")
 
 
 def end(workers: list[Worker]) -> None:
