@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from tests.launching import Ended, Started, as_it_was, fit
 
+from reparam_suite.runtime.launchers import FIRST_PROCESS
 from reparam_suite.tracking import Store, TrackingSettings
 
 GLOO = ["--trainer", str(Path(__file__).parents[1] / "conf" / "trainer" / "ddp-gloo.yaml")]
@@ -270,9 +270,14 @@ def test_an_error_in_one_process_fails_the_run_and_is_reported_once(root, path):
 def test_what_is_wrong_for_all_processes_is_reported_by_the_first_alone(tmp_path, monkeypatch):
     wrong = ["--trainer.max_steps", "0"]
     assert fit(*wrong, root=tmp_path).err != ""
-    monkeypatch.setattr(rank_zero_only, "rank", 1)
-    ended = fit(*wrong, root=tmp_path)
-    assert (ended.code, ended.out, ended.err) == (2, "", "")
+    started = {FIRST_PROCESS: "1", "LOCAL_RANK": "1"}
+    torchrun = {"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1"}
+    for variables in (started, torchrun):
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            ended = fit(*wrong, root=tmp_path)
+        assert (ended.code, ended.out, ended.err) == (2, "", "")
 
 
 @pytest.mark.parametrize(

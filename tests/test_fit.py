@@ -361,6 +361,7 @@ def test_the_end_tells_what_was_reached_and_where(gaussian):
     for label in ("Results, in nats", "test ELBO", "validation ELBO", "KL", "gradient variance, encoder"):
         assert label in lines
     assert f"{gaussian.run.data.metrics['test/elbo']:.2f}" in lines
+    assert lines.count(gaussian.run.data.tags["dataset.summary"]) == 1
     assert f"run        {gaussian.run.info.run_id}" in lines
     assert f"artifacts  {gaussian.run.info.artifact_uri}" in lines
     told = re.search(r"^MLflow UI +(.*)$", lines, re.MULTILINE)[1]

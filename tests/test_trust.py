@@ -1,9 +1,9 @@
 """Nothing in a file runs code: a module beside the files, named wherever a class may stand, is never imported."""
 
 import copy
+import itertools
 import sys
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def placed(config: dict[str, Any], *keys: str | int, value: Any = TRAP) -> dict[
     """A copy of a configuration with `value` in a place."""
     changed = copy.deepcopy(config)
     inner: Any = changed
-    for key, following in pairwise(keys):
+    for key, following in itertools.pairwise(keys):
         if not isinstance(inner[key] if not isinstance(inner, dict) else inner.get(key), dict | list):
             inner[key] = [None] if isinstance(following, int) else {}
         inner = inner[key]

@@ -118,7 +118,7 @@ def test_an_optimizer_keeps_of_its_state_what_the_new_one_has_use_for(run, optim
 
 
 OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
-    "seed": (1, "--seed was 0, is 1: the random streams are on record and continue as they were", None),
+    "seed": (1, "--seed was 0, is 1: the random streams are on record and go on as they were", None),
     "name": ("other", lambda trainer, _: trainer.global_step, 6),
     "tags": ({"a": "b"}, lambda trainer, _: trainer.global_step, 6),
     "monitor": ("-val/kl", lambda trainer, _: trainer.checkpoint_callbacks[0].monitor, "-val/kl"),
@@ -181,7 +181,7 @@ def test_a_state_that_cannot_be_loaded_changes_nothing(tmp_path):
     stopped = Stopped.after(Run(gaussian, Digits(), trainer={"callbacks": [first]}, **SHORT), tmp_path)
     before = stopped.state()
     broken = {"callbacks": [Broken(monitor="val/elbo", mode="max", patience=50)]}
-    with pytest.raises(ValueError, match=r"last.ckpt cannot be resumed under these options: 'wait_count'; the run is"):
+    with pytest.raises(ValueError, match=r"last\.ckpt cannot be resumed under these options: 'wait_count'; the run is"):
         stopped.look(trainer=broken)
     assert stopped.state() == before
 
@@ -220,14 +220,14 @@ def test_the_scale_of_a_likelihood_that_is_learned_cannot_be_begun_again():
     )
     parts: Any = dataclasses.make_dataclass("Parts", ["model"])(after)
     changes = {"model.init_args.likelihood.init_args.initial_scale": "was 1.0, is 2.0"}
-    with pytest.raises(ValueError, match=r"initial_scale was 1.0, is 2.0: it sets what training begins with"):
+    with pytest.raises(ValueError, match=r"initial_scale was 1\.0, is 2\.0: it sets what training begins with"):
         check_effects(parts, before, changes)
 
 
 def test_the_rate_of_a_model_that_makes_its_own_optimizer_is_refused():
     after = OwnOptimizer(event_shape=(4,), learning_rate=0.5, estimator=Pathwise())
     parts: Any = dataclasses.make_dataclass("Parts", ["model"])(after)
-    with pytest.raises(ValueError, match=r"learning_rate was 0.1, is 0.5: OwnOptimizer makes its optimizers itself"):
+    with pytest.raises(ValueError, match=r"learning_rate was 0\.1, is 0\.5: OwnOptimizer makes its optimizers itself"):
         check_effects(parts, None, {"model.init_args.learning_rate": "was 0.1, is 0.5"})
 
 

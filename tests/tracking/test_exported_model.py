@@ -1,6 +1,7 @@
 """The exported model takes what a user has: numbers of any type, one datum or many, by MLflow and by its server."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,13 @@ def test_what_is_stored_needs_no_module_of_the_suite(exported):
     assert "import reparam_suite" not in code.read_text()
     assert "from reparam_suite" not in code.read_text()
     assert "reparam" not in (path / "requirements.txt").read_text()
+
+
+def test_archives_with_pickles_are_not_loaded_unless_the_user_says_so(monkeypatch):
+    name = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
+    for before, after in ((None, "false"), ("true", "true")):
+        monkeypatch.delenv(name, raising=False)
+        if before is not None:
+            monkeypatch.setenv(name, before)
+        load_mlflow()
+        assert os.environ[name] == after

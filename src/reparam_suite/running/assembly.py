@@ -76,6 +76,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     data.prepare_data()
     data.setup("fit")
     data.begin(run.seed)
+    _ = data.kind  # of data from outside decided by reading all splits; those that contradict each other are refused
     check_limits(trainer, data)
     _check_record(run, model)
     check_fit(model, data)

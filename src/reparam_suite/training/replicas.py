@@ -87,11 +87,6 @@ class Replicas(DDPStrategy):
         key = np.random.SeedSequence((self._seed, self.global_rank)).generate_state(1, np.uint64)
         torch.manual_seed(int(key[0]))
 
-    def start_others_as(self, command: Sequence[str]) -> None:
-        """Sets the command that the other processes run."""
-        assert self._others is not None
-        self._others.command = list(command)
-
     def on_loss(self, end: Callable[[], object] | None) -> None:
         """Sets the function that is called if this process is ended while it hangs, because another one has died."""
         assert self._others is not None
