@@ -11,6 +11,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 
 from reparam_suite.data import DataModule, adapted
+from reparam_suite.models import EstimatorModule
 from reparam_suite.running.compatibility import check_fit
 from reparam_suite.running.monitors import check_monitors
 from reparam_suite.running.specification import DEFAULT_STEPS, Specification
@@ -80,6 +81,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     check_limits(trainer, data)
     _check_record(run, model)
     check_fit(model, data)
+    _check_optimizer(model)
     if run.compile:
         _check_compilable(model, trainer)
     check_monitors(model, data, trainer, run.monitor)
@@ -170,6 +172,16 @@ def _as_list(loggers: Any) -> list[Any]:
     return list(loggers) if isinstance(loggers, list | tuple) else [loggers]
 
 
+def _check_optimizer(model: Any) -> None:
+    # torch looks at the values of options, and at the parameters, when the optimizer is made.
+    if not isinstance(model, EstimatorModule) or _overrides(model, "configure_optimizers", EstimatorModule):
+        return
+    try:
+        model.made_optimizer()
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UsageError(f"model.optimizer: {' '.join(str(error).split())}") from error
+
+
 def _check_record(run: Specification, model: Any) -> None:
     few, many = getattr(model, "num_test_samples", 0), run.record.test_samples
     if run.record.test_data and many <= few:
@@ -186,5 +198,5 @@ def _check_compilable(model: LightningModule, trainer: Trainer) -> None:
         raise UsageError(str(error)) from None
 
 
-def _overrides(model: LightningModule, name: str) -> bool:
-    return getattr(type(model), name, None) is not getattr(LightningModule, name, None)
+def _overrides(model: LightningModule, name: str, base: type = LightningModule) -> bool:
+    return getattr(type(model), name, None) is not getattr(base, name, None)
