@@ -11,8 +11,10 @@ from tests.statistics import LIMIT, Draws, measure
 
 from reparam_suite.distributions import bernoulli
 from reparam_suite.estimators import (
+    RODEO,
     UGC,
     BitFlip,
+    DoubleCV,
     Expectation,
     Learned,
     LocalExpectation,
@@ -26,11 +28,14 @@ OTHERS = {
     "UGC": lambda: UGC(threshold=0.3),
     "LocalExpectation": lambda: LocalExpectation(),
     "Learned": lambda: ScoreFunction(num_samples=3, baseline=Learned(hidden_sizes=[4])).double(),
+    "DoubleCV": lambda: DoubleCV(strength=0.5).double(),
+    "RODEO": lambda: RODEO(strength=0.5).double(),
 }
 PAIRS = [
     *itertools.product(NESTING, NESTING),
     *itertools.product(["DisARM"], OTHERS),
     *itertools.product(["BitFlip", "UGC", "LocalExpectation"], ["DisARM"]),
+    ("RODEO", "DoubleCV"),
 ]
 MAKE = NESTING | OTHERS
 BITS = [torch.tensor(bits, dtype=torch.float64) for bits in itertools.product([0.0, 1.0], repeat=2)]
