@@ -50,9 +50,15 @@ def test_streams_are_unchanged_even_where_an_error_is_raised(seed):
     state = random_state()
     expected = draws()
     set_random_state(state)
-    with pytest.raises(KeyError), unchanged_streams(seed):
-        inside = draws()
-        raise KeyError
+    inside = []
+
+    def fail() -> None:
+        with unchanged_streams(seed):
+            inside.extend(draws())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert (inside == expected) == (seed is None)
     assert draws() == expected
 
