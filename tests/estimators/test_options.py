@@ -49,10 +49,17 @@ WRONG_SIZES = ["100", 100, [100.0], [0], ["100"], None]
 
 
 def refuse(make, expected: str, wrong) -> None:
-    with pytest.raises(ValueError, match=expected) as refused:
+    # Of another type a TypeError, a number out of its range a ValueError.
+    with pytest.raises((TypeError, ValueError), match=expected) as refused:
         make()
     if not isinstance(wrong, list):
         assert str(refused.value).endswith(f"got {wrong!r}")
+        assert isinstance(refused.value, TypeError) == is_another_type(expected, wrong)
+
+
+def is_another_type(expected: str, wrong) -> bool:
+    numbers = int if "an integer" in expected else (int, float)
+    return isinstance(wrong, bool) or not isinstance(wrong, numbers)
 
 
 def check_refusals() -> None:

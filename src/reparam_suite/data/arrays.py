@@ -6,10 +6,11 @@ from typing import Any, final, get_args
 import numpy as np
 from torch import Tensor
 
-from reparam_suite.data import checks, conversion, npz
+from reparam_suite.data import conversion, npz
 from reparam_suite.data.in_memory import ArrayDataModule, Binarization
 from reparam_suite.data.kinds import Array, Kind, type_of
 from reparam_suite.data.splits import Splits
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentTypeError, DataError
 
 _KEYS = ("x_train", "x_valid", "x_test")

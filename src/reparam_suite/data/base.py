@@ -8,8 +8,8 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
-from reparam_suite.data import checks
 from reparam_suite.data.kinds import Kind
+from reparam_suite.runtime import checks
 
 Split = Literal["train", "valid", "test"]
 

@@ -6,10 +6,10 @@ from typing import final
 
 import numpy as np
 
-from reparam_suite.data import checks
 from reparam_suite.data.in_memory import ArrayDataModule, Binarization
 from reparam_suite.data.kinds import Kind
 from reparam_suite.data.splits import Splits
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import DataError
 
 
@@ -39,7 +39,7 @@ class Digits(ArrayDataModule):
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, binarization=binarization, seed=seed)
-        self._event_shape = checks.event_shape(event_shape, num_elements=64)
+        self._event_shape = checks.shape("event_shape", event_shape, num_elements=64)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

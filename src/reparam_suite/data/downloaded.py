@@ -4,10 +4,10 @@ from abc import ABC
 from pathlib import Path
 from typing import ClassVar
 
-from reparam_suite.data import checks
 from reparam_suite.data.in_memory import ArrayDataModule, Binarization
 from reparam_suite.data.kinds import Array, Kind
 from reparam_suite.data.remote import Archive
+from reparam_suite.runtime import checks
 
 
 class DownloadedDataModule(ArrayDataModule, ABC):
@@ -34,7 +34,7 @@ class DownloadedDataModule(ArrayDataModule, ABC):
         root: Path = Path("data"),
     ) -> None:
         super().__init__(batch_size=batch_size, binarization=binarization, seed=seed)
-        self._event_shape = checks.event_shape(event_shape, num_elements=784)
+        self._event_shape = checks.shape("event_shape", event_shape, num_elements=784)
         self.root = Path(root)
         self.source = str(self.root / self.archive.file)
 

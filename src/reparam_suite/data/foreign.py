@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reparam_suite.data import checks
 from reparam_suite.data.base import SPLITS, DataModule, Split
 from reparam_suite.data.kinds import Array, Kind, Values, check_stated, kind_of
 from reparam_suite.data.reading import BatchList, LoaderReader, datum_of, is_loader
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import DataError
 from reparam_suite.runtime.random_streams import unchanged_streams
 

@@ -7,11 +7,11 @@ from typing import Any, Literal, final, get_args
 import torch
 from torch import Tensor
 
-from reparam_suite.data import checks
 from reparam_suite.data.base import SPLITS, DataModule, Split
 from reparam_suite.data.batches import FIXED, EvaluationBatches, TrainBatches, binarize, keyed_generator
 from reparam_suite.data.kinds import Kind
 from reparam_suite.data.splits import Facts, Splits
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import DataError
 
 Binarization = Literal["dynamic", "fixed", "none"]

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, final
 
-from reparam_suite.data import checks
 from reparam_suite.data.base import Split
 from reparam_suite.data.foreign import ForeignDataModule
 from reparam_suite.data.kinds import Kind
 from reparam_suite.data.reading import BatchList, is_loader
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentTypeError, DataError
 
 

@@ -16,7 +16,7 @@ from reparam_suite.estimators.base import (
     uniform,
 )
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.estimators.options import even
+from reparam_suite.runtime.checks import even
 
 
 def antithetic_pairs(logits: Tensor, u: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class _Pairs(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 2) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
-        even(self, "num_samples", self.num_samples)
+        even(f"num_samples of {type(self).__name__}", self.num_samples)
 
     def fits(self, q: Distribution) -> str | None:
         """D independent bits."""

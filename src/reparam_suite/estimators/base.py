@@ -14,8 +14,8 @@ from torch.distributions import Distribution
 
 from reparam_suite.distributions import can_be_rebuilt, frozen, translated, widened, with_parameters
 from reparam_suite.estimators.bounds import Average, Bound
-from reparam_suite.estimators.options import integer
 from reparam_suite.estimators.shapes import PerDatum, Samples, Scalar, Values
+from reparam_suite.runtime.checks import integer
 
 Integrand = Callable[[Tensor, Distribution], Tensor]
 """f(z `[K, *B, *event]`, q) -> `[K, *B]`, in nats; q may enter only through a constant multiple of `q.log_prob(z)`."""
@@ -148,7 +148,7 @@ class GradientEstimator(nn.Module, ABC):
 
     def __init__(self, *, num_samples: int = 1, fewest_samples: int = 1) -> None:
         super().__init__()
-        self.num_samples = integer(self, "num_samples", num_samples, least=fewest_samples)
+        self.num_samples = integer(f"num_samples of {type(self).__name__}", num_samples, least=fewest_samples)
 
     @property
     @abstractmethod

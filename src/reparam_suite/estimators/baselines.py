@@ -14,8 +14,8 @@ from torch.distributions import Distribution
 from reparam_suite.distributions import parameters, score
 from reparam_suite.estimators.base import Expectation, carry
 from reparam_suite.estimators.bounds import Average, Bound, LogMeanExp
-from reparam_suite.estimators.options import integers, number
 from reparam_suite.estimators.shapes import Samples, Scalar, Values
+from reparam_suite.runtime.checks import integers, number
 
 
 class Baseline(nn.Module, ABC):
@@ -60,7 +60,7 @@ class _RunningMean(nn.Module):
 
     def __init__(self, owner: nn.Module, decay: float, size: Sequence[int] = ()) -> None:
         super().__init__()
-        self.decay = number(owner, "decay", decay, least=0.0, below=1.0)
+        self.decay = number(f"decay of {type(owner).__name__}", decay, least=0.0, below=1.0)
         self.register_buffer("average", torch.zeros(size))
         self.register_buffer("weight", torch.zeros(()))
 
@@ -158,7 +158,7 @@ class Learned(Baseline):
 
     def __init__(self, *, hidden_sizes: Sequence[int] = (100,)) -> None:
         super().__init__()
-        self.hidden_sizes = integers(self, "hidden_sizes", hidden_sizes, least=1)
+        self.hidden_sizes = integers(f"hidden_sizes of {type(self).__name__}", hidden_sizes, least=1)
         layers: list[nn.Module] = []
         for size in self.hidden_sizes:
             layers += [nn.LazyLinear(size), nn.Tanh()]

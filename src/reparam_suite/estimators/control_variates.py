@@ -23,9 +23,9 @@ from reparam_suite.distributions import OneHotCategorical, family
 from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through, slopes
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.estimators.options import integers, number
 from reparam_suite.estimators.relaxation import hardened, relaxation_noise, softened
 from reparam_suite.estimators.shapes import Values
+from reparam_suite.runtime.checks import integers, number
 
 
 def conditional_weight(q: Distribution, perturbed: Tensor, noise: Tensor) -> Tensor:
@@ -56,8 +56,8 @@ class ControlledScore(GradientEstimator, ABC):
 
     def __init__(self, *, num_samples: int, temperature: float, strength: float) -> None:
         super().__init__(num_samples=num_samples)
-        self.temperature = number(self, "temperature", temperature, above=0.0)
-        self.strength = number(self, "strength", strength)
+        self.temperature = number(f"temperature of {type(self).__name__}", temperature, above=0.0)
+        self.strength = number(f"strength of {type(self).__name__}", strength)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(self.temperature)))
         self.learned_strength = nn.Parameter(torch.tensor(self.strength))
 
@@ -175,7 +175,7 @@ class RELAX(ControlledScore):
         hidden_sizes: Sequence[int] = (100,),
     ) -> None:
         super().__init__(num_samples=num_samples, temperature=temperature, strength=strength)
-        self.hidden_sizes = integers(self, "hidden_sizes", hidden_sizes, least=1)
+        self.hidden_sizes = integers(f"hidden_sizes of {type(self).__name__}", hidden_sizes, least=1)
         layers: list[nn.Module] = []
         for size in self.hidden_sizes:
             layers += [nn.LazyLinear(size), nn.Tanh()]

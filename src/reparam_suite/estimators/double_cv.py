@@ -16,7 +16,7 @@ from reparam_suite.distributions import samples
 from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, slopes
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.estimators.options import integers, number
+from reparam_suite.runtime.checks import integers, number
 
 
 class DoublyControlled(GradientEstimator, ABC):
@@ -87,7 +87,7 @@ class DoubleCV(DoublyControlled):
 
     def __init__(self, *, num_samples: int = 2, strength: float = 0.0) -> None:
         super().__init__(num_samples=num_samples)
-        self.strength = number(self, "strength", strength)
+        self.strength = number(f"strength of {type(self).__name__}", strength)
         self.learned_strength = nn.Parameter(torch.tensor(self.strength))
 
     def gradient(self, q: Distribution, z: Tensor, f: Tensor, slope: Tensor) -> Tensor:
@@ -130,8 +130,8 @@ class RODEO(DoublyControlled):
 
     def __init__(self, *, num_samples: int = 2, hidden_sizes: Sequence[int] = (100,), strength: float = 0.1) -> None:
         super().__init__(num_samples=num_samples)
-        self.hidden_sizes = integers(self, "hidden_sizes", hidden_sizes, least=1)
-        self.strength = number(self, "strength", strength)
+        self.hidden_sizes = integers(f"hidden_sizes of {type(self).__name__}", hidden_sizes, least=1)
+        self.strength = number(f"strength of {type(self).__name__}", strength)
         self.learned_strengths = nn.Parameter(torch.full((2,), self.strength))
         sizes = [2, *self.hidden_sizes]
         layers: list[nn.Module] = []

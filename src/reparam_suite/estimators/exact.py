@@ -10,7 +10,7 @@ from reparam_suite.distributions import num_states, reparameterized, support_of
 from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator
 from reparam_suite.estimators.bounds import Average, LogMeanExp
-from reparam_suite.estimators.options import integer
+from reparam_suite.runtime.checks import integer
 
 
 @final
@@ -35,7 +35,7 @@ class Enumeration(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 1, max_states: int = 16_384) -> None:
         super().__init__(num_samples=num_samples)
-        self.max_states = integer(self, "max_states", max_states, least=1)
+        self.max_states = integer(f"max_states of {type(self).__name__}", max_states, least=1)
 
     def fits(self, q: Distribution) -> str | None:
         """Any q whose values can be enumerated, at most `max_states` of them."""
@@ -104,7 +104,7 @@ class Quadrature(GradientEstimator):
 
     def __init__(self, *, num_nodes: int = 20) -> None:
         super().__init__()
-        self.num_nodes = integer(self, "num_nodes", num_nodes, least=1)
+        self.num_nodes = integer(f"num_nodes of {type(self).__name__}", num_nodes, least=1)
         self._rule = _gauss_hermite(self.num_nodes)
 
     def evaluations(self, q: Distribution) -> int:

@@ -11,9 +11,9 @@ from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import (
     carry,
 )
-from reparam_suite.estimators.options import number
 from reparam_suite.estimators.relaxation import Relaxation, hardened, softened
 from reparam_suite.estimators.temperature import Temperature, checked_temperature, current
+from reparam_suite.runtime.checks import number
 
 
 @final
@@ -38,7 +38,7 @@ class GappedStraightThrough(Relaxation):
     def __init__(self, *, num_samples: int = 1, temperature: Temperature = 0.5, gap: float = 1.0) -> None:
         super().__init__(num_samples=num_samples)
         self.temperature = checked_temperature(self, "temperature", temperature)
-        self.gap = number(self, "gap", gap, least=0.0)
+        self.gap = number(f"gap of {type(self).__name__}", gap, least=0.0)
 
     def sample(self, q: Distribution) -> Tensor:
         """The hard sample, carrying the gradient of the softmax at the moved logits; the move is a constant."""

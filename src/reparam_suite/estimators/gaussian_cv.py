@@ -16,7 +16,7 @@ from reparam_suite.distributions import (
 from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, only_through, slopes, uniform
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.estimators.options import even
+from reparam_suite.runtime.checks import even
 
 
 def _noise(q: Distribution, num_samples: int) -> Tensor:
@@ -49,7 +49,7 @@ class AntitheticPathwise(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 2) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
-        even(self, "num_samples", self.num_samples)
+        even(f"num_samples of {type(self).__name__}", self.num_samples)
 
     def fits(self, q: Distribution) -> str | None:
         """D normals, or any reparameterized q that knows its quantiles (a method `inverse_cdf`)."""

@@ -16,9 +16,9 @@ from reparam_suite.estimators.base import (
     inside,
     uniform,
 )
-from reparam_suite.estimators.options import integer
 from reparam_suite.estimators.relaxation import Relaxation, hardened, noise_of, shortfalls_given
 from reparam_suite.estimators.temperature import Temperature, checked_temperature, current
+from reparam_suite.runtime.checks import integer
 
 
 @final
@@ -44,7 +44,7 @@ class GumbelRao(Relaxation):
 
     def __init__(self, *, num_samples: int = 1, num_conditional: int = 10, temperature: Temperature = 0.5) -> None:
         super().__init__(num_samples=num_samples)
-        self.num_conditional = integer(self, "num_conditional", num_conditional, least=1)
+        self.num_conditional = integer(f"num_conditional of {type(self).__name__}", num_conditional, least=1)
         self.temperature = checked_temperature(self, "temperature", temperature)
 
     def draw(self, q: Distribution) -> Tensor:

@@ -11,7 +11,7 @@ from reparam_suite.estimators import latents
 from reparam_suite.estimators.antithetic import antithetic_pairs, disarm_gradient
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, uniform
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.estimators.options import even, integer, number
+from reparam_suite.runtime.checks import even, integer, number
 
 
 def with_each_replaced(target: Expectation, z: Tensor, replacement: Tensor, chunk_size: int) -> Tensor:
@@ -126,8 +126,10 @@ class UGC(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 2, threshold: float | None = None) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
-        even(self, "num_samples", self.num_samples)
-        self.threshold = None if threshold is None else number(self, "threshold", threshold, least=0.0, most=1.0)
+        even(f"num_samples of {type(self).__name__}", self.num_samples)
+        self.threshold = (
+            None if threshold is None else number(f"threshold of {type(self).__name__}", threshold, least=0.0, most=1.0)
+        )
 
     def fits(self, q: Distribution) -> str | None:
         """D independent bits."""
@@ -185,7 +187,7 @@ class LocalExpectation(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 1, chunk_size: int = 32) -> None:
         super().__init__(num_samples=num_samples)
-        self.chunk_size = integer(self, "chunk_size", chunk_size, least=1)
+        self.chunk_size = integer(f"chunk_size of {type(self).__name__}", chunk_size, least=1)
 
     def fits(self, q: Distribution) -> str | None:
         """D independent bits or one-hot latents."""

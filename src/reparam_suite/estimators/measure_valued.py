@@ -16,7 +16,7 @@ from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, uniform
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.local import bernoulli_variance, with_each_replaced
-from reparam_suite.estimators.options import integer
+from reparam_suite.runtime.checks import integer
 
 
 class _Laws(NamedTuple):
@@ -37,7 +37,7 @@ class _WeakDerivative(GradientEstimator, ABC):
 
     def __init__(self, *, num_samples: int, chunk_size: int) -> None:
         super().__init__(num_samples=num_samples)
-        self.chunk_size = integer(self, "chunk_size", chunk_size, least=1)
+        self.chunk_size = integer(f"chunk_size of {type(self).__name__}", chunk_size, least=1)
 
     def fits(self, q: Distribution) -> str | None:
         """D independent normals or bits."""

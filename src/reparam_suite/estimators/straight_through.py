@@ -15,7 +15,7 @@ from reparam_suite.distributions import family, samples, softmax
 from reparam_suite.estimators import latents
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.estimators.options import number
+from reparam_suite.runtime.checks import number
 
 
 class HardSample(GradientEstimator, ABC):
@@ -126,7 +126,7 @@ class ReinMax(HardSample):
 
     def __init__(self, *, num_samples: int = 1, temperature: float = 1.0) -> None:
         super().__init__(num_samples=num_samples)
-        self.temperature = number(self, "temperature", temperature, least=1.0)
+        self.temperature = number(f"temperature of {type(self).__name__}", temperature, least=1.0)
 
     def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:
         """(2 J((pi_t + z) / 2) - 1/2 J(pi)) step."""

@@ -16,7 +16,7 @@ from reparam_suite.estimators.base import (
     uniform,
 )
 from reparam_suite.estimators.bounds import Average
-from reparam_suite.estimators.options import integer
+from reparam_suite.runtime.checks import integer
 
 
 @final
@@ -44,7 +44,7 @@ class ARSM(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 1, chunk_size: int = 32) -> None:
         super().__init__(num_samples=num_samples)
-        self.chunk_size = integer(self, "chunk_size", chunk_size, least=1)
+        self.chunk_size = integer(f"chunk_size of {type(self).__name__}", chunk_size, least=1)
 
     def fits(self, q: Distribution) -> str | None:
         """D independent one-hot latents."""

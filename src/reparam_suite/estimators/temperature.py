@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from reparam_suite.estimators.options import integer, number
+from reparam_suite.runtime.checks import integer, number
 
 
 class TemperatureSchedule(nn.Module, ABC):
@@ -36,9 +36,9 @@ class _Decay(TemperatureSchedule):
     # From `start` at step 0 to `end` at step `num_steps`, and no further.
     def __init__(self, *, start: float, end: float, num_steps: int) -> None:
         super().__init__()
-        self.start = number(self, "start", start, above=0.0)
-        self.end = number(self, "end", end, above=0.0, most=self.start)
-        self.num_steps = integer(self, "num_steps", num_steps, least=1)
+        self.start = number(f"start of {type(self).__name__}", start, above=0.0)
+        self.end = number(f"end of {type(self).__name__}", end, above=0.0, most=self.start)
+        self.num_steps = integer(f"num_steps of {type(self).__name__}", num_steps, least=1)
 
     def progress(self, step: Tensor) -> Tensor:
         """The share of the way that is done, in [0, 1]."""
@@ -99,7 +99,7 @@ def checked_temperature(owner: nn.Module, option: str, temperature: Temperature)
     """
     if isinstance(temperature, TemperatureSchedule):
         return temperature
-    return number(owner, option, temperature, above=0.0)
+    return number(f"{option} of {type(owner).__name__}", temperature, above=0.0)
 
 
 def current(temperature: Temperature) -> float | Tensor:

@@ -17,7 +17,7 @@ from reparam_suite.estimators.base import (
 )
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.distinct_states import Remainder, log_probabilities, most_probable
-from reparam_suite.estimators.options import integer
+from reparam_suite.runtime.checks import integer
 
 
 @final
@@ -96,7 +96,7 @@ class SumAndSample(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 1, num_summed: int = 3) -> None:
         super().__init__(num_samples=num_samples)
-        self.num_summed = integer(self, "num_summed", num_summed, least=1)
+        self.num_summed = integer(f"num_summed of {type(self).__name__}", num_summed, least=1)
 
     def evaluations(self, q: Distribution) -> int:  # noqa: ARG002
         """The states that are summed, and the samples."""

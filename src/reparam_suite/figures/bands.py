@@ -67,19 +67,19 @@ def banded_curves(bands: Mapping[str, Band], *, quantity: str, logarithmic: bool
         low, high = shown.mean - shown.error, shown.mean + shown.error
         ax.fill_between(shown.step, low, high, color=colour, alpha=0.2, linewidth=0)
     ax.set(xlabel="step", ylabel=quantity)
-    if logarithmic:
+    values = np.concatenate([shown.mean[np.isfinite(shown.mean)] for shown in bands.values()])
+    if logarithmic and (values > 0.0).any():
         ax.set_yscale("log")
-    else:
-        _without_the_climb(ax, bands)
+    elif not logarithmic:
+        _without_the_climb(ax, values)
     ax.set_title(f"{quantity}: mean and standard error over runs")
     longest = max(map(len, bands))
     figure.legend(loc="outside lower center", ncols=max(1, min(3, _LEGEND_COLUMN * 2 // (longest + 8))))
     return figure
 
 
-def _without_the_climb(ax: Axes, bands: Mapping[str, Band]) -> None:
+def _without_the_climb(ax: Axes, values: Numbers) -> None:
     # The first steps climb far and hide what the last ones differ by: the axis shows all but the first tenth of values.
-    values = np.concatenate([shown.mean[np.isfinite(shown.mean)] for shown in bands.values()])
     low, high = np.quantile(values, 0.1), values.max()
     margin = 0.05 * (high - low) or max(1.0, 1e-3 * abs(high))
     ax.set_ylim(low - margin, high + margin)

@@ -1,7 +1,9 @@
+"""Checks of constructor arguments: what is taken, and the error of what is not."""
+
 import numpy as np
 import pytest
 
-from reparam_suite.data import checks
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
 
 

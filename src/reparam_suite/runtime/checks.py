@@ -1,0 +1,121 @@
+"""Checks of constructor arguments: type and range in one message. NumPy's numbers are taken."""
+
+import math
+import numbers
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
+
+
+def integer(what: str, value: Any, *, least: int) -> int:
+    """`value` as a Python integer.
+
+    Raises:
+        ArgumentTypeError: if it is no integer.
+        ArgumentValueError: if it is smaller than `least`.
+    """
+    expected = f"expected an integer of at least {least}"
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise ArgumentTypeError(f"{what}: {expected}, got {value!r}")
+    if number < least:
+        raise ArgumentValueError(f"{what}: {expected}, got {value!r}")
+    return number
+
+
+def integers(what: str, values: Any, *, least: int) -> list[int]:
+    """`values` as Python integers.
+
+    Raises:
+        ArgumentTypeError: if it is no sequence of integers.
+        ArgumentValueError: if one is smaller than `least`.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ArgumentTypeError(f"{what}: expected a list of integers, got {values!r}")
+    return [integer(what, value, least=least) for value in values]
+
+
+def number(
+    what: str,
+    value: Any,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    below: float = math.inf,
+    most: float = math.inf,
+) -> float:
+    """`value` as a Python float.
+
+    Raises:
+        ArgumentTypeError: if it is no number.
+        ArgumentValueError: if it is not finite, or outside the range.
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if is_number and math.isfinite(value) and above < value < below and least <= value <= most:
+        return float(value)
+    limits = [
+        f"above {above:g}" * (above > -math.inf),
+        f"of at least {least:g}" * (least > -math.inf),
+        f"below {below:g}" * (below < math.inf),
+        f"of at most {most:g}" * (most < math.inf),
+    ]
+    range_ = " and ".join(limit for limit in limits if limit)
+    expected = " ".join(part for part in ("a finite number", range_) if part)
+    error = ArgumentValueError if is_number else ArgumentTypeError
+    raise error(f"{what}: expected {expected}, got {value!r}")
+
+
+def even(what: str, value: int) -> int:
+    """`value`, of samples that come in pairs.
+
+    Raises:
+        ArgumentValueError: if it is odd.
+    """
+    if value % 2:
+        raise ArgumentValueError(f"{what}: expected an even number, for its samples come in pairs, got {value}")
+    return value
+
+
+def one_of(what: str, value: Any, accepted: Sequence[str]) -> None:
+    """Refuses a value that is not among the accepted ones.
+
+    Raises:
+        ArgumentValueError: naming all of them.
+    """
+    if not (isinstance(value, str) and value in accepted):
+        names = [f'"{name}"' for name in accepted]
+        raise ArgumentValueError(f"{what}: expected {', '.join(names[:-1])} or {names[-1]}, got {value!r}")
+
+
+def shape(what: str, value: Any, *, num_elements: int) -> tuple[int, ...]:
+    """`value` as a shape of `num_elements` numbers.
+
+    Raises:
+        ArgumentTypeError: if it is no sequence of integers.
+        ArgumentValueError: if it has another number of elements.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ArgumentTypeError(f"{what}: expected a sequence of integers, got {value!r}")
+    sizes = tuple(integer(what, size, least=1) for size in value)
+    if not sizes or math.prod(sizes) != num_elements:
+        raise ArgumentValueError(f"{what}: expected a shape of {num_elements} elements, got {sizes}")
+    return sizes
+
+
+def name(what: str, value: Any) -> str:
+    """`value` as a name that can be shown.
+
+    Raises:
+        ArgumentTypeError: if it is no string.
+        ArgumentValueError: if it is blank, or holds characters that cannot be printed.
+    """
+    if not isinstance(value, str):
+        raise ArgumentTypeError(f"{what}: expected a string, got {value!r}")
+    if not value.strip() or not value.isprintable():
+        raise ArgumentValueError(f"{what}: expected a printable name, got {value!r}")
+    return value
