@@ -78,12 +78,12 @@ class Death:
 
 
 def half_a_file(path: Path, content: bytes | memoryview) -> None:
-    """What a process has done that is killed while it writes a file."""
+    """The state that a process leaves which is killed while it writes a file."""
     path.write_bytes(bytes(content)[: len(content) // 2])
 
 
 def first_name_only(file: Path, name: Path) -> None:
-    """What a process has done that is killed while it gives a file a second name."""
+    """The state that a process leaves which is killed while it gives a file a second name."""
     name.unlink(missing_ok=True)
 
 

@@ -229,7 +229,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize(("args", "message"), MESSAGES, ids=[" ".join(args) for args, _ in MESSAGES])
-def test_a_bad_option_is_told_in_one_line(refused, args, message):
+def test_a_bad_option_is_reported_in_one_line(refused, args, message):
     assert refused(*args).startswith(message)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from tests.launching import Ended, Started, as_it_was, fit
 
+from reparam_suite.runtime.launchers import FIRST_PROCESS
 from reparam_suite.tracking import Store, TrackingSettings
 
 GLOO = ["--trainer", str(Path(__file__).parents[1] / "conf" / "trainer" / "ddp-gloo.yaml")]
@@ -238,7 +238,7 @@ def test_a_killed_process_ends_the_other_within_a_minute_and_the_run_has_failed(
     assert steps[-1] == last + 40
     whole = finished(start(*ENDLESS, "--trainer.max_steps", str(last + 40), root=root), root)
     for name in ("train/elbo", "val/elbo", "test/elbo"):
-        assert ended.curve(name) == whole.curve(name), "each process goes on with its own noise, to the last bit"
+        assert ended.curve(name) == whole.curve(name), "each process continues with its own noise, bitwise"
 
 
 @pytest.mark.slow
@@ -252,7 +252,7 @@ def test_after_the_death_of_the_first_process_the_other_says_so(root):
 
 
 @pytest.mark.slow
-def test_an_error_in_one_process_fails_the_run_and_is_told_once(root, path):
+def test_an_error_in_one_process_fails_the_run_and_is_reported_once(root, path):
     process = start(*SHORT, "--model.estimator", "buggy.Buggy", root=root, **path)
     try:
         _, err = process.communicate(timeout=800)
@@ -267,12 +267,17 @@ def test_an_error_in_one_process_fails_the_run_and_is_told_once(root, path):
     assert [step for step, _ in Ended(1, "", "", root).curve("train/elbo", run.info.run_id)] == [1, 4, 8]
 
 
-def test_what_is_wrong_for_all_processes_is_told_by_the_first_alone(tmp_path, monkeypatch):
+def test_what_is_wrong_for_all_processes_is_reported_by_the_first_alone(tmp_path, monkeypatch):
     wrong = ["--trainer.max_steps", "0"]
     assert fit(*wrong, root=tmp_path).err != ""
-    monkeypatch.setattr(rank_zero_only, "rank", 1)
-    ended = fit(*wrong, root=tmp_path)
-    assert (ended.code, ended.out, ended.err) == (2, "", "")
+    started = {FIRST_PROCESS: "1", "LOCAL_RANK": "1"}
+    torchrun = {"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1"}
+    for variables in (started, torchrun):
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            ended = fit(*wrong, root=tmp_path)
+        assert (ended.code, ended.out, ended.err) == (2, "", "")
 
 
 @pytest.mark.parametrize(

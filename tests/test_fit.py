@@ -304,7 +304,8 @@ def test_the_exported_model_is_the_checkpointed_one(name, request):
 def test_the_exported_model_has_a_signature_and_an_example(gaussian):
     with mlflow_at(gaussian.client.tracking_uri):
         described = mlflow.models.get_model_info(f"runs:/{gaussian.run.info.run_id}/model")
-    assert [tuple(each.shape) for each in described.signature.inputs] == [(-1, 64)]
+    assert described.metadata == {"input": "x of numbers of any type, [B, 64] or [64]"}
+    assert described.signature.params.to_dict()[0]["default"] == "encode"
     assert described.signature.outputs.input_names() == ["loc", "scale", "reconstruction"]
     assert described.saved_input_example_info is not None
 
@@ -352,7 +353,7 @@ def test_nothing_else_is_left_behind(gaussian):
     assert kept == {"best.ckpt", "last.ckpt", "previous.ckpt", "config.yaml"}
 
 
-# --------------------------------------------------------------------------------------------------------- what is told
+# ------------------------------------------------------------------------------------------------ printed lines
 
 
 def test_the_end_tells_what_was_reached_and_where(gaussian):
@@ -360,6 +361,7 @@ def test_the_end_tells_what_was_reached_and_where(gaussian):
     for label in ("Results, in nats", "test ELBO", "validation ELBO", "KL", "gradient variance, encoder"):
         assert label in lines
     assert f"{gaussian.run.data.metrics['test/elbo']:.2f}" in lines
+    assert lines.count(gaussian.run.data.tags["dataset.summary"]) == 1
     assert f"run        {gaussian.run.info.run_id}" in lines
     assert f"artifacts  {gaussian.run.info.artifact_uri}" in lines
     told = re.search(r"^MLflow UI +(.*)$", lines, re.MULTILINE)[1]

@@ -22,7 +22,7 @@ NUM_REPLICATES = 20_000
 
 
 def gradients(row: Row, device: str) -> tuple[Tensor, Tensor]:
-    """Independent values `[N]` and gradients by phi `[N, P]`, with f on the device as well."""
+    """Independent values `[N]` and gradients with respect to phi `[N, P]`, with f on the device as well."""
     problem = row.problems[0]
     with torch.random.fork_rng():
         torch.manual_seed(SEED)

@@ -93,7 +93,7 @@ class Browser:
         return text
 
     def text(self) -> str:
-        """What can be read, every gap in it one blank."""
+        """The readable text, with one blank for every gap."""
         body = self._driver.find_element("tag name", "body")
         # What is seen, drawings included, and then what scrolling would show.
         return " ".join(f"{body.text} {body.get_property('innerText')}".split())

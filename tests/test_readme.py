@@ -1,4 +1,4 @@
-"""What the README shows, works: its programs run, its commands are accepted, its links lead somewhere."""
+"""The README: its programs run, its commands are accepted, its links lead somewhere."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""Runs that real signals kill at any moment, resumed: each becomes the run that was never stopped, to the last bit."""
+"""Runs that real signals kill at any moment, resumed: each is bitwise the run that was never stopped."""
 
 import os
 import random
@@ -191,7 +191,7 @@ def test_killed_at_each_point_in_turn_it_is_the_run_that_was_never_killed(runs, 
 
 
 @pytest.mark.slow
-def test_signals_leave_what_the_run_goes_on_from(runs):
+def test_signals_leave_what_the_run_continues_from(runs):
     """A second signal, while the first one's work is done, changes nothing."""
     (run_id,) = _started(runs)
     for signum, code in [(signal.SIGTERM, 143), (signal.SIGINT, 130)]:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 
-from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from reparam_suite.commands.explanations import as_option
@@ -15,6 +14,7 @@ from reparam_suite.commands.table import results_table
 from reparam_suite.running import Run, RunStopped, Surroundings
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.launchers import is_further_process
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
 
@@ -74,7 +74,7 @@ def _tell(note: str) -> None:
 
 def _complain(message: str, code: int, *, survivor: bool = False) -> int:
     # The first process alone reports what stops all of them; after its death another one does.
-    if getattr(rank_zero_only, "rank", 0) == 0 or survivor:
+    if survivor or not is_further_process():
         print(f"reparam_suite.fit: {message}", file=sys.stderr)
     return code
 

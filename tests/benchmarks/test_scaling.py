@@ -1,4 +1,4 @@
-"""What is made of the clocks of several processes, and the smallest measurement of the command itself."""
+"""The table of the clocks of several processes, and the smallest measurement of the command itself."""
 
 import json
 from types import SimpleNamespace
@@ -46,7 +46,7 @@ def test_a_process_writes_what_the_steps_after_the_warm_up_took(tmp_path, monkey
 
 
 def test_it_prints_a_table_and_writes_numbers(tmp_path, monkeypatch, capsys):
-    """With runs that take as long as they are told."""
+    """With runs that take given times."""
     asked = []
 
     def quick(load: Load, processes: int, num_steps: int, *_: object) -> Cost:
@@ -74,7 +74,7 @@ def test_two_processes_of_the_command_are_timed(tmp_path):
     assert cost.cpu > 0.0
 
 
-def test_a_run_that_fails_is_told_with_what_it_wrote(tmp_path, monkeypatch):
+def test_a_run_that_fails_is_reported_with_what_it_wrote(tmp_path, monkeypatch):
     failing = tmp_path / "python"
     failing.write_text("#!/bin/sh\necho no such model >&2\nexit 2\n")
     failing.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What is made of the times of whole processes, and one real process."""
+"""The table of the times of whole processes, and one real process."""
 
 import pytest
 from benchmarks.startup import IMPORT, Cost, listing, main, run
@@ -30,7 +30,7 @@ def test_the_processor_time_is_that_of_the_process(tmp_path):
 
 
 def test_it_prints_a_table_and_writes_numbers(tmp_path, monkeypatch, capsys):
-    """With processes that take as long as they are told."""
+    """With processes that take given times."""
     asked = []
     monkeypatch.setattr(startup, "run", lambda arguments, _: asked.append(arguments) or Cost(4.0, 4.0))
     main(["--rounds=1", f"--output={tmp_path / 'startup.json'}"])

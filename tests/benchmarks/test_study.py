@@ -1,4 +1,4 @@
-"""What lies between the trainings of a real worker, and what the table makes of it."""
+"""The time between the trainings of a real worker, and its table."""
 
 import time
 

@@ -136,11 +136,13 @@ OPTIONS = [
     ),
     (
         "--model.estimator GradientEstimator",
-        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, got GradientEstimator, which is abstract",
+        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, "
+        "got GradientEstimator, which is abstract",
     ),
     (
         "--model DiscreteVAE --model.estimator.temperature 0.3 --model.estimator GumbelSoftmax",
-        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, got GradientEstimator, which is abstract",
+        f"--model.estimator: expected {names(estimators.GradientEstimator)} {OWN}, "
+        "got GradientEstimator, which is abstract",
     ),
     (
         "--model DiscreteVAE --model.estimator.baseline Foo",
@@ -179,8 +181,27 @@ OPTIONS = [
         "--model.optimizer.options {betaz: 1}",
         (
             "options of Adam: expected some of amsgrad, betas, capturable, decoupled_weight_decay, "
-            "differentiable, eps, foreach, fused, maximize, weight_decay, got betaz"
+            "eps, foreach, fused, maximize, weight_decay, got betaz"
         ),
+    ),
+    # a number that is none, or has no end
+    ("--model.learning_rate .inf", "--model.learning_rate: expected a positive, finite number, got inf"),
+    ("--model.learning_rate 1e400", "--model.learning_rate: expected a positive, finite number, got inf"),
+    ("--model.learning_rate null", "--model.learning_rate: expected a positive, finite number, got None"),
+    ("--model.learning_rate=", "--model.learning_rate: expected float, got an empty value"),
+    ("--model.latent_size=", "--model.latent_size: expected int, got an empty value"),
+    ("--model.latent_size null", "--model.latent_size: expected a whole number of at least 1, got None"),
+    ("--data.batch_size=", "--data.batch_size: expected int, got an empty value"),
+    ("--data.batch_size 1e20", "--data.batch_size: expected int, got 1e+20"),
+    ("--seed=", "--seed: expected int, got an empty value"),
+    ("--model.objective.weight .inf", "weight: expected a finite number of at least 0, got inf"),
+    ("--trainer.gradient_clip_val .nan", "--trainer.gradient_clip_val: expected a positive, finite number, got nan"),
+    # an optimizer that cannot be made
+    ("--model.optimizer.options {betas: [1.5, 0.9]}", "model.optimizer: Invalid beta parameter at index 0: 1.5"),
+    ("--model.optimizer.options {weight_decay: -1}", "model.optimizer: Invalid weight_decay value: -1"),
+    (
+        "--model.optimizer.name Muon",
+        "model.optimizer: Muon only supports 2D parameters whereas we found a parameter with size: torch.Size([200])",
     ),
     # parts that do not fit together
     (

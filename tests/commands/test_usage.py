@@ -90,7 +90,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("what", FILES)
-def test_a_bad_configuration_file_is_told_as_the_command_line_is(refused, tmp_path, what):
+def test_a_bad_configuration_file_is_reported_as_the_command_line_is(refused, tmp_path, what):
     content, message = FILES[what]
     (tmp_path / "run.yaml").write_text(content)
     assert refused("--config", "run.yaml") == message

@@ -20,7 +20,7 @@ def test_mean_and_standard_error():
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, 1.7976931348623157e308, -1e160])
-def test_a_run_that_diverged_is_told_apart_and_spoils_no_mean(odd):
+def test_a_run_that_diverged_is_distinguished_and_spoils_no_mean(odd):
     value = Value.of([1.0, odd, 3.0])
     assert (value.mean, value.values) == (2.0, (1.0, 3.0))
     assert value.standard_error == pytest.approx(1.0)

@@ -72,7 +72,7 @@ class Truncated(Distribution):
 
 
 class Flow(Distribution):
-    """A flow: its law lies in the weights of a network, it names no parameters and has no `frozen`.
+    """A flow: its law depends on the weights of a network, it names no parameters and has no `frozen`.
 
     z_0 = e_0,  z_1 = (e_1 - shift(z_0)) exp(-log_scale(z_0)) with e standard normal, both from a network of z_0 and x.
     """

@@ -156,7 +156,7 @@ def test_what_a_transform_remembers_serves_the_frozen_law_too(loc):
 
 
 def test_a_transform_with_parameters_does_not_hide_them_behind_what_it_remembers():
-    """The score of a location and scale that lie in an affine transform with a cache."""
+    """The score of a location and scale that are stored in an affine transform with a cache."""
     phi = phi_of(3)
     q = affine(phi)
     z = samples(q, 4)

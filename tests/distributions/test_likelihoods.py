@@ -57,7 +57,7 @@ def test_the_normal_likelihood_is_torchs_and_learns_its_scale(event_shape):
     assert family.log_scale.grad.abs() < 1e-4
 
 
-def test_the_scale_starts_where_it_is_told_and_may_be_fixed():
+def test_the_scale_starts_where_it_is_reported_and_may_be_fixed():
     learned, fixed = NormalLikelihood((2,), initial_scale=0.3), NormalLikelihood((2,), scale=0.5)
     assert learned.log_scale.exp().item() == pytest.approx(0.3)
     assert [p is learned.log_scale for p in learned.parameters()] == [True]

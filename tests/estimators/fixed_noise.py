@@ -12,7 +12,7 @@ from reparam_suite.problems import Problem
 
 
 class Result(NamedTuple):
-    """Value `[*B]`, gradient by phi and by theta `[*B, .]`."""
+    """Value `[*B]`, gradient with respect to phi and theta `[*B, .]`."""
 
     value: Tensor
     phi: Tensor
@@ -26,7 +26,7 @@ def at(noise: Tensor, estimator: GradientEstimator) -> GradientEstimator:
 
 
 def evaluate(estimator: GradientEstimator, make: Callable[[Tensor, Tensor], Expectation], phi, theta) -> Result:
-    """What the estimator gives for the expectation made from phi and theta, `[*B, .]` each."""
+    """The estimate for the expectation made from phi and theta, `[*B, .]` each."""
     phi, theta = phi.clone().requires_grad_(), theta.clone().requires_grad_()
     objective = estimator(make(phi, theta)).objective
     gradients = torch.autograd.grad(objective.sum(), (phi, theta), materialize_grads=True)
@@ -34,7 +34,7 @@ def evaluate(estimator: GradientEstimator, make: Callable[[Tensor, Tensor], Expe
 
 
 def on(estimator: GradientEstimator, problem: Problem, num_replicates: int = 50) -> Result:
-    """What the estimator gives on a problem."""
+    """The estimate on a problem."""
     phi, theta = (each.expand(num_replicates, -1) for each in (problem.phi, problem.theta))
     return evaluate(estimator.double(), problem.expectation, phi, theta)
 

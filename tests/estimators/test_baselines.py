@@ -54,7 +54,7 @@ class LearnsFirst(Baseline):
 
 
 def last_gradients(baseline, problem, num_steps):
-    """Gradients by phi `[N, P]` of N chains of one datum at their last step, and each chain's state before it."""
+    """Gradients of phi `[N, P]` of N chains of one datum at their last step, and each chain's state before it."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         estimator = ScoreFunction(baseline=baseline).double()

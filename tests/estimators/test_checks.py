@@ -1,4 +1,4 @@
-"""What is checked once per call: event axes, shapes of f, bounds; and PyTorch's own distributions, which are taken."""
+"""The checks of each call: event axes, shapes of f, bounds; and PyTorch's own distributions, which are taken."""
 
 import inspect
 

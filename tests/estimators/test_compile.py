@@ -123,7 +123,7 @@ ROADS = {
 
 
 def compare(estimator, problem, **options):
-    """The gradients, by phi and theta, of two steps with and without compilation at the same seed."""
+    """The gradients with respect to phi and theta of two steps with and without compilation at the same seed."""
 
     def step(phi, theta):
         return estimator(problem.expectation(phi, theta)).objective.sum()

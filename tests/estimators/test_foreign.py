@@ -109,7 +109,7 @@ class TanhNormalProblem(TwoLatents):
 
 
 class AffineProblem(TwoLatents):
-    """A location and scale that lie in a transform with a cache."""
+    """A location and scale that are stored in a transform with a cache."""
 
     def q(self, phi: Tensor) -> Distribution:
         loc, log_scale = phi.chunk(2, dim=-1)

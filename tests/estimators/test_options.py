@@ -63,7 +63,7 @@ def is_another_type(expected: str, wrong) -> bool:
 
 
 def check_refusals() -> None:
-    """What is no number in range is refused by class and option."""
+    """A value that is no number in range is refused by class and option."""
     for cls, name, _ in INTEGERS:
         for wrong in WRONG_INTEGERS:
             expected = rf"^{name} of {cls.__name__}: expected an integer of at least \d, got "

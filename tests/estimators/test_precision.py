@@ -36,7 +36,7 @@ class Network(nn.Module):
 
 
 def drawn(row: Row, *, autocast: bool) -> tuple[Tensor, dict[str, Tensor], Network]:
-    """The objective of each datum, the gradients by phi and by the network's parameters, and the network."""
+    """The objective of each datum, the gradients with respect to phi and the network's parameters, the network."""
     problem = row.problems[0]
     with torch.random.fork_rng():
         torch.manual_seed(SEED)  # learned parts start alike

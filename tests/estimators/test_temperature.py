@@ -38,7 +38,7 @@ def test_one_step_a_training_forward_and_none_in_eval_mode(schedule):
     assert estimator.temperature() == before
 
 
-def test_a_schedule_goes_on_from_its_checkpoint():
+def test_a_schedule_continues_from_its_checkpoint():
     schedule = ExponentialDecay(num_steps=10)
     path(schedule, 3)
     resumed = ExponentialDecay(num_steps=10)

@@ -45,7 +45,7 @@ def test_monte_carlo_finds_the_mean_and_the_variance_of_the_toy(road):
 
 
 def test_variances_under_a_cosine_are_those_of_its_fourier_series():
-    # With z = theta + eps: E cos(k z) = cos(k theta) e^{-k^2/2}, and its derivatives by theta bring in eps.
+    # With z = theta + eps: E cos(k z) = cos(k theta) e^{-k^2/2}, and derivatives with respect to theta bring in eps.
     theta, k = 0.4, 5.0
     decay = np.exp(-(k**2) / 2)
     gradient = -k * np.sin(k * theta) * decay

@@ -1,4 +1,4 @@
-"""An experiment leaves its figure, its numbers and a finished MLflow run; errors are told before."""
+"""An experiment leaves its figure, its numbers and a finished MLflow run; errors are reported before."""
 
 import json
 

@@ -111,7 +111,7 @@ def test_the_learning_rate_of_every_step_is_that_of_its_stage():
     assert rates == [0.1, 0.1, 0.01, 0.01, 0.01]
 
 
-def test_differences_are_told_in_standard_errors():
+def test_differences_are_reported_in_standard_errors():
     row = published_tables.ROWS[0]
     found = published_tables._compared(row, [(10, -88.0), (10, -89.0), (10, -90.0)])
     error = math.hypot(1 / math.sqrt(3), published_tables.THEIR_ERROR)

@@ -1,4 +1,4 @@
-"""Noise against cost: every estimator is numbered in order, and what cannot be drawn is told."""
+"""Noise against cost: every estimator is numbered in order, and the figure names what cannot be drawn."""
 
 import math
 

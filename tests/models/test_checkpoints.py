@@ -1,4 +1,4 @@
-"""A checkpoint holds no code: it is loaded with `weights_only=True`, and the model goes on where it stood."""
+"""A checkpoint holds no code: it is loaded with `weights_only=True`, and the model continues where it stood."""
 
 import pytest
 import torch
@@ -92,7 +92,7 @@ def test_it_is_loaded_by_another_model_as_little_as_possible(trained):
         other.load_from_checkpoint(path, weights_only=True)
 
 
-def test_resumed_training_goes_on_with_the_same_weights_and_optimizer(trained, tmp_path):
+def test_resumed_training_continues_with_the_same_weights_and_optimizer(trained, tmp_path):
     """The data and the optimizer continue; with the noise seeded alike, one more step is the same step."""
     name, _, path = trained
     ends = []

@@ -1,4 +1,4 @@
-"""What the constructors refuse, what they default to, and what they keep for a checkpoint."""
+"""Constructors: refusals, defaults, and the arguments kept for a checkpoint."""
 
 import inspect
 import json
@@ -178,7 +178,7 @@ class ReturnsTensor(nn.Module):
         ),
     ],
 )
-def test_parts_that_do_not_fit_each_other_are_told_with_the_part_and_its_input(parts, error, message):
+def test_parts_that_do_not_fit_each_other_are_reported_with_the_part_and_its_input(parts, error, message):
     with pytest.raises(error) as refused:
         of_parts(**parts)
     assert str(refused.value) == message

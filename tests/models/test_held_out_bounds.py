@@ -44,7 +44,7 @@ def test_the_mean_of_the_bounds_is_that_of_the_enumeration(max_elements):
         assert (drawn.mean() - exact).abs() < LIMIT * standard_error, name
 
 
-def test_no_chunk_is_larger_than_told_and_all_samples_are_drawn():
+def test_no_chunk_is_larger_than_asked_and_all_samples_are_drawn():
     model = Bits()
     held_out_bounds(model, X, num_samples=10, max_elements=4 * X.numel() + 1)
     assert model.rows_decoded == [4, 4, 2]

@@ -121,7 +121,7 @@ def test_a_closure_is_evaluated_once_with_gradients():
     assert calls == [True]
 
 
-def test_a_restored_optimizer_goes_on_bitwise():
+def test_a_restored_optimizer_continues_bitwise():
     straight, stopped = model_of_three_parts(), model_of_three_parts()
     optimizer = straight.configure_optimizers()
     for number in range(6):

@@ -1,4 +1,4 @@
-"""What stands before and after a network."""
+"""Modules before and after a network."""
 
 import pytest
 import torch

@@ -82,7 +82,7 @@ class Stopped:
         return TrackingSettings(root=self.root)
 
     def look(self, look: Callable[[Any, Any], Any] = lambda *_: None, **changes: Any) -> Any:
-        """What `look` sees before the first step with other arguments of `Run`."""
+        """The result of `look` before the first step with other arguments of `Run`."""
         observer = Look(look)
         run = Run.resume(self.run_id, tracking=self.tracking, max_steps=20, **changes)
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch.callbacks import EarlyStopping
 from tests.running.models import gaussian
 from tests.running.resuming import Brief, Stopped, fit
@@ -20,7 +21,6 @@ from reparam_suite.networks import MLP
 from reparam_suite.objectives import ELBO
 from reparam_suite.running.effects import check_effects
 from reparam_suite.runtime.errors import SuiteError
-from reparam_suite.tracking import TrackingSettings
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
 SHORT = {"max_steps": 6, "record": RecordSettings(every=4, gradients_every=1_000, test_data=0)}
@@ -118,7 +118,7 @@ def test_an_optimizer_keeps_of_its_state_what_the_new_one_has_use_for(run, optim
 
 
 OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
-    "seed": (1, "--seed was 0, is 1: the random streams are on record and continue as they were", None),
+    "seed": (1, "--seed was 0, is 1: the random streams are on record and go on as they were", None),
     "name": ("other", lambda trainer, _: trainer.global_step, 6),
     "tags": ({"a": "b"}, lambda trainer, _: trainer.global_step, 6),
     "monitor": ("-val/kl", lambda trainer, _: trainer.checkpoint_callbacks[0].monitor, "-val/kl"),
@@ -133,13 +133,20 @@ OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
     ),
     "data": (Digits(batch_size=50), lambda trainer, _: len(trainer.train_dataloader), 26),
 }
-ELSEWHERE = {"model", "max_steps", "max_epochs", "tracking", "resumption"}  # above, and in every resumption of this file
+ELSEWHERE = {
+    "model",
+    "max_steps",
+    "max_epochs",
+    "tracking",
+    "resumption",
+}  # above, and in every resumption of this file
 
 
 def of_type(trainer, name: str):
     return next(each for each in trainer.callbacks if type(each).__name__ == name)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", OF_THE_RUN)
 def test_an_argument_of_the_run_takes_effect_or_is_refused(run, name):
     value, look, expected = OF_THE_RUN[name]
@@ -174,7 +181,7 @@ def test_a_state_that_cannot_be_loaded_changes_nothing(tmp_path):
     stopped = Stopped.after(Run(gaussian, Digits(), trainer={"callbacks": [first]}, **SHORT), tmp_path)
     before = stopped.state()
     broken = {"callbacks": [Broken(monitor="val/elbo", mode="max", patience=50)]}
-    with pytest.raises(ValueError, match="last.ckpt cannot be resumed under these options: 'wait_count'; the run is"):
+    with pytest.raises(ValueError, match=r"last\.ckpt cannot be resumed under these options: 'wait_count'; the run is"):
         stopped.look(trainer=broken)
     assert stopped.state() == before
 
@@ -213,14 +220,14 @@ def test_the_scale_of_a_likelihood_that_is_learned_cannot_be_begun_again():
     )
     parts: Any = dataclasses.make_dataclass("Parts", ["model"])(after)
     changes = {"model.init_args.likelihood.init_args.initial_scale": "was 1.0, is 2.0"}
-    with pytest.raises(ValueError, match="initial_scale was 1.0, is 2.0: it sets what training begins with"):
+    with pytest.raises(ValueError, match=r"initial_scale was 1\.0, is 2\.0: it sets what training begins with"):
         check_effects(parts, before, changes)
 
 
 def test_the_rate_of_a_model_that_makes_its_own_optimizer_is_refused():
     after = OwnOptimizer(event_shape=(4,), learning_rate=0.5, estimator=Pathwise())
     parts: Any = dataclasses.make_dataclass("Parts", ["model"])(after)
-    with pytest.raises(ValueError, match="learning_rate was 0.1, is 0.5: OwnOptimizer makes its optimizers itself"):
+    with pytest.raises(ValueError, match=r"learning_rate was 0\.1, is 0\.5: OwnOptimizer makes its optimizers itself"):
         check_effects(parts, None, {"model.init_args.learning_rate": "was 0.1, is 0.5"})
 
 
@@ -231,7 +238,9 @@ def test_a_changed_rate_is_used_and_recorded(run):
     result = fit(changed, Brief(), run.told)
     after = torch.load(run.root / "checkpoints" / run.run_id / "last.ckpt", weights_only=True)
     assert after["global_step"] == 8
-    assert max((after["state_dict"][name] - value).abs().max() for name, value in before.items()) < 1e-8
+    weights = {name: value for name, value in before.items() if value.is_floating_point()}
+    assert len(weights) == 8
+    assert max((after["state_dict"][name] - value).abs().max() for name, value in weights.items()) < 1e-8
     assert result.num_steps == 8
-    assert run.state()["parameters"]["model.init_args.learning_rate"] == "1e-12"
-    assert isinstance(run.tracking, TrackingSettings)
+    kept = yaml.safe_load((run.root / "checkpoints" / run.run_id / "config.yaml").read_text())
+    assert kept["model"]["init_args"]["learning_rate"] == 1e-12

@@ -150,11 +150,14 @@ def test_a_given_file_that_is_damaged_or_foreign_is_refused(run, root):
     assert ended.code == 2
     assert ended.err.startswith(f"reparam_suite.fit: --resume: {path} is damaged: ")
     torch.save({"weights": 1}, path)
-    refused(fit("--resume", str(path), root=root), f"--resume: {path}: expected a checkpoint of a run of reparam_suite, got another file")
+    refused(
+        fit("--resume", str(path), root=root),
+        f"--resume: {path}: expected a checkpoint of a run of reparam_suite, got another file",
+    )
 
 
 def test_weights_that_cannot_be_read_again_are_not_tested(root, monkeypatch):
-    """What validated best is damaged while the run goes on; it fails, and another try begins at its end."""
+    """The best checkpoint is damaged while the run continues; it fails, and another try begins at its end."""
 
     def spoil(self, trainer, *_):
         best = root / "checkpoints" / trainer.logger.version / "best.ckpt"
@@ -193,7 +196,7 @@ def test_damaged_files_are_passed_over_with_a_warning_and_the_run_is_the_same(ru
         assert len({step for step, _ in ours}) == len(ours), metric
 
 
-def test_changes_that_are_allowed_are_told_and_recorded_beside_the_parameters(root):
+def test_changes_that_are_allowed_are_reported_and_recorded_beside_the_parameters(root):
     first = finished(fit(*SHORT, root=root))
     (run_id,) = first.run_ids
     more = ["--trainer.max_steps", "18", "--model.learning_rate", "0.01", "--allow_changes", "true"]

@@ -155,7 +155,7 @@ def test_an_object_is_written_as_a_user_writes_it(value, text):
     assert written(value) == text
 
 
-def test_what_is_opaque_is_told_apart_by_its_content_in_every_process():
+def test_what_is_opaque_is_distinguished_by_its_content_in_every_process():
     assert written(nn.Linear(2, 3)) == written(nn.Linear(2, 3)) != written(nn.Linear(2, 4))
     first, second = (lambda x: x + 1), (lambda x: x + 2)
     assert written(first) != written(second)

@@ -134,7 +134,7 @@ def together(rank: int, port: int, folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory) -> list[dict[str, SimpleNamespace]]:
-    """What each of two processes found."""
+    """The results of each of two processes."""
     folder: Path = tmp_path_factory.mktemp("processes")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -146,7 +146,7 @@ def two(tmp_path_factory) -> list[dict[str, SimpleNamespace]]:
 
 @pytest.fixture(scope="module")
 def one() -> dict[str, SimpleNamespace]:
-    """What a process alone finds."""
+    """The results of a process alone."""
     with seeded():
         return {name: train(MODELS[name](), devices=1) for name in ("exact", "moving average", "normalized", "still")}
 

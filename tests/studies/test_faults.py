@@ -22,7 +22,7 @@ def test_one_of_four_workers_is_killed_and_its_trial_is_begun_again(tmp_path):
     check_complete(tmp_path / "mlruns", 6, 1)
 
 
-def test_after_all_are_killed_the_same_command_goes_on(tmp_path):
+def test_after_all_are_killed_the_same_command_continues(tmp_path):
     file = study_file(tmp_path, space=SPACE, trials=3, budget={"steps": 1200})
     with Launched(file, tmp_path / "mlruns", "--workers", "2") as launched:
         num_running = len(until(launched.running, launched))

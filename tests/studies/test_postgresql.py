@@ -33,7 +33,7 @@ def trials_of(url):
     return trials
 
 
-def test_a_study_is_kept_there_and_goes_on_there(url, tmp_path):
+def test_a_study_is_kept_there_and_continues_there(url, tmp_path):
     file = study_file(tmp_path, space=SPACE, trials=2)
     plain = url.replace("postgresql+psycopg://", "postgresql://")
     for num_trials in (2, 3):
@@ -45,7 +45,7 @@ def test_a_study_is_kept_there_and_goes_on_there(url, tmp_path):
     assert not (tmp_path / "mlruns" / "optuna.db").exists()
 
 
-def test_wrong_credentials_are_told_in_one_line_without_the_password(url, tmp_path):
+def test_wrong_credentials_are_reported_in_one_line_without_the_password(url, tmp_path):
     wrong = url.replace("s3cret%2Fx", "wr0ng")
     ended = study("--config", study_file(tmp_path, space=SPACE), "--storage", wrong, root=tmp_path / "mlruns")
     assert ended.code == 2

@@ -156,7 +156,7 @@ def test_another_study_of_the_same_name_is_refused_with_both_named(tmp_path):
         ("nothing", "--storage: expected sqlite:///FILE"),
     ],
 )
-def test_a_storage_that_cannot_be_used_is_told_without_its_password(tmp_path, url, why):
+def test_a_storage_that_cannot_be_used_is_reported_without_its_password(tmp_path, url, why):
     with pytest.raises(UsageError) as error:
         open_storage(url, heartbeat=1, root=tmp_path)
     assert "--storage" in str(error.value)

@@ -70,7 +70,7 @@ def test_ctrl_c_has_the_tasks_finish_their_step_and_says_how_to_go_on(cluster, t
         ),
     ],
 )
-def test_what_cannot_be_used_is_told_in_one_line(tmp_path, args, message):
+def test_what_cannot_be_used_is_reported_in_one_line(tmp_path, args, message):
     assert message in refused(tmp_path, *args)
 
 
@@ -81,7 +81,7 @@ def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch):
     assert message in refused(tmp_path, "--engine", "ray")
 
 
-def test_a_cluster_that_does_not_answer_is_told_in_one_line(tmp_path, monkeypatch):
+def test_a_cluster_that_does_not_answer_is_reported_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     message = "--engine ray: Ray at 127.0.0.1:1 cannot be used: Connection refused"

@@ -1,4 +1,4 @@
-"""What a study file may say, and what is refused before anything is created."""
+"""The content of study files, and refusals before anything is created."""
 
 import pytest
 from tests.launching import study
@@ -50,7 +50,7 @@ from tests.studies.small import refused
         ({"space": {"trainer.max_steps": {"int": [2, 4]}}}, "--trainer.max_steps comes from --budget"),
     ],
 )
-def test_what_cannot_be_used_is_told_in_one_line_before_anything_is_created(tmp_path, settings, message):
+def test_what_cannot_be_used_is_reported_in_one_line_before_anything_is_created(tmp_path, settings, message):
     assert message in refused(tmp_path, **settings)
 
 
@@ -59,13 +59,16 @@ def test_what_cannot_be_used_is_told_in_one_line_before_anything_is_created(tmp_
     [
         (["--workers", "0"], "--workers: expected at least 1, got 0"),
         (["--heartbeat", "0"], "--heartbeat: expected at least 1, got 0"),
-        (["--storage", "grpc://host:1"], "--storage: expected sqlite:///FILE, postgresql://... or mysql://..., got grpc://host:1"),
+        (
+            ["--storage", "grpc://host:1"],
+            "--storage: expected sqlite:///FILE, postgresql://... or mysql://..., got grpc://host:1",
+        ),
         (["--wrokers", "2"], "unknown option --wrokers, did you mean --workers?"),
         (["--tracking.experiment", "x"], "tracking.experiment"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
-def test_options_that_cannot_be_used_are_told_in_one_line(tmp_path, args, message):
+def test_options_that_cannot_be_used_are_reported_in_one_line(tmp_path, args, message):
     assert message in refused(tmp_path, *args)
 
 

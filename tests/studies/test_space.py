@@ -109,6 +109,6 @@ def test_equal_spaces_have_equal_definitions_and_others_have_not():
         ({"categorical": {"x": {"k": {"int": 3}}}}, r"space of a.x.k: expected int: \[lowest, highest\], got 3"),
     ],
 )
-def test_a_space_that_cannot_be_understood_is_told_in_one_line(described, message):
+def test_a_space_that_cannot_be_understood_is_reported_in_one_line(described, message):
     with pytest.raises(UsageError, match=message):
         parsed({"a": described})

@@ -113,7 +113,7 @@ def test_the_best_configuration_makes_the_same_runs_again_to_the_last_bit(search
             assert again.curve(metric, repeated) == searched.ended.curve(metric, run_id)
 
 
-def test_the_same_command_with_more_trials_goes_on_with_the_same_study_and_summary(searched):
+def test_the_same_command_with_more_trials_continues_with_the_same_study_and_summary(searched):
     before = trials_of(searched.root)[:4]
     ended = study("--config", searched.file, "--trials", "5", root=searched.root)
     assert ended.code == 0, ended.err

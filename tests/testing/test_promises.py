@@ -47,7 +47,7 @@ def test_a_planted_defect_is_found(change, message):
 
 
 class AddsNoise(Mixed):
-    """What f says is disturbed by noise of mean zero: right in the mean, and wrong where f does not look at z."""
+    """Values of f are disturbed by noise of mean zero: right in the mean, and wrong where f does not look at z."""
 
     def estimate(self, target):
         estimate = super().estimate(target)
@@ -62,7 +62,7 @@ def test_an_f_that_ignores_z_must_be_exact():
 
 
 class WithScale(Mixed):
-    """An own parameter that `loss` and `objective` reach as they are told."""
+    """An own parameter that `loss` and `objective` reach as asked."""
 
     def __init__(self, *, in_loss: bool, in_objective: bool) -> None:
         super().__init__()

@@ -181,7 +181,7 @@ def test_a_server_and_its_connections_fail_in_every_way(proxy, server, disk, tmp
     )
 
 
-def test_training_goes_on_while_the_store_is_away(proxy, tmp_path, monkeypatch):
+def test_training_continues_while_the_store_is_away(proxy, tmp_path, monkeypatch):
     begin, mode = Store.start_run, "pass"
 
     def start_run(self, **options):

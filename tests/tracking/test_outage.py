@@ -1,4 +1,4 @@
-"""Stores that go away: what was logged is kept, and the run goes on."""
+"""Stores that go away: what was logged is kept, and the run continues."""
 
 import math
 import random

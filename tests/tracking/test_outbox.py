@@ -101,7 +101,7 @@ def test_after_failures_all_is_sent_once_and_in_order(fake, outbox, caplog):
     ]
 
 
-def test_what_is_rejected_is_set_aside_and_the_rest_goes_on(outbox, fake, monkeypatch):
+def test_what_is_rejected_is_set_aside_and_the_rest_continues(outbox, fake, monkeypatch):
     tags = Tags({"a": "b"})
 
     def deliver(entries):
@@ -144,7 +144,7 @@ def test_flush_gives_up_in_time(fake, outbox):
     assert not outbox.flush(0.05)
 
 
-def test_stop_is_patient_with_a_store_that_is_slow(fake, outbox, monkeypatch):
+def test_stop_waits_for_a_store_that_is_slow(fake, outbox, monkeypatch):
     monkeypatch.setattr(spool_module, "MOST", 1)
 
     def slowly(entries):

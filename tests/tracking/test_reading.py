@@ -21,7 +21,7 @@ def fill(store, client):
         client.log_batch(run_id, metrics=[Metric("m", value, step, step) for step, value in enumerate(values)])
         client.set_terminated(run_id)
         ids.append(run_id)
-    client.create_run(store.experiment_id)  # goes on
+    client.create_run(store.experiment_id)  # is running
     return ids
 
 

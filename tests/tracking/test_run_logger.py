@@ -197,9 +197,9 @@ def test_model_is_reloaded_without_pickle_for_any_batch_size(run, client, capfd,
     for num in (1, 3, 20):
         x = torch.rand(num, 6)
         torch.testing.assert_close(dict(loaded(x)), module(x), rtol=0, atol=0)
-    assert info.signature.inputs.inputs[0].shape == (-1, 6)
+    assert info.metadata == {"input": "x of numbers of any type, [B, 6] or [6]"}
     assert info.signature.outputs.input_names() == ["loc", "scale", "probs"]
-    assert list(info.flavors) == ["pytorch"]
+    assert sorted(info.flavors) == ["python_function", "pytorch"]
     assert info.saved_input_example_info is not None
     (model,) = client.search_logged_models([run.experiment_id], filter_string=f"source_run_id='{run.run_id}'")
     assert (model.name, model.status) == ("model", "READY")
@@ -288,7 +288,7 @@ exec(sys.argv[2])
     assert all(store.history(run.info.run_id, "a") == [(3, 1.0)] for run in runs)
 
 
-def test_resumed_run_goes_on(store):
+def test_resumed_run_continues(store):
     first = store.start_run(name="run", parameters={"a": 1}, tags={})
     first.log_metrics({"elbo": 1.0}, step=0)
     first.close("KILLED")

@@ -102,7 +102,7 @@ def test_half_a_line_is_what_its_writer_died_over_and_counts_for_nothing(directo
     assert taken(again) == points(0, 1, 2)
 
 
-def test_a_line_that_the_disk_has_spoilt_is_kept_apart_and_the_rest_goes_on(directory):
+def test_a_line_that_the_disk_has_spoilt_is_kept_apart_and_the_rest_continues(directory):
     spool = opened(directory)
     spool.append(points(0))
     spool.close()
@@ -215,7 +215,7 @@ def test_whatever_the_disk_takes_all_is_delivered_once_and_in_order(directory, m
     assert delivered == points(*range(step))
 
 
-def test_on_a_full_disk_delivering_goes_on_and_makes_room(directory, monkeypatch):
+def test_on_a_full_disk_delivering_continues_and_makes_room(directory, monkeypatch):
     spool = opened(directory)
     spool.append(points(0, 1))
     with monkeypatch.context() as patch:

@@ -57,7 +57,7 @@ def fit(model: LightningModule, data: LightningDataModule, *callbacks: Callback,
 
 
 def validated(model: LightningModule, data: LightningDataModule | None = None) -> dict[str, float]:
-    """What a validation by a trainer of its own gives."""
+    """The metrics of a validation by a trainer of its own."""
     with seeded():
         (metrics,) = trainer(inference_mode=False).validate(
             model, datamodule=data or Digits(batch_size=300), verbose=False

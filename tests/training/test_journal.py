@@ -42,7 +42,7 @@ def test_what_was_never_written_is_none_and_leaves_no_trace():
     assert not journal.curves
 
 
-def test_what_the_logger_is_told_is_a_copy():
+def test_what_the_logger_is_reported_is_a_copy():
     journal, spy = Journal(), Spy()
     journal.logger = spy
     metrics = {"a": 1.0}

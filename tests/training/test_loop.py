@@ -1,4 +1,4 @@
-"""The loop over batches, against Lightning's own: the same numbers, hooks and counters, to the last bit."""
+"""The loop over batches, against Lightning's own: bitwise the same numbers, the same hooks and counters."""
 
 import copy
 
@@ -222,7 +222,7 @@ class Registers(Callback):
         optimizer.register_step_post_hook(lambda *_: self.told.append("after"))
 
 
-def test_who_asks_the_optimizer_is_told_of_every_step():
+def test_who_asks_the_optimizer_is_reported_of_every_step():
     one, _ = assert_same(MODELS["gaussian"], callbacks=lambda: [Registers()])
     assert next(each for each in one.callbacks if isinstance(each, Registers)).told == ["before", "after"] * 13
 
@@ -277,7 +277,7 @@ def test_a_callback_stops_it_at_once(stop):
 
 
 @pytest.mark.parametrize("stopped_at", [3, 5, 8])
-def test_a_resumed_run_goes_on_as_an_uninterrupted_one(stopped_at, tmp_path):
+def test_a_resumed_run_continues_as_an_uninterrupted_one(stopped_at, tmp_path):
     """From a checkpoint in mid-epoch, and at an epoch's end."""
     whole = MODELS["gaussian"]()
     used = trainer(max_steps=13)

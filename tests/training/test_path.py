@@ -59,7 +59,7 @@ def test_it_is_the_moving_variance_of_the_encoder_gradients_that_the_optimizer_s
     assert journal.latest(NAME) == pytest.approx(float(expected), rel=1e-3)
 
 
-def test_it_goes_on_from_a_checkpoint():
+def test_it_continues_from_a_checkpoint():
     whole, second = Journal(), Journal()
     run(PathRecord(every=100, journal=whole))
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""What is recorded of the steps and of validation: which values, at which steps, by which clock."""
+"""The record of steps and of validation: which values, at which steps, by which clock."""
 
 import math
 

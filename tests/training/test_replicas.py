@@ -56,7 +56,7 @@ def trained(name: str, num_processes: int, path: str = ""):
 
 
 def keep(name: str, path: str) -> None:
-    """What one of two processes does: each writes what it has."""
+    """The program of one of two processes: each writes what it has."""
     made, journal, used = trained(name, 2, path)
     torch.save({"state": made.state_dict(), "curves": dict(journal.curves)}, f"{path}.{used.global_rank}")
     used.strategy.close(failed=False)

@@ -91,7 +91,7 @@ class Attempt:
 
 
 def attempt(make, directory: Path, options: dict, *, dies_at=None, averaged=False) -> Attempt:
-    """Starts, or goes on from last.ckpt, and comes as far as `dies_at` hooks."""
+    """Starts, or resumes from last.ckpt, and comes as far as `dies_at` hooks."""
     with seeded():
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002
@@ -195,7 +195,7 @@ def killed_everywhere(make, options, path: Path, stride: int, **more) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_it_goes_on_from_any_hook_of_any_schedule(schedule, tmp_path):
+def test_it_continues_from_any_hook_of_any_schedule(schedule, tmp_path):
     killed_everywhere(MODELS["gaussian"], SCHEDULES[schedule], tmp_path, stride=5)
 
 
@@ -205,5 +205,5 @@ def test_it_goes_on_from_any_hook_of_any_schedule(schedule, tmp_path):
     [*((name, False) for name in MODELS), ("gaussian", True), ("REBAR", True)],
     ids=lambda value: {True: "averaged weights", False: "plain"}.get(value, value),
 )
-def test_all_that_was_learned_goes_on(model, averaged, tmp_path):
+def test_all_that_was_learned_continues(model, averaged, tmp_path):
     killed_everywhere(MODELS[model], {"max_steps": 8, "val_check_interval": 2}, tmp_path, stride=7, averaged=averaged)

@@ -78,11 +78,14 @@ _CLASS = re.compile(r"Problem with given class_path '([^']+)'")
 _TYPE = re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>$")
 _LITERAL = re.compile(r"Expected a typing.Literal\[(.*)\]")
 _GIVEN = re.compile(r"Given value: (?:NestedArg\(.*val=)?'?(.*?)'?\)?$")
-_GOT = re.compile(r"\bGot value: '?(.*?)'?$")
+_GOT = re.compile(r"\bGot value:\s*'?(.*?)'?$")
 _FRAME = re.compile(
     r"Does not validate against any of|Subtypes:|Errors:|Given value|Problem with given class_path"
     r'|Parser key "[^"]+":$|Expected a (<class|typing)|Expected a path but'
 )
+
+
+_NOTHING = "an empty value"
 
 
 @dataclass
@@ -105,11 +108,12 @@ class _Objection:
                     return explain(self, found)
         given = [found[1] for line in lines if (found := _GIVEN.search(line) or _GOT.search(line))]
         if accepted := [each for line in lines if (found := _LITERAL.search(line)) for each in found[1].split(", ")]:
-            return f"{self.option()}: expected {either(each.strip(chr(39)) for each in accepted)}, got {given[0]}"
+            names = either(each.strip(chr(39)) for each in accepted)
+            return f"{self.option()}: expected {names}, got {given[0] or _NOTHING}"
         objections = [line for line in lines if line and not _FRAME.match(line)]
         if not objections:
             types = [found[1] for line in lines if (found := _TYPE.search(line)) and found[1] != "NoneType"]
-            objections = [f"expected {either(types)}, got {given[0]}"] if given else [" ".join(lines)]
+            objections = [f"expected {either(types)}, got {given[0] or _NOTHING}"] if given else [" ".join(lines)]
         explained = "; ".join(_KEY.sub("", each).removeprefix(": ") for each in dict.fromkeys(objections))
         return f"{self.option()}: {explained}" if self.keys else explained
 
@@ -169,7 +173,7 @@ class _Objection:
         return f"{self.option()}: {found[1]}"
 
     def wrong_type(self, found: re.Match[str]) -> str:
-        return f"{self.option()}: expected {found[1].lower()}, got {found[2]}"
+        return f"{self.option()}: expected {found[1].lower()}, got {found[2] or _NOTHING}"
 
     def required(self, found: re.Match[str]) -> str:
         owner = self.classes[-1].rpartition(".")[2] if self.classes else "it"
@@ -210,7 +214,7 @@ _RULES: list[_Rule] = [
         re.compile(r"(?:No module named|cannot import name|module '[^']*' has no attribute) .*"),
         _Objection.not_importable,
     ),
-    (re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>. Got value: (.*)"), _Objection.wrong_type),
+    (re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>. Got value:\s*(.*)"), _Objection.wrong_type),
     (re.compile(r"the following arguments are required: (.*)"), _Objection.required),
     (re.compile(r"Problems parsing config: | codec can't decode "), _Objection.no_yaml),
     (re.compile(r"Unexpected config: (.*)"), _Objection.no_mapping),

@@ -13,6 +13,9 @@ _LINES = {
     "validation ELBO": ("val/elbo", ".2f"),
     "ms per step": ("time/ms_per_step", ".2f"),
 }
+MOST = 1e6
+"""Larger values are shown in scientific form."""
+
 _OF_A_PART = {
     "gradient variance": ("variance", ".3g"),
     "work-normalised": ("work_normalized_variance", ".3g"),
@@ -39,6 +42,11 @@ def results_table(results: Sequence[Result]) -> Table:
     table.add_row("steps", *[f"{result.num_steps:,}" for result in results])
     for label, (name, form) in lines.items():
         table.add_row(
-            label, *[format(result.metrics[name], form) if name in result.metrics else "-" for result in results]
+            label, *[_shown(result.metrics[name], form) if name in result.metrics else "-" for result in results]
         )
     return table
+
+
+def _shown(value: float, form: str) -> str:
+    # Of a run that has diverged, values may have three dozens of digits.
+    return format(value, form if abs(value) < MOST else ".3g")

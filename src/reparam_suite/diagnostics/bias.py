@@ -159,7 +159,8 @@ class _Pairs:
 
 def _cosine(product: Tensor, squared_norm: Tensor, reference_squared_norm: Tensor) -> Tensor:
     # nan where noise hides the length of a gradient; beyond 1 by no more than its own error.
-    return product / (squared_norm * reference_squared_norm).sqrt()
+    hidden = (squared_norm <= 0.0) | (reference_squared_norm <= 0.0)
+    return torch.where(hidden, torch.nan, product / (squared_norm * reference_squared_norm).sqrt())
 
 
 def _jackknife(without_each: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from reparam_suite.diagnostics.batches import Batch, part
 from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, estimators, layers
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS
-from reparam_suite.diagnostics.torch_internals import version_of
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.runtime.random_streams import forked_generator
 
@@ -21,7 +20,10 @@ M = TypeVar("M", bound=MeasuredModel)
 
 @contextmanager
 def measuring(model: MeasuredModel) -> Iterator[None]:
-    """Evaluation mode, forked generator, no anomaly detection; restores modes, random state and estimators' buffers."""
+    """Evaluation mode, a forked generator, no anomaly detection; modes, random state and buffers are restored.
+
+    The buffers are those of the estimators.
+    """
     module = as_module(model)
     modes = [(each, each.training) for each in module.modules()]
     buffers = [
@@ -105,11 +107,11 @@ class _HeldBuffer:
     # A buffer and its value. Untouched ones are left alone: writing to one would invalidate a graph that saved it.
     def __init__(self, module: nn.Module, name: str, buffer: Tensor) -> None:
         self.module, self.name, self.buffer = module, name, buffer
-        self.before, self.version = buffer.clone(), version_of(buffer)
+        self.before, self.version = buffer.clone(), buffer._version
 
     def restore(self) -> None:
         if getattr(self.module, self.name) is not self.buffer:
             setattr(self.module, self.name, self.buffer)
-        if version_of(self.buffer) != self.version:
+        if self.buffer._version != self.version:
             with torch.no_grad():
                 self.buffer.copy_(self.before)

@@ -178,7 +178,8 @@ class EstimatorModule(LightningModule, ABC):
             raise ValueError("weights_only: expected True, since a pickle may run code, got False")
         content = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
         recorded = dict(content.get(cls.CHECKPOINT_HYPER_PARAMS_KEY) or {})
-        recorded.pop("_class_path", None)
+        for name in ("_class_path", "_instantiator"):  # of this class, and of Lightning's command line
+            recorded.pop(name, None)
         allowed = {*allow, cls.__module__}
         made = {name: construct(value, allow=allowed) for name, value in recorded.items() if name not in arguments}
         model = cls(**made, **arguments)

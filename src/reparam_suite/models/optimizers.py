@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any, final
 
 import torch
@@ -32,7 +33,7 @@ class OptimizerSettings:
         known = _optimizers()
         if self.name not in known:
             raise ValueError(f"optimizer: expected a name among {', '.join(sorted(known))}, got {self.name!r}")
-        accepted = set(inspect.signature(known[self.name]).parameters) - {"params", "lr"}
+        accepted = set(inspect.signature(known[self.name]).parameters) - {"params", "lr", "differentiable"}
         unknown = sorted(set(self.options) - accepted)
         if unknown:
             raise ValueError(
@@ -62,7 +63,7 @@ def require_rate(name: str, rate: Any) -> None:
     Raises:
         ValueError: naming it.
     """
-    if isinstance(rate, bool | str) or not 0.0 < rate < math.inf:
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0.0 < float(rate) < math.inf:
         raise ValueError(f"{name}: expected a positive, finite number, got {rate!r}")
 
 

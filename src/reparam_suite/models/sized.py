@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any, Literal
 
 from torch import nn
@@ -33,7 +34,7 @@ class SizedVAE(VAE):
         given = dict(arguments)
         event_shape = _shape(given["event_shape"])
         for name, value in {"latent_size": given["latent_size"], "num_layers": num_layers}.items():
-            if isinstance(value, bool) or int(value) != value or value < 1:
+            if isinstance(value, bool) or not isinstance(value, Real) or not float(value) >= 1 or float(value) % 1:
                 raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")
         require_rate("learning_rate", given["learning_rate"])
         if not isinstance(posterior, self.accepts):

@@ -1,6 +1,10 @@
 """Figures of a run: of its model and of its training."""
 
-from collections.abc import Iterator
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,44 +34,61 @@ from reparam_suite.training.latents import TEST_FILE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_log = logging.getLogger(__name__)
+
+Drawing = tuple[str, Callable[[], "Figure"]]
+
 _NUM_SAMPLES = 64
 _MOST_TRAVERSED = 10
 _SEED = 7  # the same noise for the figures of every run, so that they compare
 
 
 def figures_of(model: Any, data: DataModule, journal: Journal) -> Iterator[tuple[str, "Figure"]]:
-    """Name and figure: of the model, where it is a VAE, and of its training."""
+    """Name and figure: of the model, where it is a VAE, and of its training.
+
+    Numbers that are not finite, as those of a run that has diverged, have no figure.
+    """
+    drawings = training_drawings(journal)
     if isinstance(model, VAE):
-        yield from model_figures(model, data)
-    yield from training_figures(journal)
+        drawings = chain(model_drawings(model, data), drawings)
+    for name, draw in drawings:
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")  # of matplotlib, about numbers at the end of their range
+                figure = draw()
+        except ValueError as error:
+            if "expected finite values" not in str(error):
+                raise
+            _log.info("figure %s is not drawn: %s", name, error)
+            continue
+        yield name, figure
 
 
-@torch.no_grad()
-def model_figures(model: VAE, data: DataModule) -> Iterator[tuple[str, "Figure"]]:
-    """Name and figure: reconstructions, samples, and a latent traversal or the use of the code."""
+def model_drawings(model: VAE, data: DataModule) -> Iterator[Drawing]:
+    """Name and how it is drawn: reconstructions, samples, and a latent traversal or the use of the code."""
     device = next(model.parameters()).device
     x = datum_of(data.sample_batch("valid")).to(device)
     shape = data.image_shape or shown_shape(x.shape[1:])
-    yield "reconstructions", reconstructions(model, x, image_shape=shape, seed=_SEED)
+    yield "reconstructions", partial(reconstructions, model, x, image_shape=shape, seed=_SEED)
     if shape is not None:
-        yield "samples", samples(model, _NUM_SAMPLES, image_shape=shape, seed=_SEED)
+        yield "samples", partial(samples, model, _NUM_SAMPLES, image_shape=shape, seed=_SEED)
     if isinstance(model, DiscreteVAE):
         with forked_generator(device, _SEED):
             codes = model.posteriors(x)
         for layer, code in enumerate(codes, 1):
-            yield "code_use" if layer == 1 else f"code_use_{layer}", code_use(code.mean.cpu())
+            yield "code_use" if layer == 1 else f"code_use_{layer}", partial(code_use, code.mean.cpu())
     elif isinstance(model, GaussianVAE) and shape is not None:
-        yield "latent_traversal", _traversal(model, x, shape)
+        yield "latent_traversal", partial(_traversal, model, x, shape)
 
 
-def training_figures(journal: Journal) -> Iterator[tuple[str, "Figure"]]:
-    """Name and figure: curves along training, the gradient's variance as a whole and by element, use of latents."""
+def training_drawings(journal: Journal) -> Iterator[Drawing]:
+    """Name and how it is drawn: curves along training, the gradient's variance, use of latents."""
     recorded = journal.curves
     trained = [name for name in recorded if name.startswith("train/") and not name.endswith(_NO_OBJECTIVE)]
     if trained and "val/elbo" in recorded:
-        yield "curves", training_curves({"train": recorded[trained[0]], "val": recorded["val/elbo"]})
+        yield "curves", partial(training_curves, {"train": recorded[trained[0]], "val": recorded["val/elbo"]})
     elif shown := trained[:1] + [name for name in recorded if name.startswith("val/") and "_best" not in name][:3]:
-        yield "curves", curves({name: recorded[name] for name in shown})
+        yield "curves", partial(curves, {name: recorded[name] for name in shown})
     parts = [name.split("/")[1] for name in recorded if name.startswith("grad/") and name.endswith("/variance")]
     variances = {
         part: [
@@ -80,11 +101,11 @@ def training_figures(journal: Journal) -> Iterator[tuple[str, "Figure"]]:
     }
     if variances:
         snr = {part: recorded[f"grad/{part}/snr"] for part in parts if f"grad/{part}/snr" in recorded}
-        yield "gradient_variance", gradient_variance(variances, snr=snr)
+        yield "gradient_variance", partial(gradient_variance, variances, snr=snr)
     if of_latents := journal.arrays.get(TEST_FILE):
-        yield "latent_use", latent_use(of_latents["kl_per_latent"], of_latents["aggregate_kl"])
+        yield "latent_use", partial(latent_use, of_latents["kl_per_latent"], of_latents["aggregate_kl"])
     if elements := _elements_by_time(journal):
-        yield "element_variances", element_variances(elements)
+        yield "element_variances", partial(element_variances, elements)
 
 
 _NO_OBJECTIVE = ("/kl", "/kl_weight", "reconstruction")

@@ -1,13 +1,17 @@
 """A run's model, data and trainer, made and checked against each other; nothing is recorded yet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_only
 
 from reparam_suite.data import DataModule, adapted
+from reparam_suite.models import EstimatorModule
 from reparam_suite.running.compatibility import check_fit
 from reparam_suite.running.monitors import check_monitors
 from reparam_suite.running.specification import DEFAULT_STEPS, Specification
@@ -15,6 +19,7 @@ from reparam_suite.running.surroundings import Surroundings
 from reparam_suite.running.trainer_options import check_limits, check_trainer_options
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.launchers import num_processes, torchrun_world
 from reparam_suite.runtime.random_streams import seed_everything
 from reparam_suite.training import CheckpointFiles, Replicas, check_compilable, compile_options, shorten_loop
 
@@ -72,9 +77,11 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     data.prepare_data()
     data.setup("fit")
     data.begin(run.seed)
+    _ = data.kind  # of data from outside decided by reading all splits; those that contradict each other are refused
     check_limits(trainer, data)
     _check_record(run, model)
     check_fit(model, data)
+    _check_optimizer(model)
     if run.compile:
         _check_compilable(model, trainer)
     check_monitors(model, data, trainer, run.monitor)
@@ -109,7 +116,7 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     callbacks = options.pop("callbacks", None) or []
     try:
         options["callbacks"] = [_made(each) for each in (callbacks if isinstance(callbacks, list) else [callbacks])]
-        trainer = Trainer(**{**options, **_OF_THE_RUN})
+        trainer = Trainer(**{**options, **_OF_THE_RUN, **_launched(options)})
         if isinstance(trainer.strategy, DDPStrategy):
             if surroundings.relaunch is None and not _is_launched(trainer.strategy):
                 raise UsageError(
@@ -122,10 +129,23 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
         raise
     except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
         raise UsageError(f"trainer: {' '.join(str(error).split())}") from error
+    rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # guessed from variables until now
     trainer.loggers = _as_list(loggers)
     trainer.strategy.checkpoint_io = CheckpointFiles()
     shorten_loop(trainer)
     return trainer
+
+
+def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
+    # One process alone is a run of its own, whatever started it: Lightning would take SLURM's tasks for one training.
+    wanted, started = num_processes(options), torchrun_world()
+    if started is not None and wanted is not None and wanted != started:
+        devices, nodes = options.get("devices"), options.get("num_nodes", 1)
+        raise UsageError(
+            f"trainer.devices: torchrun has started {started} processes, expected that many devices in all, got "
+            f"{wanted} (devices {devices} on each of {nodes} nodes)"
+        )
+    return {"plugins": [LightningEnvironment()]} if wanted == 1 and started is None else {}
 
 
 def _is_launched(strategy: DDPStrategy) -> bool:
@@ -152,6 +172,16 @@ def _as_list(loggers: Any) -> list[Any]:
     return list(loggers) if isinstance(loggers, list | tuple) else [loggers]
 
 
+def _check_optimizer(model: Any) -> None:
+    # torch looks at the values of options, and at the parameters, when the optimizer is made.
+    if not isinstance(model, EstimatorModule) or _overrides(model, "configure_optimizers", EstimatorModule):
+        return
+    try:
+        model.made_optimizer()
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UsageError(f"model.optimizer: {' '.join(str(error).split())}") from error
+
+
 def _check_record(run: Specification, model: Any) -> None:
     few, many = getattr(model, "num_test_samples", 0), run.record.test_samples
     if run.record.test_data and many <= few:
@@ -168,5 +198,5 @@ def _check_compilable(model: LightningModule, trainer: Trainer) -> None:
         raise UsageError(str(error)) from None
 
 
-def _overrides(model: LightningModule, name: str) -> bool:
-    return getattr(type(model), name, None) is not getattr(LightningModule, name, None)
+def _overrides(model: LightningModule, name: str, base: type = LightningModule) -> bool:
+    return getattr(type(model), name, None) is not getattr(base, name, None)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.markup import escape
 
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.record import configuration, keep_configuration, put_on_record, record_of, run_name_of
@@ -25,7 +26,7 @@ class Beginning(Callback):
         journal: of the run.
         checkpoints: of the run.
         observer: which may add callbacks.
-        show: is called with a line that names the run.
+        show: is called with lines that name the run and say what its data are taken for.
 
     Attributes:
         logger: of the run; None before it has begun.
@@ -62,6 +63,7 @@ class Beginning(Callback):
         put_on_record(parts, logger, self._journal, self._checkpoints, self._store.root)
         began = f", from step {resumption.step}" if resumption else ""
         self._show(f"[bold]{logger.run_name}[/bold]  run {logger.run_id}{began}")
+        self._show(escape(parts.data.summary))
         parts.trainer.callbacks.extend(self._observer.begun(logger, self._journal))  # type: ignore[attr-defined]
         keep_configuration(parts, self._checkpoints)
         return logger

@@ -18,8 +18,8 @@ def export(model: VAE, data: Any, logger: RunLogger) -> None:
     example = datum_of(data.sample_batch("train"))
     with forked_generator(example.device):
         try:
-            decode = (_Decoder(model), model.prior().sample((2,)))
-            logger.log_model(model, example, decode=decode, sample=(_Sampler(model), example.new_zeros(2)))
+            decode = (decoder_of(model), model.prior().sample((2,)))
+            logger.log_model(model, example, decode=decode, sample=(sampler_of(model), example.new_zeros(2)))
             return
         except Exception as error:
             if _is_ours(model):
@@ -31,6 +31,16 @@ def export(model: VAE, data: Any, logger: RunLogger) -> None:
             told = reason(error)
             _log.warning("run %s: the model is not exported, torch.export refuses it: %s", logger.run_id, told)
             logger.set_tags({"exported_model": f"none: {told}"})
+
+
+def decoder_of(model: VAE) -> nn.Module:
+    """z [B, *event] -> E[x|z]."""
+    return _Decoder(model)
+
+
+def sampler_of(model: VAE) -> nn.Module:
+    """A tensor [B], whose values do not matter -> E[x|z] of B draws of z from the prior."""
+    return _Sampler(model)
 
 
 class _Decoder(nn.Module):

@@ -1,5 +1,6 @@
 """The end of a run: figures, files, the exported model and the bound of many samples."""
 
+import warnings
 from collections.abc import Mapping
 from itertools import islice
 
@@ -42,7 +43,9 @@ def finish(
         logger.log_artifact(best if best.exists() else last, "checkpoints")
         return
     for name, figure in figures_of(model, data, journal):
-        logger.log_figure(figure, f"figures/{name}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of matplotlib, about numbers at the end of their range
+            logger.log_figure(figure, f"figures/{name}")
     for checkpoint in (checkpoints.directory / BEST, checkpoints.directory / LAST):
         if checkpoint.exists():
             logger.log_artifact(checkpoint, "checkpoints")

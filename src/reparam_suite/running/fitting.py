@@ -10,6 +10,7 @@ from rich.console import Console
 
 from reparam_suite.running.assembly import Assembly, assemble
 from reparam_suite.running.beginning import Beginning
+from reparam_suite.running.divergence import divergence
 from reparam_suite.running.finishing import finish
 from reparam_suite.running.optimizer_states import OptimizerStates
 from reparam_suite.running.result import Result, result_of
@@ -87,6 +88,9 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
             checkpoints.directory = checkpoint_directory(store.root, run.resumption.run_id)
         num_steps = _fit_and_test(parts, checkpoints, observer, ended=ended, beginning=beginning)
         logger = beginning.begin()
+        if (diverged := divergence(journal, parts.monitor)) is not None:
+            logger.set_tags({"diverged": f"step {diverged.step}"})
+            surroundings.tell(f"run {logger.run_id}: {diverged}")
         finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full)
         observer.finished(logger, journal)
     except Stopped as error:

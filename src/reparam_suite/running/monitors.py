@@ -1,6 +1,6 @@
 """The metrics that a model logs in validation, found out on one batch: monitors are checked before a run exists."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -24,19 +24,21 @@ def check_monitors(model: Any, data: DataModule, trainer: Trainer, monitor: str 
     Raises:
         UsageError: naming the metrics that there are.
     """
-    watched = {f"trainer.callbacks: {type(each).__name__}": each for each in _monitoring(trainer.callbacks)}  # type: ignore[attr-defined]
-    if monitor is None and not watched:
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    watching = [callback for callback in callbacks if isinstance(getattr(callback, "monitor", None), str)]
+    if monitor is None and not watching:
         return
-    names = validation_metrics(model, data, trainer)
-    if names is None or any(not _of_lightning(callback) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+    if (names := validation_metrics(model, data, trainer)) is None:
         return
-    if monitor is not None:
+    known = all(type(callback).__module__.startswith("lightning.") for callback in callbacks)
+    if known and monitor is not None:
         _check("", monitor.removeprefix("-"), names)
-    logs_in_training = type(model).training_step is not getattr(EstimatorModule, "training_step", None)
-    for what, callback in watched.items():
-        if not logs_in_training:
-            _check(f"{what}: ", str(callback.monitor), names)  # type: ignore[attr-defined]
-        if isinstance(callback, EarlyStopping):
+    known &= type(model).training_step is getattr(EstimatorModule, "training_step", None)
+    for callback in watching:
+        name = str(callback.monitor)  # type: ignore[attr-defined]
+        if known:
+            _check(f"trainer.callbacks: {type(callback).__name__}: ", name, names)
+        if isinstance(callback, EarlyStopping) and name in names:
             callback.strict = False
 
 
@@ -77,14 +79,6 @@ def validation_metrics(model: Any, data: DataModule, trainer: Trainer) -> list[s
 
 def _device(model: LightningModule) -> torch.device:
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-
-
-def _monitoring(callbacks: Iterable[Callback]) -> list[Callback]:
-    return [each for each in callbacks if _of_lightning(each) and isinstance(getattr(each, "monitor", None), str)]
-
-
-def _of_lightning(callback: Callback) -> bool:
-    return type(callback).__module__.startswith("lightning.")
 
 
 def _check(what: str, name: str, names: list[str]) -> None:

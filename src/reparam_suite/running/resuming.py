@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.pytorch.utilities import rank_zero_only
 
 from reparam_suite.running.resumption import (
     CONFIG,
@@ -18,10 +17,12 @@ from reparam_suite.running.resumption import (
 )
 from reparam_suite.runtime.construction import check_all_allowed, construct
 from reparam_suite.runtime.errors import NotAllowedError, NotOnRecordError, UsageError
+from reparam_suite.runtime.launchers import is_further_process
 from reparam_suite.runtime.plain_data import Described, opaque_parts
 from reparam_suite.tracking import Store, TrackingSettings
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
+_PARTS = ("trainer", "model", "data")
 _SETTINGS = {"record": RecordSettings, "checkpoint": CheckpointSettings}
 
 
@@ -86,14 +87,14 @@ def found_run(target: str, tracking: TrackingSettings, *, allow_changes: bool) -
     run_id = target if content is None else str(header(content)["run_id"])
     directory = checkpoint_directory(tracking.root, run_id)
     file, notes, finished = directory / CONFIG, [], False
-    if getattr(rank_zero_only, "rank", 0) == 0:  # of several processes the first one alone
+    if not is_further_process(_trainer_of(file)):  # of several processes the first one alone
         store = _opened(tracking, run_id)
         notes += [f"earlier run {run.run_id}  {run.outcome}" for run in store.recover() if run.kind != "left alone"]
         store.check_stopped(run_id)
         if not file.exists():
             store.fetch_artifact(run_id, CONFIG, directory)
         finished = store.run(run_id).info.status == "FINISHED"
-    recorded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    recorded = _configuration(file)
     found = newest_checkpoint(directory, notes) if given is None or content is None else (given, content)
     if found is None:
         notes.append(f"run {run_id} has no checkpoint: it begins again at step 0")
@@ -101,6 +102,21 @@ def found_run(target: str, tracking: TrackingSettings, *, allow_changes: bool) -
         raise UsageError(f"resume: {found[0]} is of run {other}, not of {run_id}")
     path, state = found or (None, {})
     return Resumption(run_id, recorded, path, state, finished, allow_changes, tuple(notes))
+
+
+def _configuration(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"resume: {file} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not all(isinstance(content.get(name), dict) for name in _PARTS):
+        raise UsageError(f"resume: {file}: expected {', '.join(_PARTS)} with their options, as a run has written it")
+    return content
+
+
+def _trainer_of(file: Path) -> dict[str, Any]:
+    # The options with which a run was begun, as far as they are here.
+    return dict(_configuration(file)["trainer"]) if file.exists() else {}
 
 
 def _given_file(target: str) -> Path | None:

@@ -47,7 +47,8 @@ class Specification:
                 raise ValueError(f"trainer: {name} is an argument of Run itself, got it in trainer")
         for name, accepted in {"model": LightningModule, "data": LightningDataModule}.items():
             given = getattr(self, name)
-            if not isinstance(given, accepted) and (isinstance(given, type) or not callable(given)):
+            makes = issubclass(given, accepted) if isinstance(given, type) else callable(given)
+            if not isinstance(given, accepted) and not makes:
                 raise TypeError(
                     f"{name}: expected a {accepted.__name__}, or a callable without arguments that makes one, "
                     f"got {given!r:.200}"

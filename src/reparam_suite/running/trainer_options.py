@@ -103,13 +103,8 @@ def check_limits(trainer: Trainer, data: DataModule) -> None:
         if isinstance(limit, float) and 0.0 < limit < 1.0 and data.has(split):  # type: ignore[arg-type]
             _check_share(f"limit_{name}_batches", limit, _num_batches(data, split))
     interval, by_epoch = trainer.val_check_interval, trainer.check_val_every_n_epoch is not None
-    if interval == 1.0 and isinstance(interval, float):
+    if isinstance(interval, float) and interval == 1.0:
         return
-    if isinstance(interval, float) and not by_epoch:
-        raise UsageError(
-            "trainer.val_check_interval: expected a whole number of batches, as check_val_every_n_epoch is None, "
-            f"got {interval}"
-        )
     if (num_batches := _num_batches(data, "train")) is None:
         return
     limit = trainer.limit_train_batches

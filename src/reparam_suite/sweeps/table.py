@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 _WIDTH = 80
+_NAME_WIDTH = 24
 
 _LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}"}
 
@@ -54,9 +55,9 @@ class Table:
         """The table in at most 80 columns; long names wrap."""
         shown = TerminalTable(caption=self._caption, caption_justify="left")
         for title in (*self.labels, *self._titles, "n"):
-            shown.add_column(title, justify="left" if title in self.labels else "right", overflow="fold")
+            shown.add_column(_broken(title), justify="left" if title in self.labels else "right", overflow="fold")
         for row in self._rows(lambda text: f"{text} *"):
-            shown.add_row(*row)
+            shown.add_row(*map(_broken, row))
         out = io.StringIO()
         Console(file=out, width=_WIDTH, highlight=False, markup=False, color_system=None).print(shown)
         return out.getvalue().rstrip("\n")
@@ -155,3 +156,13 @@ def _latex_number(text: str) -> str:
 
 def _bold_latex(text: str) -> str:
     return rf"$\mathbf{{{text.strip('$')}}}$"
+
+
+def _broken(text: str) -> str:
+    # In lines of at most `_NAME_WIDTH`, broken behind a slash, a comma or an opening bracket.
+    lines = [""]
+    for piece in re.split(r"(?<=[/(,])", text):
+        if lines[-1] and len(lines[-1]) + len(piece.strip()) > _NAME_WIDTH:
+            lines.append("")
+        lines[-1] += piece if lines[-1] else piece.lstrip()
+    return "\n".join(line.rstrip() for line in lines)

@@ -117,5 +117,6 @@ def _log_precision(subject: str, measured: Measured) -> None:
     for name in ("value", "phi", "theta"):
         draws: Draws = getattr(measured, name)
         if not draws.show_three_percent():
-            smallest = (LIMIT * draws.standard_error / draws.mean.abs()).min().item()
+            shares = LIMIT * draws.standard_error / draws.mean.abs()
+            smallest = shares.nan_to_num(nan=torch.inf).min().item()  # of a gradient that is zero no error is seen
             _log.warning("%s of %s: only an error of %.2g %% would be seen", name, subject, 100.0 * smallest)

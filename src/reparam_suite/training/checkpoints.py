@@ -1,5 +1,6 @@
 """Checkpoints of a run: the best by a monitored metric and the last two, in a directory of the run."""
 
+import functools
 import logging
 import math
 import os
@@ -120,7 +121,7 @@ class Checkpoints(Checkpoint):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Adds the identity of the run, and puts the position between two steps."""
-        checkpoint[HEADER] = {"format": FORMAT, "version": version("reparam_suite"), **self.identity}
+        checkpoint[HEADER] = {"format": FORMAT, "version": _version(), **self.identity}
         if self._position:
             checkpoint[key_of_data(trainer)] = self._position
         put_between_steps(trainer, checkpoint, self._position)
@@ -199,3 +200,8 @@ def _give_second_name(file: Path, name: Path) -> None:
         os.link(file, name)
     except OSError:  # a file system without second names
         os.replace(file, name)
+
+
+@functools.cache
+def _version() -> str:
+    return version("reparam_suite")

@@ -72,6 +72,10 @@ class ProgressBar(Callback):
         val = next((name for name in curves if name.startswith("val/")), "")
         val = monitor.removeprefix("-") if monitor.removeprefix("-") in curves else val
         shown = {"train": self._journal.latest(train), "val": self._journal.latest(val)}
-        values = "  ".join(f"{name} {value:.2f}" for name, value in shown.items() if value is not None)
+        values = "  ".join(
+            f"{name} {value:{'.2f' if abs(value) < 1e6 else '.3g'}}"
+            for name, value in shown.items()
+            if value is not None
+        )
         nats = " nats" if values and train != "train/loss" else ""
         self._progress.update(self._task, completed=trainer.global_step, values=values + nats)

@@ -19,6 +19,7 @@ from torch import Tensor, distributed
 from torch.optim import Optimizer
 
 from reparam_suite.estimators import GradientEstimator
+from reparam_suite.runtime.launchers import FIRST_PROCESS
 from reparam_suite.runtime.processes import average_buffers
 from reparam_suite.training.errors import ProcessLost
 from reparam_suite.training.lightning_internals import SubprocessScriptLauncher, relaunch_command
@@ -30,8 +31,6 @@ _TIMEOUT = timedelta(minutes=5)
 
 # Seconds: between two looks at the other processes; for an orderly end after one of them has died.
 _PERIOD, _GRACE = 0.2, 10.0
-
-_PARENT = "REPARAM_SUITE_FIRST_PROCESS"
 
 # What a collective operation says when another process has gone.
 _CONNECTION = re.compile(r"gloo|nccl|connection|broken pipe|socket", re.IGNORECASE)
@@ -88,11 +87,6 @@ class Replicas(DDPStrategy):
         key = np.random.SeedSequence((self._seed, self.global_rank)).generate_state(1, np.uint64)
         torch.manual_seed(int(key[0]))
 
-    def start_others_as(self, command: Sequence[str]) -> None:
-        """Sets the command that the other processes run."""
-        assert self._others is not None
-        self._others.command = list(command)
-
     def on_loss(self, end: Callable[[], object] | None) -> None:
         """Sets the function that is called if this process is ended while it hangs, because another one has died."""
         assert self._others is not None
@@ -142,7 +136,7 @@ class _Launcher(SubprocessScriptLauncher):
             "MASTER_PORT": str(environment.main_port),
             "NODE_RANK": str(environment.node_rank()),
             "WORLD_SIZE": str(self.num_processes * self.num_nodes),
-            _PARENT: str(os.getpid()),
+            FIRST_PROCESS: str(os.getpid()),
         }
         for local_rank in range(1, self.num_processes):
             self.procs.append(subprocess.Popen(self.command, env={**variables, "LOCAL_RANK": str(local_rank)}))
@@ -193,7 +187,7 @@ class _Launcher(SubprocessScriptLauncher):
 
 def started_by_another() -> bool:
     """Whether this process was started for a training that another one began, which goes on alone when it is over."""
-    return os.environ.get(_PARENT) == str(os.getppid())
+    return os.environ.get(FIRST_PROCESS) == str(os.getppid())
 
 
 def _leave() -> None:
@@ -204,7 +198,7 @@ def _leave() -> None:
 
 def _is_orphan() -> bool:
     # Whether the first process started this one and is gone, or goes within a moment: its connections close before.
-    if (parent := os.environ.get(_PARENT)) is None:
+    if (parent := os.environ.get(FIRST_PROCESS)) is None:
         return False
     deadline = time.monotonic() + 5 * _PERIOD
     while os.getppid() == int(parent) and time.monotonic() < deadline:
