@@ -17,7 +17,7 @@ from reparam_suite.training import StopSignals
 
 
 class Seen(Exception):  # noqa: N818 - it says what happened
-    """The first step after the resumption has been taken."""
+    """The first step after the resumption begins."""
 
 
 class _Probe(Callback):
@@ -26,13 +26,11 @@ class _Probe(Callback):
 
     def on_train_batch_start(self, trainer, pl_module, *_) -> None:
         self.seen.append(self.look(trainer, pl_module))
-
-    def on_train_batch_end(self, trainer, pl_module, *_) -> None:
         raise Seen
 
 
 class Look(Observer):
-    """Looks at the trainer and the model before the next step, and ends the run after it."""
+    """Looks at the trainer and the model before the next step, and ends the run there."""
 
     tests = in_full = False
 

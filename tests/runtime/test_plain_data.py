@@ -176,3 +176,14 @@ def test_the_module_that_was_started_has_one_name_in_every_process():
     finally:
         del main.Moved
         sys.modules.pop("__mp_main__") if before is None else sys.modules.update(__mp_main__=before)
+
+
+def test_a_module_without_arguments_is_none_the_less_known_after_a_compilation(monkeypatch):
+    """torch.compile replaces the constructor of nn.Module by one of its own."""
+    constructor = nn.Module.__init__
+
+    def patched_init(self, *args, **kwargs):
+        return constructor(self, *args, **kwargs)
+
+    monkeypatch.setattr(nn.Module, "__init__", patched_init)
+    assert plain(LeaveOneOut()) == {"class_path": "reparam_suite.estimators.LeaveOneOut", "init_args": {}}

@@ -118,8 +118,9 @@ _ABSENT = object()
 
 
 def _takes_nothing(cls: type) -> bool:
-    constructor = inspect.getattr_static(cls, "__init__")
-    return getattr(constructor, "__qualname__", "") in ("Module.__init__", "object.__init__")
+    # By the class that has the constructor: torch.compile puts another function in the place of Module's.
+    owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
+    return (owner.__module__, owner.__qualname__) in (("torch.nn.modules.module", "Module"), ("builtins", "object"))
 
 
 def _entries(value: object) -> set[str]:

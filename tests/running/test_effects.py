@@ -48,7 +48,11 @@ def rates(trainer, _) -> list[float]:
 # Of each argument of the model: another value, and what is seen of it before the next step, or why it is refused.
 ANOTHER = "is of another architecture: "
 OF_THE_MODEL: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
-    "event_shape": ((8, 8), "data: Digits has rows of shape (64,), GaussianVAE takes event_shape (8, 8)", None),
+    "event_shape": (
+        (8, 8),
+        "data: expected rows of shape (8, 8), the event_shape of GaussianVAE, got (64,) from Digits",
+        None,
+    ),
     "latent_size": (4, f"{ANOTHER}posterior.network.2.weight is [6, 8] there, [8, 8] here", None),
     "posterior": (FullCovarianceNormal(), f"{ANOTHER}posterior.network.2.weight is [6, 8] there, [9, 8] here", None),
     "likelihood": (NormalLikelihood(), f"{ANOTHER}likelihood.family.log_scale is absent there, [] here", None),
