@@ -1,5 +1,8 @@
 """Measuring must not change the training by one bit."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 
@@ -44,6 +47,21 @@ def test_parameters_buffers_and_random_state_are_bitwise_those_of_a_run_without_
     assert torch.equal(plain_random, measured_random)
     for name, value in plain.items():
         assert torch.equal(value, measured[name]), name
+
+
+def test_a_model_that_draws_from_numpy_and_python_moves_neither():
+    class Restless(GaussianVAE):
+        def expectation(self, batch):
+            random.random()
+            np.random.rand()  # noqa: NPY002
+            return super().expectation(batch)
+
+    model = Restless(event_shape=(12,), latent_size=3, hidden_sizes=(7,))
+    before = random.getstate(), np.random.get_state()[1:3]  # noqa: NPY002
+    gradient_statistics(model, torch.rand(4, 12).round(), num_repeats=4)
+    assert random.getstate() == before[0]
+    key, position = np.random.get_state()[1:3]  # noqa: NPY002
+    assert (key.tolist(), position) == (before[1][0].tolist(), before[1][1])
 
 
 def test_modes_are_restored_module_by_module():

@@ -13,16 +13,17 @@ from reparam_suite.diagnostics.batches import Batch, part
 from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, estimators, layers
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS
 from reparam_suite.estimators import GradientEstimator
-from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.runtime.random_streams import unchanged_streams
 
 M = TypeVar("M", bound=MeasuredModel)
 
 
 @contextmanager
 def measuring(model: MeasuredModel) -> Iterator[None]:
-    """Evaluation mode, a forked generator, no anomaly detection; modes, random state and buffers are restored.
+    """Evaluation mode, no anomaly detection; modes, random state and buffers are restored.
 
-    The buffers are those of the estimators.
+    The random state is that of torch, numpy and Python, since a model may draw from each; the buffers are those of the
+    estimators.
     """
     module = as_module(model)
     modes = [(each, each.training) for each in module.modules()]
@@ -35,7 +36,7 @@ def measuring(model: MeasuredModel) -> Iterator[None]:
     module.eval()
     try:
         # Anomaly detection is for training: per-datum gradients come out of vmap, where it has no rules.
-        with forked_generator(device_of(model)), torch.enable_grad(), torch.autograd.set_detect_anomaly(False):
+        with unchanged_streams(), torch.enable_grad(), torch.autograd.set_detect_anomaly(False):
             yield
     finally:
         for each, mode in modes:
