@@ -24,7 +24,7 @@ def texts(axes) -> list[str]:
 def test_estimators_are_listed_in_order_and_numbered_where_they_are_drawn():
     figure = gradient_cost(POINTS, biased=["middle"], group="decoder")
     ax, below = figure.axes
-    assert ax.get_title(loc="left") == "Noise and cost of the gradient by decoder"
+    assert ax.get_title(loc="left") == "Noise and cost of the gradient, decoder"
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert texts(below)[1:] == [
         "1", "slow and exact (no noise)", "2", "best", "3", "middle", "4", "worst", "5", "broken (not drawn)",

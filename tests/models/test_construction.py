@@ -136,7 +136,11 @@ def test_an_estimator_that_does_not_fit_is_refused_with_both_sides(make, options
         ),
         ({"objective": lambda *_: None}, "objective: expected to return an Expectation, got NoneType"),
         ({"objective": 1.0}, "objective: expected a callable (model, x, step) -> Expectation, got float"),
-        ({"optimizer": {"prior": 0.1}}, "optimizer['prior']: expected OptimizerSettings, got float"),
+        (
+            {"optimizer": {"prior": 0.1}},
+            "optimizer['prior']: expected OptimizerSettings, got float; "
+            "settings for all parts are name, learning_rate, options",
+        ),
     ],
 )
 def test_what_is_of_another_type_is_refused_by_name(options, message):

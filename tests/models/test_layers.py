@@ -260,7 +260,7 @@ def test_use_of_the_top_layer_and_a_refusal_for_the_others():
             top[d] += (log_q.exp() * (p / base).log()).item()
     assert metric.compute()["kl_per_latent"].tolist() == pytest.approx(top, rel=0.05)
     with pytest.raises(
-        TypeError, match=r"needs p as a Distribution, got LayeredDistribution; of a model of several layers"
+        TypeError, match=r"expected .* with a prior of the same family, got Bernoulli and LayeredDistribution"
     ):
         metric.update(posteriors[0], model.prior())
 

@@ -21,7 +21,7 @@ from reparam_suite.models import OptimizerSettings, PartedOptimizer
         ),
         (
             {"name": "SGD", "options": {"betas": (0.9, 0.99), "moment": 0.9}},
-            "options of SGD: expected some of dampening, differentiable, foreach, fused, maximize, momentum, nesterov, "
+            "options of SGD: expected some of dampening, foreach, fused, maximize, momentum, nesterov, "
             "weight_decay, got betas, moment",
         ),
         ({"learning_rate": 0.0}, "learning_rate of Adam: expected a positive, finite number, got 0.0"),

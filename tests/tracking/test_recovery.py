@@ -216,7 +216,10 @@ def test_a_resumed_run_first_delivers_what_it_had_left(store, left, gone):
     ("options", "message"),
     [
         (["--tracking.roof", "x"], "unknown option --tracking.roof, did you mean --tracking.root?"),
-        (["--tracking.uri", "ftp://server"], "--tracking.uri ftp://server is not known"),
+        (
+            ["--tracking.uri", "ftp://server"],
+            "--tracking.uri: expected sqlite:///FILE, http(s)://SERVER, postgresql://... or mysql://..., got ftp://server",
+        ),
     ],
 )
 def test_sync_refuses_what_it_does_not_know(options, message, tmp_path, monkeypatch, capsys):

@@ -45,7 +45,13 @@ class LatentUse(Metric, ABC):
 
     @torch.no_grad()
     def update(self, q: Distribution, p: Distribution) -> None:
-        """Adds the posterior of a batch, batch_shape `[B]`, beside the prior, batch_shape `[]`."""
+        """Adds the posterior of a batch, batch_shape `[B]`, beside the prior, batch_shape `[]`.
+
+        Raises:
+            TypeError: if the families are not known, or p is made by layers above.
+        """
+        if (reason := _unknown(q, p)) is not None:
+            raise TypeError(reason)
         mean = self.posterior_mean(q).double()
         self.num_data += len(mean)
         self.mean += mean.sum(0)

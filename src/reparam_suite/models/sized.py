@@ -17,7 +17,8 @@ from reparam_suite.models.vae import VAE
 from reparam_suite.networks import MLP, BiasFromMean, Builder, Centred, SignedBits, built
 
 PriorKind = Literal["fixed", "learned"]
-Network = nn.Module | Builder | Callable[..., nn.Module]
+# Builder first: on the command line a short name is looked for in this order.
+Network = Builder | nn.Module | Callable[..., nn.Module]
 
 
 class SizedVAE(VAE):
