@@ -204,7 +204,7 @@ def refused(trained, tmp_path, monkeypatch):
 
 MESSAGES = [
     (("--estimators", "Pathwise"), "--estimators: Pathwise() does not fit the DiscreteVAE: Pathwise: "),
-    (("--estimators", "DisARN"), "--estimators: there is no DisARN, did you mean DisARM?"),
+    (("--estimators", "DisARN"), "--estimators: expected ARM, ARMS, ARSM, "),
     (("--estimators", "DisARM(num_sample=4)"), "--estimators.num_sample: DisARM has no such option, did you mean "
      "num_samples?; it takes num_samples"),
     (("--estimators", "DisARM(num_samples=3)"), ""),
@@ -231,6 +231,10 @@ MESSAGES = [
 @pytest.mark.parametrize(("args", "message"), MESSAGES, ids=[" ".join(args) for args, _ in MESSAGES])
 def test_a_bad_option_is_reported_in_one_line(refused, args, message):
     assert refused(*args).startswith(message)
+
+
+def test_the_nearest_estimator_is_named(refused):
+    assert refused("--estimators", "DisARN").endswith("got DisARN, did you mean DisARM?")
 
 
 def test_a_memory_budget_that_is_too_small_names_the_smallest_that_works(refused, trained):

@@ -1,6 +1,7 @@
 """Each configuration under conf/ is a complete run: it is trained here for one batch."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def parse(*args: str) -> Run:
 
 def assembled(*args: str) -> Assembly:
     with unchanged_globals(), library_call(progress=False) as surroundings:
-        return assemble(parse(*args), surroundings)
+        return assemble(parse(*args), replace(surroundings, relaunch=["as the command"]))
 
 
 @pytest.mark.parametrize("file", RUNS, ids=lambda path: path.stem)
