@@ -122,7 +122,7 @@ def test_an_optimizer_keeps_of_its_state_what_the_new_one_has_use_for(run, optim
 
 
 OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
-    "seed": (1, "--seed was 0, is 1: the random streams are on record and go on as they were", None),
+    "seed": (1, "--seed was 0, is 1: the random streams are on record and continue as they were", None),
     "name": ("other", lambda trainer, _: trainer.global_step, 6),
     "tags": ({"a": "b"}, lambda trainer, _: trainer.global_step, 6),
     "monitor": ("-val/kl", lambda trainer, _: trainer.checkpoint_callbacks[0].monitor, "-val/kl"),
