@@ -84,7 +84,9 @@ def explicit_gradients(model: MeasuredModel, batch: Batch, num_repeats: int) -> 
     groups, shape = trained_parameters(model), (num_repeats, num_data(batch))
     q, objective = objective_of(model, repeated(batch, num_repeats), shape[0] * shape[1])
     at_q = rows_of(q, len(objective))
-    by_q = torch.autograd.grad(objective.sum(), list(at_q.values()), retain_graph=True, materialize_grads=True)
+    by_q: tuple[Tensor, ...] = ()
+    if at_q:  # a flow names no parameters
+        by_q = torch.autograd.grad(objective.sum(), list(at_q.values()), retain_graph=True, materialize_grads=True)
     wanted = [parameter for group in groups.values() for parameter in group]
     left = iter(each.unflatten(0, shape).transpose(0, 1) for each in _gradients_of_each(objective, wanted))
     return ExplicitGradients(
