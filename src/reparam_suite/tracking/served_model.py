@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 GRAPHS = {"encode": "model.pt2", "decode": "decode.pt2", "sample": "sample.pt2"}
-"""What a model may be asked for, and the file of its graph; "encode" is what it does to x."""
+"""Outputs that a served model offers, with the file of the graph of each; "encode" is the model applied to x."""
 
 SHAPES = "shapes.json"
 """The file with the shape of one datum x and of one latent z."""
