@@ -1,6 +1,7 @@
 """Shapes that the estimators' signatures declare are checked in every test; each process keeps to one thread."""
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,17 @@ os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 install_import_hook("reparam_suite.estimators", "beartype.beartype")
+
+
+@pytest.fixture(autouse=True)
+def _modules_of_a_test_end_with_it(tmp_path_factory) -> Iterator[None]:
+    """A module that a test writes and imports is gone after it, so that another's of the same name is found."""
+    before = set(sys.modules)
+    yield
+    folder = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
