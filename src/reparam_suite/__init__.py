@@ -32,6 +32,9 @@ def __getattr__(name: str) -> Any:
         return version("reparam_suite")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from reparam_suite.runtime.deferral import defer_scipy_signal
+
+    defer_scipy_signal()  # Lightning's import would load it
     value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value

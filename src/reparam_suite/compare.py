@@ -3,6 +3,10 @@
 import sys
 from collections.abc import Callable
 
+from reparam_suite.runtime.deferral import defer_scipy_signal
+
+defer_scipy_signal()  # before the imports below, which import Lightning
+
 from jsonargparse import ArgumentParser
 from rich.console import Console
 

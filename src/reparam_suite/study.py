@@ -2,6 +2,10 @@
 
 import sys
 
+from reparam_suite.runtime.deferral import defer_scipy_signal
+
+defer_scipy_signal()  # before the imports below, which import Lightning
+
 from rich.console import Console
 
 from reparam_suite.commands.explanations import as_option
