@@ -173,7 +173,7 @@ def callbacks(parts: Assembly, journal: Journal, checkpoints: Checkpoints, signa
         GradientRecord(every=settings.gradients_every, journal=journal, record=record),
         EndpointRecord(journal=journal, record=record),
         PathRecord(every=settings.gradients_every, journal=journal),
-        *([CompiledStep()] if parts.run.compile else []),
+        *([CompiledStep(journal=journal, record=record)] if parts.run.compile else []),
         checkpoints,
     ]
 

@@ -45,6 +45,11 @@ def seed_generator(device: torch.device, seed: int) -> None:
             torch.cuda.manual_seed(seed)
 
 
+def generator_state(device: torch.device) -> list[torch.Tensor]:
+    """The states of the CPU's generator and, where that is a GPU, the device's."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
 @contextmanager
 def forked_generator(device: torch.device, seed: int | None = None) -> Iterator[None]:
     """Restores the CPU's generator, and the device's, at the end; inside, they start from `seed` if one is given."""

@@ -1,20 +1,24 @@
-"""Compiled training steps, made from outside of the model."""
+"""Compiled training steps: forward and backward pass, gradient clipping and optimizer step as one function."""
 
-from collections.abc import Callable
-from functools import wraps
-from types import SimpleNamespace
+import logging
+from contextlib import nullcontext
 from typing import Any, final
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from reparam_suite.estimators import GradientEstimator
+from reparam_suite.training.compiled_step import Compilation
+from reparam_suite.training.journal import Journal
+from reparam_suite.training.loop import BatchLoop
+from reparam_suite.training.record import StepRecord
 from reparam_suite.training.torch_internals import has_compiler
+
+_log = logging.getLogger(__name__)
 
 
 def compile_options(device: torch.device) -> dict[str, Any]:
-    """The options of `torch.compile` for training steps: the random numbers of eager steps, CUDA graphs on a GPU.
+    """The options of inductor for training steps: the random numbers of eager steps.
 
     Raises:
         ValueError: if there is nothing to compile with.
@@ -24,17 +28,18 @@ def compile_options(device: torch.device) -> dict[str, Any]:
             "Triton, which compiles for the GPU" if device.type == "cuda" else "a C++ compiler, g++ or what CXX names"
         )
         raise ValueError(f"compile: expected {wanted}, got none")
-    return {"options": {"fallback_random": True, "triton.cudagraphs": device.type == "cuda"}}
+    return {"fallback_random": True}
 
 
 def check_compilable(model: LightningModule) -> None:
     """Refuses a model whose training step cannot be compiled.
 
     Raises:
-        ValueError: if it has several layers of latents, measuring whose KL takes noise of its own, or an objective of
-            which may depend on the step and does not say whether it does: it would be compiled anew at each one.
+        ValueError: if it has several layers of latents, measuring whose KL takes noise of its own, an objective of
+            which may depend on the step and does not say whether it does, or a training step that is not
+            EstimatorModule's.
     """
-    layers = sum(isinstance(getattr(each, "estimator", None), GradientEstimator) for each in model.modules())
+    layers = sum(isinstance(getattr(module, "estimator", None), GradientEstimator) for module in model.modules())
     if layers > 1:
         raise ValueError(f"compile: expected one layer of latents, got num_layers {layers}")
     objective = getattr(model, "objective", None)
@@ -49,95 +54,65 @@ def check_compilable(model: LightningModule) -> None:
 class CompiledStep(Callback):
     """Compiles the model's training step while it fits; validation, diagnostics and checkpoints stay as they are.
 
-    A step whose KL weight still rises is not compiled: it would be compiled anew at each step.
+    The first step is not compiled, since the optimizer makes its state in it. The second one is taken both ways: where
+    they differ by more than rounding, and where the step is no graph of operations on tensors, a warning and the tag
+    `compiled` say why, and the steps stay uncompiled. So are, one by one, batches of another size than most, and steps
+    whose KL weight still rises. Nothing is compiled more than once.
 
     Args:
-        options: of `torch.compile`; by default those of `compile_options`.
+        journal: that gets the tag, and time/compile_seconds.
+        record: whose clock is stopped meanwhile.
+        options: of inductor; by default those of `compile_options`.
 
     Raises:
-        ValueError: when the fit is set up, as `check_compilable` and `compile_options`.
+        ValueError: when the fit is set up, as `check_compilable` and `compile_options`; when it starts, if the trainer
+            has no `BatchLoop`, or something acts within a step: it is named.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        journal: Journal | None = None,
+        record: StepRecord | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self._journal = Journal() if journal is None else journal
+        self._record = record
         self._options = options
-        self._release: Callable[[], None] | None = None
+        self._loop: BatchLoop | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Puts the compiled step in the place of the model's own."""
-        if stage == "fit":
-            check_compilable(pl_module)
-            options = self._options or compile_options(trainer.strategy.root_device)
-            self._release = _compile(pl_module, options)
+        """Gives the loop what compiles its steps."""
+        if stage != "fit":
+            return
+        check_compilable(pl_module)
+        loop = trainer.fit_loop.epoch_loop
+        if not isinstance(loop, BatchLoop):
+            raise ValueError("compile: expected a trainer that `shorten_loop` was given, got one with Lightning's loop")
+        options = compile_options(trainer.strategy.root_device) if self._options is None else self._options
+        self._loop = loop
+        loop.compilation = Compilation(
+            pl_module,
+            options,
+            told=lambda reason, seconds: self._tell(trainer, reason, seconds),
+            apart=nullcontext if self._record is None else self._record.paused,
+        )
+
+    def _tell(self, trainer: Trainer, reason: str | None, seconds: float) -> None:
+        if reason is not None:
+            _log.warning("the steps are not compiled: %s", reason)
+        self._journal.tag({"compiled": "yes" if reason is None else f"no: {reason}"})
+        self._journal.write({"time/compile_seconds": seconds}, trainer.global_step)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Gives the model its own step back."""
-        self._give_back()
+        """Takes it back."""
+        self._take_back()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Gives the model its own step back."""
-        self._give_back()
+        """Takes it back."""
+        self._take_back()
 
-    def _give_back(self) -> None:
-        if self._release is not None:
-            self._release()
-            self._release = None
-
-
-def _compile(model: LightningModule, options: dict[str, Any]) -> Callable[[], None]:
-    original = model.training_step
-    held = _hold_steps(model)
-    compiled = torch.compile(original, dynamic=False, **options)
-
-    @wraps(original)
-    def training_step(batch: Any, batch_idx: int) -> Any:
-        if _weight_changes(model):
-            return original(batch, batch_idx)
-        if held.first is None:
-            held.first = model.steps_taken if hasattr(model, "steps_taken") else 0
-        held.step = held.first  # from there on no objective depends on it
-        try:
-            outputs = compiled(batch, 0)
-        finally:
-            held.step = None
-        if not isinstance(outputs, dict):
-            return outputs
-        # CUDA graphs write the next step's values to the same place.
-        return {name: value if name == "loss" else _cloned(value) for name, value in outputs.items()}
-
-    own_class = type(model)
-    model.training_step = training_step  # type: ignore[method-assign]
-
-    def release() -> None:
-        del model.training_step
-        model.__class__ = own_class.__bases__[0]
-
-    return release
-
-
-def _hold_steps(model: LightningModule) -> SimpleNamespace:
-    # The number of steps is read within a step, and each value of it would be compiled. A property can be replaced in a
-    # class alone: that of this one object, under the same name.
-    held = SimpleNamespace(step=None, first=None)
-    cls = type(model)
-
-    def steps_taken(self: Any) -> int:
-        own: Any = super(held_class, self)
-        steps: int = own.steps_taken if held.step is None else held.step
-        return steps
-
-    body: dict[str, Any] = {"steps_taken": property(steps_taken)} if hasattr(cls, "steps_taken") else {}
-    body |= {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
-    held_class = type(cls.__name__, (cls,), body)
-    model.__class__ = held_class
-    return held
-
-
-def _weight_changes(model: LightningModule) -> bool:
-    weight_at = getattr(getattr(model, "objective", None), "weight_at", None)
-    if weight_at is None:
-        return False
-    return bool(weight_at(model.steps_taken) != weight_at(2**62))
-
-
-def _cloned(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
+    def _take_back(self) -> None:
+        if self._loop is not None:
+            self._loop.compilation = None
+            self._loop = None

@@ -5,6 +5,7 @@ Lightning some 0.3 ms per batch, as long as a small model's whole step. A test s
 those of the loop that it replaces.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, final
@@ -17,6 +18,8 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 from torch.optim import Optimizer
 
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.training.compiled_step import Compilation
 from reparam_suite.training.lightning_internals import DataFetcher, EpochLoop, loss_and_outputs
 from reparam_suite.training.torch_internals import bare_step
 
@@ -28,6 +31,9 @@ _CALLED = (
     "on_before_optimizer_step",
     "on_train_batch_end",
 )
+
+# What is called in the middle of a step, and so has no place in a compiled one.
+_WITHIN = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 
 # What a model or its data may override that this loop does not call.
 _TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
@@ -50,6 +56,7 @@ class BatchLoop(EpochLoop):
     several optimizers or its own optimizer_step) is left to Lightning's loop.
     """
 
+    compilation: Compilation | None = None
     _users: tuple[object, ...] = ()
     _hooks: dict[str, list[Callable[..., object]]]
     _short: bool
@@ -70,6 +77,8 @@ class BatchLoop(EpochLoop):
             self._moves = trainer.strategy.root_device.type != "cpu"
         if self._short:
             self._step = bare_step(trainer.optimizers[0])
+        if self.compilation is not None:
+            self._check_compilable()
 
     def _hooks_called(self, name: str) -> Iterator[Callable[..., object]]:
         trainer, model = self.trainer, self.trainer.lightning_module
@@ -95,6 +104,20 @@ class BatchLoop(EpochLoop):
             and _is_handed_over_as_is(trainer.datamodule)
         )
 
+    def _check_compilable(self) -> None:
+        # What acts within a step would have to be part of it; what reads the gradient alone is called after it.
+        if not self._short:
+            raise UsageError(
+                "compile: expected a run on one device whose batches need no move, with one optimizer and without "
+                "schedulers, accumulation of gradients, mixed precision or a profiler"
+            )
+        acting = (*self.trainer.callbacks, self.trainer.lightning_module)
+        for owner, name in itertools.product(acting, _WITHIN):
+            if _has(owner, name) and name not in getattr(owner, "reads_gradients_in", ()):
+                raise UsageError(
+                    f"compile: expected nothing that acts within a step, got {type(owner).__name__}.{name}"
+                )
+
     def advance(self, data_fetcher: DataFetcher) -> None:
         """Runs batches, at least one."""
         if self.restarting or not self._short:
@@ -108,7 +131,6 @@ class BatchLoop(EpochLoop):
 
     def _batch(self, data_fetcher: DataFetcher) -> None:
         trainer, progress = self.trainer, self.batch_progress
-        model = trainer.lightning_module
         optimizer, done = trainer.optimizers[0], self.automatic_optimization.optim_progress.optimizer
         batch, _, _ = next(data_fetcher)
         if self._moves:
@@ -120,6 +142,33 @@ class BatchLoop(EpochLoop):
         self._call("on_train_batch_start", batch, batch_idx)
         progress.increment_started()
 
+        compilation = self.compilation
+        if compilation is not None and compilation.takes(batch, optimizer):
+            done.step.increment_ready()
+            outputs = compilation.step(batch)
+            done.zero_grad.increment_ready()
+            done.zero_grad.increment_started()
+            done.zero_grad.increment_completed()
+            self._call("on_before_optimizer_step", optimizer)
+            done.step.increment_completed()
+        elif compilation is not None:
+            if batch_idx == 0 or not progress.is_last_batch:  # an epoch's last batch may be smaller
+                clip = partial(self.clip_gradients, optimizer) if self._clips else None
+                compilation.before(batch, optimizer, clip)
+            outputs = self._uncompiled(batch, batch_idx)
+            compilation.after()
+        else:
+            outputs = self._uncompiled(batch, batch_idx)
+
+        progress.increment_processed()
+        self._call("on_train_batch_end", outputs, batch, batch_idx)
+        self.end_batch_of_logs()
+        progress.increment_completed()
+        self.send_logs()
+
+    def _uncompiled(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        model, optimizer = self.trainer.lightning_module, self.trainer.optimizers[0]
+        done = self.automatic_optimization.optim_progress.optimizer
         done.step.increment_ready()
         self.enter_hook(model, "training_step")
         returned = model.training_step(batch, batch_idx)
@@ -139,12 +188,7 @@ class BatchLoop(EpochLoop):
             self.clip_gradients(optimizer)
         self._step()
         done.step.increment_completed()
-
-        progress.increment_processed()
-        self._call("on_train_batch_end", outputs, batch, batch_idx)
-        self.end_batch_of_logs()
-        progress.increment_completed()
-        self.send_logs()
+        return outputs
 
     def _call(self, name: str, *args: Any) -> None:
         if hooks := self._hooks[name]:

@@ -29,7 +29,12 @@ class PathRecord(Callback):
     Args:
         every: steps between records.
         journal: to record in.
+
+    Attributes:
+        reads_gradients_in: the hooks that read gradients and do nothing else: after a compiled step they find them.
     """
+
+    reads_gradients_in = ("on_before_optimizer_step",)
 
     def __init__(self, *, every: int, journal: Journal) -> None:
         self._every = every

@@ -2,7 +2,8 @@
 
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, final
 
 import torch
@@ -167,6 +168,17 @@ class StepRecord(Callback):
         if self._since is not None:
             self._seconds += time.perf_counter() - self._since
             self._since = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The clock stands still within this context, in the middle of a step."""
+        runs = self._since is not None
+        self.pause()
+        try:
+            yield
+        finally:
+            if runs:
+                self._since = time.perf_counter()
 
     def _record(self, model: LightningModule) -> None:
         self._combine()

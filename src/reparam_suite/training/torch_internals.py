@@ -3,14 +3,19 @@
 `tests/training/test_torch_internals.py` fails when one of them is gone or means something else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.fx import GraphModule
+from torch.fx.graph import CodeGen
 from torch.optim import Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-__all__ = ["bare_step", "has_compiler"]
+__all__ = ["as_while_compiling", "bare_step", "cache_directory", "compiled", "has_compiler", "traced"]
 
 
 def bare_step(optimizer: Optimizer) -> Callable[[], object]:
@@ -48,3 +53,52 @@ def has_compiler(device: torch.device) -> bool:
     except InvalidCxxCompiler:
         return False
     return True
+
+
+def traced(function: Callable[..., list[Tensor]], inputs: Sequence[Tensor]) -> GraphModule:
+    """The operations of a function of tensors, autograd's among them, as one graph of the same arguments.
+
+    `torch.compile` traces no call of autograd, and `torch.export` no optimizer. A value that Python asks of a tensor,
+    or a tensor that is none of the inputs, is an error here and no break of the graph.
+    """
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    with torch.enable_grad():
+        graph: GraphModule = make_fx(function, tracing_mode="fake")(*inputs)
+    graph.graph.set_codegen(CodeGen())
+    graph.recompile()
+    return graph
+
+
+def compiled(graph: GraphModule, inputs: Sequence[Tensor], options: dict[str, Any]) -> Callable[..., Any]:
+    """The graph as machine code, from inductor's cache on disk if it was compiled before.
+
+    `torch.compile` of the same graph checks each of its inputs at each call, a fifth of a small model's step.
+    """
+    import warnings
+
+    from torch._inductor import standalone_compile
+
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's own, of how it writes its cache
+        return standalone_compile(
+            graph, list(inputs), dynamic_shapes="from_example_inputs", options={"config_patches": options}
+        )
+
+
+def cache_directory() -> str:
+    """The folder of inductor's cache: TORCHINDUCTOR_CACHE_DIR, or torchinductor_USER among temporary files."""
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    return str(cache_dir())
+
+
+@contextmanager
+def as_while_compiling() -> Iterator[None]:
+    """Optimizers of torch.optim take steps of tensors alone within this context, as `torch.compile` has them do."""
+    before = torch.compiler._is_compiling_flag
+    torch.compiler._is_compiling_flag = True
+    try:
+        yield
+    finally:
+        torch.compiler._is_compiling_flag = before
