@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -94,7 +95,7 @@ class CompiledStep(Callback):
         loop.compilation = Compilation(
             pl_module,
             options,
-            told=lambda reason, seconds: self._tell(trainer, reason, seconds),
+            told=partial(self._tell, trainer),
             apart=nullcontext if self._record is None else self._record.paused,
         )
 

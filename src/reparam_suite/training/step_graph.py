@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from lightning.pytorch import LightningModule
@@ -193,13 +193,14 @@ def with_tensors(batch: Any, tensors: Iterator[Tensor]) -> Any:
 
 
 def _state_of(optimizer: Optimizer) -> list[tuple[nn.Parameter, str]]:
-    return [
+    found = [
         (parameter, key)
         for part in parts_of(optimizer)
         for parameter, entries in part.state.items()
         for key, value in entries.items()
         if isinstance(value, Tensor)
     ]
+    return cast("list[tuple[nn.Parameter, str]]", found)
 
 
 @contextmanager
