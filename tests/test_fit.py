@@ -32,6 +32,8 @@ SHORT = [
     "200",
     "--model.hidden_sizes",
     "[16]",
+    "--record.export",
+    "true",
 ]
 
 GROUPS = ("encoder", "decoder")

@@ -1,7 +1,7 @@
 """The end of a run: figures, files, the exported model and the bound of many samples."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 import torch
@@ -24,8 +24,11 @@ def finish(
     num_steps: int,
     *,
     in_full: bool = True,
+    show: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Draws and exports a model, and records its figures, files and the bound of many samples.
+    """Records the bound of many samples, figures, files and, where that is asked for, the exported model.
+
+    `show` is called with what is done next.
 
     Without `in_full` there are no figures and no exported model, the weights that count are the only file, and the
     bound of many samples is computed if the run's settings of it are not the default ones: it may take longer than the
@@ -36,22 +39,26 @@ def finish(
     model.to(parts.trainer.strategy.root_device)  # where the data are; Lightning has moved it to the CPU
     model.eval()
     if isinstance(model, VAE) and parts.tests and (in_full or _asks_for_many_samples(parts)):
+        show(f"the bound of {parts.run.record.test_samples:,} samples")
         tested = {name: curve[-1][1] for name, curve in journal.curves.items() if name.startswith("test/")}
         journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
     if not in_full:
         best, last = (checkpoints.directory / name for name in (BEST, LAST))
         logger.log_artifact(best if best.exists() else last, "checkpoints")
         return
+    show("figures")
     for name, figure in figures_of(model, data, journal):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of matplotlib, about numbers at the end of their range
             logger.log_figure(figure, f"figures/{name}")
+    show("checkpoints")
     for checkpoint in (checkpoints.directory / BEST, checkpoints.directory / LAST):
         if checkpoint.exists():
             logger.log_artifact(checkpoint, "checkpoints")
     if summary := parts.trainer.profiler.summary():  # type: ignore[attr-defined]
         logger.log_text(summary, "profile.txt")
-    if isinstance(model, VAE):
+    if isinstance(model, VAE) and parts.run.record.export:
+        show("the exported model")
         export(model, data, logger)
 
 

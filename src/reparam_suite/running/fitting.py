@@ -91,7 +91,8 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         if (diverged := divergence(journal, parts.monitor)) is not None:
             logger.set_tags({"diverged": f"step {diverged.step}"})
             surroundings.tell(f"run {logger.run_id}: {diverged}")
-        finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full)
+        with console.status("test") as status:  # on a terminal alone
+            finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full, show=status.update)
         observer.finished(logger, journal)
     except Stopped as error:
         if beginning.logger is None:

@@ -16,6 +16,8 @@ class RecordSettings:
         test_data: test data, spread evenly, for which that bound is computed; the bound of all data follows by
             difference from the first one, with a standard error. 0 for no such bound; at least the number of test data
             for all of them.
+        export: whether a VAE is also stored as traced graphs, in MLflow's format: `mlflow models serve` needs no code
+            of the suite then.
 
     Raises:
         ValueError: if an interval is below 1, or there are too few samples or data for the second bound.
@@ -25,6 +27,7 @@ class RecordSettings:
     gradients_every: int = 200
     test_samples: int = 5_000
     test_data: int = 400
+    export: bool = False
 
     def __post_init__(self) -> None:
         for name in ("every", "gradients_every", "test_samples"):
