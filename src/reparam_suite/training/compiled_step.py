@@ -87,11 +87,20 @@ class Compilation:
             parameter.grad = gradient
         return dict(zip(graph.names, returned[:num_outputs], strict=True))
 
-    def before(self, batch: Any, optimizer: Optimizer, clip: Callable[[], object] | None) -> None:
-        """Compiles, if it is time to, before a step that is not taken compiled: and takes it on copies."""
+    def before(
+        self, batch: Any, optimizer: Optimizer, clip: Callable[[], object] | None, *, odd: bool = False
+    ) -> None:
+        """Compiles, if it is time to, before a step that is not taken compiled, and takes it on copies as well.
+
+        Args:
+            batch: of the step.
+            optimizer: that steps.
+            clip: clips the gradients.
+            odd: whether other batches may have another size.
+        """
         self._stale = True
         first, self._first = self._first and not has_state(optimizer), False
-        if self._over or first or _weight_changes(self._model):
+        if self._over or first or odd or _weight_changes(self._model):
             return
         self._over = True
         start = time.perf_counter()

@@ -152,9 +152,9 @@ class BatchLoop(EpochLoop):
             self._call("on_before_optimizer_step", optimizer)
             done.step.increment_completed()
         elif compilation is not None:
-            if batch_idx == 0 or not progress.is_last_batch:  # an epoch's last batch may be smaller
-                clip = partial(self.clip_gradients, optimizer) if self._clips else None
-                compilation.before(batch, optimizer, clip)
+            clip = partial(self.clip_gradients, optimizer) if self._clips else None
+            # An epoch's last batch may be smaller than the others.
+            compilation.before(batch, optimizer, clip, odd=progress.is_last_batch and batch_idx > 0)
             outputs = self._uncompiled(batch, batch_idx)
             compilation.after()
         else:
