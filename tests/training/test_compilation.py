@@ -95,7 +95,9 @@ def test_a_compiled_run_has_the_numbers_of_any_other_and_resumes(tmp_path):
     checkpoint = tmp_path / "stopped.ckpt"
     trained(gaussian, compiled=True, max_steps=5, save=checkpoint)
     # It compiles before its first step instead of its second, and takes that one uncompiled.
-    assert_same(trained(gaussian, compiled=True, ckpt_path=checkpoint), found, 1e-5)
+    resumed, *_ = trained(gaussian, compiled=True, ckpt_path=checkpoint)
+    for key, value in found[0].state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[key], value, rtol=1e-5, atol=1e-5)
 
 
 def test_what_cannot_be_traced_is_told_and_trained_uncompiled(traced_alone, caplog):
@@ -157,7 +159,7 @@ def test_what_acts_within_a_step_is_refused_by_name(traced_alone):
 
     used = trainer(CompiledStep(), Watch())
     shorten_loop(used)
-    with seeded(), pytest.raises(UsageError, match="expected nothing that acts within a step, got Watch.on_after_back"):
+    with seeded(), pytest.raises(UsageError, match=r"acts within a step, got Watch\.on_after_backward"):
         used.fit(gaussian(), datamodule=Digits(batch_size=300))
 
 

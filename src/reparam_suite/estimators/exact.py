@@ -101,11 +101,15 @@ class Quadrature(GradientEstimator):
     differentiates_f = True
     unbiased = True
     max_latents: ClassVar[int] = 3
+    nodes: Tensor
+    weights: Tensor
 
     def __init__(self, *, num_nodes: int = 20) -> None:
         super().__init__()
         self.num_nodes = integer(f"num_nodes of {type(self).__name__}", num_nodes, least=1)
-        self._rule = _gauss_hermite(self.num_nodes)
+        nodes, weights = _gauss_hermite(self.num_nodes)
+        self.register_buffer("nodes", nodes, persistent=False)
+        self.register_buffer("weights", weights, persistent=False)
 
     def evaluations(self, q: Distribution) -> int:
         """The number of nodes, num_nodes^D."""
@@ -121,7 +125,8 @@ class Quadrature(GradientEstimator):
     def estimate(self, target: Expectation) -> Estimate:
         """The weighted sum over nodes that move with q."""
         num_latents, batch = target.q.event_shape[0], (1,) * len(target.q.batch_shape)
-        grid, weights = (torch.cartesian_prod(*[each] * num_latents).reshape(-1, num_latents) for each in self._rule)
+        rule = (self.nodes, self.weights)
+        grid, weights = (torch.cartesian_prod(*[each] * num_latents).reshape(-1, num_latents) for each in rule)
         eps = grid.to(target.q.mean.device).reshape(-1, *batch, num_latents)
         f = target.values(reparameterized(target.q, eps))
         mass = weights.prod(-1).to(f).reshape(-1, *batch)

@@ -44,6 +44,6 @@ class _Deferred(ModuleType):
                 specification = self.__spec__
                 assert specification is not None
                 assert specification.loader is not None
-                self.__class__ = ModuleType
+                self.__class__ = ModuleType  # type: ignore[assignment]
                 specification.loader.exec_module(self)
         return getattr(self, name)

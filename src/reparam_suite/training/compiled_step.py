@@ -87,9 +87,7 @@ class Compilation:
             parameter.grad = gradient
         return dict(zip(graph.names, returned[:num_outputs], strict=True))
 
-    def before(
-        self, batch: Any, optimizer: Optimizer, clip: Callable[[], object] | None, *, odd: bool = False
-    ) -> None:
+    def before(self, batch: Any, optimizer: Optimizer, clip: Callable[[], object] | None, *, odd: bool = False) -> None:
         """Compiles, if it is time to, before a step that is not taken compiled, and takes it on copies as well.
 
         Args:

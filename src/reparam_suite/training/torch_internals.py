@@ -3,6 +3,7 @@
 `tests/training/test_torch_internals.py` fails when one of them is gone or means something else.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -75,12 +76,10 @@ def compiled(graph: GraphModule, inputs: Sequence[Tensor], options: dict[str, An
 
     `torch.compile` of the same graph checks each of its inputs at each call, a fifth of a small model's step.
     """
-    import warnings
-
-    from torch._inductor import standalone_compile
-
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's own, of how it writes its cache
+        warnings.simplefilter("ignore")  # about parts of PyTorch that it uses itself
+        from torch._inductor import standalone_compile
+
         return standalone_compile(
             graph, list(inputs), dynamic_shapes="from_example_inputs", options={"config_patches": options}
         )
