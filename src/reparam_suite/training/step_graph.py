@@ -163,7 +163,7 @@ def has_state(optimizer: Optimizer) -> bool:
 
 
 def hyperparameters_of(optimizer: Optimizer) -> list[tuple[Any, ...]]:
-    """What a graph has as constants: the options of every group, the learning rate among them."""
+    """The constants of a graph: the options of every parameter group, the learning rate among them."""
     return [tuple(value for key, value in group.items() if key != "params") for group in optimizer.param_groups]
 
 
