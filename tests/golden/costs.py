@@ -61,7 +61,7 @@ def _storage(tensor: Tensor) -> int:
 
 
 class _Counted(Observer, Callback):
-    """Counts from the start of one training step to that of the next, and during a validation, all callbacks included."""
+    """Counts from the start of a training step to that of the next, and during a validation, all callbacks included."""
 
     tests = in_full = False
 
