@@ -17,7 +17,7 @@ from reparam_suite.running.assembly import assemble
 from reparam_suite.running.finishing import finish
 from reparam_suite.running.fitting import add_callbacks, callbacks
 from reparam_suite.running.resumption import CONFIG, checkpoint_directory
-from reparam_suite.running.weights import test_best
+from reparam_suite.running.weights import recorded_best, restore_best, test_best
 from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.studies import figures
 from reparam_suite.studies.display import best_trials
@@ -119,7 +119,8 @@ class Summary:
         if self._logger is None or not best:
             return
         trial = best[0]
-        directory = checkpoint_directory(self._store.root, trial.user_attrs[RUNS][0])
+        run_id = trial.user_attrs[RUNS][0]
+        directory = checkpoint_directory(self._store.root, run_id)
         if not (directory / LAST).exists():
             warnings.warn(f"the checkpoints of trial {trial.number} are not on this machine: {directory}", stacklevel=2)
             return
@@ -135,6 +136,13 @@ class Summary:
             checkpoints = Checkpoints(monitor=parts.monitor)
             checkpoints.directory = directory
             add_callbacks(parts, callbacks(parts, journal, checkpoints, self._signals))
+            if (value := recorded_best(self._store.run(run_id))) is not None:
+                checkpoints.best = value
+            if not restore_best(checkpoints, self._store, run_id):
+                told = f"the best weights of trial {trial.number} are gone: the summary has no test, figures and model"
+                self._logger.set_tags({"best_weights": told})
+                warnings.warn(told, stacklevel=2)
+                return
             test_best(parts, checkpoints, tests=True)
             finish(parts, self._logger, journal, checkpoints, content["global_step"])
 
@@ -155,8 +163,11 @@ class Summary:
 
     def _configuration(self, trial: FrozenTrial) -> str:
         # The file with which `fit` makes the runs of a trial again.
+        run_id = trial.user_attrs[RUNS][0]
         with tempfile.TemporaryDirectory() as directory:
-            file = self._store.fetch_artifact(trial.user_attrs[RUNS][0], CONFIG, Path(directory))
+            file = checkpoint_directory(self._store.root, run_id) / CONFIG
+            if not file.exists():
+                file = self._store.fetch_artifact(run_id, CONFIG, Path(directory))
             recorded: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
         config = {key: value for key, value in recorded.items() if key not in _OF_THE_TRIAL}
         if len(self._settings.seeds) > 1:
