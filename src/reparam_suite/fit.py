@@ -11,7 +11,7 @@ from reparam_suite.commands.options import Options, set_threads
 from reparam_suite.commands.resuming import resumed_run
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.table import results_table
-from reparam_suite.running import Run, RunStopped, Surroundings
+from reparam_suite.running import Run, RunStopped, SameData, Surroundings
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.launchers import is_further_process
@@ -27,9 +27,12 @@ def main(args: list[str] | None = None) -> int:
     console = Console(highlight=False)
     quiet()
     with StopSignals() as signals:
+        same_data = SameData()
         try:
             results = [
-                run.fit_within(Surroundings(console, signals, _command(own), tell=_tell, of_command=True))
+                run.fit_within(
+                    Surroundings(console, signals, _command(own), tell=_tell, of_command=True, observer=same_data)
+                )
                 for run, own in _runs(args)
             ]
         except (NonFiniteLoss, CheckpointError) as error:

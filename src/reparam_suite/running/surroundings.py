@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 from lightning.pytorch import Callback
 from rich.console import Console
@@ -46,6 +46,9 @@ class Observer:
 
     tests: bool = True
     in_full: bool = True
+
+    def assembled(self, parts: Any) -> None:
+        """Sees the model, data and trainer of a run before anything is recorded; an error from here refuses it."""
 
     def begun(self, logger: RunLogger, journal: Journal) -> Sequence[Callback]:  # noqa: ARG002
         """Callbacks that are added to a run which is on record from now on."""
