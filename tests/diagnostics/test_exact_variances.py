@@ -125,7 +125,8 @@ def test_gradients_of_any_size_that_float32_holds_have_their_statistics(size):
     def measured(scale: float) -> list[torch.Tensor]:
         sums = [sums_of_moments({"part": moments_of_draws([scale * each])})["part"] for each in groups]
         rounds = [{"part": each} for each in sums[:3]]
-        reference = ReferenceGradient(scale * noise[0, 0, 0], torch.zeros(()), "", exact=True)
+        truth = scale * noise[0, 0, 0]
+        reference = ReferenceGradient(gradient=truth, variance=torch.zeros(()), estimator="", exact=True)
         bias = bias_sums(rounds, {"part": reference})["part"].bias()
         fields = [add(sums).statistics(), from_draws([scale * draws]), averaged([each.statistics() for each in sums])]
         squares = [getattr(each, name) for each in fields for name in ("variance", "standard_error", "squared_norm")]

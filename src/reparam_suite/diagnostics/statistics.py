@@ -114,7 +114,8 @@ def averaged(measurements: Sequence[GradientStatistics]) -> GradientStatistics:
 
     return GradientStatistics(
         variance=column("variance").mean(0),
-        standard_error=torch.linalg.vector_norm(column("standard_error"), dim=0) / len(measurements),
+        standard_error=doubled(column("standard_error")).square().sum(0).sqrt().to(measurements[0].variance.dtype)
+        / len(measurements),
         squared_norm=column("squared_norm").mean(0),
         data_variance=None if measurements[0].data_variance is None else column("data_variance").mean(0),
         road=measurements[0].road,

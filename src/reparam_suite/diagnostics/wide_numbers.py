@@ -10,5 +10,5 @@ def doubled(tensor: Tensor) -> Tensor:
 
 
 def squared_length(vector: Tensor) -> Tensor:
-    """The sum of the squares, `[]`, in float64: of numbers up to 1e38, without a copy of them all in that type."""
-    return doubled(torch.linalg.vector_norm(vector)).square()
+    """The sum of the squares, `[]`, in float64 likewise."""
+    return torch.linalg.vector_norm(vector, dtype=doubled(vector[:0]).dtype).square()

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -100,8 +99,8 @@ def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings
     signals = StopSignals()
     command = script_command() if first else None
     if threading.current_thread() is not threading.main_thread():
-        _say_that_signals_are_left_alone()
-        yield Surroundings(console, signals, command)
+        with signals:
+            yield Surroundings(console, signals, command)
         return
     kept = (signal.SIGINT, signal.SIGTERM)
     before = {signum: signal.getsignal(signum) for signum in kept}
@@ -141,8 +140,3 @@ def script_command() -> list[str] | None:
 def _restore(handlers: Mapping[signal.Signals, object]) -> None:
     for signum, handler in handlers.items():
         signal.signal(signum, handler)  # type: ignore[arg-type]
-
-
-@cache
-def _say_that_signals_are_left_alone() -> None:
-    _log.warning("a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step")

@@ -1,6 +1,9 @@
 """SIGTERM and Ctrl-C: handled at once where nothing can be lost, between two steps while a model trains."""
 
+import logging
 import signal
+import threading
+from functools import cache
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, final
 
@@ -8,10 +11,15 @@ from reparam_suite.training.errors import Stopped
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_log = logging.getLogger(__name__)
+
 
 @final
 class StopSignals:
     """Within this context the first signal raises `Stopped`, and a later one does not disturb what the first began.
+
+    Outside of the main thread, where Python allows no handlers, signals are left alone; the module's logger says so
+    once.
 
     Attributes:
         waits: while it is true, a signal is held back in `received`, and nothing is raised.
@@ -24,8 +32,11 @@ class StopSignals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        self._before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
-        self._install()
+        if threading.current_thread() is threading.main_thread():
+            self._before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+            self._install()
+        else:
+            _say_that_signals_are_left_alone()
         return self
 
     def __exit__(
@@ -62,3 +73,8 @@ class StopSignals:
             self.received = signum
             if not self.waits:
                 raise Stopped(signum)
+
+
+@cache
+def _say_that_signals_are_left_alone() -> None:
+    _log.warning("a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step")
