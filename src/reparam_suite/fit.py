@@ -15,12 +15,14 @@ from reparam_suite.running import Run, RunStopped, SameData, Surroundings
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.launchers import is_further_process
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
 
 _USAGE, _FAILED = 2, 1
 
 
+@plain_warnings("reparam_suite.fit")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     args = sys.argv[1:] if args is None else args

@@ -11,4 +11,5 @@ def doubled(tensor: Tensor) -> Tensor:
 
 def squared_length(vector: Tensor) -> Tensor:
     """The sum of the squares, `[]`, in float64 likewise."""
-    return torch.linalg.vector_norm(vector, dtype=doubled(vector[:0]).dtype).square()
+    length: Tensor = torch.linalg.vector_norm(vector, dtype=doubled(vector[:0]).dtype)
+    return length.square()
