@@ -14,6 +14,7 @@ from typing import Any, final
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from reparam_suite.runtime.checks import as_integer, as_number
 from reparam_suite.runtime.processes import gathered, num_processes, rank
 from reparam_suite.runtime.random_streams import random_state, set_random_state
 from reparam_suite.training.checkpoint_files import FORMAT, HEADER
@@ -34,13 +35,17 @@ class CheckpointSettings:
         every_steps: steps between two; without it, the minutes alone count.
 
     Raises:
-        ValueError: if an interval is not positive.
+        TypeError: if an interval is no number.
+        ValueError: if it is not positive.
     """
 
     every_minutes: float = 5.0
     every_steps: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "every_minutes", as_number("checkpoint.every_minutes", self.every_minutes))
+        if self.every_steps is not None:
+            object.__setattr__(self, "every_steps", as_integer("checkpoint.every_steps", self.every_steps))
         if not self.every_minutes > 0.0:
             raise ValueError(f"checkpoint.every_minutes: expected a positive number, got {self.every_minutes}")
         if self.every_steps is not None and self.every_steps < 1:

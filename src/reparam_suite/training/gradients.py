@@ -17,6 +17,7 @@ from reparam_suite.diagnostics import (
     measuring,
     statistics_over_processes,
 )
+from reparam_suite.runtime.checks import as_integer
 from reparam_suite.training.budget import MeasuringBudget
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord, due
@@ -98,9 +99,9 @@ class GradientVariance(Callback):
     """
 
     def __init__(self, every: int = 200) -> None:
-        if every < 1:
+        self.every = as_integer("every", every)
+        if self.every < 1:
             raise ValueError(f"every: expected at least 1, got {every}")
-        self.every = every
         self._budget = MeasuringBudget(_WHAT)
         self._measurement = _RepeatedMeasurement()
         self._batch: Any = None
