@@ -1,6 +1,7 @@
 """`python -m benchmarks`: all of them at short settings, each in a process of its own."""
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -44,7 +45,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = [sys.executable, "-m", f"benchmarks.{name}", *SHORT[name], *files]
         codes.append(subprocess.run(command, check=False).returncode)
         print(f"benchmarks.{name}: {time.perf_counter() - start:.0f} seconds, exit code {codes[-1]}", flush=True)
+        if codes[-1] == 0:
+            print(*missed(OUTPUT / f"{name}.json"), sep="", end="", flush=True)
     return max(codes)
+
+
+def missed(file: Path) -> list[str]:
+    """A line for each target that a benchmark's file of numbers says was missed."""
+    targets = json.loads(file.read_text(encoding="utf-8"))["targets"]
+    return [
+        f"missed: {target['name']} is {target['measured']:.3g}, the target {target['target']:g}\n"
+        for target in targets
+        if not target["met"]
+    ]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 
 WARM_UP = 50
 OURS, BARE, LIGHTNING, PYRO, PYTHAE = "ours", "bare loop", "plain Lightning", "Pyro SVI", "pythae"
+COMPILED = "ours, compiled"
 
 
 @final
@@ -70,14 +71,14 @@ class Case:
         sizes: data, hidden layers, latents.
         model: the class.
         loss_of: the loss of the bare loop, from encoder, decoder and batch.
-        target: of ours over the bare loop.
+        targets: of our sides over the bare loop.
         peers: of each peer over ours; None where nothing is asked.
     """
 
     sizes: tuple[int, ...]
     model: type[GaussianVAE | DiscreteVAE]
     loss_of: Callable[[nn.Module, nn.Module, Tensor], Tensor]
-    target: float | None
+    targets: dict[str, float]
     peers: dict[str, float | None]
 
     def make(self) -> VAE:
@@ -116,16 +117,24 @@ def leave_one_out_loss(encoder: nn.Module, decoder: nn.Module, x: Tensor) -> Ten
 
 CASES = {
     "Gaussian, 64-200-200-10 (digits)": Case(
-        (64, 200, 200, 10), GaussianVAE, gaussian_loss, 1.3, {LIGHTNING: 3.0, PYRO: None, PYTHAE: None}
+        (64, 200, 200, 10),
+        GaussianVAE,
+        gaussian_loss,
+        {OURS: 1.1, COMPILED: 0.8},
+        {LIGHTNING: 3.0, PYRO: None, PYTHAE: None},
     ),
     "Gaussian, 784-200-200-50": Case(
-        (784, 200, 200, 50), GaussianVAE, gaussian_loss, 1.05, {LIGHTNING: None, PYRO: 1.5, PYTHAE: 3.0}
+        (784, 200, 200, 50),
+        GaussianVAE,
+        gaussian_loss,
+        {OURS: 1.05, COMPILED: 0.92},
+        {LIGHTNING: None, PYRO: 1.5, PYTHAE: 3.0},
     ),
     "Gaussian, 784-512-512-50": Case(
-        (784, 512, 512, 50), GaussianVAE, gaussian_loss, None, {LIGHTNING: None, PYRO: None, PYTHAE: None}
+        (784, 512, 512, 50), GaussianVAE, gaussian_loss, {}, {LIGHTNING: None, PYRO: None, PYTHAE: None}
     ),
     "discrete, 784-200-200-200, LeaveOneOut K = 4": Case(
-        (784, 200, 200, 200), DiscreteVAE, leave_one_out_loss, 1.05, {}
+        (784, 200, 200, 200), DiscreteVAE, leave_one_out_loss, {OURS: 1.05, COMPILED: 0.92}, {}
     ),
 }
 

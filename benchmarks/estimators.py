@@ -34,7 +34,7 @@ from typing import Any, final
 import torch
 from benchmarks.catalogue import Entry, Latents, entries
 from benchmarks.least import Least
-from benchmarks.measuring import OUTPUT, Findings, Listing, at_least, parser, writable
+from benchmarks.measuring import OUTPUT, Findings, Listing, Target, at_least, parser, writable
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from rich.console import Console
@@ -290,6 +290,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "rounds": options.rounds,
             "estimators": results,
         },
+        targets=[
+            Target(f"{quantity} of {name}, {family}, over f", row[ratio], row["target"])
+            for name, of_families in results.items()
+            for family, row in of_families.items()
+            for quantity, ratio in (("time", "time_ratio"), ("memory", "memory_ratio"))
+        ],
         notes=[f"{num_rows - len(missed(results))} of {num_rows} rows keep to their target in time and memory."],
     ).report(options)
     options.figure.parent.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,33 @@ class Listing:
 
 @final
 @dataclass(frozen=True)
+class Target:
+    """A figure that was measured, and what it should be.
+
+    Args:
+        name: of the figure.
+        measured: its value.
+        target: the most that it may be, or the least.
+        at_least: whether it is the least.
+    """
+
+    name: str
+    measured: float
+    target: float
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure keeps to it."""
+        return self.measured >= self.target if self.at_least else self.measured <= self.target
+
+    def content(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"name": self.name, "measured": self.measured, "target": self.target, "met": self.met}
+
+
+@final
+@dataclass(frozen=True)
 class Findings:
     """The findings of a benchmark.
 
@@ -67,6 +94,7 @@ class Findings:
         content: plain values, nested.
         notes: sentences about what is not in the tables.
         packages: whose versions matter.
+        targets: figures and what they should be.
     """
 
     how: str
@@ -74,11 +102,18 @@ class Findings:
     content: Mapping[str, Any]
     notes: Sequence[str] = ()
     packages: Sequence[str] = PACKAGES
+    targets: Sequence[Target] = ()
 
     def report(self, options: argparse.Namespace) -> None:
         """Prints them, and writes them as JSON and, where that was asked for, as Markdown."""
         told = machine(options.device, self.packages)
-        _write(options.output, json.dumps({**told, "how": self.how, **self.content}, indent=2))
+        _write(
+            options.output,
+            json.dumps(
+                {**told, "how": self.how, "targets": [target.content() for target in self.targets], **self.content},
+                indent=2,
+            ),
+        )
         console = Console()
         # A pipe is as wide as the table.
         printer = Console(width=None if console.is_terminal else 200, highlight=False)
@@ -94,7 +129,7 @@ class Findings:
         versions = ", ".join(f"{package} {number}" for package, number in told["versions"].items())
         threads = "thread" if told["threads"] == 1 else "threads"
         where = f"{told['processor']}, {told['cores']} cores, {told['threads']} {threads}, {told['device']}"
-        lines = [f"{told['date']}; {where}; {self.how}; {versions}."]
+        lines = [f"{told['date']}; {where}; load {told['load']:g}; {self.how}; {versions}."]
         for note in self.notes:
             lines += ["", note]
         for listing in self.listings:
@@ -116,6 +151,7 @@ def machine(device: torch.device, packages: Sequence[str] = PACKAGES) -> dict[st
         "cores": os.cpu_count(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1),
         "versions": versions,
     }
 
@@ -145,17 +181,19 @@ class Ratio:
         median: of the rounds' ratios, since the machine's speed drifts from round to round.
         low: the least.
         high: the greatest.
+        of_fastest: that of the fastest round of each: what the code takes where nothing else runs.
     """
 
     median: float
     low: float
     high: float
+    of_fastest: float
 
     @classmethod
     def of(cls, ours: Sequence[float], theirs: Sequence[float]) -> "Ratio":
         """The ratio of measurements of the same rounds."""
         ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-        return cls(statistics.median(ratios), min(ratios), max(ratios))
+        return cls(statistics.median(ratios), min(ratios), max(ratios), min(ours) / min(theirs))
 
 
 def parser(

@@ -24,7 +24,7 @@ from typing import Any, final
 
 import optuna
 import yaml
-from benchmarks.measuring import CLOCKS, PACKAGES, Findings, Listing, Ratio, at_least, in_turn, parser
+from benchmarks.measuring import CLOCKS, PACKAGES, Findings, Listing, Ratio, Target, at_least, in_turn, parser
 from lightning.pytorch import Callback
 
 from reparam_suite.running import Run
@@ -196,6 +196,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ],
         content={"between_trainings": between, "command": whole, "trials": of_trials, "load": load},
         packages=(*PACKAGES, "optuna"),
+        targets=[
+            *(
+                Target(f"seconds between trainings, {clock}", statistics.median(seconds), TARGET_SECONDS)
+                for clock, seconds in between.items()
+            ),
+            *(
+                Target(f"gain of four workers, {what}", ratio.median, TARGET_GAIN, at_least=True)
+                for what, ratio in gains.items()
+            ),
+        ],
     ).report(options)
 
 

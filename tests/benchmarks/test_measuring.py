@@ -5,7 +5,8 @@ import platform
 
 import pytest
 import torch
-from benchmarks.measuring import Findings, Listing, Ratio, at_least, in_turn, parser, positive
+from benchmarks.__main__ import missed
+from benchmarks.measuring import Findings, Listing, Ratio, Target, at_least, in_turn, parser, positive
 
 
 def test_sides_run_in_turn_and_in_both_orders():
@@ -17,7 +18,7 @@ def test_sides_run_in_turn_and_in_both_orders():
 
 def test_a_ratio_is_the_median_of_the_rounds_own_ratios():
     """Not the ratio of the medians: a slow round is slow on both sides."""
-    assert Ratio.of([2.0, 30.0, 8.0], [1.0, 10.0, 2.0]) == Ratio(median=3.0, low=2.0, high=4.0)
+    assert Ratio.of([2.0, 30.0, 8.0], [1.0, 10.0, 2.0]) == Ratio(median=3.0, low=2.0, high=4.0, of_fastest=2.0)
 
 
 def test_a_table_in_markdown_has_its_figures_to_the_right():
@@ -30,15 +31,21 @@ def test_findings_are_printed_and_written_as_json_and_markdown(tmp_path, capsys)
     options = parser("a", "").parse_args([f"--table={table}", f"--output={output}", "--device=cpu"])
     listing = Listing("Costs", ("who", "ms"), [["ours", "1.25"]])
     notes = ["pyro is absent: [no] module."]
-    Findings("3 rounds", [listing], {"ms": 1.25}, notes, ("torch", "no-such")).report(options)
+    targets = [Target("ours / bare", 1.25, 1.1), Target("peer / ours", 1.25, 1.1, at_least=True)]
+    Findings("3 rounds", [listing], {"ms": 1.25}, notes, ("torch", "no-such"), targets).report(options)
     printed, written = capsys.readouterr().out, json.loads(output.read_text())
     assert "1.25" in printed
     assert notes[0] in printed
     assert written["ms"] == 1.25
+    assert written["targets"] == [
+        {"name": "ours / bare", "measured": 1.25, "target": 1.1, "met": False},
+        {"name": "peer / ours", "measured": 1.25, "target": 1.1, "met": True},
+    ]
+    assert missed(output) == ["missed: ours / bare is 1.25, the target 1.1\n"]
     assert written["versions"] == {"torch": torch.__version__}
     first, *rest = table.read_text().splitlines()
     assert first.startswith(f"{written['date']}; {platform.machine()}")
-    assert first.endswith(f"cpu; 3 rounds; torch {torch.__version__}.")
+    assert first.endswith(f"cpu; load {written['load']:g}; 3 rounds; torch {torch.__version__}.")
     assert rest == ["", *notes, "", "Costs:", "", *listing.markdown()]
 
 
