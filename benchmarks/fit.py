@@ -5,8 +5,8 @@
 All sides run in this process, in turn, for as many steps as take the bare loop `--seconds`. Ours is the whole of a
 `Run` between the first batch and the last, with every default record (training metrics, gradient variance, MLflow, and
 the wait until the store has it all); start-up, compilation, validation, checkpoints and artifacts are apart on all
-sides. Printed is the fastest round of each side and the ratio of those, and the range of the rounds' own ratios. `--clock cpu` counts the process's CPU time,
-for a machine that others use. A peer that does not import is reported as absent.
+sides. Printed is the fastest round of each side, the ratio of those, and the range of the rounds' own ratios. `--clock
+cpu` counts the process's CPU time, for a machine that others use. A peer that does not import is reported as absent.
 """
 
 import argparse

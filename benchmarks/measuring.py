@@ -107,10 +107,11 @@ class Findings:
     def report(self, options: argparse.Namespace) -> None:
         """Prints them, and writes them as JSON and, where that was asked for, as Markdown."""
         told = machine(options.device, self.packages)
+        targets = [target.content() for target in self.targets]
         _write(
             options.output,
             json.dumps(
-                {**told, "how": self.how, "targets": [target.content() for target in self.targets], **self.content},
+                {**told, "how": self.how, "targets": targets, **self.content},
                 indent=2,
             ),
         )
