@@ -62,12 +62,14 @@ class BatchLoop(EpochLoop):
     _short: bool
     _clips: bool
     _moves: bool
+    _model: LightningModule
     _step: Callable[[], object]
 
     def on_run_start(self, data_fetcher: DataFetcher) -> None:
         """Finds out, at the start of an epoch, what has to be called."""
         super().on_run_start(data_fetcher)
         trainer, model = self.trainer, self.trainer.lightning_module
+        self._model = model
         users = (model, *trainer.callbacks)
         if users != self._users:
             self._users = users
@@ -167,7 +169,7 @@ class BatchLoop(EpochLoop):
         self.send_logs()
 
     def _uncompiled(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        model, optimizer = self.trainer.lightning_module, self.trainer.optimizers[0]
+        model, optimizer = self._model, self.trainer.optimizers[0]
         done = self.automatic_optimization.optim_progress.optimizer
         done.step.increment_ready()
         self.enter_hook(model, "training_step")
@@ -192,7 +194,7 @@ class BatchLoop(EpochLoop):
 
     def _call(self, name: str, *args: Any) -> None:
         if hooks := self._hooks[name]:
-            model = self.trainer.lightning_module
+            model = self._model
             self.enter_hook(model, name)
             for hook in hooks:
                 hook(*args)
