@@ -36,7 +36,7 @@ def run_parser() -> ArgumentParser:
         "--compile",
         type=bool,
         default=False,
-        help="training steps go through torch.compile, with CUDA graphs on a GPU; the noise stays the same",
+        help="each training step is one compiled function, optimizer included; the noise stays the same",
     )
     parser.add_argument(
         "--resume",

@@ -33,7 +33,7 @@ class Run(Specification):
         tags: by which runs are found again.
         monitor: the metric whose largest value is best, "-val/loss" for the smallest; by default what the model
             proposes. The best weights are tested; the last ones where there is no monitor.
-        compile: whether training steps are compiled by torch.compile.
+        compile: whether each training step is one compiled function; see `training.CompiledStep`.
         progress: whether the run is shown.
         trainer: further options of Lightning's Trainer; its callbacks and loggers are added to the run's own.
         record: what is measured.
