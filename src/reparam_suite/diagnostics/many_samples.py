@@ -61,13 +61,13 @@ def bounds_of_samples(
         ValueError: if `memory_budget` is too small for one sample of one datum, naming the smallest that works.
     """
     assert isinstance(model, nn.Module)
-    if memory_budget is None:
-        memory_budget = _BUDGET_ON_CPU if x.device.type == "cpu" else _BUDGET_ON_GPU
-        memory_budget = max(memory_budget, _held_at_a_time(model, x[:1]))
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with forked_generator(x.device, _SEED):
+            if memory_budget is None:
+                fastest = _BUDGET_ON_CPU if x.device.type == "cpu" else _BUDGET_ON_GPU
+                memory_budget = max(fastest, _held_at_a_time(model, x[:1]))
             rows = min(_ROWS, len(x))
             held = _held_at_a_time(model, x[:rows])
             if held > memory_budget:

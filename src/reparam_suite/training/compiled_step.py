@@ -74,7 +74,8 @@ class Compilation:
         """Takes the step; returns its outputs and leaves the gradients, as they were before clipping, behind."""
         assert self._graph is not None
         if self._stale:
-            self._inputs, self._stale = self._graph.current_inputs(), False
+            buffers, self._stale = self._graph.current_buffers(), False
+            self._inputs[len(self._inputs) - len(buffers) :] = buffers
         return self._taken(self._inputs, batch)
 
     def _taken(self, inputs: list[Tensor], batch: Any) -> dict[str, Tensor]:
@@ -126,7 +127,8 @@ class Compilation:
     def _compile(self, batch: Any, optimizer: Optimizer, clip: Callable[[], object] | None) -> None:
         self._graph = StepGraph(self._model, optimizer, batch, clip)
         tensors = tensors_of(batch)
-        self._function = compiled(self._graph.graph, [*self._graph.current_inputs(), *tensors], self._options)
+        self._inputs = self._graph.current_inputs()
+        self._function = compiled(self._graph.graph, [*self._inputs, *tensors], self._options)
         self._shapes = [_shape(tensor) for tensor in tensors]
         self._constants = hyperparameters_of(optimizer)
 

@@ -76,11 +76,14 @@ class StepGraph:
                         raise Untraceable(f"{type(part).__name__} keeps {key} as {type(value).__name__}, no tensor")
 
     def current_inputs(self) -> list[Tensor]:
-        """Parameters, optimizer state and buffers, as views without a gradient; a step may replace a buffer."""
+        """Parameters, optimizer state and buffers, as views without a gradient."""
         state = [self._optimizer_of(parameter).state[parameter][key] for parameter, key in self._state]
+        return [*(tensor.detach() for tensor in (*self._parameters.values(), *state)), *self.current_buffers()]
+
+    def current_buffers(self) -> list[Tensor]:
+        """The last of them: a step that is not taken as a graph may replace a buffer."""
         buffers = dict(self._model.named_buffers())
-        held = (*self._parameters.values(), *state, *(buffers[name] for name in self._buffers))
-        return [tensor.detach() for tensor in held]
+        return [buffers[name].detach() for name in self._buffers]
 
     @property
     def input_names(self) -> list[str]:
