@@ -1,19 +1,27 @@
 """`python -m reparam_suite.fit`: trains a model with a chosen gradient estimator and records it in MLflow."""
 
 import sys
+
+if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.runtime.interruption import end_quietly
+
+    end_quietly("fit")
+
 from collections.abc import Iterator
 
 from rich.console import Console
 
+from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.options import Options, set_threads
 from reparam_suite.commands.resuming import resumed_run
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.table import results_table
-from reparam_suite.running import Run, RunStopped, Surroundings
+from reparam_suite.running import Result, Run, RunStopped, Surroundings
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.launchers import is_further_process
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
@@ -26,29 +34,45 @@ def main(args: list[str] | None = None) -> int:
     args = sys.argv[1:] if args is None else args
     console = Console(highlight=False)
     quiet()
+    results: list[Result] = []
     with StopSignals() as signals:
-        try:
-            results = [
-                run.fit_within(Surroundings(console, signals, _command(own), tell=_tell, of_command=True))
-                for run, own in _runs(args)
-            ]
-        except (NonFiniteLoss, CheckpointError) as error:
-            return _complain(str(error), _FAILED)
-        except ProcessLost as error:
-            return _complain(str(error), _FAILED, survivor=error.of_first)
-        except RunStopped as error:
-            return _complain(str(error), error.exit_code)
-        except Stopped as error:
-            return _complain(f"{error.what}; no run had begun", error.exit_code)
-        except (SuiteError, TrackingError) as error:
-            return _complain(as_option(str(error), run_parser()), _USAGE)
-        if not (finished := [result for result in results if result is not None]):
-            return 0
-        console.print(results_table(finished))
-        console.print(f"run        {', '.join(result.run_id for result in finished)}", soft_wrap=True)
-        console.print(f"artifacts  {finished[-1].artifacts}", soft_wrap=True)
-        console.print(f"MLflow UI  {finished[-1].ui_command}", soft_wrap=True)
+        code = _trained(args, results, console, signals)
+        signals.wait()  # what is finished is shown whole, whatever comes
+        if results:
+            _show(results, console)
+        if code == 0 and signals.received is not None:
+            stopped = Stopped(signals.received)
+            return _complain(f"{stopped.what}; what is shown is finished", stopped.exit_code)
+    return code
+
+
+def _trained(args: list[str], results: list[Result], console: Console, signals: StopSignals) -> int:
+    # The exit code; results of finished runs are added, whatever happens to the next one.
+    try:
+        for run, own in _runs(args):
+            surroundings = Surroundings(console, signals, _command(own), tell=_tell, of_command=True)
+            if (result := run.fit_within(surroundings)) is not None:
+                results.append(result)
+            signals.wait_no_longer()
+    except (NonFiniteLoss, CheckpointError) as error:
+        return _complain(str(error), _FAILED)
+    except ProcessLost as error:
+        return _complain(str(error), _FAILED, survivor=error.of_first)
+    except RunStopped as error:
+        return _complain(str(error), error.exit_code)
+    except Stopped as error:
+        state = "what is shown is finished" if results else "no run had begun"
+        return _complain(f"{error.what}; {state}", error.exit_code)
+    except (SuiteError, TrackingError) as error:
+        return _complain(as_option(str(error), run_parser()), _USAGE)
     return 0
+
+
+def _show(results: list[Result], console: Console) -> None:
+    console.print(results_table(results))
+    console.print(f"run        {', '.join(result.run_id for result in results)}", soft_wrap=True)
+    console.print(f"artifacts  {results[-1].artifacts}", soft_wrap=True)
+    console.print(f"MLflow UI  {results[-1].ui_command}", soft_wrap=True)
 
 
 def _command(args: list[str]) -> list[str]:
@@ -75,9 +99,9 @@ def _tell(note: str) -> None:
 def _complain(message: str, code: int, *, survivor: bool = False) -> int:
     # The first process alone reports what stops all of them; after its death another one does.
     if survivor or not is_further_process():
-        print(f"reparam_suite.fit: {message}", file=sys.stderr)
+        complain("fit", message)
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main()))

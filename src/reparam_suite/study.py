@@ -2,11 +2,19 @@
 
 import sys
 
+if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.runtime.interruption import end_quietly
+
+    end_quietly("study")
+
+
 from rich.console import Console
 
+from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.interruption import ended
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
 
@@ -28,6 +36,9 @@ def main(args: list[str] | None = None) -> int:
     with StopSignals() as signals:
         try:
             search(args, Console(highlight=False), signals)
+            if signals.received is not None:
+                stopped = Stopped(signals.received)
+                return _complain(f"{stopped.what}; the study is finished", stopped.exit_code)
         except (StudyFailed, WorkersLost) as error:
             return _complain(str(error), _FAILED)
         except StudyStopped as error:
@@ -40,9 +51,9 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"reparam_suite.study: {message}", file=sys.stderr)
+    complain("study", message)
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main()))

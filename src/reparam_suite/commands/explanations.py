@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jsonargparse import ArgumentParser, Namespace
 
 from reparam_suite.commands.classes import concrete_subclasses, either
-from reparam_suite.commands.jsonargparse_internals import option_strings
+from reparam_suite.commands.jsonargparse_internals import option_strings, strict_files
 from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,9 +35,12 @@ def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
         UsageError: if arguments cannot be parsed, or objects not be made from them.
     """
     try:
-        yield
+        with strict_files():
+            yield
     except UsageError:
         raise
+    except RecursionError as error:
+        raise UsageError("expected values that do not nest without end, got some that do") from error
     except (ArgumentError, ValueError, TypeError) as error:
         raise UsageError(as_option(_Objection(str(error), parser, roots).explained(), parser)) from error
 
@@ -183,6 +186,9 @@ class _Objection:
         reason = " ".join(self.text.removeprefix("Problems parsing config: ").split())
         return f"--config: it is no YAML: {reason}"
 
+    def refused_yaml(self, found: re.Match[str]) -> str:
+        return f"--config: {found[1]}"
+
     def no_mapping(self, found: re.Match[str]) -> str:
         return f"--config: expected options with their values, got {found[1]}"
 
@@ -216,6 +222,7 @@ _RULES: list[_Rule] = [
     ),
     (re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>. Got value:\s*(.*)"), _Objection.wrong_type),
     (re.compile(r"the following arguments are required: (.*)"), _Objection.required),
+    (re.compile(r"Problems parsing config: (expected .*)"), _Objection.refused_yaml),
     (re.compile(r"Problems parsing config: | codec can't decode "), _Objection.no_yaml),
     (re.compile(r"Unexpected config: (.*)"), _Objection.no_mapping),
 ]

@@ -1,5 +1,6 @@
 """The model and the data of a checkpoint: of a file, or of the best weights of a run. The file runs no code."""
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ def find(source: str, tracking: TrackingSettings, allow: Collection[str] = ()) -
         TrackingError: if the store does not answer.
     """
     path = Path(source)
-    if path.is_file():
+    if os.path.isfile(path):  # of any name, one that is too long say
         return Checkpoint(source, path.name, _content(path, source), allow)
     if path.suffix == ".ckpt" or len(path.parts) > 1:
         raise UsageError(f"{_OPTION}: there is no file {source}")
@@ -139,7 +140,7 @@ def _content_of_run(store: Store, run_id: str, source: str) -> Mapping[str, Any]
     reasons = []
     for name in (BEST, LAST):
         kept = checkpoint_directory(store.root, run_id) / name
-        if kept.is_file():
+        if os.path.isfile(kept):
             return _content(kept, source)
         with TemporaryDirectory() as directory:
             try:

@@ -14,6 +14,7 @@ from reparam_suite.comparison.groups import grouped, is_training
 from reparam_suite.comparison.run_report import CURVES, RunReport
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.training import StopSignals
 
 USAGE = "python -m reparam_suite.compare runs [--experiment E | --study S] [options]"
 DESCRIPTION = """Reads finished runs from MLflow, prints them grouped by estimator (mean and standard error over seeds),
@@ -60,7 +61,7 @@ class RunOptions:
         return self.study or self.experiment or TrackingSettings().experiment
 
 
-def compare_runs(args: list[str], console: Console) -> None:
+def compare_runs(args: list[str], console: Console, signals: StopSignals) -> None:
     """Reads, prints and records.
 
     Raises:
@@ -77,11 +78,12 @@ def compare_runs(args: list[str], console: Console) -> None:
     groups = grouped(runs)
     report = RunReport(f"Runs of {options.source}", groups, {key: store.histories(ids, key) for key in CURVES})
     report.show(console)
+    signals.wait()  # a record is whole
     _record(store, options, report, num_runs=len(runs), console=console)
 
 
 def _check_directory(path: Path) -> None:
-    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     if not there.is_dir():
         raise ValueError(f"--output: expected a directory, got the file {there}")
     if not os.access(there, os.W_OK | os.X_OK):

@@ -93,6 +93,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
             surroundings.tell(f"run {logger.run_id}: {diverged}")
         finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full)
         observer.finished(logger, journal)
+        surroundings.signals.wait()  # from here on a signal finds a finished run: the caller acts on it
     except Stopped as error:
         if beginning.logger is None:
             raise

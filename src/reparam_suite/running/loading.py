@@ -1,5 +1,6 @@
 """A model from the record of a run, in a fresh process too."""
 
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,7 +53,7 @@ def _made(model: Any, content: dict[str, Any], run_id: str, allow: Collection[st
 def _checkpoint(run_id: str, tracking: TrackingSettings) -> tuple[dict[str, Any], str]:
     directory = checkpoint_directory(tracking.root, run_id)
     for name in (BEST, LAST):
-        if (directory / name).exists():
+        if os.path.isfile(directory / name):
             return given_checkpoint(directory / name), str(directory / name)
     if tracking.missing_file() is not None:
         raise UsageError(f"load: expected the id of a run under {tracking.root.absolute()}, got {run_id}")

@@ -1,6 +1,7 @@
 """Arguments of a run that is on record, with the changes that were asked for."""
 
 import copy
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from reparam_suite.running.resumption import (
     header,
     newest_checkpoint,
 )
+from reparam_suite.runtime import strict_yaml
 from reparam_suite.runtime.construction import check_all_allowed, construct
 from reparam_suite.runtime.errors import NotAllowedError, NotOnRecordError, UsageError
 from reparam_suite.runtime.launchers import is_further_process
@@ -91,7 +93,7 @@ def found_run(target: str, tracking: TrackingSettings, *, allow_changes: bool) -
         store = _opened(tracking, run_id)
         notes += [f"earlier run {run.run_id}  {run.outcome}" for run in store.recover() if run.kind != "left alone"]
         store.check_stopped(run_id)
-        if not file.exists():
+        if not os.path.exists(file):
             store.fetch_artifact(run_id, CONFIG, directory)
         finished = store.run(run_id).info.status == "FINISHED"
     recorded = _configuration(file)
@@ -106,8 +108,8 @@ def found_run(target: str, tracking: TrackingSettings, *, allow_changes: bool) -
 
 def _configuration(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        content = strict_yaml.read(file)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"resume: {file} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not all(isinstance(content.get(name), dict) for name in _PARTS):
         raise UsageError(f"resume: {file}: expected {', '.join(_PARTS)} with their options, as a run has written it")
@@ -116,12 +118,12 @@ def _configuration(file: Path) -> dict[str, Any]:
 
 def _trainer_of(file: Path) -> dict[str, Any]:
     # The options with which a run was begun, as far as they are here.
-    return dict(_configuration(file)["trainer"]) if file.exists() else {}
+    return dict(_configuration(file)["trainer"]) if os.path.exists(file) else {}
 
 
 def _given_file(target: str) -> Path | None:
     path = Path(target)
-    if path.is_file():
+    if os.path.isfile(path):  # of any name, one that is too long say
         return path
     if path.suffix == ".ckpt" or len(path.parts) > 1:
         raise UsageError(f"resume: expected a run's id or a checkpoint, got {target}, and there is no such file")

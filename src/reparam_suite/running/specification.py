@@ -7,7 +7,8 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from reparam_suite.running.resumption import Resumption
-from reparam_suite.tracking import TrackingSettings
+from reparam_suite.runtime import checks
+from reparam_suite.tracking import LONGEST_NAME, TrackingSettings, check_key
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
 DEFAULT_STEPS = 5_000
@@ -39,6 +40,10 @@ class Specification:
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"seed: expected 0 to {LARGEST_SEED}, got {self.seed}")
+        if self.name is not None:
+            checks.name("name", self.name, most=LONGEST_NAME)
+        for key in self.tags:
+            check_key("tags", key)
         for name in ("max_steps", "max_epochs"):
             given = getattr(self, name)
             if given is not None and given != -1 and given < 1:

@@ -105,6 +105,7 @@ def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings
     try:
         with signals:
             yield Surroundings(console, signals, command)
+            signals.wait_no_longer()
     except RunStopped as stopped:
         _restore(before)
         if stopped.signum == signal.SIGINT:

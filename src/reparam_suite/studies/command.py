@@ -1,6 +1,7 @@
 """The command line of a study: everything that can be refused is refused here, and nothing is created."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,7 +146,7 @@ def _check_resources(given: Namespace) -> None:
 def _settings(given: Namespace, file: Path) -> StudySettings:
     settings = options_of(StudySettings, given)
     base = file.parent / settings.base
-    if not base.is_file():
+    if not os.path.isfile(base):
         raise UsageError(f"--base: there is no file {base}")
     return replace(settings, base=base)
 

@@ -64,6 +64,7 @@ def search(args: Sequence[str], console: Console, signals: StopSignals) -> None:
         signals.wait()
         with _pool(command, searched) as pool:
             signals.wait_no_longer()
+            Store.open(command.tracking)
             # The schema is made before any worker starts: two processes that make one at once break each other.
             queue = joined(searched, command.database)
             try:
@@ -119,6 +120,7 @@ class _Launch:
             failure = self._failure()
             if failure is None:
                 summary.finish_best()
+            self._signals.wait()  # from here on a signal finds a study that is finished
         except Stopped as error:
             self._signals.wait()
             summary.update()

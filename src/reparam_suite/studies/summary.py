@@ -18,6 +18,7 @@ from reparam_suite.running.finishing import finish
 from reparam_suite.running.fitting import add_callbacks, callbacks
 from reparam_suite.running.resumption import CONFIG, checkpoint_directory
 from reparam_suite.running.weights import test_best
+from reparam_suite.runtime import strict_yaml
 from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.studies import figures
 from reparam_suite.studies.display import best_trials
@@ -157,7 +158,7 @@ class Summary:
         # The file with which `fit` makes the runs of a trial again.
         with tempfile.TemporaryDirectory() as directory:
             file = self._store.fetch_artifact(trial.user_attrs[RUNS][0], CONFIG, Path(directory))
-            recorded: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+            recorded: dict[str, Any] = strict_yaml.read(file)
         config = {key: value for key, value in recorded.items() if key not in _OF_THE_TRIAL}
         if len(self._settings.seeds) > 1:
             config["seeds"] = list(self._settings.seeds)

@@ -39,6 +39,19 @@ def schema_revisions(engine: Any) -> tuple[str | None, str]:
     return _get_schema_version(engine), _get_latest_schema_revision()
 
 
+def is_known_revision(revision: str) -> bool:
+    """Whether this MLflow has, or comes after, the revision of a database's tables; there is no public list."""
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+    from mlflow.store.db.utils import _get_alembic_config
+
+    try:
+        ScriptDirectory.from_config(_get_alembic_config(db_url="")).get_revision(revision)
+    except CommandError:
+        return False
+    return True
+
+
 def upgrade_tables(engine: Any) -> None:
     """Brings the tables of a database to the latest revision, as `mlflow db upgrade` does."""
     from mlflow.store.db.utils import _upgrade_db

@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from reparam_suite.tracking.exported_model import Graph, save_model
+from reparam_suite.tracking.names import LONGEST, check_key
 from reparam_suite.tracking.outbox import Outbox
 from reparam_suite.tracking.records import (
     Artifact,
@@ -45,9 +46,8 @@ if TYPE_CHECKING:
 # Seconds that the end of a run waits for a store that takes nothing.
 PATIENCE = 10.0
 
-# MLflow's limits, in characters, and its rule for names.
-_LONGEST_NAME, _LONGEST_PARAMETER, _LONGEST_TAG = 250, 6000, 8000
-_NAME = re.compile(r"[\w./ :-]+")
+# MLflow's limits, in characters.
+_LONGEST_PARAMETER, _LONGEST_TAG = 6000, 8000
 
 
 @final
@@ -138,7 +138,7 @@ class RunLogger(Logger):
         """
         if not self._names.issuperset(metrics):
             for name in metrics:
-                _check_name(name)
+                check_key("name of a metric", name)
             self._names.update(metrics)
         now = int(time.time() * 1000)
         at = 0 if step is None else step
@@ -152,9 +152,7 @@ class RunLogger(Logger):
         texts = parameter_texts(values)
         new = {key: text for key, text in texts.items() if key not in self._parameters}
         changed = {
-            f"changed.{key}"[:_LONGEST_NAME]: text
-            for key, text in texts.items()
-            if self._parameters.get(key, text) != text
+            f"changed.{key}"[:LONGEST]: text for key, text in texts.items() if self._parameters.get(key, text) != text
         }
         self._parameters |= new
         if new:
@@ -288,13 +286,5 @@ def parameter_texts(values: Mapping[str, Any]) -> dict[str, str]:
     for key, value in flattened(values).items():
         text = redact(str(value))
         text = text if len(text) <= _LONGEST_PARAMETER else text[: _LONGEST_PARAMETER - 3] + "..."
-        texts[re.sub(r"[^\w./ :-]", "_", key)[:_LONGEST_NAME]] = text
+        texts[re.sub(r"[^\w./ :-]", "_", key)[:LONGEST]] = text
     return texts
-
-
-def _check_name(name: str) -> None:
-    # MLflow may use a name as a path, and refuses those that are not in normal form.
-    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name) or os.path.normpath(name) != name or name[0] in "./":
-        raise ValueError(
-            f"name of a metric: expected at most {_LONGEST_NAME} letters, digits, spaces and _ - . : /, got {name!r}"
-        )

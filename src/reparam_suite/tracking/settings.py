@@ -5,9 +5,17 @@ import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import final
-from urllib.parse import urlsplit
 
+from reparam_suite.runtime import checks
+from reparam_suite.runtime.errors import ArgumentValueError
+from reparam_suite.runtime.file_urls import sqlite_file, sqlite_url
 from reparam_suite.tracking.redaction import redact
+
+LONGEST_NAME = 250
+"""Characters of an experiment's name: what the databases of MLflow and Optuna both keep whole."""
+
+# Bytes of a name and of a path that Linux takes, the latter less what a run adds to its root.
+_LONGEST_PART, _LONGEST_ROOT = 255, 3_800
 
 
 @final
@@ -28,15 +36,27 @@ class TrackingSettings:
             database. Without it $MLFLOW_TRACKING_URI, else `sqlite:///ROOT/mlflow.db`.
         experiment: the MLflow experiment that gets the runs; created if absent.
         root: directory of everything that a run leaves on this machine.
+
+    Raises:
+        ValueError: if `experiment` is blank, too long or cannot be printed, or no directory can be called `root`.
     """
 
     uri: str | None = None
     experiment: str = "reparam_suite"
     root: Path = Path("mlruns")
 
+    def __post_init__(self) -> None:
+        checks.name("tracking.experiment", self.experiment, most=LONGEST_NAME)
+        parts, whole = map(os.fsencode, self.root.parts), os.fsencode(self.root.absolute())
+        if b"\0" in whole or len(whole) > _LONGEST_ROOT or any(len(part) > _LONGEST_PART for part in parts):
+            raise ArgumentValueError(
+                f"tracking.root: expected a path of at most {_LONGEST_ROOT:,} bytes whose names have at most "
+                f"{_LONGEST_PART}, got {self.root}"
+            )
+
     def resolved_uri(self) -> str:
         """The URI that is meant, a relative path in it still relative."""
-        return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root}/mlflow.db"
+        return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_url(self.root / "mlflow.db")
 
     def sync_command(self) -> str:
         """The command that delivers what these settings' store has not taken; without the password of a URI."""
@@ -56,9 +76,8 @@ class TrackingSettings:
 
     def missing_file(self) -> Path | None:
         """The file of a SQLite store that does not exist yet; None if the store is there, or on a server."""
-        uri = self.resolved_uri()
-        file = Path(uri.removeprefix("sqlite:///"))
-        return file if uri.startswith("sqlite:///") and not file.exists() else None
+        file = sqlite_file(self.resolved_uri())
+        return file if file is not None and not os.path.exists(file) else None
 
     @property
     def shown_uri(self) -> str:
@@ -68,4 +87,4 @@ class TrackingSettings:
 
 def is_server(uri: str) -> bool:
     """Whether a store's URI is that of an MLflow server."""
-    return urlsplit(uri).scheme in ("http", "https")
+    return uri.partition("://")[0].lower() in ("http", "https")

@@ -4,11 +4,13 @@ import contextlib
 import os
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from reparam_suite.runtime.file_locks import made_directories
 from reparam_suite.tracking import opening, reading
 from reparam_suite.tracking.environment import environment_tags
 from reparam_suite.tracking.process import Process
@@ -30,18 +32,20 @@ if TYPE_CHECKING:
 class Store:
     """An open tracking store. Made by `Store.open`."""
 
-    def __init__(self, *, client: "MlflowClient", uri: str, settings: TrackingSettings, experiment_id: str) -> None:
+    def __init__(
+        self, *, client: "MlflowClient", uri: str, settings: TrackingSettings, experiment_id: str | None
+    ) -> None:
         self._client = client
         self._uri = uri
         self._settings = settings
-        self.experiment_id = experiment_id
+        self._experiment_id = experiment_id
         self.experiment = settings.experiment
         self.root = settings.root
         self._spools = settings.root.absolute() / "spool"  # the working directory may change
 
     @classmethod
     def open(cls, settings: TrackingSettings) -> "Store":
-        """Checks that runs can be recorded and makes what is missing: schema, experiment, directories.
+        """Checks that runs can be recorded and makes what is missing: schema and directories.
 
         Raises:
             TrackingError: see `opening.opened`.
@@ -61,6 +65,22 @@ class Store:
             if each.kind != "left alone":
                 tell(f"earlier run {each.run_id}  {each.outcome}")
         return store
+
+    @property
+    def experiment_id(self) -> str:
+        """MLflow's id of the experiment, which is made when it is first needed: a refused command leaves none.
+
+        Raises:
+            TrackingError: if it cannot be made.
+        """
+        if self._experiment_id is None:
+            self._experiment_id = opening.created_experiment(self._client, self._settings)
+        return self._experiment_id
+
+    @property
+    def _experiment_ids(self) -> list[str]:
+        # Of runs that are looked for.
+        return [] if self._experiment_id is None else [self._experiment_id]
 
     @property
     def uri(self) -> str:
@@ -100,6 +120,7 @@ class Store:
         all_tags = environment_tags() | {key: redact(value) for key, value in tags.items()}
         with as_tracking_error(f"no run could be started in {self.uri}"):
             started = int(time.time() * 1000)
+            self._check_spools()
             run = self._client.create_run(self.experiment_id, started, all_tags, name)
             try:
                 Parameters(parameter_texts(parameters)).send(self._destination(run))
@@ -145,7 +166,7 @@ class Store:
             TrackingError: if the store does not answer.
         """
         with as_tracking_error(f"{self.uri} cannot be searched"):
-            yield from Recovery(self._client, self.experiment_id, self._spools, self._destination, gone).recover()
+            yield from Recovery(self._client, self._experiment_ids, self._spools, self._destination, gone).recover()
 
     def check_stopped(self, run_id: str) -> None:
         """Refuses a run that cannot be resumed.
@@ -195,9 +216,11 @@ class Store:
         if "'" in name and '"' in name:  # MLflow's filters cannot say it
             return []
         quote = "'" if '"' in name else '"'
+        if not self._experiment_ids:
+            return []
         wanted, order = f"attributes.run_name = {quote}{name}{quote}", ["attributes.start_time DESC"]
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(self._client.search_runs([self.experiment_id], wanted, order_by=order))
+            return list(self._client.search_runs(self._experiment_ids, wanted, order_by=order))
 
     @classmethod
     def experiments(cls, settings: TrackingSettings) -> list[str]:
@@ -218,7 +241,7 @@ class Store:
             TrackingError: if MLflow does not accept the condition, or the store does not answer.
         """
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(reading.recorded_runs(self._client, self.experiment_id, wanted))
+            return list(reading.recorded_runs(self._client, self._experiment_ids, wanted))
 
     def finished_runs(self, wanted: str = "") -> list[RecordedRun]:
         """The finished runs of the experiment, the oldest first.
@@ -230,7 +253,7 @@ class Store:
             TrackingError: if MLflow does not accept the condition, or the store does not answer.
         """
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(reading.recorded_runs(self._client, self.experiment_id, wanted, finished=True))
+            return list(reading.recorded_runs(self._client, self._experiment_ids, wanted, finished=True))
 
     def histories(self, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
         """Steps and values of a metric for many runs at once; runs without it are left out."""
@@ -260,6 +283,11 @@ class Store:
     def _destination(self, run: "Run") -> Destination:
         info = run.info
         return Destination(self._client, info.run_id, info.experiment_id, info.artifact_uri, self._spools / info.run_id)
+
+    def _check_spools(self) -> None:
+        # Before the run is made: one whose spool cannot be made would stay behind, deleted.
+        with made_directories(self._spools), tempfile.TemporaryDirectory(dir=self._spools):
+            pass
 
     def _spool(self, run_id: str) -> Spool:
         about = {"run_id": run_id, "store": self.uri, "experiment": self.experiment}
