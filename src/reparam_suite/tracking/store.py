@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, final
 from reparam_suite.runtime.file_locks import made_directories
 from reparam_suite.tracking import opening, reading
 from reparam_suite.tracking.environment import environment_tags
+from reparam_suite.tracking.names import parameter_texts
 from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.reading import RecordedRun
 from reparam_suite.tracking.reasons import as_tracking_error
 from reparam_suite.tracking.records import Destination, Parameters, Tags
 from reparam_suite.tracking.recovery import Recovered, Recovery, deliver
 from reparam_suite.tracking.redaction import redact
-from reparam_suite.tracking.run_logger import RunLogger, parameter_texts
+from reparam_suite.tracking.run_logger import RunLogger
 from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server
 from reparam_suite.tracking.spool import Occupied, Spool
 
