@@ -17,6 +17,7 @@ from reparam_suite.comparison import gradient_options, gradients, runs
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.interruption import ended
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
 
@@ -64,7 +65,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
+    console = TextConsole()
     if not console.is_terminal:  # a file has no width that a line would have to fit in
         console.width = _ANY_WIDTH
     return console

@@ -23,6 +23,7 @@ from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.launchers import is_further_process
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
 
@@ -32,7 +33,7 @@ _USAGE, _FAILED = 2, 1
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     args = sys.argv[1:] if args is None else args
-    console = Console(highlight=False)
+    console = TextConsole()
     quiet()
     results: list[Result] = []
     with StopSignals() as signals:

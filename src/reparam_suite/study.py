@@ -8,13 +8,12 @@ if __name__ == "__main__":  # before the other imports, which take seconds
     end_quietly("study")
 
 
-from rich.console import Console
-
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.interruption import ended
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
 
@@ -35,7 +34,7 @@ def main(args: list[str] | None = None) -> int:
     quiet()
     with StopSignals() as signals:
         try:
-            search(args, Console(highlight=False), signals)
+            search(args, TextConsole(), signals)
             if signals.received is not None:
                 stopped = Stopped(signals.received)
                 return _complain(f"{stopped.what}; the study is finished", stopped.exit_code)

@@ -9,12 +9,12 @@ if __name__ == "__main__":  # before the other imports, which take seconds
 
 
 from jsonargparse import ArgumentParser, Namespace
-from rich.console import Console
 
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import explained
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.interruption import ended
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 from reparam_suite.training import Stopped, StopSignals
 
@@ -27,7 +27,7 @@ _DONE, _UNSENT, _USAGE = 0, 1, 2
 
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code: 1 if something is unsent."""
-    console = Console(highlight=False)
+    console = TextConsole()
     kinds = []
     with StopSignals():
         try:

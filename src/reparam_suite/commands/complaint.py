@@ -3,6 +3,8 @@
 import re
 import sys
 
+from reparam_suite.runtime.terminal import printable
+
 # A word that is longer, a path or a number say, is shown by its ends.
 _LONGEST_WORD, _BEGINNING, _END = 400, 200, 50
 _LONG_WORD = re.compile(rf"\S{{{_LONGEST_WORD},}}")
@@ -24,5 +26,5 @@ def shown(message: str) -> str:
     >>> shown("--name: got \x1b[31mred\nand more")
     '--name: got \\x1b[31mred and more'
     """
-    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in " ".join(message.split()))
+    line = printable(" ".join(message.split()))
     return _LONG_WORD.sub(lambda found: f"{found[0][:_BEGINNING]}...{found[0][-_END:]}", line)

@@ -1,6 +1,5 @@
 """Objections of jsonargparse and of constructors in one line: the option, what is expected, what was given."""
 
-import difflib
 import inspect
 import re
 import typing
@@ -14,6 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from reparam_suite.commands.classes import concrete_subclasses, either
 from reparam_suite.commands.jsonargparse_internals import option_strings, strict_files
+from reparam_suite.commands.suggestions import meant, meant_of_class, nearest
 from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,6 +90,12 @@ _FRAME = re.compile(
 
 _NOTHING = "an empty value"
 
+# Options of classes within a model, which have no parser until they are chosen.
+_WITHIN_THE_MODEL = (
+    *("estimator.num_samples", "estimator.baseline", "estimator.temperature"),
+    *("objective.weight", "objective.warmup_steps"),
+)
+
 
 @dataclass
 class _Objection:
@@ -136,9 +142,20 @@ class _Objection:
         return self.unknown_argument(name) if self.classes else self.unknown_option(f"--{name}")
 
     def unknown_option(self, name: str) -> str:
-        known = option_strings(self.parser)
-        near = _nearest(name, known) or _nearest(name.partition(".")[0], known)
-        return f"unknown option {name}{near}; --help lists all of them"
+        known = [*option_strings(self.parser), *self.options_of_classes()]
+        return f"unknown option {name}{meant(name, known)}; --help lists all of them"
+
+    def options_of_classes(self) -> list[str]:
+        """The options of the classes that the parser takes, as far as they have names of their own."""
+        known = set(option_strings(self.parser))
+        classes: dict[str, Iterable[type]] = {
+            key: sorted(concrete_subclasses(root), key=lambda cls: cls.__name__)
+            for key, root in self.roots.items()
+            if f"--{key}" in known
+        }
+        names = [f"--{key}.{name}" for key, those in classes.items() for cls in those for name in _arguments(cls)]
+        within = [f"--model.{name}" for name in _WITHIN_THE_MODEL] if "model" in classes else []
+        return list(dict.fromkeys([*names, *within]))
 
     def unknown_argument(self, name: str) -> str:
         *parents, last = name.split(".")
@@ -148,13 +165,14 @@ class _Objection:
         accepted = _arguments(cls) if cls else []
         listed = f"; it takes {', '.join(accepted)}" if accepted else "; it takes none"
         owner = cls.__name__ if cls else self.classes[-1]
-        return f"{self.option(name)}: {owner} has no such option{_nearest(last, accepted)}{listed}"
+        near = meant_of_class(last, [*self.keys, *parents], accepted)
+        return f"{self.option(name)}: {owner} has no such option{near}{listed}"
 
     def no_class(self, found: re.Match[str]) -> str:
         plain = [each.__name__ for each in self.wanted() if each.__module__ == "builtins"]
         if plain:
             return f"{self.option()}: expected {either(plain)}, {self.listed()}, got {found[1]}"
-        near = _nearest(found[1], self.accepted())
+        near = nearest(found[1], self.accepted())
         return f"{self.option()}: expected {self.listed()}, got {found[1]}{near}"
 
     def abstract(self, found: re.Match[str]) -> str:
@@ -226,12 +244,6 @@ _RULES: list[_Rule] = [
     (re.compile(r"Problems parsing config: | codec can't decode "), _Objection.no_yaml),
     (re.compile(r"Unexpected config: (.*)"), _Objection.no_mapping),
 ]
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    by_lower = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
-    return f", did you mean {by_lower[close[0]]}?" if close else ""
 
 
 def _imported(class_path: str) -> Any:

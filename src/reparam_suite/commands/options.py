@@ -15,8 +15,8 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import nn
 
 from reparam_suite.commands.explanations import arguments_of, explained
-from reparam_suite.commands.given import given_options, with_signed_monitor
-from reparam_suite.commands.help import help_text
+from reparam_suite.commands.given import given_options, option_values, with_signed_monitor
+from reparam_suite.commands.help import class_help, help_text
 from reparam_suite.commands.jsonargparse_internals import imports_only
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.data import adapted
@@ -31,6 +31,7 @@ from reparam_suite.training import CheckpointSettings, RecordSettings
 
 ROOTS = {"model": LightningModule, "data": LightningDataModule}
 _SIZED: dict[str, type[GaussianVAE | DiscreteVAE]] = {"GaussianVAE": GaussianVAE, "DiscreteVAE": DiscreteVAE}
+_FEW_LATENTS = 4  # that every estimator can work with
 _WITHIN_0_AND_1 = ("binary", "grey")  # kinds of data
 
 
@@ -67,6 +68,10 @@ class Options:
         if {"-h", "--help"} & set(args):
             print(help_text(parser))
             raise SystemExit(0)
+        for option in (each.partition("=")[0] for each in args):
+            if option.startswith(("--model.", "--data.")) and option.endswith(".help"):
+                print(class_help(option, option_values(option, args)[0]))
+                raise SystemExit(0)
         given = given_options(args)
         with explained(parser, **ROOTS), nullcontext() if allow is None else imports_only(allow):
             values = parser.parse_args(_defaults(given) + args)
@@ -166,7 +171,24 @@ class _Parts:
         with arguments_of("model", cls), explained(self._options.parser, **ROOTS):
             if isinstance(cls, type) and issubclass(cls, tuple(_SIZED.values())):
                 self._take_from_data(config.init_args)
-            return self._options.parser.instantiate(Namespace(model=config)).model
+            try:
+                return self._options.parser.instantiate(Namespace(model=config)).model
+            except ValueError as error:
+                raise UsageError(f"{error}{self._model_that_fits(cls, config)}") from error
+
+    def _model_that_fits(self, cls: object, config: Namespace) -> str:
+        # The suite's other model, if the estimator that does not fit this one fits that one as it starts.
+        estimator = config.init_args.get("estimator")
+        if cls not in _SIZED.values() or not isinstance(estimator, Namespace):
+            return ""
+        ((name, other),) = ((name, each) for name, each in _SIZED.items() if each is not cls)
+        small = Namespace(latent_size=_FEW_LATENTS, hidden_sizes=[_FEW_LATENTS], estimator=estimator)
+        described = Namespace(class_path=f"{other.__module__}.{name}", init_args=small)
+        try:
+            self._options.parser.instantiate(Namespace(model=described))
+        except (ValueError, TypeError):
+            return ""
+        return f"; it fits --model {name}"
 
     def _take_from_data(self, model: Namespace) -> None:
         given, data = self._options.given, adapted(self.data)

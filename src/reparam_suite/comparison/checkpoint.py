@@ -155,6 +155,6 @@ def _content(file: Path, source: str) -> Mapping[str, Any]:
         content = read_checkpoint(file)
     except (CheckpointError, OSError) as error:
         raise UsageError(f"{_OPTION} {source}: {error}") from error
-    if "model" not in header(content) or not isinstance(content.get("state_dict"), dict):
+    if not isinstance(header(content).get("model"), dict) or not isinstance(content.get("state_dict"), dict):
         raise UsageError(f"{_OPTION} {source}: {file} does not say which model it is of")
     return content

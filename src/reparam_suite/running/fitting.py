@@ -65,7 +65,12 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     add_callbacks(parts, [*recording, bar])
     ended = False
     if run.resumption is not None:
-        resumed = check_resumption(parts, run.resumption, surroundings.tell)
+        try:
+            resumed = check_resumption(parts, run.resumption, surroundings.tell)
+        except Exception as error:
+            if (refused := refusal(run.resumption, error)) is not None:
+                raise refused from error
+            raise
         ended = resumed.ended
         add_callbacks(parts, [OptimizerStates(resumed.optimizer_states)])
     if not trainer.is_global_zero:

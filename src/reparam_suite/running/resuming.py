@@ -39,13 +39,17 @@ def resumed_arguments(run_id: str, *, allow: Collection[str], changes: Mapping[s
     resumption = found_run(run_id, tracking, allow_changes=True)
     config: dict[str, Any] = copy.deepcopy(dict(resumption.recorded))
     limits = {name: config["trainer"].pop(name, None) for name in ("max_steps", "max_epochs")}
-    arguments: dict[str, Any] = {
-        **{name: config[name] for name in ("seed", "compile", "monitor", "name", "tags")},
-        **{name: None if limit == -1 else limit for name, limit in limits.items()},
-        **{name: cls(**config[name]) for name, cls in _SETTINGS.items()},
-        "tracking": tracking,
-        "resumption": resumption,
-    }
+    try:
+        arguments: dict[str, Any] = {
+            **{name: config[name] for name in ("seed", "compile", "monitor", "name", "tags")},
+            **{name: None if limit == -1 else limit for name, limit in limits.items()},
+            **{name: cls(**config[name]) for name, cls in _SETTINGS.items()},
+            "tracking": tracking,
+            "resumption": resumption,
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        file = checkpoint_directory(tracking.root, run_id) / CONFIG
+        raise UsageError(f"resume: {file}: expected options as a run has written them, got {error!r}") from error
     for name in ("model", "data"):
         if name not in changes:
             arguments[name] = from_record(config[name], name, run_id, allow)

@@ -15,6 +15,7 @@ from typing import Literal, final
 from lightning.pytorch import Callback
 from rich.console import Console
 
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import RunLogger
 from reparam_suite.training import Journal, Stopped, StopSignals
 
@@ -93,7 +94,7 @@ def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings
         progress: whether the run is shown.
         first: whether no run came before in this program: one that is started again would make that once more.
     """
-    console = Console(highlight=False, quiet=not progress)
+    console = TextConsole(quiet=not progress)
     signals = StopSignals()
     command = script_command() if first else None
     if threading.current_thread() is not threading.main_thread():

@@ -108,10 +108,13 @@ def command(args: Sequence[str]) -> StudyCommand:
     Raises:
         UsageError: if something cannot be used.
     """
+    made = parser()
+    if {"-h", "--help"} & set(args):
+        print(made.format_help())
+        raise SystemExit(0)
     files = option_values("--config", list(args))
     if not files:
         raise UsageError("--config is needed: a study file, conf/studies/digits.yaml say")
-    made = parser()
     with explained(made):
         given = made.parse_args(list(args))
         settings = _settings(made.instantiate(given), Path(files[-1]))

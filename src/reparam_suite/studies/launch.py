@@ -11,9 +11,11 @@ from uuid import uuid4
 from optuna.trial import TrialState
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from reparam_suite.runtime.errors import StateError, UsageError
 from reparam_suite.runtime.global_state import unchanged_globals
+from reparam_suite.runtime.terminal import as_text
 from reparam_suite.studies.command import StudyCommand
 from reparam_suite.studies.command import command as parsed
 from reparam_suite.studies.display import Display, best_trials
@@ -112,7 +114,8 @@ class _Launch:
         summary = Summary(command.settings, store, self._queue, self._signals)
         summary.open()
         display = Display(self._queue, tuple(command.settings.objectives), time.time())
-        console.print(f"[bold]{command.settings.name}[/bold]  {redact(command.database.url)}", soft_wrap=True)
+        title = Text.assemble(as_text(command.settings.name, "bold"), "  ", as_text(redact(command.database.url)))
+        console.print(title, soft_wrap=True)
         try:
             with Live(get_renderable=display, console=console, refresh_per_second=1, transient=True):
                 self._work(pool, summary)
