@@ -8,7 +8,7 @@ if __name__ == "__main__":  # before the other imports, which take seconds
     end_quietly("sync")
 
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import explained
@@ -31,9 +31,8 @@ def main(args: list[str] | None = None) -> int:
     kinds = []
     with StopSignals():
         try:
-            config = _parse(sys.argv[1:] if args is None else args)
-            store = Store.open(TrackingSettings(**vars(config.tracking)))
-            for recovered in store.recover(gone=config.gone):
+            tracking, gone = _parse(sys.argv[1:] if args is None else args)
+            for recovered in Store.open(tracking).recover(gone=gone):
                 console.print(f"{recovered.run_id}  {recovered.outcome}", soft_wrap=True, markup=False)
                 kinds.append(recovered.kind)
         except (SuiteError, TrackingError) as error:
@@ -47,7 +46,7 @@ def main(args: list[str] | None = None) -> int:
     return _UNSENT if "unsent" in kinds else _DONE
 
 
-def _parse(args: list[str]) -> Namespace:
+def _parse(args: list[str]) -> tuple[TrackingSettings, list[str]]:
     parser = ArgumentParser(prog="python -m reparam_suite.sync", description=_DESCRIPTION, exit_on_error=False)
     parser.add_class_arguments(TrackingSettings, "tracking")
     parser.add_argument(
@@ -61,7 +60,8 @@ def _parse(args: list[str]) -> Namespace:
         print(parser.format_help())
         raise SystemExit(0)
     with explained(parser):
-        return parser.parse_args(args)
+        parsed = parser.parse_args(args)
+        return TrackingSettings(**vars(parsed.tracking)), parsed.gone
 
 
 if __name__ == "__main__":

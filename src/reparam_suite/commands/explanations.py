@@ -208,7 +208,10 @@ class _Objection:
         return f"--config: {found[1]}"
 
     def no_mapping(self, found: re.Match[str]) -> str:
-        return f"--config: expected options with their values, got {found[1]}"
+        return f"--config: expected options with their values, got {found[1] or _NOTHING}"
+
+    def no_file(self, found: re.Match[str]) -> str:
+        return f"{self.option() if self.keys else '--config'}: expected a name of a file, got one with a {found[0]}"
 
     def wanted(self) -> list[type]:
         """The types that the option may be of."""
@@ -242,7 +245,8 @@ _RULES: list[_Rule] = [
     (re.compile(r"the following arguments are required: (.*)"), _Objection.required),
     (re.compile(r"Problems parsing config: (expected .*)"), _Objection.refused_yaml),
     (re.compile(r"Problems parsing config: | codec can't decode "), _Objection.no_yaml),
-    (re.compile(r"Unexpected config: (.*)"), _Objection.no_mapping),
+    (re.compile(r"Unexpected config: ?(.*)"), _Objection.no_mapping),
+    (re.compile(r"embedded null byte"), _Objection.no_file),
 ]
 
 

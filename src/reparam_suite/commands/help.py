@@ -70,7 +70,7 @@ def _options(title: str, key: str, cls: type) -> str:
     parser = ArgumentParser(add_help=False, usage="")
     parser.add_class_arguments(cls, key, instantiate=False, fail_untyped=False)
     lines = parser.format_help().splitlines()
-    first = next((i for i, line in enumerate(lines) if line.lstrip().startswith("--")), None)
+    first = next((i for i, line in enumerate(lines) if line.lstrip().startswith(f"--{key}.")), None)
     return "\n".join([f"{title}:", *(["  none"] if first is None else lines[first:]), ""])
 
 

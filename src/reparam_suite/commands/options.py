@@ -168,27 +168,31 @@ class _Parts:
         """The model, with sizes and likelihood of the data unless they were given."""
         config = self._options.values.model.clone()
         cls = _imported(config.class_path)
-        with arguments_of("model", cls), explained(self._options.parser, **ROOTS):
-            if isinstance(cls, type) and issubclass(cls, tuple(_SIZED.values())):
-                self._take_from_data(config.init_args)
-            try:
+        if isinstance(cls, type) and issubclass(cls, tuple(_SIZED.values())):
+            self._take_from_data(config.init_args)
+        try:
+            with arguments_of("model", cls), explained(self._options.parser, **ROOTS):
                 return self._options.parser.instantiate(Namespace(model=config)).model
-            except ValueError as error:
-                raise UsageError(f"{error}{self._model_that_fits(cls, config)}") from error
+        except UsageError as error:
+            raise UsageError(f"{error}{self._model_that_fits(cls, config)}") from error
 
     def _model_that_fits(self, cls: object, config: Namespace) -> str:
-        # The suite's other model, if the estimator that does not fit this one fits that one as it starts.
+        # The suite's other model, if the estimator fits that one as it starts, and not this one.
         estimator = config.init_args.get("estimator")
         if cls not in _SIZED.values() or not isinstance(estimator, Namespace):
             return ""
-        ((name, other),) = ((name, each) for name, each in _SIZED.items() if each is not cls)
+        fitting = [name for name in _SIZED if self._fits(name, estimator)]
+        others = [name for name, other in _SIZED.items() if other is not cls]
+        return f"; it fits --model {fitting[0]}" if fitting == others else ""
+
+    def _fits(self, name: str, estimator: Namespace) -> bool:
         small = Namespace(latent_size=_FEW_LATENTS, hidden_sizes=[_FEW_LATENTS], estimator=estimator)
-        described = Namespace(class_path=f"{other.__module__}.{name}", init_args=small)
+        described = Namespace(class_path=f"{_SIZED[name].__module__}.{name}", init_args=small)
         try:
             self._options.parser.instantiate(Namespace(model=described))
         except (ValueError, TypeError):
-            return ""
-        return f"; it fits --model {name}"
+            return False
+        return True
 
     def _take_from_data(self, model: Namespace) -> None:
         given, data = self._options.given, adapted(self.data)

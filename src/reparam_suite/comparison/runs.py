@@ -13,9 +13,10 @@ from rich.console import Console
 from reparam_suite.commands.explanations import explained, options_of
 from reparam_suite.comparison.groups import grouped, is_training
 from reparam_suite.comparison.run_report import CURVES, RunReport
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.file_locks import made_directories
-from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.tracking import LONGEST_NAME, Store, TrackingSettings
 from reparam_suite.training import StopSignals
 
 USAGE = "python -m reparam_suite.compare runs [--experiment E | --study S] [options]"
@@ -54,6 +55,9 @@ class RunOptions:
                 f"--study: expected one of --experiment and --study, since a study is an experiment of its own, got "
                 f"--experiment {self.experiment} and --study {self.study}"
             )
+        for option, name in {"--experiment": self.experiment, "--study": self.study}.items():
+            if name is not None:
+                checks.name(option, name, most=LONGEST_NAME)
         if self.output is not None:
             _check_directory(self.output)
 

@@ -74,10 +74,10 @@ def check_storage(url: str, root: Path) -> None:
         UsageError: if it is of another kind, in memory, or another program's; or if its server lets nobody in.
     """
     accepted = "sqlite:///FILE, postgresql://... or mysql://..."
-    if url.partition(":")[0].partition("+")[0] not in _DATABASES:
+    if url.partition(":")[0].partition("+")[0] not in _DATABASES or not url.isprintable():
         raise UsageError(f"--storage: expected {accepted}, got {redact(url)}")
     file = sqlite_file(url)
-    if url.startswith("sqlite") and (file is None or "mode=memory" in url):
+    if url.startswith("sqlite") and (file is None or ":memory:" in url or "mode=memory" in url):
         raise UsageError(
             f"--storage: expected {accepted}, got {redact(url)}, which is in memory and ends with the study"
         )
