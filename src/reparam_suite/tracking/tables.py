@@ -17,7 +17,7 @@ _SHOWN = 5
 
 
 def foreign_tables(tables: Collection[str], owner: Owner) -> str | None:
-    """What is wrong with a database that has tables, and not those of its owner; None where it may be used.
+    """The reason why a database with tables that are not its owner's cannot be used; None if it can.
 
     >>> foreign_tables({"poems"}, "MLflow")
     'expected a database of MLflow or an empty one, got one with the tables poems'
