@@ -1,4 +1,4 @@
-"""Odd options, values, files, databases and checkpoints: a command works, or is refused and leaves everything as it was.
+"""Odd options, values, files, databases, checkpoints: a command works, or is refused and leaves all as it was.
 
 Seeded and in this process. What would train is made and checked, and nothing is trained: that a run works is the matter
 of other tests.

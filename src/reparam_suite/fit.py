@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
+from reparam_suite.commands.automatic import automatic_runs, is_automatic, requeued
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.commands.given import option_values
@@ -19,7 +20,7 @@ from reparam_suite.commands.resuming import resumed_run
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.table import results_table
 from reparam_suite.running import Result, Run, RunStopped, Surroundings
-from reparam_suite.runtime.errors import SuiteError
+from reparam_suite.runtime.errors import RunFinishedError, SuiteError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.launchers import is_further_process
@@ -37,7 +38,7 @@ def main(args: list[str] | None = None) -> int:
     quiet()
     results: list[Result] = []
     with StopSignals() as signals:
-        code = _trained(args, results, console, signals)
+        code = _train(args, results, console, signals)
         signals.wait()  # what is finished is shown whole, whatever comes
         if results:
             _show(results, console)
@@ -47,12 +48,12 @@ def main(args: list[str] | None = None) -> int:
     return code
 
 
-def _trained(args: list[str], results: list[Result], console: Console, signals: StopSignals) -> int:
+def _train(args: list[str], results: list[Result], console: Console, signals: StopSignals) -> int:
     # The exit code; results of finished runs are added, whatever happens to the next one.
     try:
         for run, own in _runs(args):
             surroundings = Surroundings(console, signals, _command(own), tell=_tell, of_command=True)
-            if (result := run.fit_within(surroundings)) is not None:
+            if (result := _trained(run, surroundings, args)) is not None:
                 results.append(result)
             signals.wait_no_longer()
     except (NonFiniteLoss, CheckpointError) as error:
@@ -60,10 +61,10 @@ def _trained(args: list[str], results: list[Result], console: Console, signals: 
     except ProcessLost as error:
         return _complain(str(error), _FAILED, survivor=error.of_first)
     except RunStopped as error:
-        return _complain(str(error), error.exit_code)
+        return _stopped(str(error), error.exit_code, args)
     except Stopped as error:
         state = "what is shown is finished" if results else "no run had begun"
-        return _complain(f"{error.what}; {state}", error.exit_code)
+        return _stopped(f"{error.what}; {state}", error.exit_code, args)
     except (SuiteError, TrackingError) as error:
         return _complain(as_option(str(error), run_parser()), _USAGE)
     return 0
@@ -82,6 +83,9 @@ def _command(args: list[str]) -> list[str]:
 
 def _runs(args: list[str]) -> Iterator[tuple[Run, list[str]]]:
     # With the arguments of a command that makes this run alone, for further processes of it.
+    if is_automatic(args):
+        yield from automatic_runs(args)
+        return
     if targets := option_values("--resume", args):
         options, run = resumed_run(args, targets[-1])
         set_threads(options.values)
@@ -91,6 +95,23 @@ def _runs(args: list[str]) -> Iterator[tuple[Run, list[str]]]:
     set_threads(options.values)
     for seed in dict.fromkeys(options.values.seeds or [options.values.seed]):
         yield options.run(seed=seed), [*args, "--seeds", str(seed)]
+
+
+def _trained(run: Run, surroundings: Surroundings, args: list[str]) -> Result | None:
+    try:
+        return run.fit_within(surroundings)
+    except RunFinishedError as error:
+        if not is_automatic(args):
+            raise
+        surroundings.console.print(str(error), soft_wrap=True)
+        return None
+
+
+def _stopped(message: str, code: int, args: list[str]) -> int:
+    _complain(message, code)
+    if is_automatic(args) and (told := requeued(code - 128)) is not None:
+        _complain(told, code)
+    return code
 
 
 def _tell(note: str) -> None:

@@ -1,9 +1,6 @@
 """The runs of a tracking store: starting, resuming, recovering and reading them."""
 
 import contextlib
-import os
-import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,7 +18,7 @@ from reparam_suite.tracking.records import Destination, Parameters, Tags
 from reparam_suite.tracking.recovery import Recovered, Recovery, deliver
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.run_logger import RunLogger
-from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server
+from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server, ui_command
 from reparam_suite.tracking.spool import Occupied, Spool
 
 if TYPE_CHECKING:
@@ -93,14 +90,7 @@ class Store:
         """The command that opens the MLflow UI on this store, to be run in this directory; a server's address."""
         if is_server(self._uri):
             return self.uri
-        beside = Path(sys.executable).with_name("mlflow")
-        program = os.path.relpath(beside) if beside.exists() else "mlflow"
-        if program.startswith(".."):
-            program = str(beside)
-        arguments = [program, "ui", "--backend-store-uri", self.uri]
-        arguments += ["--artifacts-destination", str(self.root / "artifacts"), "--workers", "1"]
-        # Without the variables: ten processes, and usage data sent to MLflow's makers.
-        return f"DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(arguments)}"
+        return ui_command(self.uri, self.root)
 
     def start_run(
         self, *, name: str, parameters: Mapping[str, object], tags: Mapping[str, str], config_file: str | None = None
@@ -168,6 +158,15 @@ class Store:
         """
         with as_tracking_error(f"{self.uri} cannot be searched"):
             yield from Recovery(self._client, self._experiment_ids, self._spools, self._destination, gone).recover()
+
+    def end_gone(self, run_id: str) -> None:
+        """Ends a run of which the caller knows that its process is gone, on whatever host that was.
+
+        Raises:
+            TrackingError: if the store does not answer.
+        """
+        with as_tracking_error(f"{self.uri} cannot be searched"):
+            Recovery(self._client, self._experiment_ids, self._spools, self._destination).end(run_id)
 
     def check_stopped(self, run_id: str) -> None:
         """Refuses a run that cannot be resumed.
