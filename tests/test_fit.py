@@ -19,6 +19,7 @@ from tests.launching import Ended, Started, fit, mlflow_at
 from reparam_suite import fit as command
 from reparam_suite.estimators import Pathwise
 from reparam_suite.models import DiscreteVAE, GaussianVAE
+from reparam_suite.tracking import RunLogger
 from reparam_suite.training import GradientRecord
 
 SHORT = [
@@ -517,6 +518,23 @@ def test_an_error_after_training_leaves_a_failed_run_too(root, monkeypatch):
 
 
 # -------------------------------------------------------------------------------------------------------------- signals
+
+
+def test_ctrl_c_during_the_last_upload_loses_no_table(root, monkeypatch):
+    """Of two seeds the second one is not begun."""
+    real = RunLogger.close
+
+    def close(logger, status):
+        signal.raise_signal(signal.SIGINT)
+        real(logger, status)
+
+    monkeypatch.setattr("reparam_suite.running.fitting.finish", lambda *_, **__: None)
+    monkeypatch.setattr(RunLogger, "close", close)
+    ended = fit(*SHORT, "--trainer.max_steps", "1", "--seeds", "5", "6", root=root)
+    assert (ended.code, ended.err) == (130, "reparam_suite.fit: interrupted; what is shown is finished\n")
+    assert "test ELBO" in ended.out
+    assert ended.run.info.status == "FINISHED"
+    assert ended.run.data.tags["seed"] == "5"
 
 
 @pytest.mark.slow

@@ -193,6 +193,23 @@ def test_help_tells_every_option_and_ends_well(capsys):
     assert "of the weights, the noise and the order of the data" in told
 
 
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        (["--model.estimator.help", "DisARM"], {"--model.estimator.num_samples"}),
+        (["--model.estimator.baseline.help=MovingAverage"], {"--model.estimator.baseline.decay"}),
+        (["--data.help", "reparam_suite.data.Digits"], {"--data.batch_size", "--data.binarization"}),
+    ],
+)
+def test_help_of_a_class_names_its_options_as_they_are_typed(args, options, capsys):
+    with pytest.raises(SystemExit) as ended:
+        Options.of(args)
+    assert ended.value.code == 0
+    told = {word.strip(",") for word in capsys.readouterr().out.split() if word.startswith("--")}
+    assert options <= told
+    assert all(name.startswith(args[0].partition(".help")[0]) for name in told)
+
+
 def test_the_printed_configuration_can_be_read_again(capsys, tmp_path):
     with pytest.raises(SystemExit) as ended:
         parse("--model DiscreteVAE --model.latent_size 6 --print_config")

@@ -16,7 +16,7 @@ from reparam_suite import Run, runs
 from reparam_suite.data import Arrays, Digits
 from reparam_suite.estimators import Pathwise
 from reparam_suite.running import surroundings
-from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.tracking import RunLogger, Store, TrackingSettings
 from reparam_suite.training import RecordSettings
 
 
@@ -236,6 +236,25 @@ def test_a_run_in_a_thread_trains_without_handlers_and_says_so_once(tracking, ca
     assert [result.num_steps for result in results] == [2, 2]
     told = [record.message for record in caplog.records if "main thread" in record.message]
     assert told == ["a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step"]
+
+
+def test_ctrl_c_during_the_last_upload_finds_a_run_that_is_finished(tracking, monkeypatch):
+    real = RunLogger.close
+
+    def close(logger, status):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)  # a later one changes nothing
+        real(logger, status)
+
+    monkeypatch.setattr("reparam_suite.running.fitting.finish", lambda *_, **__: None)
+    monkeypatch.setattr(RunLogger, "close", close)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        Run(gaussian, Digits(), name="uploading", **short(tracking, max_steps=1)).fit()
+    assert signal.getsignal(signal.SIGINT) is handler
+    (run,) = Store.open(tracking).runs_named("uploading")
+    assert run.info.status == "FINISHED"
+    assert "test/elbo" in run.data.metrics
 
 
 def test_ctrl_c_is_a_keyboard_interrupt_and_leaves_a_checkpoint_of_its_step(tracking):
