@@ -80,7 +80,7 @@ def test_nothing_is_left_of_a_database_that_could_not_be_made(database, tmp_path
         made = lambda engine: shutil.copy(database, engine.url.database)  # noqa: E731
         monkeypatch.setattr("reparam_suite.tracking.database.initialize_tables", made)
         monkeypatch.setattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore", full)
-    with pytest.raises(TrackingError, match="mlflow.db cannot be used: database or disk is full"):
+    with pytest.raises(TrackingError, match=r"mlflow\.db cannot be used: database or disk is full"):
         Store.open(TrackingSettings(root=tmp_path / "a" / "mlruns"))
     assert list(tmp_path.iterdir()) == []
 
@@ -92,7 +92,7 @@ def test_a_spool_that_cannot_be_made_leaves_no_run(store, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("reparam_suite.tracking.store.tempfile.TemporaryDirectory", refuse)
-    with pytest.raises(TrackingError, match="no run could be started in sqlite:.*: Permission denied"):
+    with pytest.raises(TrackingError, match=r"no run could be started in sqlite:.*: Permission denied"):
         store.start_run(name="run", parameters={}, tags={})
     client = MlflowClient(f"sqlite:///{store.root}/mlflow.db")
     assert client.search_runs([store.experiment_id], run_view_type=ViewType.ALL) == []
