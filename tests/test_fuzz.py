@@ -271,7 +271,7 @@ def test_a_command_works_or_is_refused_and_nothing_has_changed(stopped, folder, 
         for path, content in kept.items():
             path.write_bytes(content)
     print(dict(endings))
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
     assert endings["refused"] > number / 3, "else the cases are not odd"
     if kind == "options":
         assert endings["works"] > 0, "else nothing is tried to its end"

@@ -77,6 +77,7 @@ class Options:
         with explained(parser, **ROOTS), nullcontext() if allow is None else imports_only(allow):
             values = parser.parse_args(_defaults(given) + args)
         _check_given(given)
+        _check_groups(values)
         _check_ranges(values)
         return cls(parser, values, given)
 
@@ -238,6 +239,13 @@ def _options_of(key: str, value: object) -> list[str]:
 def _check_given(given: dict[str, Any]) -> None:
     if "trainer.logger" in given and given["trainer.logger"] in (True, "true", "True"):
         raise UsageError("--trainer.logger: a run is recorded in MLflow, expected a further logger, got true")
+
+
+def _check_groups(values: Namespace) -> None:
+    # The parser takes a list for a group of a file.
+    for name in ("trainer", "tracking", "record", "checkpoint"):
+        if not isinstance(values[name], Namespace):
+            raise UsageError(f"--{name}: expected options with their values, got {values[name]}")
 
 
 def _check_ranges(values: Namespace) -> None:

@@ -91,6 +91,8 @@ def compare_runs(args: list[str], console: Console, signals: StopSignals) -> Non
 
 
 def _check_directory(path: Path) -> None:
+    if "\0" in str(path):
+        raise ValueError("--output: expected a name of a directory, got one with a null byte")
     there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     if not there.is_dir():
         raise ValueError(f"--output: expected a directory, got the file {there}")

@@ -60,6 +60,22 @@ def upgrade_tables(engine: Any) -> None:
 
 
 @contextmanager
+def directories_as_they_are() -> Iterator[None]:
+    """Within this context MLflow makes no directory for the file of a sqlite URL.
+
+    It takes the URL's path as it is written: beside a directory `what?` it makes another one, `what%3F`.
+    """
+    from mlflow.store.db import utils
+
+    before = utils._make_parent_dirs_if_sqlite
+    utils._make_parent_dirs_if_sqlite = lambda _: None
+    try:
+        yield
+    finally:
+        utils._make_parent_dirs_if_sqlite = before
+
+
+@contextmanager
 def unlisted_packages() -> Iterator[None]:
     """Within this context MLflow takes modules for packages of the same name.
 

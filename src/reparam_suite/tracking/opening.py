@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from reparam_suite.runtime.file_locks import made_directories
 from reparam_suite.runtime.file_urls import sqlite_file, sqlite_url
 from reparam_suite.tracking import database
+from reparam_suite.tracking.mlflow_internals import directories_as_they_are
 from reparam_suite.tracking.quiet import OPENING_TIMEOUT, load_mlflow, opening_timeout
 from reparam_suite.tracking.reasons import as_tracking_error
 from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server
@@ -70,7 +71,7 @@ def experiment_names(settings: TrackingSettings) -> list[str]:
 
     if scheme in _DATABASE_PORTS:
         _check_database(uri, _DATABASE_PORTS[scheme])
-    with opening_timeout(), as_tracking_error(f"--tracking.uri {uri} cannot be read"):
+    with opening_timeout(), as_tracking_error(f"--tracking.uri {uri} cannot be read"), directories_as_they_are():
         return sorted(each.name for each in MlflowClient(uri).search_experiments())
 
 
@@ -124,6 +125,7 @@ def _opened_tables(
     artifacts = artifact_location(settings)
     with (
         as_tracking_error(f"--tracking.uri {uri} cannot be used"),
+        directories_as_they_are(),
         database.prepared(absolute, file=file, lock=lock, artifact_location=artifacts),
     ):
         client = MlflowClient(absolute)

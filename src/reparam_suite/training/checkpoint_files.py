@@ -92,7 +92,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     header = content.get(HEADER) if isinstance(content, dict) else None
     if not isinstance(header, dict) or "format" not in header:
         raise CheckpointError(f"{path}: expected a checkpoint of a run of reparam_suite, got another file")
-    if header["format"] != FORMAT:
+    if not isinstance(header["format"], int) or header["format"] != FORMAT:
         version = header.get("version")
         raise CheckpointError(
             f"{path}: expected format {FORMAT}, got {header['format']}, written by reparam_suite {version}"
