@@ -68,7 +68,7 @@ def directories_as_they_are() -> Iterator[None]:
     from mlflow.store.db import utils
 
     before = utils._make_parent_dirs_if_sqlite
-    utils._make_parent_dirs_if_sqlite = lambda _: None
+    utils._make_parent_dirs_if_sqlite = lambda db_uri: None  # noqa: ARG005
     try:
         yield
     finally:
