@@ -19,11 +19,13 @@ from reparam_suite.commands.options import Options, set_threads
 from reparam_suite.commands.resuming import resumed_run
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.table import results_table
-from reparam_suite.running import Result, Run, RunStopped, Surroundings
+from reparam_suite.commands.verification import verify_resume
+from reparam_suite.running import Result, Run, RunStopped, SameData, Surroundings
 from reparam_suite.runtime.errors import RunFinishedError, SuiteError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.launchers import is_further_process
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
@@ -31,6 +33,7 @@ from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, 
 _USAGE, _FAILED = 2, 1
 
 
+@plain_warnings("reparam_suite.fit")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     args = sys.argv[1:] if args is None else args
@@ -50,9 +53,14 @@ def main(args: list[str] | None = None) -> int:
 
 def _train(args: list[str], results: list[Result], console: Console, signals: StopSignals) -> int:
     # The exit code; results of finished runs are added, whatever happens to the next one.
+    same_data = SameData()
     try:
+        if option_values("--verify_resume", args):
+            return verify_resume(args, console, signals)
         for run, own in _runs(args):
-            surroundings = Surroundings(console, signals, _command(own), tell=_tell, of_command=True)
+            surroundings = Surroundings(
+                console, signals, _command(own), tell=_tell, of_command=True, observer=same_data
+            )
             if (result := _trained(run, surroundings, args)) is not None:
                 results.append(result)
             signals.wait_no_longer()

@@ -14,6 +14,7 @@ from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import explained
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.interruption import ended
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 from reparam_suite.training import Stopped, StopSignals
@@ -25,6 +26,7 @@ _DESCRIPTION = (
 _DONE, _UNSENT, _USAGE = 0, 1, 2
 
 
+@plain_warnings("reparam_suite.sync")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code: 1 if something is unsent."""
     console = TextConsole()

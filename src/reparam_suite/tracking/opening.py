@@ -1,17 +1,20 @@
 """Opening a tracking store: what kind it is, whether it can be used, and making what is missing in it."""
 
+import logging
 import os
 import socket
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 from urllib.parse import urlsplit
 
 from reparam_suite.runtime.file_locks import made_directories
 from reparam_suite.runtime.file_urls import sqlite_file, sqlite_url
 from reparam_suite.tracking import database
+from reparam_suite.tracking.locations import Locations
 from reparam_suite.tracking.mlflow_internals import directories_as_they_are
 from reparam_suite.tracking.quiet import OPENING_TIMEOUT, load_mlflow, opening_timeout
 from reparam_suite.tracking.reasons import as_tracking_error
@@ -23,9 +26,27 @@ if TYPE_CHECKING:
 
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
 
+_log = logging.getLogger(__name__)
 
-def opened(settings: TrackingSettings) -> "tuple[MlflowClient, str | None]":
-    """A client of the store, and the id of its experiment; None if that has to be made.
+
+@final
+@dataclass(frozen=True)
+class Opened:
+    """A store that can be recorded in.
+
+    Args:
+        client: of the store.
+        experiment_id: of the experiment that gets the runs; None if that has to be made.
+        locations: of files, as a database has them; None of a server, which has its own.
+    """
+
+    client: "MlflowClient"
+    experiment_id: str | None
+    locations: Locations | None = None
+
+
+def opened(settings: TrackingSettings) -> Opened:
+    """The store that settings name.
 
     Several processes may ask at once. Nothing is created before the checks that can fail have passed, and what was
     created is taken back if one fails all the same.
@@ -75,7 +96,7 @@ def experiment_names(settings: TrackingSettings) -> list[str]:
         return sorted(each.name for each in MlflowClient(uri).search_experiments())
 
 
-def _opened_sqlite(settings: TrackingSettings, uri: str) -> "tuple[MlflowClient, str | None]":
+def _opened_sqlite(settings: TrackingSettings, uri: str) -> Opened:
     file = _sqlite_file(uri)
     _check_sqlite(file, uri)
     with _writable({"--tracking.root": settings.root, "--tracking.uri": file.parent}):
@@ -103,7 +124,7 @@ def _check_tables(tables: Collection[str], uri: str) -> None:
         raise TrackingError(f"--tracking.uri {uri}: {wrong}")
 
 
-def _opened_database(settings: TrackingSettings, uri: str, port: int) -> "tuple[MlflowClient, str | None]":
+def _opened_database(settings: TrackingSettings, uri: str, port: int) -> Opened:
     _check_database(uri, port)
     with _writable({"--tracking.root": settings.root}):
         return _opened_tables(settings, uri, uri, file=None, lock=settings.root / "database.lock")
@@ -117,29 +138,29 @@ def _check_database(uri: str, port: int) -> None:
         _check_tables(database.tables_of_server(uri), uri)
 
 
-def _opened_tables(
-    settings: TrackingSettings, uri: str, absolute: str, *, file: Path | None, lock: Path
-) -> "tuple[MlflowClient, str | None]":
+def _opened_tables(settings: TrackingSettings, uri: str, absolute: str, *, file: Path | None, lock: Path) -> Opened:
     from mlflow import MlflowClient
 
-    artifacts = artifact_location(settings)
     with (
         as_tracking_error(f"--tracking.uri {uri} cannot be used"),
         directories_as_they_are(),
-        database.prepared(absolute, file=file, lock=lock, artifact_location=artifacts),
+        database.prepared(absolute, file=file, lock=lock, artifact_location=artifact_location(settings)),
     ):
         client = MlflowClient(absolute)
-        return client, _experiment(client, settings.experiment)
+        locations = Locations(client, (settings.root / "artifacts").resolve(), file)
+        if (moved := locations.follow()) is not None:
+            _log.warning("%s", moved)
+        return Opened(client, _experiment(client, settings.experiment), locations)
 
 
-def _opened_server(settings: TrackingSettings, uri: str) -> "tuple[MlflowClient, str | None]":
+def _opened_server(settings: TrackingSettings, uri: str) -> Opened:
     from mlflow import MlflowClient
 
     client = MlflowClient(uri)
     with opening_timeout(), as_tracking_error(f"--tracking.uri {uri} does not answer as an MLflow server"):
         experiment = _experiment(client, settings.experiment)
     with _writable({"--tracking.root": settings.root}):  # for what the server does not take at once
-        return client, experiment
+        return Opened(client, experiment)
 
 
 def artifact_location(settings: TrackingSettings) -> str:

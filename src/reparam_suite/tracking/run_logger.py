@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from reparam_suite.tracking.exported_model import Graph, save_model
+from reparam_suite.tracking.locations import local_directory
 from reparam_suite.tracking.names import LONGEST, check_key, parameter_texts
 from reparam_suite.tracking.outbox import Outbox
 from reparam_suite.tracking.records import (
@@ -31,13 +32,12 @@ from reparam_suite.tracking.records import (
     Point,
     Status,
     Tags,
-    local_directory,
     send,
 )
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.settings import TrackingSettings
 from reparam_suite.tracking.spool import Spool
-from reparam_suite.tracking.staging import Staging
+from reparam_suite.tracking.waiting_files import WaitingFiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,7 @@ class RunLogger(Logger):
 
     Metrics, tags and copies of files go to a `Spool` under `root`/spool/`run_id`, from where an `Outbox` delivers them.
     What the store has not taken when the process ends, or is killed, stays there. A disk that is full stops nothing:
-    see `Staging`.
+    see `WaitingFiles`.
 
     Made by `Store.start_run` and `Store.resume_run`. `close` ends the run; a process that exits without it leaves
     the run FAILED, or KILLED after Ctrl-C.
@@ -90,7 +90,7 @@ class RunLogger(Logger):
         self._outbox = Outbox(
             spool=spool, deliver=lambda entries: send(destination, entries), name=f"tracking store {self._store}"
         )
-        self._staging = Staging(
+        self._staging = WaitingFiles(
             spool,
             put=lambda record: self._outbox.put([record], urgent=True),
             warn=lambda told: _log.warning("%s", told),
@@ -262,7 +262,7 @@ class RunLogger(Logger):
             lost = f", and {rest.unwritten} are lost, which the disk did not take" if rest.unwritten else ""
             self._warn(
                 f"did not take all of run {self.run_id}: {rest.unsent} records are kept in {self._spool.directory}"
-                f"{lost}; to send them when it is back: {self._settings.sync_command()}"
+                f"{rest.files}{lost}; to send them when it is back: {self._settings.sync_command()}"
             )
         if rest.refused:
             self._warn(f"refused {rest.refused} records of run {self.run_id}; they are kept in {self._spool.refused}")

@@ -11,7 +11,7 @@ import torch
 
 from reparam_suite.tracking import Store, run_logger
 from reparam_suite.tracking.spool import Spool
-from reparam_suite.tracking.staging import Staging
+from reparam_suite.tracking.waiting_files import WaitingFiles
 
 
 class Full:
@@ -38,7 +38,7 @@ def temporary(tmp_path, monkeypatch) -> Path:
 def staging(tmp_path):
     spool = Spool(tmp_path / "spool" / "run", about={})
     put, told = [], []
-    yield Staging(spool, put=put.append, warn=told.append), put, told
+    yield WaitingFiles(spool, put=put.append, warn=told.append), put, told
     spool.close()
 
 
