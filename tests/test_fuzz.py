@@ -95,7 +95,8 @@ def stopped(tmp_path_factory) -> Stopped:
 @pytest.fixture
 def folder(stopped, tmp_path, monkeypatch) -> Path:
     """A working directory with a run, and odd files beside it."""
-    stopped.copy(tmp_path)
+    copied = stopped.copy(tmp_path)
+    Store.open(copied.tracking)  # a root that was copied is told so once
     for number, content in enumerate(YAMLS):
         (tmp_path / f"{number}.yaml").write_bytes(content)
     (tmp_path / "text.npz").write_bytes(b"PK no archive")
@@ -245,9 +246,9 @@ def with_checkpoints(draw: random.Random, folder: Path, run_id: str) -> tuple[st
 
 
 KINDS: dict[str, tuple[Callable[[random.Random, Path, str], tuple[str, list[str]]], int]] = {
-    "options": (with_options, int(os.environ.get("FUZZ_N", "60"))),
+    "options": (with_options, int(os.environ.get("FUZZ_N", "40"))),
     "files": (with_files, int(os.environ.get("FUZZ_N", "25"))),
-    "databases": (with_databases, int(os.environ.get("FUZZ_N", "25"))),
+    "databases": (with_databases, int(os.environ.get("FUZZ_N", "20"))),
     "checkpoints": (with_checkpoints, int(os.environ.get("FUZZ_N", "20"))),
 }
 
