@@ -92,15 +92,13 @@ class GradientSums:
             # Spread of the means of R gradients about their mean, without what the estimator's noise adds to it.
             data_variance = (self.squared_norm - squared_sum / B) / (B - 1.0) / B - variance / R
             data_variance = data_variance.where(B > 1.0, torch.nan).to(self.gradient.dtype)
-        elements = self.element_variances
+        elements = self.element_variances and tuple(each / B.square().to(each.dtype) for each in self.element_variances)
         return GradientStatistics(
             variance=variance.to(self.gradient.dtype),
             standard_error=_root_of_greater(self.squared_error, self.least_squared_error, B).to(self.gradient.dtype),
             squared_norm=(squared_sum / B.square() - variance / R).to(self.gradient.dtype),
             data_variance=data_variance,
-            element_variances=None
-            if elements is None
-            else tuple(each / B.square().to(each.dtype) for each in elements),
+            element_variances=elements,
             road=self.road,
             off=self.off,
         )
@@ -109,13 +107,14 @@ class GradientSums:
 def averaged(measurements: Sequence[GradientStatistics]) -> GradientStatistics:
     """The mean of independent measurements, of one minibatch or of several; without the variances by element."""
 
+    dtype = measurements[0].variance.dtype
+
     def column(name: str) -> Tensor:
         return torch.stack([getattr(each, name) for each in measurements])
 
     return GradientStatistics(
         variance=column("variance").mean(0),
-        standard_error=doubled(column("standard_error")).square().sum(0).sqrt().to(measurements[0].variance.dtype)
-        / len(measurements),
+        standard_error=(doubled(column("standard_error")).square().sum(0).sqrt() / len(measurements)).to(dtype),
         squared_norm=column("squared_norm").mean(0),
         data_variance=None if measurements[0].data_variance is None else column("data_variance").mean(0),
         road=measurements[0].road,
