@@ -148,9 +148,9 @@ def test_an_artifact_has_its_name_only_when_complete(run, monkeypatch):
         target.write_text("ha")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("reparam_suite.tracking.records.os.replace", replace)
+    monkeypatch.setattr("reparam_suite.tracking.staging.os.replace", replace)
     with monkeypatch.context() as patch:
-        patch.setattr("reparam_suite.tracking.records.shutil.copy2", copy)
+        patch.setattr("reparam_suite.tracking.staging.shutil.copy2", copy)
         run.log_text("half or whole", "a.txt")
         assert not run.flush(0.5)
         assert not (run.artifact_dir / "a.txt").exists()

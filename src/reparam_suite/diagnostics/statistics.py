@@ -106,15 +106,14 @@ class GradientSums:
 
 def averaged(measurements: Sequence[GradientStatistics]) -> GradientStatistics:
     """The mean of independent measurements, of one minibatch or of several; without the variances by element."""
-
-    dtype = measurements[0].variance.dtype
+    like = measurements[0].variance
 
     def column(name: str) -> Tensor:
         return torch.stack([getattr(each, name) for each in measurements])
 
     return GradientStatistics(
         variance=column("variance").mean(0),
-        standard_error=(doubled(column("standard_error")).square().sum(0).sqrt() / len(measurements)).to(dtype),
+        standard_error=(doubled(column("standard_error")).square().sum(0).sqrt() / len(measurements)).to(like),
         squared_norm=column("squared_norm").mean(0),
         data_variance=None if measurements[0].data_variance is None else column("data_variance").mean(0),
         road=measurements[0].road,
