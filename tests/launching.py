@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from torch import nn
+from torch.fx import GraphModule
 
 from reparam_suite import fit as command
 
@@ -106,10 +108,21 @@ def study(*args: str, root: Path) -> Ended:
 
 def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
-    gc.collect()  # torch's tracing leaves classes of a model's name behind, and the parser knows classes by their names
+    _forget_traced_models()
     with as_it_was(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(args)
     return Ended(code, out.getvalue(), err.getvalue(), root)
+
+
+def _forget_traced_models() -> None:
+    """Tracing leaves classes of a model's name behind until they are collected; the parser finds classes by name."""
+    classes, found = [nn.Module], set[type]()
+    while classes:
+        found.add(cls := classes.pop())
+        classes += [below for below in cls.__subclasses__() if below not in found]
+    traced = {cls for cls in found if cls.__module__ == GraphModule.__module__}
+    if {cls.__name__ for cls in traced} & {cls.__name__ for cls in found - traced}:
+        gc.collect()
 
 
 class Started:
