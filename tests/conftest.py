@@ -64,6 +64,15 @@ def _modules_of_a_test_end_with_it(tmp_path_factory) -> Iterator[None]:
         gc.collect()  # or the parser finds their classes
 
 
+@pytest.fixture
+def undrawn() -> Iterator[None]:
+    """See `tests.launching.undrawn`."""
+    from tests.launching import undrawn  # MLflow with it
+
+    with undrawn():
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_file(tmp_path_factory) -> Path:
     """An .npz of 2,000 points on a line in five dimensions, with noise of 0.1."""

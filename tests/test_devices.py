@@ -18,6 +18,7 @@ from reparam_suite.tracking import Store, TrackingSettings
 
 GLOO = ["--trainer", str(Path(__file__).parents[1] / "conf" / "trainer" / "ddp-gloo.yaml")]
 SHORT = [*GLOO, "--trainer.max_steps", "15", "--record.every", "4", "--model.hidden_sizes", "[16]"]
+SHORT += ["--record.test_data", "0"]
 ENDLESS = [*SHORT, "--trainer.max_steps", "-1"]
 
 # Every process tells at its end whether it has imported MLflow; one has a bug.
@@ -100,10 +101,12 @@ def is_one_run(ended: Ended, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_started_by_the_command_itself(root, path, tmp_path):
     root = tmp_path / "mlruns"  # a fresh store, which two processes that open it at once break for good
-    ended = finished(start(*SHORT, root=root, **path), root)
+    many = ["--record.test_samples", "200", "--record.test_data", "400"]
+    ended = finished(start(*SHORT, *many, root=root, **path), root)
     assert len(ended.every_run()) == 1
     is_one_run(ended, tmp_path)
     recorded = ended.run.data.metrics
+    assert recorded["test/bound_200"] > recorded["test/bound_100"] > recorded["test/elbo"]
     ratio = recorded["grad/encoder/variance_of_one_process"] / recorded["grad/encoder/variance"]
     assert ratio == pytest.approx(2.0, rel=0.05)
     names = {each.name for each in (ended.artifacts() / "checkpoints").iterdir()}

@@ -262,6 +262,7 @@ def test_the_figures_of_every_latent_add_up_to_the_metrics(gaussian, discrete):
         assert parts == pytest.approx(values["test/kl"], rel=1e-4)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_bound_of_many_samples_says_how_many_data_it_was_paid_for(root):
     ended = finished(fit(*SHORT, "--record.test_data", "50", root=root))
     values = ended.run.data.metrics
@@ -371,6 +372,7 @@ def test_the_end_tells_what_was_reached_and_where(gaussian):
 # ----------------------------------------------------------------------------------------------------------- repetition
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_its_configuration_file_makes_the_same_run_again_to_the_last_bit(gaussian):
     again = finished(fit("--config", str(gaussian.artifacts() / "config.yaml"), root=gaussian.root))
     assert again.run.info.run_id != gaussian.run.info.run_id
@@ -380,6 +382,7 @@ def test_its_configuration_file_makes_the_same_run_again_to_the_last_bit(gaussia
         assert again.curve(metric) == gaussian.curve(metric), metric
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_measured_beside_does_not_change_the_run(gaussian):
     """Gradients at every step, records at every step: the same weights, the same bounds."""
     often = ["--record.every", "1", "--record.gradients_every", "1"]
@@ -389,6 +392,7 @@ def test_what_is_measured_beside_does_not_change_the_run(gaussian):
         assert again.curve(metric) == gaussian.curve(metric), metric
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_seeds_are_several_runs_and_each_is_that_of_its_seed(gaussian):
     ended = finished(fit(*SHORT, "--seeds", "5", "3", root=gaussian.root))
     assert len(ended.run_ids) == 2
@@ -404,6 +408,7 @@ def test_several_seeds_are_several_runs_and_each_is_that_of_its_seed(gaussian):
     assert re.search(r"seed 5 ┃ +seed 3 ┃", ended.out)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_users_own_estimator_is_trained_by_its_dotted_path(gaussian, root, tmp_path, monkeypatch):
     """It is Pathwise under another name: the run is that of the suite's own, bit for bit."""
     (tmp_path / "my_estimators.py").write_text(

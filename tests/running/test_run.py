@@ -81,6 +81,7 @@ def test_figures_are_drawn_by_name(result, regression):
     assert "reconstructions" not in regression.figures()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_module_is_trained_in_place_and_a_callable_gets_weights_by_seed(tracking):
     torch.manual_seed(7)
     model = gaussian()
@@ -118,6 +119,7 @@ def test_a_model_that_is_no_vae_has_its_own_metrics_and_parts(regression):
     assert regression.metrics["val/loss_best_step"] == curve["step"][curve["value"] == best].iloc[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_shall_go_further_resumes_and_is_the_run_at_once(tracking):
     parts = {"model": lambda: Regression(Pathwise()), "data": rows()}
     begun = Run(*parts.values(), seed=5, monitor="-val/loss", **short(tracking)).fit()
@@ -238,6 +240,7 @@ def test_a_run_in_a_thread_trains_without_handlers_and_says_so_once(tracking, ca
     assert told == ["a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_ctrl_c_is_a_keyboard_interrupt_and_leaves_a_checkpoint_of_its_step(tracking):
     def interrupted():
         model = gaussian()
