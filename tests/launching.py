@@ -148,6 +148,9 @@ def _forget_traced_models() -> None:
         gc.collect()
 
 
+PATIENCE = 240.0  # seconds; a process that is not seen to have died is waited for 300 s
+
+
 class Started:
     """A run in a process of its own, seen to train.
 
@@ -190,7 +193,7 @@ class Started:
     def wait(self) -> tuple[int, str]:
         """Its exit code and what it wrote to stderr."""
         try:
-            _, err = self.process.communicate(timeout=60)
+            _, err = self.process.communicate(timeout=PATIENCE)
         finally:
             self.process.kill()
         return self.process.returncode, err

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from tests.launching import Ended, Started, fit, mlflow_at
+from tests.launching import Ended, fit, mlflow_at
 
 from reparam_suite import fit as command
 from reparam_suite.estimators import Pathwise
@@ -521,34 +520,7 @@ def test_an_error_after_training_leaves_a_failed_run_too(root, monkeypatch):
     assert "test/elbo" in run.data.metrics
 
 
-# -------------------------------------------------------------------------------------------------------------- signals
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("signum", "code", "message"),
-    [
-        (signal.SIGINT, 130, "interrupted"),
-        (signal.SIGTERM, 143, "terminated"),
-    ],
-    ids=["Ctrl-C", "SIGTERM"],
-)
-def test_a_signal_leaves_a_checkpoint_of_its_step_and_all_metrics_and_says_how_to_go_on(
-    gaussian, signum, code, message
-):
-    started = Started(*SHORT, "--trainer.max_steps", "-1", root=gaussian.root)
-    ended, told = started.stop(signum)
-    last = torch.load(gaussian.root / "checkpoints" / started.run_id / "last.ckpt", weights_only=True)["global_step"]
-    assert (ended, told) == (
-        code,
-        f"reparam_suite.fit: {message} after step {last}; the run is recorded as KILLED. To resume it: "
-        f"python -m reparam_suite.fit --resume {started.run_id} --tracking.root {gaussian.root}\n",
-    )
-    assert started.ended.client.get_run(started.run_id).info.status == "KILLED"
-    # Every fourth step without a gap; the steps since are in the checkpoint.
-    steps = [step for step, _ in started.ended.curve("train/elbo", started.run_id)]
-    assert steps == [1, *range(4, last + 1, 4)]
-    assert not list((gaussian.root / "spool").glob(f"{started.run_id}*"))
+# ---------------------------------------------------------------------------------------------------------- the command
 
 
 @pytest.mark.slow
