@@ -1,4 +1,4 @@
-"""Processes that run a command and die where a test wants them to: forked from one that has imported everything."""
+"""Processes that run a command and are stopped where a test wants: forked from one that has imported everything."""
 
 import contextlib
 import multiprocessing
@@ -37,10 +37,15 @@ class Life:
 
     @classmethod
     def begin(
-        cls, args: list[str], directory: Path, dies: "Death | None" = None, command: str = "reparam_suite.fit"
+        cls,
+        args: list[str],
+        directory: Path,
+        dies: "Death | None" = None,
+        environment: Mapping[str, str] | None = None,
+        command: str = "reparam_suite.fit",
     ) -> "Life":
-        """A command with its arguments."""
-        return cls.of(_main, command, args, dies, directory=directory)
+        """A command with its arguments, and more variables of the environment."""
+        return cls.of(_main, command, args, dies, environment or {}, directory=directory)
 
     @classmethod
     def of(cls, function: Callable[..., None], *arguments: Any, directory: Path, name: str = "") -> "Life":
@@ -64,7 +69,7 @@ class Life:
 
 @dataclass(frozen=True)
 class Death:
-    """SIGKILL before the `nth` call of a function, or in the middle of it; or other signals there.
+    """SIGKILL, or other signals, before the `nth` call of a function, or in the middle of it.
 
     Args:
         module: where the function is looked up.
@@ -114,7 +119,8 @@ def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _main(command: str, args: list[str], dies: Death | None) -> None:
+def _main(command: str, args: list[str], dies: Death | None, environment: Mapping[str, str]) -> None:
+    os.environ.update(environment)
     main = import_module(command).main
     if dies is not None:
         dies.prepare()
