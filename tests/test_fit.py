@@ -534,7 +534,7 @@ def test_the_module_is_the_command(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=800,
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )

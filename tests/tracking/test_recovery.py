@@ -29,7 +29,7 @@ def gone() -> Process:
     """A process of this machine that has ended."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     process = replace(Process.this(), pid=child.pid, started=psutil.Process(child.pid).create_time())
-    child.communicate(b"\n", timeout=60)
+    child.communicate(b"\n", timeout=800)
     return process
 
 

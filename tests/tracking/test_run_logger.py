@@ -281,7 +281,7 @@ exec(sys.argv[2])
         for end in ends
     ]
     for process in processes:
-        assert "INFO" not in process.communicate(timeout=120)[1]
+        assert "INFO" not in process.communicate(timeout=800)[1]
     client = MlflowClient(f"sqlite:///{store.root.resolve()}/mlflow.db")
     runs = client.search_runs([store.experiment_id])
     assert {run.info.run_name: run.info.status for run in runs} == ends
