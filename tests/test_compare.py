@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.launching import Ended, as_it_was, compare, fit
+from tests.launching import Ended, as_it_was, compare, fit, undrawn
 
 from reparam_suite.comparison import comparisons, gradients
 from reparam_suite.data import Digits
@@ -28,7 +28,8 @@ NAMES = ["DisARM()", RLOO, "StraightThrough()"]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Ended:
     """A run of DiscreteVAE on the digits, 20 steps."""
-    ended = fit("--model", "DiscreteVAE", *SMALL, root=tmp_path_factory.mktemp("runs"))
+    with undrawn():
+        ended = fit("--model", "DiscreteVAE", *SMALL, root=tmp_path_factory.mktemp("runs"))
     assert ended.code == 0, ended.err
     return ended
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningModule
+from tests.launching import undrawn
 from tests.running.models import Regression, gaussian
 
 from reparam_suite import Run, runs
@@ -33,13 +34,15 @@ def short(tracking, **options) -> dict:
 
 @pytest.fixture(scope="module")
 def result(tracking):
-    return Run(gaussian, Digits(), seed=3, tags={"lesson": "1"}, **short(tracking)).fit()
+    with undrawn():
+        return Run(gaussian, Digits(), seed=3, tags={"lesson": "1"}, **short(tracking)).fit()
 
 
 @pytest.fixture(scope="module")
 def regression(tracking):
     """Of a model that is no VAE, on data without a test split, with a monitor of its own."""
-    return Run(lambda: Regression(Pathwise()), rows(), monitor="-val/loss", **short(tracking)).fit()
+    with undrawn():
+        return Run(lambda: Regression(Pathwise()), rows(), monitor="-val/loss", **short(tracking)).fit()
 
 
 def rows() -> Arrays:

@@ -264,6 +264,7 @@ def test_the_next_command_ends_a_run_that_was_killed(tmp_path, settings):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_command_that_starts_says_what_has_become_of_earlier_runs(store, left, gone):
     for command in (partial(fit, "--trainer.max_steps=1"), partial(compare, "runs")):
         run_id = left(gone, 3)
