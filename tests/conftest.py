@@ -30,8 +30,10 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _a_schema_is_made_once(tmp_path_factory) -> Iterator[None]:
     """A tracking database in a file begins as a copy of the process's first one: MLflow's migrations take 2 s."""
-    from reparam_suite.tracking import database  # after the hook above
-
+    database = sys.modules.get("reparam_suite.tracking.database")  # importing it would bring Lightning
+    if database is None:
+        yield
+        return
     first = tmp_path_factory.mktemp("schema") / "mlflow.db"
     migrate = database.initialize_tables
 
