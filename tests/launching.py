@@ -1,7 +1,6 @@
 """`python -m reparam_suite.fit` inside the test's own process."""
 
 import contextlib
-import gc
 import io
 import os
 import random
@@ -106,7 +105,6 @@ def study(*args: str, root: Path) -> Ended:
 
 def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
-    gc.collect()  # torch's tracing leaves classes of a model's name behind, and the parser knows classes by their names
     with as_it_was(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(args)
     return Ended(code, out.getvalue(), err.getvalue(), root)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jsonargparse import ArgumentParser, Namespace
 
 from reparam_suite.commands.classes import concrete_subclasses, either
-from reparam_suite.commands.jsonargparse_internals import option_strings
+from reparam_suite.commands.jsonargparse_internals import one_path_per_class, option_strings
 from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ T = TypeVar("T", bound="DataclassInstance")
 def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
     """Turns objections of jsonargparse and of constructors within this context into one line.
 
+    A short name within it means the class of that name, whatever tracing has left behind in this process.
+
     Args:
         parser: whose options an unknown one is compared with.
         roots: the classes of the top-level options that take one: model, data.
@@ -35,7 +37,8 @@ def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
         UsageError: if arguments cannot be parsed, or objects not be made from them.
     """
     try:
-        yield
+        with one_path_per_class():
+            yield
     except UsageError:
         raise
     except (ArgumentError, ValueError, TypeError) as error:
