@@ -16,11 +16,13 @@ from reparam_suite.distributions import (
     BernoulliLikelihood,
     Conditional,
     DiagonalNormal,
+    DiscreteFamily,
     FactorizedBernoulli,
     FactorizedCategorical,
     FullCovarianceNormal,
     NormalLikelihood,
     StandardNormal,
+    bernoulli,
 )
 from reparam_suite.estimators import (
     OVIS,
@@ -36,7 +38,7 @@ from reparam_suite.estimators import (
     VarianceNormalized,
 )
 from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
-from reparam_suite.networks import Activation
+from reparam_suite.networks import Activation, SignedBits
 from reparam_suite.objectives import ELBO, ImportanceWeighted
 from reparam_suite.runtime.construction import construct
 from reparam_suite.runtime.plain_data import arguments, opaque_parts, plain
@@ -348,3 +350,26 @@ def test_images_keep_their_axes():
     assert model.reconstruct(x).shape == x.shape
     assert model.sample(7).shape == (7, 1, 4, 3)
     assert model.expectation((x, torch.arange(5))).context.shape == (5, 12)
+
+
+def test_a_family_of_ones_own_says_whether_its_latents_are_bits():
+    class Own(DiscreteFamily):
+        @property
+        def num_parameters(self) -> int:
+            return self.size
+
+        def distribution(self, raw):
+            return bernoulli(raw)
+
+        def prior(self, *, learned: bool) -> nn.Module:
+            return FactorizedBernoulli(self.size).prior(learned=learned)
+
+    class OwnBits(Own):
+        are_bits = True
+
+    def signed(family) -> bool:
+        model = discrete(posterior=family, centre_input=True, num_layers=2)
+        return any(isinstance(module, SignedBits) for module in model.modules())
+
+    assert signed(OwnBits())
+    assert not signed(Own())

@@ -14,7 +14,7 @@ from reparam_suite.diagnostics import (
     unbiased_reference,
 )
 from reparam_suite.diagnostics.batches import part
-from reparam_suite.estimators import Enumeration, GradientEstimator, Quadrature
+from reparam_suite.estimators import GradientEstimator
 from reparam_suite.runtime.expressions import written
 
 MOST_EVALUATIONS = 1_024
@@ -32,7 +32,7 @@ def reference_estimators(
     One exact estimator where it is at hand or takes at most MOST_EVALUATIONS; else the unbiased ones among those that
     are compared; else any unbiased one that fits.
     """
-    exact = next((name for name, each in chosen.items() if isinstance(each, Enumeration | Quadrature)), None)
+    exact = next((name for name, estimator in chosen.items() if estimator.noiseless and estimator.unbiased), None)
     if exact is not None:
         return {exact: chosen[exact]}
     try:

@@ -32,6 +32,7 @@ class Enumeration(GradientEstimator):
     bounds = (Average, LogMeanExp)
     differentiates_f = False
     unbiased = True
+    noiseless = True
 
     def __init__(self, *, num_samples: int = 1, max_states: int = 16_384) -> None:
         super().__init__(num_samples=num_samples)
@@ -100,6 +101,7 @@ class Quadrature(GradientEstimator):
     bounds = (Average,)
     differentiates_f = True
     unbiased = True
+    noiseless = True
     max_latents: ClassVar[int] = 3
 
     def __init__(self, *, num_nodes: int = 20) -> None:
