@@ -1,4 +1,4 @@
-"""The end of a run of a model that is no VAE of the suite: it is drawn, bounded and exported as far as it has methods."""
+"""The end of a run of a model that is no VAE of the suite: what its methods make possible is drawn and recorded."""
 
 from types import SimpleNamespace
 
