@@ -59,23 +59,28 @@ class Dimension(ABC):
         """The dimension as a study file writes it."""
 
 
-@final
 @dataclass(frozen=True)
-class FloatRange(Dimension):
-    """Real numbers between two, both included."""
+class Range(Dimension):
+    """Numbers between two, both included."""
 
     low: float
     high: float
     log: bool
 
-    def suggest(self, trial: "BaseTrial") -> Options:
-        """One number."""
-        return {self.option: trial.suggest_float(self.name, self.low, self.high, log=self.log)}
-
     def corners(self) -> Iterator[Options]:
         """Both ends."""
         yield {self.option: self.low}
         yield {self.option: self.high}
+
+
+@final
+@dataclass(frozen=True)
+class FloatRange(Range):
+    """Real numbers between two, both included."""
+
+    def suggest(self, trial: "BaseTrial") -> Options:
+        """One number."""
+        return {self.option: trial.suggest_float(self.name, self.low, self.high, log=self.log)}
 
     def definition(self) -> Any:
         """{float: [low, high]}."""
@@ -84,21 +89,15 @@ class FloatRange(Dimension):
 
 @final
 @dataclass(frozen=True)
-class IntRange(Dimension):
+class IntRange(Range):
     """Whole numbers between two, both included."""
 
     low: int
     high: int
-    log: bool
 
     def suggest(self, trial: "BaseTrial") -> Options:
         """One number."""
         return {self.option: trial.suggest_int(self.name, self.low, self.high, log=self.log)}
-
-    def corners(self) -> Iterator[Options]:
-        """Both ends."""
-        yield {self.option: self.low}
-        yield {self.option: self.high}
 
     def definition(self) -> Any:
         """{int: [low, high]}."""
