@@ -31,10 +31,12 @@ def _is_nameable(cls: type[Any]) -> bool:
     constructor = inspect.getattr_static(cls, "__init__")
     if not inspect.isfunction(constructor):
         return True
-    needed = [each for each in list(inspect.signature(constructor).parameters.values())[1:] if _is_needed(each)]
+    needed = [
+        parameter for parameter in list(inspect.signature(constructor).parameters.values())[1:] if _is_needed(parameter)
+    ]
     hints = typing.get_type_hints(constructor) if needed else {}
-    types = [hints.get(each.name) for each in needed]
-    return all(inspect.isclass(each) and issubclass(each, _GIVABLE) for each in types)
+    types = [hints.get(parameter.name) for parameter in needed]
+    return all(inspect.isclass(hint) and issubclass(hint, _GIVABLE) for hint in types)
 
 
 def _is_needed(parameter: inspect.Parameter) -> bool:

@@ -127,7 +127,7 @@ class Options:
 
     def _described(self, name: str, value: Any, dumped: Any) -> Any:
         if isinstance(value, list):
-            return [self._described(name, each, data) for each, data in zip(value, dumped, strict=True)]
+            return [self._described(name, item, data) for item, data in zip(value, dumped, strict=True)]
         if not isinstance(value, Namespace):
             return value
 

@@ -79,15 +79,15 @@ def mean_reference(
 
 
 def _weighted(gradients: Sequence[ReferenceGradient]) -> ReferenceGradient:
-    without_noise = [each for each in gradients if each.variance <= 0.0]
+    without_noise = [reference for reference in gradients if reference.variance <= 0.0]
     if without_noise or len(gradients) == 1:
         return (without_noise or list(gradients))[0]
-    precisions = torch.stack([1.0 / each.variance for each in gradients])
+    precisions = torch.stack([1.0 / reference.variance for reference in gradients])
     weights = precisions / precisions.sum()
     return ReferenceGradient(
-        gradient=torch.einsum("e,ep->p", weights, torch.stack([each.gradient for each in gradients])),
+        gradient=torch.einsum("e,ep->p", weights, torch.stack([reference.gradient for reference in gradients])),
         variance=1.0 / precisions.sum(),
-        estimator=", ".join(each.estimator for each in gradients),
+        estimator=", ".join(reference.estimator for reference in gradients),
         exact=False,
     )
 

@@ -145,16 +145,16 @@ def _exact_gradients(model: MeasuredModel, batch: Batch, memory_budget: int) -> 
         shards: dict[str, list[Tensor]] = {}
         for data in split(batch, portion):
             for name, gradients in draw_once(model, data).items():
-                flat = torch.cat([each.reshape(-1) for each in gradients])
+                flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
                 shards.setdefault(name, []).append(flat * (num_data(data) / num_data(batch)))
     return {
         name: ReferenceGradient(
-            gradient=torch.stack(each).sum(0) if name in groups else torch.cat(each),
-            variance=each[0].new_zeros(()),
+            gradient=torch.stack(portions).sum(0) if name in groups else torch.cat(portions),
+            variance=portions[0].new_zeros(()),
             estimator=type(model.estimator).__name__,
             exact=True,
         )
-        for name, each in shards.items()
+        for name, portions in shards.items()
     }
 
 
@@ -169,12 +169,12 @@ def _drawn_gradients(
         measurement = Measurement(model, batch)
         for _ in range(num_rounds):
             sums = measurement.sums(batch, _REPEATS_OF_A_ROUND, memory_budget=memory_budget)
-            for name, each in sums.items():
-                rounds.setdefault(name, []).append(each)
+            for name, of_part in sums.items():
+                rounds.setdefault(name, []).append(of_part)
     return {
         name: ReferenceGradient(
-            gradient=torch.stack([each.gradient for each in sums]).mean(0) / sums[0].num_data,
-            variance=torch.stack([each.statistics().variance for each in sums]).mean()
+            gradient=torch.stack([of_round.gradient for of_round in sums]).mean(0) / sums[0].num_data,
+            variance=torch.stack([of_round.statistics().variance for of_round in sums]).mean()
             / (num_rounds * _REPEATS_OF_A_ROUND),
             estimator=type(model.estimator).__name__,
             exact=False,

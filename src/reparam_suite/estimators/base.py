@@ -233,4 +233,4 @@ class GradientEstimator(nn.Module, ABC):
 
 def names(classes: Iterable[type]) -> str:
     """The names of classes, as alternatives."""
-    return " or ".join(each.__name__ for each in classes)
+    return " or ".join(cls.__name__ for cls in classes)

@@ -123,7 +123,9 @@ class Quadrature(GradientEstimator):
     def estimate(self, target: Expectation) -> Estimate:
         """The weighted sum over nodes that move with q."""
         num_latents, batch = target.q.event_shape[0], (1,) * len(target.q.batch_shape)
-        grid, weights = (torch.cartesian_prod(*[each] * num_latents).reshape(-1, num_latents) for each in self._rule)
+        grid, weights = (
+            torch.cartesian_prod(*[of_rule] * num_latents).reshape(-1, num_latents) for of_rule in self._rule
+        )
         eps = grid.to(target.q.mean.device).reshape(-1, *batch, num_latents)
         f = target.values(reparameterized(target.q, eps))
         mass = weights.prod(-1).to(f).reshape(-1, *batch)

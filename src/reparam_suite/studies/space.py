@@ -199,7 +199,7 @@ def _parsed(option: str, name: str, described: Any) -> Dimension:
     whole, log = kind.endswith("int"), kind.startswith("log_")
     if not isinstance(values, list) or len(values) != 2:
         raise UsageError(f"space of {name}: expected {kind}: [lowest, highest], got {values}")
-    numbers = [_number(each, name, whole=whole) for each in values]
+    numbers = [_number(number, name, whole=whole) for number in values]
     low, high = numbers
     if not low < high or (log and not low > 0):
         wanted = "0 < lowest < highest" if log else "lowest < highest"
@@ -221,7 +221,7 @@ def _number(value: Any, name: str, *, whole: bool) -> float:
 
 def _choice(option: str, name: str, values: Any) -> Choice:
     if isinstance(values, list):
-        values = {choosable(each): {} for each in values}
+        values = {choosable(value): {} for value in values}
     if not isinstance(values, Mapping) or not values:
         raise UsageError(f"space of {name}: expected categorical: [choices], or a mapping of choices, got {values}")
     branches: dict[Value, tuple[Dimension, ...]] = {}
