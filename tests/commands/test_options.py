@@ -102,9 +102,9 @@ def test_an_objective_is_chosen_by_name_and_its_options(text, objective):
 
 def test_networks_are_chosen_by_builders():
     model = model_of("--model.encoder MLP --model.encoder.hidden_sizes [7] --model.decoder reparam_suite.networks.MLP")
-    shapes = [list(each.shape) for each in model.posterior.parameters()]
+    shapes = [list(parameter.shape) for parameter in model.posterior.parameters()]
     assert shapes[0] == [7, 64]
-    assert [200, 10] in [list(each.shape) for each in model.likelihood.parameters()]
+    assert [200, 10] in [list(parameter.shape) for parameter in model.likelihood.parameters()]
 
 
 def test_the_model_takes_its_sizes_and_its_likelihood_from_the_data_and_the_data_the_seed(real_file):

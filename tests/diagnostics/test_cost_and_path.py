@@ -46,7 +46,7 @@ def test_measuring_the_cost_leaves_a_learned_baseline_and_the_random_state_alone
     gradient_cost(model, x)
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert all(each.grad is None for each in model.parameters())
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_path_variance_is_that_of_weighted_moments():
@@ -56,8 +56,8 @@ def test_path_variance_is_that_of_weighted_moments():
     assert torch.isnan(watched.value())
     gradients = torch.randn(25, 10)
     for step, gradient in enumerate(gradients):
-        for parameter, each in zip(parameters, gradient.split([6, 4]), strict=True):
-            parameter.grad = each.reshape(parameter.shape).clone()
+        for parameter, part in zip(parameters, gradient.split([6, 4]), strict=True):
+            parameter.grad = part.reshape(parameter.shape).clone()
         watched.update()
         weights = 0.9 ** torch.arange(step, -1, -1.0)
         weights = (weights / weights.sum()).unsqueeze(-1)

@@ -223,8 +223,8 @@ def test_defaults_are_objects_of_their_own():
 def test_both_models_have_the_same_networks():
     one, other = gaussian(posterior=DiagonalNormal(), latent_size=3), discrete(latent_size=6)
     assert [type(each) for each in one.posterior.network] == [type(each) for each in other.posterior.network]
-    assert [each.shape for each in one.posterior.network.parameters()] == [
-        each.shape for each in other.posterior.network.parameters()
+    assert [parameter.shape for parameter in one.posterior.network.parameters()] == [
+        parameter.shape for parameter in other.posterior.network.parameters()
     ]
 
 
@@ -241,9 +241,16 @@ def test_the_decoder_is_the_encoder_in_reverse():
 def test_a_lazy_baseline_has_its_shape_and_its_optimizer_from_the_start(wrap):
     baseline = Learned(hidden_sizes=(4, 5))
     model = discrete(estimator=ScoreFunction(baseline=wrap(baseline)))
-    assert [tuple(each.shape) for each in baseline.parameters()] == [(4, 12), (4,), (5, 4), (5,), (1, 5), (1,)]
+    assert [tuple(parameter.shape) for parameter in baseline.parameters()] == [
+        (4, 12),
+        (4,),
+        (5, 4),
+        (5,),
+        (1, 5),
+        (1,),
+    ]
     stepped = {id(each) for group in model.configure_optimizers().param_groups for each in group["params"]}
-    assert {id(each) for each in model.parameters() if each.requires_grad} == stepped
+    assert {id(parameter) for parameter in model.parameters() if parameter.requires_grad} == stepped
     assert list(model.parameter_groups()) == ["encoder", "decoder", "control"]
 
 
