@@ -106,7 +106,7 @@ class Options:
 
     @property
     def tracking(self) -> TrackingSettings:
-        """Where the run is recorded."""
+        """The store that the run is recorded in."""
         return TrackingSettings(**_values(self.values.tracking))
 
     def _trainer_options(self) -> dict[str, Any]:
