@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 from tests.diagnostics.own_models import Attention, PlainVAE, TiedDecoder, Tokens, TorchAttention
-from tests.diagnostics.test_roads import assert_same_variance, reference
+from tests.diagnostics.test_gradients import assert_same_variance, reference
 from torch import Tensor, nn
 
 from reparam_suite.diagnostics import gradient_statistics, measuring, naive_gradient_statistics

@@ -6,7 +6,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from reparam_suite.data import datum_of
-from reparam_suite.running.offers import is_ours
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.tracking import RunLogger, reason
 
@@ -27,9 +26,7 @@ def export(model: Any, data: Any, logger: RunLogger) -> None:
             decode = (decoder_of(model), model.prior().sample((2,)))
             logger.log_model(model, example, decode=decode, sample=(sampler_of(model), example.new_zeros(2)))
             return
-        except Exception as error:
-            if is_ours(model):
-                raise
+        except Exception as error:  # noqa: BLE001 - one of an own part's, or of a prior that is no longer finite
             _log.info("run %s: no graphs of decoder and samples: %s", logger.run_id, reason(error))
         try:
             logger.log_model(model, example)

@@ -21,5 +21,6 @@ def has_forward(model: LightningModule) -> bool:
 
 
 def is_ours(model: LightningModule) -> bool:
-    """Whether all code of the model is the suite's or PyTorch's: an error in it is then a fault of the suite."""
-    return all(type(module).__module__.startswith(("reparam_suite.", "torch.nn.")) for module in model.modules())
+    """Whether all code of the model is the suite's or its libraries': an error in it is then a fault of the suite."""
+    ours = ("reparam_suite.", "torch.nn.", "torchmetrics.")
+    return all(type(module).__module__.startswith(ours) for module in model.modules())

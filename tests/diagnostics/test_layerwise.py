@@ -6,7 +6,7 @@ from typing import final
 import pytest
 import torch
 from tests.diagnostics.cases import data
-from tests.diagnostics.test_roads import ROUNDING, reference
+from tests.diagnostics.test_gradients import ROUNDING, reference
 from tests.statistics import LIMIT
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal

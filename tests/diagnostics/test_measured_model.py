@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule
 from tests.diagnostics.own_models import LowerHalf, Mixed, MixedInputs, PlainVAE, SharedLatents, Steps
-from tests.diagnostics.test_roads import assert_same_variance, reference
+from tests.diagnostics.test_gradients import assert_same_variance, reference
 from torch import Tensor, nn
 
 from reparam_suite.diagnostics import (
