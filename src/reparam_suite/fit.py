@@ -12,6 +12,7 @@ from reparam_suite.commands.options import Options, set_threads
 from reparam_suite.commands.resuming import resumed_run
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.table import results_table
+from reparam_suite.commands.verification import verify_resume
 from reparam_suite.running import Result, Run, RunStopped, Surroundings
 from reparam_suite.runtime.errors import RunFinishedError, SuiteError
 from reparam_suite.runtime.global_state import quiet
@@ -29,6 +30,8 @@ def main(args: list[str] | None = None) -> int:
     quiet()
     with StopSignals() as signals:
         try:
+            if option_values("--verify_resume", args):
+                return verify_resume(args, console, signals)
             results = [
                 _trained(run, Surroundings(console, signals, _command(own), tell=_tell, of_command=True), args)
                 for run, own in _runs(args)

@@ -58,6 +58,11 @@ class StopSignals:
         self.waits = False
         raise Stopped(signal.SIGTERM if self.received is None else self.received)
 
+    def forget(self) -> None:
+        """Goes on as if no signal had come: one that was sent on purpose has done its work."""
+        self.received = None
+        self.waits = False
+
     def _receive(self, signum: int, frame: FrameType | None) -> None:
         if self.received is None:
             self.received = signum
