@@ -1,7 +1,6 @@
 """`python -m reparam_suite.fit` inside the test's own process."""
 
 import contextlib
-import gc
 import io
 import os
 import random
@@ -20,8 +19,6 @@ import pytest
 import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from torch import nn
-from torch.fx import GraphModule
 
 from reparam_suite import fit as command
 from reparam_suite.running import finishing
@@ -131,21 +128,9 @@ def study(*args: str, root: Path) -> Ended:
 
 def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
-    _forget_traced_models()
     with as_it_was(), ended_sooner(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(args)
     return Ended(code, out.getvalue(), err.getvalue(), root)
-
-
-def _forget_traced_models() -> None:
-    """Tracing leaves classes of a model's name behind until they are collected; the parser finds classes by name."""
-    classes, found = [nn.Module], set[type]()
-    while classes:
-        found.add(cls := classes.pop())
-        classes += [below for below in cls.__subclasses__() if below not in found]
-    traced = {cls for cls in found if cls.__module__ == GraphModule.__module__}
-    if {cls.__name__ for cls in traced} & {cls.__name__ for cls in found - traced}:
-        gc.collect()
 
 
 PATIENCE = 240.0  # seconds; a process that is not seen to have died is waited for 300 s

@@ -44,7 +44,7 @@ def test_both_languages_have_the_same_snippets_numbers_and_figures():
         numbers = re.findall(r'data-number="\w+ ([\w./]+)', text(page))
         figures = re.findall(r"experiments/(\w+\.png)", text(page))
         formulas = re.findall(r"\$\$(.*?)\$\$", text(page), re.DOTALL)
-        return snippets, numbers, figures, [each.replace("{y}", "{and}") for each in formulas]
+        return snippets, numbers, figures, [formula.replace("{y}", "{and}") for formula in formulas]
 
     assert skeleton(ENGLISH) == skeleton(SPANISH)
 

@@ -11,7 +11,7 @@ from reparam_suite.networks import Activation
 def names(base: type) -> str:
     """The concrete classes of the estimators' package that are a `base`, as a sentence lists them."""
     classes = (getattr(estimators, name) for name in estimators.__all__)
-    concrete = [each for each in classes if inspect.isclass(each) and issubclass(each, base)]
+    concrete = [cls for cls in classes if inspect.isclass(cls) and issubclass(cls, base)]
     return ", ".join(sorted(each.__name__ for each in concrete if not inspect.isabstract(each)))
 
 
