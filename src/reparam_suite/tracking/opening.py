@@ -93,7 +93,7 @@ def experiment_names(settings: TrackingSettings) -> list[str]:
     if scheme in _DATABASE_PORTS:
         _check_database(uri, _DATABASE_PORTS[scheme])
     with opening_timeout(), as_tracking_error(f"--tracking.uri {uri} cannot be read"), directories_as_they_are():
-        return sorted(each.name for each in MlflowClient(uri).search_experiments())
+        return sorted(experiment.name for experiment in MlflowClient(uri).search_experiments())
 
 
 def _opened_sqlite(settings: TrackingSettings, uri: str) -> Opened:
