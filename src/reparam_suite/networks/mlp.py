@@ -3,21 +3,11 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, get_args
 
 from torch import nn
 
+from reparam_suite.networks.activations import Activation, activation_of, require_activation
 from reparam_suite.networks.builder import Builder
-
-Activation = Literal["relu", "leaky_relu", "elu", "tanh", "softplus"]
-
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "tanh": nn.Tanh,
-    "softplus": nn.Softplus,
-}
 
 
 class MLP(Builder):
@@ -36,8 +26,7 @@ class MLP(Builder):
     def __init__(self, *, hidden_sizes: Sequence[int] = (200, 200), activation: Activation = "relu") -> None:
         if any(size < 1 for size in hidden_sizes):
             raise ValueError(f"hidden_sizes: expected widths of at least 1, got {list(hidden_sizes)}")
-        if activation not in _ACTIVATIONS:
-            raise ValueError(f"activation: expected one of {', '.join(get_args(Activation))}, got {activation!r}")
+        require_activation(activation)
         self.hidden_sizes = tuple(hidden_sizes)
         self.activation: Activation = activation
 
@@ -46,6 +35,10 @@ class MLP(Builder):
         sizes = [math.prod(inputs), *self.hidden_sizes, math.prod(outputs)]
         layers: list[nn.Module] = [nn.Flatten()] if len(inputs) > 1 else []
         for fan_in, fan_out in pairwise(sizes):
-            layers += [nn.Linear(fan_in, fan_out), _ACTIVATIONS[self.activation]()]
+            layers += [nn.Linear(fan_in, fan_out), activation_of(self.activation)]
         del layers[-1]
         return nn.Sequential(*layers, *([nn.Unflatten(-1, outputs)] if len(outputs) > 1 else []))
+
+    def mirrored(self) -> "MLP":
+        """The same widths in reverse."""
+        return MLP(hidden_sizes=self.hidden_sizes[::-1], activation=self.activation)
