@@ -3,6 +3,8 @@
 from reparam_suite.data.adapter import AdaptedDataModule, adapted
 from reparam_suite.data.arrays import Arrays, ArraysInMemory
 from reparam_suite.data.base import DataModule, Split, image_shape_of
+from reparam_suite.data.colour import CIFAR10, SVHN
+from reparam_suite.data.colour_patches import ColourPatches
 from reparam_suite.data.digits import Digits
 from reparam_suite.data.in_memory import ArrayDataModule
 from reparam_suite.data.kinds import Kind
@@ -14,12 +16,15 @@ from reparam_suite.data.splits import Splits
 from reparam_suite.runtime.errors import DataError
 
 __all__ = [
+    "CIFAR10",
     "MNIST",
+    "SVHN",
     "AdaptedDataModule",
     "ArrayDataModule",
     "Arrays",
     "ArraysInMemory",
     "BinarizedMNIST",
+    "ColourPatches",
     "DataError",
     "DataModule",
     "Digits",

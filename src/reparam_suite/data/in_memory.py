@@ -87,6 +87,11 @@ class ArrayDataModule(DataModule, ABC):
         return self._facts.kind
 
     @property
+    def levels(self) -> int | None:
+        """The level that stands for intensity 1 in grey and colour images; else None."""
+        return self._facts.divisor or super().levels
+
+    @property
     def num_rows(self) -> dict[Split, int]:
         """Number of data in each split."""
         return dict(self._facts.num_rows)
