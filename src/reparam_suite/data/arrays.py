@@ -1,14 +1,14 @@
 """A user's own arrays, in a file or in memory."""
 
 from pathlib import Path
-from typing import Any, final, get_args
+from typing import Any, final
 
 import numpy as np
 from torch import Tensor
 
 from reparam_suite.data import conversion, npz
 from reparam_suite.data.in_memory import ArrayDataModule, Binarization
-from reparam_suite.data.kinds import Array, Kind, type_of
+from reparam_suite.data.kinds import Array, Kind, check_kind, type_of
 from reparam_suite.data.splits import Splits
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentTypeError, DataError
@@ -52,7 +52,7 @@ class Arrays(ArrayDataModule):
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, binarization=binarization, seed=seed)
-        _check_kind(kind)
+        check_kind(kind)
         self.path = Path(path)
         self.source = str(path)
         self.name = f"Arrays-{self.path.stem}"
@@ -162,7 +162,7 @@ class ArraysInMemory(ArrayDataModule):
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, binarization="none", seed=seed)
-        _check_kind(kind)
+        check_kind(kind)
         self.name = checks.name("name", name)
         given = {"train": train, "valid": valid} | ({} if test is None else {"test": test})
         arrays = {split: _as_array(split, value) for split, value in given.items()}
@@ -182,11 +182,6 @@ class ArraysInMemory(ArrayDataModule):
     def read(self) -> Splits:
         """Returns the source arrays."""
         raise AssertionError("loaded at construction")
-
-
-def _check_kind(kind: Any) -> None:
-    if kind is not None:
-        checks.one_of("kind", kind, get_args(Kind))
 
 
 def _as_array(split: str, value: Any) -> Array:

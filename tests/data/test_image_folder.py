@@ -1,0 +1,170 @@
+"""A folder of images, flat or with folders in it: pixels, splits, and every file that cannot be used by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reparam_suite.data import DataError, ImageFolder
+
+RNG = np.random.default_rng(7)
+
+
+def image(path: Path, *, size: tuple[int, int] = (4, 6), mode: str = "RGB") -> np.ndarray:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    channels = {"RGB": (3,), "RGBA": (4,), "LA": (2,), "L": (), "I;16": ()}[mode]
+    dtype = np.uint16 if mode == "I;16" else np.uint8
+    pixels = RNG.integers(0, 256, (*size, *channels)).astype(dtype)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def flat(folder: Path, number: int = 20, **options) -> list[np.ndarray]:
+    return [image(folder / f"{index:02}.png", **options) for index in range(number)]
+
+
+def rows_of(data: ImageFolder, split: str) -> np.ndarray:
+    return np.rint(torch.cat(list(data.undivided(split))).numpy() * 255).astype(np.uint8)
+
+
+def test_a_flat_folder_is_split_by_names(tmp_path):
+    pixels = np.stack(flat(tmp_path)).transpose(0, 3, 1, 2)
+    (tmp_path / "notes.txt").write_text("no image")
+    image(tmp_path / ".thumbnails/x.png", size=(1, 1))
+    data = ImageFolder(path=tmp_path, batch_size=7, num_workers=2)
+    assert (data.kind, data.event_shape, data.levels) == ("colour", (3, 4, 6), 255)
+    assert data.num_rows == {"train": 16, "valid": 2, "test": 2}
+    assert np.array_equal(rows_of(data, "train"), pixels[[index for index in range(20) if index % 10 < 8]])
+    assert np.array_equal(rows_of(data, "valid"), pixels[[8, 18]])
+    assert np.array_equal(rows_of(data, "test"), pixels[[9, 19]])
+    orders = [list(ImageFolder(path=tmp_path, batch_size=7, num_workers=n).train_dataloader()) for n in (0, 3)]
+    assert all(torch.equal(one, other) for one, other in zip(*orders, strict=True))
+    assert data.name == f"ImageFolder-{tmp_path.name}"
+
+
+def test_folders_of_classes_are_read_and_train_valid_and_test_are_splits(tmp_path):
+    given = {"train": 12, "val": 3, "test": 2}
+    for split, number in given.items():
+        for index in range(number):
+            image(tmp_path / split / f"class{index % 2}" / f"{index}.jpg", size=(8, 8))
+    data = ImageFolder(path=tmp_path)
+    assert data.num_rows == {"train": 12, "valid": 3, "test": 2}
+    assert ImageFolder(path=tmp_path / "train").num_rows == {"train": 10, "valid": 1, "test": 1}
+
+
+def test_grey_images_have_one_channel_and_are_not_binarized(tmp_path):
+    pixels = np.stack(flat(tmp_path, mode="L"))[:, None]
+    data = ImageFolder(path=tmp_path, kind="grey")
+    assert (data.kind, data.event_shape) == ("grey", (1, 4, 6))
+    assert np.array_equal(rows_of(data, "valid"), pixels[[8, 18]])
+    assert np.array_equal(rows_of(ImageFolder(path=tmp_path), "valid"), np.repeat(pixels[[8, 18]], 3, 1))
+
+
+def test_images_are_scaled_and_cut_in_the_middle(tmp_path):
+    tall, wide = np.zeros((40, 20, 3), np.uint8), np.zeros((20, 40, 3), np.uint8)
+    tall[10:30], wide[:, 10:30] = 200, 200
+    for index in range(10):
+        Image.fromarray(tall if index % 2 else wide).save(tmp_path / f"{index}.png")
+    cut = rows_of(ImageFolder(path=tmp_path, size=10), "train")
+    assert cut.shape == (8, 3, 10, 10)
+    assert (cut[..., 1:-1, 1:-1] > 190).all()
+    squeezed = rows_of(ImageFolder(path=tmp_path, size=(10, 20), crop="none"), "train")
+    assert squeezed.shape == (8, 3, 10, 20)
+    assert (squeezed[1, :, 0] == 0).all()
+
+
+def cut_off(path: Path) -> None:
+    image(path, size=(64, 64))
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def no_image(path: Path) -> None:
+    path.write_text("this is no image")
+
+
+def palette(path: Path) -> None:
+    Image.fromarray(np.zeros((4, 6), np.uint8)).convert("P").save(path, transparency=0)
+
+
+FAULTS = {
+    "alpha.png": (lambda path: image(path, mode="RGBA"), "expected no alpha channel, got RGBA"),
+    "grey_alpha.png": (lambda path: image(path, mode="LA"), "expected no alpha channel, got LA"),
+    "palette.png": (palette, "expected no alpha channel, got P"),
+    "deep.png": (lambda path: image(path, mode="I;16"), "expected 8 bits a channel, got I;16"),
+    "text.jpg": (no_image, "it cannot be read as an image: unknown format"),
+    "cut.png": (cut_off, "it is cut off"),
+    "cut.jpg": (cut_off, "it is cut off"),
+}
+
+
+def test_files_that_cannot_be_used_are_listed_by_name(tmp_path):
+    flat(tmp_path)
+    for name, (make, _) in FAULTS.items():
+        make(tmp_path / name)
+    data = ImageFolder(path=tmp_path)
+    with pytest.raises(DataError) as refused:
+        data.setup()
+    message = str(refused.value)
+    assert message.startswith(f"{tmp_path}: expected images that can be used, got 7 of 27 that cannot: ")
+    assert message.endswith("; and 2 more")
+    for name in sorted(FAULTS)[:5]:
+        assert f"{name}: {FAULTS[name][1]}" in message
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_of_them_is_named(name, tmp_path):
+    flat(tmp_path, 10)
+    (tmp_path / "class").mkdir()
+    FAULTS[name][0](tmp_path / "class" / name)
+    with pytest.raises(DataError) as refused:
+        ImageFolder(path=tmp_path).sample_batch()
+    assert str(refused.value).endswith(f"got 1 of 11 that cannot: class/{name}: {FAULTS[name][1]}")
+
+
+def test_sizes_that_differ_are_refused_unless_one_is_stated(tmp_path):
+    flat(tmp_path, 10)
+    image(tmp_path / "odd.png", size=(5, 5))
+    with pytest.raises(DataError, match=r"expected images of one size, got 10 of 4 x 6 and odd\.png of 5 x 5: state"):
+        ImageFolder(path=tmp_path).setup()
+    assert ImageFolder(path=tmp_path, size=4).event_shape == (3, 4, 4)
+
+
+def test_too_few_images_and_no_folder_are_refused(tmp_path):
+    with pytest.raises(DataError, match="to take validation and test images from, got none; or folders train, valid"):
+        ImageFolder(path=tmp_path).setup()
+    image(tmp_path / "one.png")
+    with pytest.raises(DataError, match=r"expected at least 10 images .*, got 1; or folders train, valid and test"):
+        ImageFolder(path=tmp_path).setup()
+    with pytest.raises(DataError, match="nowhere: expected a folder of images, got a path that does not exist"):
+        ImageFolder(path=tmp_path / "nowhere").setup()
+    with pytest.raises(DataError, match=r"one\.png: expected a folder of images, got a file"):
+        ImageFolder(path=tmp_path / "one.png").setup()
+    (tmp_path / "train").mkdir()
+    with pytest.raises(DataError, match="train: expected images, got none"):
+        ImageFolder(path=tmp_path).setup()
+
+
+def test_a_file_that_is_lost_or_changed_while_it_is_used_is_named(tmp_path):
+    flat(tmp_path, 10)
+    data = ImageFolder(path=tmp_path)
+    data.setup()
+    (tmp_path / "03.png").write_bytes(b"something else")
+    with pytest.raises(DataError, match=r"03\.png: it cannot be read as an image: unknown format"):
+        list(data.train_dataloader())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 0}, "size: expected an integer of at least 1, got 0"),
+        ({"crop": "random"}, 'crop: expected "centre" or "none", got \'random\''),
+        ({"kind": "binary"}, 'kind: expected "colour" or "grey", got \'binary\''),
+        ({"num_workers": -1}, "num_workers: expected an integer of at least 0, got -1"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message, tmp_path):
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole message is compared
+        ImageFolder(path=tmp_path, **options)
+    assert str(refused.value) == message
