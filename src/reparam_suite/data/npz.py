@@ -80,9 +80,28 @@ def npy_header(path: Path) -> NpyHeader:
     if is_fortran and len(shape) > 1:
         raise DataError(f"{path}: expected rows in C order, got columns: save numpy.ascontiguousarray(x)")
     claimed = header.offset + math.prod(shape) * dtype.itemsize
-    if held < claimed:
+    if not dtype.hasobject and held < claimed:
         raise DataError(f"{path}: expected {_told(claimed)} of {dtype} {shape}, got a file of {_told(held)}")
     return header
+
+
+def npy_array(path: Path) -> Array:
+    """The array of an .npy file.
+
+    Raises:
+        DataError: if the file cannot be read, or the array does not fit in memory.
+    """
+    header = npy_header(path)
+    _check_fits(str(path), header.shape, header.dtype)
+    with _naming(path, ".npy"):
+        array: Array = np.load(path, allow_pickle=False)
+        return array
+
+
+def _check_fits(where: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    size, memory = math.prod(shape) * dtype.itemsize, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > memory:
+        raise DataError(f"{where}: expected at most {_told(memory)}, the machine's memory, got {_told(size)}")
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -136,9 +155,7 @@ def arrays(path: Path, names: list[str]) -> dict[str, Array]:
 
 def _array(path: Path, file: zipfile.ZipFile, key: str) -> Array:
     shape, dtype = _header(path, file, key)
-    size, memory = math.prod(shape) * dtype.itemsize, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if size > memory:
-        raise DataError(f"{path}: {key}: expected at most {_told(memory)}, the machine's memory, got {_told(size)}")
+    _check_fits(f"{path}: {key}", shape, dtype)
     with file.open(key + _SUFFIX) as member:
         array: Array = np.lib.format.read_array(member, allow_pickle=False)
         member.read(1)  # the end of a member is where its checksum is compared
