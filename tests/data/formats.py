@@ -58,3 +58,11 @@ def svhn_mat(images: np.ndarray, labels: np.ndarray) -> bytes:
     content = io.BytesIO()
     savemat(content, {"X": images.transpose(2, 3, 1, 0), "y": np.where(labels == 0, 10, labels)[:, None]})
     return content.getvalue()
+
+
+def official_files(name: str, arrays: dict[str, np.ndarray]) -> list[bytes]:
+    """The official files of CIFAR10 or SVHN for x_train, y_train, x_test and y_test."""
+    if name == "SVHN":
+        return [svhn_mat(arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in ("train", "test")]
+    x, y = (np.concatenate([arrays[f"{part}_train"], arrays[f"{part}_test"]]) for part in "xy")
+    return [cifar10_tar(x, y, num_test=len(arrays["x_test"]))]

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from tests.data.formats import cifar10_tar, pickled_by_python_2, svhn_mat, tar_gz
+from tests.data.formats import official_files, pickled_by_python_2, svhn_mat, tar_gz
 from tests.data.server import RNG, offer, same
 
 from reparam_suite.data import CIFAR10, SVHN, DataError
@@ -20,16 +20,9 @@ def arrays() -> dict[str, np.ndarray]:
     return {key: RNG.integers(0, 256 if key[0] == "x" else 10, shape).astype(np.uint8) for key, shape in SHAPES.items()}
 
 
-def contents(cls, arrays) -> list[bytes]:
-    if cls is SVHN:
-        return [svhn_mat(arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in ("train", "test")]
-    x, y = (np.concatenate([arrays[f"{part}_train"], arrays[f"{part}_test"]]) for part in "xy")
-    return [cifar10_tar(x, y, num_test=3)]
-
-
 @pytest.mark.parametrize("cls", [CIFAR10, SVHN], ids=lambda cls: cls.__name__)
 def test_the_official_files_become_colour_images(cls, arrays, server, monkeypatch, tmp_path):
-    offer(cls, server, monkeypatch, contents(cls, arrays), SHAPES)
+    offer(cls, server, monkeypatch, official_files(cls.__name__, arrays), SHAPES)
     data = cls(root=tmp_path, batch_size=18)
     data.prepare_data()
     assert same(cls.archive.read(tmp_path), arrays)
@@ -106,7 +99,7 @@ def test_a_mat_file_that_cannot_be_read_is_refused(content):
 
 
 def test_a_damaged_download_is_told_by_its_checksum(arrays, server, monkeypatch, tmp_path):
-    offer(CIFAR10, server, monkeypatch, contents(CIFAR10, arrays), SHAPES)
+    offer(CIFAR10, server, monkeypatch, official_files("CIFAR10", arrays), SHAPES)
     server.files["cifar-10-python.tar.gz"] = gzip.compress(b"another file")
     with pytest.raises(DataError, match="expected the MD5 " + re.escape(CIFAR10.archive.remotes[0].md5)):
         CIFAR10(root=tmp_path).prepare_data()

@@ -1,4 +1,4 @@
-"""What builders of convolutional networks share: which side is the image, its sizes, and the way in and out."""
+"""The pieces of convolutional networks: the side that is an image, its sizes, and the way in and out."""
 
 import math
 from dataclasses import dataclass

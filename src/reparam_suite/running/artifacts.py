@@ -18,18 +18,21 @@ from reparam_suite.figures import (
     curves,
     element_variances,
     gradient_variance,
+    interpolations,
     latent_traversal,
     latent_use,
     reconstructions,
     samples,
+    samples_along_training,
     training_curves,
 )
-from reparam_suite.figures.images import shown_shape
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
+from reparam_suite.running.images import image_shape
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training import Journal
 from reparam_suite.training.endpoints import ELEMENT_VARIANCES
 from reparam_suite.training.latents import TEST_FILE
+from reparam_suite.training.samples import SAMPLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +71,7 @@ def model_drawings(model: VAE, data: DataModule) -> Iterator[Drawing]:
     """Name and how it is drawn: reconstructions, samples, and a latent traversal or the use of the code."""
     device = next(model.parameters()).device
     x = datum_of(data.sample_batch("valid")).to(device)
-    shape = data.image_shape or shown_shape(x.shape[1:])
+    shape = image_shape(data)
     yield "reconstructions", partial(reconstructions, model, x, image_shape=shape, seed=_SEED)
     if shape is not None:
         yield "samples", partial(samples, model, _NUM_SAMPLES, image_shape=shape, seed=_SEED)
@@ -79,10 +82,15 @@ def model_drawings(model: VAE, data: DataModule) -> Iterator[Drawing]:
             yield "code_use" if layer == 1 else f"code_use_{layer}", partial(code_use, code.mean.cpu())
     elif isinstance(model, GaussianVAE) and shape is not None:
         yield "latent_traversal", partial(_traversal, model, x, shape)
+        if len(x) > 1:
+            yield "interpolations", partial(interpolations, model, x, image_shape=shape)
 
 
 def training_drawings(journal: Journal) -> Iterator[Drawing]:
-    """Name and how it is drawn: curves along training, the gradient's variance, use of latents."""
+    """Name and how it is drawn: curves along training, the gradient's variance, use of latents, samples by step."""
+    if len(by_step := _samples_by_step(journal)) > 1:
+        shape = next(iter(by_step.values())).shape[1:]
+        yield "samples_along_training", partial(samples_along_training, by_step, image_shape=shape)
     recorded = journal.curves
     trained = [name for name in recorded if name.startswith("train/") and not name.endswith(_NO_OBJECTIVE)]
     if trained and "val/elbo" in recorded:
@@ -109,6 +117,14 @@ def training_drawings(journal: Journal) -> Iterator[Drawing]:
 
 
 _NO_OBJECTIVE = ("/kl", "/kl_weight", "reconstruction")
+
+
+def _samples_by_step(journal: Journal) -> dict[int, Tensor]:
+    return {
+        int(name.removeprefix(SAMPLES)): arrays["samples"] / 255
+        for name, arrays in journal.arrays.items()
+        if name.startswith(SAMPLES)
+    }
 
 
 def _elements_by_time(journal: Journal) -> dict[str, dict[str, npt.NDArray[Any]]]:
