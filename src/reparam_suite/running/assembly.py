@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
@@ -145,7 +146,11 @@ def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
             f"trainer.devices: torchrun has started {started} processes, expected that many devices in all, got "
             f"{wanted} (devices {devices} on each of {nodes} nodes)"
         )
-    return {"plugins": [LightningEnvironment()]} if wanted == 1 and started is None else {}
+    if wanted == 1 and started is None:
+        return {"plugins": [LightningEnvironment()]}
+    if started is None and "plugins" not in options and SLURMEnvironment.detect():
+        return {"plugins": [SLURMEnvironment(auto_requeue=False)]}  # `--resume auto` has the job run again
+    return {}
 
 
 def _is_launched(strategy: DDPStrategy) -> bool:

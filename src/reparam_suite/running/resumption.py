@@ -9,6 +9,8 @@ from reparam_suite.runtime.errors import UsageError
 from reparam_suite.training import BEST, HEADER, LAST, PREVIOUS, CheckpointError, DamagedCheckpoint, read_checkpoint
 
 CONFIG = "config.yaml"
+RUN_KEY = "run_key"
+"""The tag by which a command finds its own run again."""
 
 
 @final

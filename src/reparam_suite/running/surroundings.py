@@ -16,7 +16,7 @@ from lightning.pytorch import Callback
 from rich.console import Console
 
 from reparam_suite.tracking import RunLogger
-from reparam_suite.training import Journal, Stopped, StopSignals
+from reparam_suite.training import STOP_SIGNALS, Journal, Stopped, StopSignals
 
 _log = logging.getLogger(__name__)
 
@@ -86,8 +86,8 @@ class Surroundings:
 def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings]:
     """The surroundings of a call from Python: it shows what it is asked to, and leaves no signal handler behind.
 
-    SIGTERM and Ctrl-C are kept until a step is done and then have the effect that they would have had. Outside of the
-    main thread, where Python allows no handlers, they are left alone.
+    SIGTERM, Ctrl-C and their like are kept until a step is done and then have the effect that they would have had.
+    Outside of the main thread, where Python allows no handlers, they are left alone.
 
     Args:
         progress: whether the run is shown.
@@ -100,8 +100,7 @@ def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings
         _say_that_signals_are_left_alone()
         yield Surroundings(console, signals, command)
         return
-    kept = (signal.SIGINT, signal.SIGTERM)
-    before = {signum: signal.getsignal(signum) for signum in kept}
+    before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
     try:
         with signals:
             yield Surroundings(console, signals, command)

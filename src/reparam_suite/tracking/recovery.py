@@ -1,5 +1,6 @@
 """Runs that their process left behind: what they have not sent is delivered, and their end is recorded."""
 
+import dataclasses
 import logging
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -69,6 +70,13 @@ class Recovery:
         for run_id, run in found.items():
             if (recovered := self._recover(run_id, run)) is not None:
                 yield recovered
+
+    def end(self, run_id: str) -> Recovered | None:
+        """Recovers a run of which the caller knows that its process is gone, on whatever host that was."""
+        run = find_run(self.client, run_id)
+        process = None if run is None else Process.of(run.data.tags)
+        gone = [] if process is None else [process.host]
+        return dataclasses.replace(self, gone=gone)._recover(run_id, run)
 
     def _recover(self, run_id: str, run: "Run | None") -> Recovered | None:
         run = run or find_run(self.client, run_id)

@@ -147,6 +147,15 @@ class Store:
         with as_tracking_error(f"{self.uri} cannot be searched"):
             yield from Recovery(self._client, self.experiment_id, self._spools, self._destination, gone).recover()
 
+    def end_gone(self, run_id: str) -> None:
+        """Ends a run of which the caller knows that its process is gone, on whatever host that was.
+
+        Raises:
+            TrackingError: if the store does not answer.
+        """
+        with as_tracking_error(f"{self.uri} cannot be searched"):
+            Recovery(self._client, self.experiment_id, self._spools, self._destination).end(run_id)
+
     def check_stopped(self, run_id: str) -> None:
         """Refuses a run that cannot be resumed.
 

@@ -25,7 +25,7 @@ from reparam_suite.training.record import StepRecord
 from reparam_suite.training.record_settings import RecordSettings
 from reparam_suite.training.replicas import Replicas, started_by_another
 from reparam_suite.training.samples import SampleRecord
-from reparam_suite.training.stopping import StopSignals
+from reparam_suite.training.stopping import STOP_SIGNALS, StopSignals
 from reparam_suite.training.validation import HeldOutCallback, Validation
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "HEADER",
     "LAST",
     "PREVIOUS",
+    "STOP_SIGNALS",
     "BetweenSteps",
     "CheckpointError",
     "CheckpointFiles",

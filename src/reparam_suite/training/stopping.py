@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: handled at once where nothing can be lost, between two steps while a model trains."""
+"""SIGTERM, Ctrl-C and their like: handled at once where nothing can be lost, between two steps while a model trains."""
 
 import signal
 from types import FrameType, TracebackType
@@ -6,7 +6,8 @@ from typing import Any, NoReturn, final
 
 from reparam_suite.training.errors import Stopped
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""Ctrl-C; what schedulers and service managers send; a terminal that closes; SLURM's --signal."""
 
 
 @final
@@ -24,7 +25,7 @@ class StopSignals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        self._before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+        self._before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS if _is_ours(signum)}
         self._install()
         return self
 
@@ -37,7 +38,7 @@ class StopSignals:
         self._before.clear()
 
     def _install(self) -> None:
-        for signum in _SIGNALS:
+        for signum in self._before:
             signal.signal(signum, self._receive)
 
     def wait(self) -> None:
@@ -62,3 +63,8 @@ class StopSignals:
             self.received = signum
             if not self.waits:
                 raise Stopped(signum)
+
+
+def _is_ours(signum: signal.Signals) -> bool:
+    # nohup ignores SIGHUP, and a program may have a use of its own for it and for SIGUSR1.
+    return signum in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(signum) == signal.SIG_DFL
