@@ -4,16 +4,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
-from tests.data.formats import official_files
-from tests.data.server import RNG, Server, offer
 from tests.launching import fit
 
 from reparam_suite.commands.options import Options
-from reparam_suite.data import CIFAR10, SVHN
 from reparam_suite.running import Run
 from reparam_suite.running.assembly import Assembly, assemble
 from reparam_suite.running.record import configuration
@@ -25,6 +21,7 @@ CONF = Path(__file__).parents[1] / "conf"
 README = CONF.parent / "README.md"
 RUNS = sorted(CONF.glob("*.yaml"))
 TRAINERS = sorted((CONF / "trainer").glob("*.yaml"))
+DOWNLOADED = ("MNIST", "CIFAR10", "SVHN")
 NARROW = {  # networks of images, with few channels
     "cifar10": ["--model.encoder.width", "4", "--model.encoder.depth", "1"],
     "colour_patches": ["--model.encoder.channels", "[4, 8]"],
@@ -47,24 +44,10 @@ def assembled(*args: str) -> Assembly:
         return assemble(parse(*args), replace(surroundings, relaunch=["as the command"]))
 
 
-@pytest.fixture
-def small_root(small_mnist, monkeypatch):
-    """A directory with MNIST, and the official files of CIFAR-10 and SVHN for download, each of few images."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    shapes = {"x_train": (30, 3, 32, 32), "y_train": (30,), "x_test": (5, 3, 32, 32), "y_test": (5,)}
-    arrays = {key: RNG.integers(0, 256 if key[0] == "x" else 10, shape) for key, shape in shapes.items()}
-    server = Server()
-    for cls in (CIFAR10, SVHN):
-        files = official_files(cls.__name__, {key: array.astype(np.uint8) for key, array in arrays.items()})
-        offer(cls, server, monkeypatch, files, shapes)
-    yield small_mnist
-    server.close()
-
-
 @pytest.mark.parametrize("file", RUNS, ids=lambda path: path.stem)
 def test_it_trains(file, root, small_root):
     content = yaml.safe_load(file.read_text())
-    data = ["--data.root", str(small_root)] if content["data"]["class_path"] in ("MNIST", "CIFAR10", "SVHN") else []
+    data = ["--data.root", str(small_root)] if content["data"]["class_path"] in DOWNLOADED else []
     data += NARROW.get(file.stem, [])
     ended = fit("--config", str(file), "--trainer.max_steps", "1", *FEW_TEST_DATA, *data, root=root)
     assert ended.code == 0, ended.err

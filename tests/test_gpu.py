@@ -59,10 +59,9 @@ def root(tmp_path_factory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
 @pytest.mark.parametrize("file", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_configuration_trains_there(file, precision, root, small_mnist):
-    data = (
-        ["--data.root", str(small_mnist)] if "MNIST" in yaml.safe_load(file.read_text())["data"]["class_path"] else []
-    )
+def test_a_configuration_trains_there(file, precision, root, small_root):
+    downloaded = yaml.safe_load(file.read_text())["data"]["class_path"] in ("MNIST", "CIFAR10", "SVHN")
+    data = ["--data.root", str(small_root)] if downloaded else []
     trainer = ["--trainer", str(CONF / "trainer" / "gpu.yaml"), "--trainer.max_steps", "3"]
     ended = fit("--config", str(file), *trainer, "--trainer.precision", precision, *data, root=root)
     assert ended.code == 0, ended.err

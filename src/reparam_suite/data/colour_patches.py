@@ -1,5 +1,6 @@
 """Patches of the two photographs that come with scikit-learn."""
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import final
@@ -20,8 +21,9 @@ _SMALLEST_SIDE = 427
 class ColourPatches(ArrayDataModule):
     """Patches of two photographs, a temple and a flower, in 8-bit colour; part of scikit-learn, no download.
 
-    The photographs of 640 x 427 pixels are cut into patches side by side, from the upper left. Of every seven patches
-    in a row of them, the sixth is for validation and the seventh for the test: at 16 x 16 pixels, 1,486 / 297 / 297.
+    The photographs of 640 x 427 pixels are cut into patches side by side. In a fixed order that takes them from
+    everywhere in turn, of every seven in a row the sixth is for validation and the seventh for the test: at 16 x 16
+    pixels, 1,486 / 297 / 297.
 
     Args:
         size: height and width of a patch in pixels; x is [3, size, size].
@@ -51,8 +53,17 @@ class ColourPatches(ArrayDataModule):
     def read(self) -> Splits:
         """Returns the source arrays."""
         x = np.concatenate([_patches(_photograph(name), self.size) for name in _PHOTOGRAPHS])
+        x = x[_mixed(len(x))]
         seventh = np.arange(len(x)) % 7
         return Splits(train=x[seventh < 5], valid=x[seventh == 5], test=x[seventh == 6], levels=255, kind="colour")
+
+
+def _mixed(number: int) -> Array:
+    # Every number once, in steps of about the golden section: neighbours come from far apart.
+    step = round(number * 0.618)
+    while math.gcd(step, number) > 1:
+        step += 1
+    return np.arange(number) * step % number
 
 
 def _patches(photograph: Array, size: int) -> Array:

@@ -72,7 +72,9 @@ class SampleRecord(HeldOutCallback):
         self._record.pause()
         number = max(1, min(MOST_SAMPLES, _MOST_NUMBERS // torch.Size(self._shape).numel()))
         batch = trainer.datamodule.sample_batch("valid")  # type: ignore[attr-defined]
-        x = (batch[0] if isinstance(batch, tuple | list) else batch)[:number].to(model.device)
+        x = batch[0] if isinstance(batch, tuple | list) else batch
+        number = min(number, len(x))
+        x = x[torch.arange(number) * len(x) // number].to(model.device)
         modes = [(module, module.training) for module in model.modules()]
         model.eval()
         try:
