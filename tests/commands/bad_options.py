@@ -73,7 +73,10 @@ OPTIONS = [
         "--model.objective Elbo",
         f"--model.objective: expected ELBO, ImportanceWeighted {OWN}, got Elbo, did you mean ELBO?",
     ),
-    ("--model.encoder ConvolutionalNet", f"--model.encoder: expected MLP {OWN}, got ConvolutionalNet"),
+    (
+        "--model.encoder ConvolutionalNet",
+        f"--model.encoder: expected ConvNet, MLP, ResNet {OWN}, got ConvolutionalNet, did you mean ConvNet?",
+    ),
     (
         "--data.bach_size 3",
         (
