@@ -151,7 +151,7 @@ def samples_along_training(images: Mapping[int, Array], *, image_shape: Sequence
     """
     steps = sorted(images)
     tiles = np.stack([_as_images(_rows(f"images at step {step}", images[step]), image_shape) for step in steps])
-    figure, ax = _grid(tiles, title="Samples from the prior along training, the same noise in every row")
+    figure, ax = _grid(tiles, title="Samples along training, at the same noise")
     _label_rows(ax, tiles, [f"step {step:,}" for step in steps])
     _fit(figure, ax)
     return figure
