@@ -12,25 +12,35 @@ from reparam_suite.commands.options import Options, set_threads
 from reparam_suite.commands.resuming import resumed_run
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.table import results_table
-from reparam_suite.running import Result, Run, RunStopped, Surroundings
+from reparam_suite.commands.verification import verify_resume
+from reparam_suite.running import Result, Run, RunStopped, SameData, Surroundings
 from reparam_suite.runtime.errors import RunFinishedError, SuiteError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.launchers import is_further_process
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
 
 _USAGE, _FAILED = 2, 1
 
 
+@plain_warnings("reparam_suite.fit")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     args = sys.argv[1:] if args is None else args
     console = Console(highlight=False)
     quiet()
     with StopSignals() as signals:
+        same_data = SameData()
         try:
+            if option_values("--verify_resume", args):
+                return verify_resume(args, console, signals)
             results = [
-                _trained(run, Surroundings(console, signals, _command(own), tell=_tell, of_command=True), args)
+                _trained(
+                    run,
+                    Surroundings(console, signals, _command(own), tell=_tell, of_command=True, observer=same_data),
+                    args,
+                )
                 for run, own in _runs(args)
             ]
         except (NonFiniteLoss, CheckpointError) as error:

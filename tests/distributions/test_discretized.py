@@ -90,7 +90,9 @@ def test_the_family_has_one_learned_scale_and_an_output_of_zero_is_a_medium_grey
 
 
 def test_options_out_of_range_are_refused():
-    with pytest.raises(ValueError, match=r"^levels of DiscretizedLogisticLikelihood: expected at least 1, got 0$"):
+    with pytest.raises(
+        ValueError, match=r"^levels of DiscretizedLogisticLikelihood: expected an integer of at least 1, got 0$"
+    ):
         DiscretizedLogisticLikelihood(levels=0)
     with pytest.raises(ValueError, match=r"^scale of DiscretizedLogisticLikelihood: expected learned or a positive"):
         DiscretizedLogisticLikelihood(scale=-1.0)

@@ -26,5 +26,5 @@ def test_width_depth_and_stages_are_those_that_were_asked_for():
 
 @pytest.mark.parametrize("name", ["width", "depth", "stages"])
 def test_numbers_below_one_are_refused(name):
-    with pytest.raises(ValueError, match=f"^{name}: expected at least 1, got 0$"):
+    with pytest.raises(ValueError, match=f"^{name}: expected an integer of at least 1, got 0$"):
         ResNet(**{name: 0})

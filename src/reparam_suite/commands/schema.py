@@ -53,6 +53,13 @@ def run_parser() -> ArgumentParser:
         metavar="KEY",
         help="key by which --resume auto finds the run again; in a SLURM job that of the job, if none is given",
     )
+    parser.add_argument(
+        "--verify_resume",
+        type=int,
+        default=None,
+        metavar="N",
+        help="trains N steps with and without a stop and a new process in the middle, and reports whether they differ",
+    )
     parser.add_argument("--allow_changes", type=bool, default=False, help="resumes it although other options are given")
     parser.add_argument(
         "--allow_modules",

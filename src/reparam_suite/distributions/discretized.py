@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from reparam_suite.distributions.likelihoods import ScaledLikelihood
+from reparam_suite.runtime import checks
 
 
 class DiscretizedLogisticLikelihood(ScaledLikelihood):
@@ -38,9 +39,7 @@ class DiscretizedLogisticLikelihood(ScaledLikelihood):
         levels: int = 255,
     ) -> None:
         super().__init__(event_shape, scale=scale, initial_scale=initial_scale)
-        if levels < 1:
-            raise ValueError(f"levels of {type(self).__name__}: expected at least 1, got {levels!r}")
-        self.levels = levels
+        self.levels = checks.integer(f"levels of {type(self).__name__}", levels, least=1)
 
     def constructor_arguments(self) -> dict[str, Any]:
         """The arguments that make the same family, its scale where the training of this one began."""

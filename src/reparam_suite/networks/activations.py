@@ -22,7 +22,7 @@ def require_activation(name: Activation) -> None:
     Raises:
         ValueError: naming those that there are.
     """
-    if name not in _ACTIVATIONS:
+    if not isinstance(name, str) or name not in _ACTIVATIONS:
         raise ValueError(f"activation: expected one of {', '.join(get_args(Activation))}, got {name!r}")
 
 

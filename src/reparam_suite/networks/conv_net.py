@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import nn
 
 from reparam_suite.networks.activations import Activation, activation_of, require_activation
 from reparam_suite.networks.builder import Builder
 from reparam_suite.networks.images import ImageSide, doubling, group_norm, halving
+from reparam_suite.runtime import checks
 
 Norm = Literal["none", "group"]
 
@@ -26,19 +27,19 @@ class ConvNet(Builder):
         activation: between layers.
 
     Raises:
-        ValueError: if a number of channels is not positive, or norm or activation is unknown; in the call, if neither
+        TypeError: if a number of channels is no integer.
+        ValueError: if one is not positive, or norm or activation is unknown; in the call, if neither
             side is an image, or it is too small to be halved so often.
     """
 
     def __init__(
         self, *, channels: Sequence[int] = (32, 64), norm: Norm = "none", activation: Activation = "relu"
     ) -> None:
-        if not channels or any(number < 1 for number in channels):
-            raise ValueError(f"channels: expected one number or more of at least 1, got {list(channels)}")
-        if norm not in ("none", "group"):
-            raise ValueError(f"norm: expected none or group, got {norm!r}")
+        self.channels = tuple(checks.integers("channels", channels, least=1))
+        if not self.channels:
+            raise ValueError("channels: expected one number or more, got none")
+        checks.one_of("norm", norm, get_args(Norm))
         require_activation(activation)
-        self.channels = tuple(channels)
         self.norm: Norm = norm
         self.activation: Activation = activation
 

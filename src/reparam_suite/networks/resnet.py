@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from reparam_suite.networks.activations import Activation, activation_of, require_activation
 from reparam_suite.networks.builder import Builder
 from reparam_suite.networks.images import ImageSide, doubling, group_norm, halving
+from reparam_suite.runtime import checks
 
 
 class ResNet(Builder):
@@ -24,18 +25,16 @@ class ResNet(Builder):
         activation: between layers.
 
     Raises:
-        ValueError: if a number is below 1 or the activation is unknown; in the call, if neither side is an image, or it
+        TypeError: if a number is no integer.
+        ValueError: if one is below 1 or the activation is unknown; in the call, if neither side is an image, or it
             is too small to be halved so often.
     """
 
     def __init__(self, *, width: int = 32, depth: int = 1, stages: int = 2, activation: Activation = "silu") -> None:
-        for name, value in {"width": width, "depth": depth, "stages": stages}.items():
-            if value < 1:
-                raise ValueError(f"{name}: expected at least 1, got {value}")
         require_activation(activation)
-        self.width = width
-        self.depth = depth
-        self.stages = stages
+        self.width = checks.integer("width", width, least=1)
+        self.depth = checks.integer("depth", depth, least=1)
+        self.stages = checks.integer("stages", stages, least=1)
         self.activation: Activation = activation
 
     def __call__(self, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> nn.Sequential:

@@ -48,14 +48,16 @@ def checkpoint_directory(root: Path, run_id: str) -> Path:
 
 
 def newest_checkpoint(directory: Path, notes: list[str]) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint of a directory that can be read, and its content; a damaged one is noted.
+    """The newest checkpoint of a directory that can be read, and its content; a damaged or missing one is noted.
 
     Raises:
         UsageError: if one is of another format, or would run code.
     """
+    gone: list[str] = []
     for name in (LAST, PREVIOUS, BEST):
         path = directory / name
         if not path.exists():
+            gone.append(name)
             continue
         try:
             content = read_checkpoint(path)
@@ -64,6 +66,8 @@ def newest_checkpoint(directory: Path, notes: list[str]) -> tuple[Path, dict[str
             continue
         except CheckpointError as error:
             raise UsageError(f"resume: {error}") from error
+        if LAST in gone:
+            notes.append(f"{directory / LAST} is gone; {name}, of step {content['global_step']}, is taken")
         return path, content
     return None
 

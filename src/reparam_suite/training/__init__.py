@@ -2,7 +2,7 @@
 
 from reparam_suite.training.between_steps import BetweenSteps
 from reparam_suite.training.checkpoint_files import HEADER, CheckpointFiles, read_checkpoint, write_durably
-from reparam_suite.training.checkpoints import BEST, LAST, PREVIOUS, Checkpoints, CheckpointSettings
+from reparam_suite.training.checkpoints import BEST, LAST, PREVIOUS, Checkpoints, CheckpointSettings, best_of
 from reparam_suite.training.compilation import CompiledStep, check_compilable, compile_options
 from reparam_suite.training.endpoints import EndpointRecord
 from reparam_suite.training.errors import (
@@ -61,6 +61,7 @@ __all__ = [
     "Stopped",
     "UnknownMonitorError",
     "Validation",
+    "best_of",
     "check_compilable",
     "compile_options",
     "end_training",

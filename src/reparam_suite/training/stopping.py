@@ -1,6 +1,9 @@
 """SIGTERM, Ctrl-C and their like: handled at once where nothing can be lost, between two steps while a model trains."""
 
+import logging
 import signal
+import threading
+from functools import cache
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, final
 
@@ -9,10 +12,15 @@ from reparam_suite.training.errors import Stopped
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Ctrl-C; what schedulers and service managers send; a terminal that closes; SLURM's --signal."""
 
+_log = logging.getLogger(__name__)
+
 
 @final
 class StopSignals:
     """Within this context the first signal raises `Stopped`, and a later one does not disturb what the first began.
+
+    Outside of the main thread, where Python allows no handlers, signals are left alone; the module's logger says so
+    once.
 
     Attributes:
         waits: while it is true, a signal is held back in `received`, and nothing is raised.
@@ -25,8 +33,11 @@ class StopSignals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        self._before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS if _is_ours(signum)}
-        self._install()
+        if threading.current_thread() is threading.main_thread():
+            self._before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS if _is_ours(signum)}
+            self._install()
+        else:
+            _say_that_signals_are_left_alone()
         return self
 
     def __exit__(
@@ -58,6 +69,11 @@ class StopSignals:
         self.waits = False
         raise Stopped(signal.SIGTERM if self.received is None else self.received)
 
+    def forget(self) -> None:
+        """Goes on as if no signal had come: one that was sent on purpose has done its work."""
+        self.received = None
+        self.waits = False
+
     def _receive(self, signum: int, frame: FrameType | None) -> None:
         if self.received is None:
             self.received = signum
@@ -68,3 +84,8 @@ class StopSignals:
 def _is_ours(signum: signal.Signals) -> bool:
     # nohup ignores SIGHUP, and a program may have a use of its own for it and for SIGUSR1.
     return signum in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(signum) == signal.SIG_DFL
+
+
+@cache
+def _say_that_signals_are_left_alone() -> None:
+    _log.warning("a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step")
