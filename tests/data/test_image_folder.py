@@ -1,5 +1,7 @@
 """A folder of images, flat or with folders in it: pixels, splits, and every file that cannot be used by name."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,19 @@ def test_images_are_scaled_and_cut_in_the_middle(tmp_path):
     assert (squeezed[1, :, 0] < 20).all()
 
 
+def test_a_camera_that_was_held_sideways_is_turned(tmp_path):
+    upright = np.zeros((6, 4, 3), np.uint8)
+    upright[:3] = 255
+    for index in range(10):
+        exif = Image.Exif()
+        exif[0x0112] = 6  # a quarter turn to the right makes it upright
+        turned = np.rot90(upright) if index % 2 else upright
+        Image.fromarray(turned).save(tmp_path / f"{index}.png", **({"exif": exif} if index % 2 else {}))
+    rows = rows_of(ImageFolder(path=tmp_path), "train")
+    assert rows.shape == (8, 3, 6, 4)
+    assert (rows == upright.transpose(2, 0, 1)).all()
+
+
 def cut_off(path: Path) -> None:
     image(path, size=(64, 64))
     path.write_bytes(path.read_bytes()[:-20])
@@ -88,11 +103,23 @@ def palette(path: Path) -> None:
     Image.fromarray(np.zeros((4, 6), np.uint8)).convert("P").save(path, transparency=0)
 
 
+def deep_colour(path: Path) -> None:
+    """A PNG of three channels of 16 bits, which PIL reads as 8."""
+    lines = b"".join(b"\0" + bytes(6 * 6) for _ in range(4))
+    parts = {b"IHDR": struct.pack(">IIBBBBB", 6, 4, 16, 2, 0, 0, 0), b"IDAT": zlib.compress(lines), b"IEND": b""}
+    chunks = (
+        struct.pack(">I", len(held)) + name + held + struct.pack(">I", zlib.crc32(name + held))
+        for name, held in parts.items()
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+
+
 FAULTS = {
     "alpha.png": (lambda path: image(path, mode="RGBA"), "expected no alpha channel, got RGBA"),
     "grey_alpha.png": (lambda path: image(path, mode="LA"), "expected no alpha channel, got LA"),
     "palette.png": (palette, "expected no alpha channel, got P"),
-    "deep.png": (lambda path: image(path, mode="I;16"), "expected 8 bits a channel, got I;16"),
+    "deep.png": (lambda path: image(path, mode="I;16"), "expected 8 bits a channel, got I;16B"),
+    "deep_colour.png": (deep_colour, "expected 8 bits a channel, got RGB;16B"),
     "text.jpg": (no_image, "it cannot be read as an image: unknown format"),
     "cut.png": (cut_off, "it is cut off"),
     "cut.jpg": (cut_off, "it is cut off"),
@@ -107,8 +134,8 @@ def test_files_that_cannot_be_used_are_listed_by_name(tmp_path):
     with pytest.raises(DataError) as refused:
         data.setup()
     message = str(refused.value)
-    assert message.startswith(f"{tmp_path}: expected images that can be used, got 7 of 27 that cannot: ")
-    assert message.endswith("; and 2 more")
+    assert message.startswith(f"{tmp_path}: expected images that can be used, got 8 of 28 that cannot: ")
+    assert message.endswith("; and 3 more")
     for name in sorted(FAULTS)[:5]:
         assert f"{name}: {FAULTS[name][1]}" in message
 

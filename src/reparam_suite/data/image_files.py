@@ -18,6 +18,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", 
 _MODES = {"colour": "RGB", "grey": "L"}  # PIL's names
 _READABLE = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # of EXIF
 _TAIL = 4_096  # bytes in which the end is looked for: cameras write more after it
 
 
@@ -35,8 +36,9 @@ def fault_of(path: Path) -> str | None:
         with Image.open(path) as image:
             if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
                 return f"expected no alpha channel, got {image.mode}"
-            if image.mode not in _READABLE:
-                return f"expected 8 bits a channel, got {image.mode}"
+            stored = str(image.tile[0].args) if image.tile else ""  # PIL reads 16 bits of three channels as 8
+            if image.mode not in _READABLE or ";16" in stored:
+                return f"expected 8 bits a channel, got {stored if ';16' in stored else image.mode}"
             end = _ENDS.get(image.format or "")
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         return f"it cannot be read as an image: {_shown(error)}"
@@ -46,11 +48,12 @@ def fault_of(path: Path) -> str | None:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Height and width of an image that can be read."""
+    """Height and width of an image that can be read, as it is looked at."""
     from PIL import Image
 
     with Image.open(path) as image:
-        return image.height, image.width
+        lies = image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+        return (image.width, image.height) if lies else (image.height, image.width)
 
 
 @final
@@ -92,7 +95,7 @@ class ImageRows(Rows):
         size = self._size[::-1]  # PIL's are width and height
         try:
             with Image.open(path) as opened:
-                image = opened.convert(_MODES[self._colour])
+                image = ImageOps.exif_transpose(opened).convert(_MODES[self._colour])  # cameras say how they were held
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(f"{path}: it cannot be read as an image: {_shown(error)}") from error
         if image.size != size:
