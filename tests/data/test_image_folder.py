@@ -1,26 +1,14 @@
 """A folder of images, flat or with folders in it: pixels, splits, and every file that cannot be used by name."""
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.data.test_image_files import FAULTS, image
 
 from reparam_suite.data import DataError, ImageFolder
-
-RNG = np.random.default_rng(7)
-
-
-def image(path: Path, *, size: tuple[int, int] = (4, 6), mode: str = "RGB") -> np.ndarray:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    channels = {"RGB": (3,), "RGBA": (4,), "LA": (2,), "L": (), "I;16": ()}[mode]
-    dtype = np.uint16 if mode == "I;16" else np.uint8
-    pixels = RNG.integers(0, 256, (*size, *channels)).astype(dtype)
-    Image.fromarray(pixels).save(path)
-    return pixels
 
 
 def flat(folder: Path, number: int = 20, **options) -> list[np.ndarray]:
@@ -77,55 +65,6 @@ def test_images_are_scaled_and_cut_in_the_middle(tmp_path):
     assert (squeezed[1, :, 0] < 20).all()
 
 
-def test_a_camera_that_was_held_sideways_is_turned(tmp_path):
-    upright = np.zeros((6, 4, 3), np.uint8)
-    upright[:3] = 255
-    for index in range(10):
-        exif = Image.Exif()
-        exif[0x0112] = 6  # a quarter turn to the right makes it upright
-        turned = np.rot90(upright) if index % 2 else upright
-        Image.fromarray(turned).save(tmp_path / f"{index}.png", **({"exif": exif} if index % 2 else {}))
-    rows = rows_of(ImageFolder(path=tmp_path), "train")
-    assert rows.shape == (8, 3, 6, 4)
-    assert (rows == upright.transpose(2, 0, 1)).all()
-
-
-def cut_off(path: Path) -> None:
-    image(path, size=(64, 64))
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-def no_image(path: Path) -> None:
-    path.write_text("this is no image")
-
-
-def palette(path: Path) -> None:
-    Image.fromarray(np.zeros((4, 6), np.uint8)).convert("P").save(path, transparency=0)
-
-
-def deep_colour(path: Path) -> None:
-    """A PNG of three channels of 16 bits, which PIL reads as 8."""
-    lines = b"".join(b"\0" + bytes(6 * 6) for _ in range(4))
-    parts = {b"IHDR": struct.pack(">IIBBBBB", 6, 4, 16, 2, 0, 0, 0), b"IDAT": zlib.compress(lines), b"IEND": b""}
-    chunks = (
-        struct.pack(">I", len(held)) + name + held + struct.pack(">I", zlib.crc32(name + held))
-        for name, held in parts.items()
-    )
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
-
-
-FAULTS = {
-    "alpha.png": (lambda path: image(path, mode="RGBA"), "expected no alpha channel, got RGBA"),
-    "grey_alpha.png": (lambda path: image(path, mode="LA"), "expected no alpha channel, got LA"),
-    "palette.png": (palette, "expected no alpha channel, got P"),
-    "deep.png": (lambda path: image(path, mode="I;16"), "expected 8 bits a channel, got I;16B"),
-    "deep_colour.png": (deep_colour, "expected 8 bits a channel, got RGB;16B"),
-    "text.jpg": (no_image, "it cannot be read as an image: unknown format"),
-    "cut.png": (cut_off, "it is cut off"),
-    "cut.jpg": (cut_off, "it is cut off"),
-}
-
-
 def test_files_that_cannot_be_used_are_listed_by_name(tmp_path):
     flat(tmp_path)
     for name, (make, _) in FAULTS.items():
@@ -138,16 +77,6 @@ def test_files_that_cannot_be_used_are_listed_by_name(tmp_path):
     assert message.endswith("; and 3 more")
     for name in sorted(FAULTS)[:5]:
         assert f"{name}: {FAULTS[name][1]}" in message
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_each_of_them_is_named(name, tmp_path):
-    flat(tmp_path, 10)
-    (tmp_path / "class").mkdir()
-    FAULTS[name][0](tmp_path / "class" / name)
-    with pytest.raises(DataError) as refused:
-        ImageFolder(path=tmp_path).sample_batch()
-    assert str(refused.value).endswith(f"got 1 of 11 that cannot: class/{name}: {FAULTS[name][1]}")
 
 
 def test_sizes_that_differ_are_refused_unless_one_is_stated(tmp_path):
@@ -195,3 +124,16 @@ def test_options_out_of_range_are_refused(options, message, tmp_path):
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole message is compared
         ImageFolder(path=tmp_path, **options)
     assert str(refused.value) == message
+
+
+def test_a_camera_that_was_held_sideways_is_turned(tmp_path):
+    upright = np.zeros((6, 4, 3), np.uint8)
+    upright[:3] = 255
+    for index in range(10):
+        exif = Image.Exif()
+        exif[0x0112] = 6  # a quarter turn to the right makes it upright
+        turned = np.rot90(upright) if index % 2 else upright
+        Image.fromarray(turned).save(tmp_path / f"{index}.png", **({"exif": exif} if index % 2 else {}))
+    rows = rows_of(ImageFolder(path=tmp_path), "train")
+    assert rows.shape == (8, 3, 6, 4)
+    assert (rows == upright.transpose(2, 0, 1)).all()

@@ -29,7 +29,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def fault_of(path: Path) -> str | None:
-    """What is wrong with an image file, from its header and its end; None if nothing is."""
+    """The fault of an image file, from its header and its end; None if there is none."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -11,7 +11,7 @@ Support = constraints.Constraint | None
 
 @runtime_checkable
 class ImageData(Protocol):
-    """What is asked of data."""
+    """Data, as far as they are asked."""
 
     @property
     def kind(self) -> str | None:
