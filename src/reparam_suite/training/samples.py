@@ -34,7 +34,7 @@ class SampleRecord(HeldOutCallback):
     Args:
         journal: keeps the samples.
         record: whose clock is stopped meanwhile.
-        show: is given samples and, as data and reconstructions, validation data.
+        show: is given samples and, as data and reconstructions, validation data, or training data where there are none.
         image_shape: of a datum, [H, W], [1, H, W] or [3, H, W].
     """
 
@@ -71,7 +71,8 @@ class SampleRecord(HeldOutCallback):
             return
         self._record.pause()
         number = max(1, min(MOST_SAMPLES, _MOST_NUMBERS // torch.Size(self._shape).numel()))
-        batch = trainer.datamodule.sample_batch("valid")  # type: ignore[attr-defined]
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        batch = data.sample_batch("valid" if data.has("valid") else "train")
         x = batch[0] if isinstance(batch, tuple | list) else batch
         number = min(number, len(x))
         x = x[torch.arange(number) * len(x) // number].to(model.device)
