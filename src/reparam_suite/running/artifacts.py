@@ -70,7 +70,7 @@ def figures_of(model: Any, data: DataModule, journal: Journal) -> Iterator[tuple
 def model_drawings(model: VAE, data: DataModule) -> Iterator[Drawing]:
     """Name and how it is drawn: reconstructions, samples, and a latent traversal or the use of the code."""
     device = next(model.parameters()).device
-    x = datum_of(data.sample_batch("valid")).to(device)
+    x = datum_of(data.sample_batch("valid" if data.has("valid") else "train")).to(device)
     shape = image_shape(data)
     yield "reconstructions", partial(reconstructions, model, x, image_shape=shape, seed=_SEED)
     if shape is not None:
