@@ -40,5 +40,6 @@ class TrainingAlone(LightningDataModule):
 def test_without_validation_data_a_model_is_drawn_on_training_data():
     model = GaussianVAE(event_shape=(3, 4, 4), latent_size=2, hidden_sizes=(5,))
     drawings = dict(model_drawings(model, adapted(TrainingAlone())))
-    assert list(drawings) == ["reconstructions", "samples", "latent_traversal", "interpolations"]
+    drawn = [name for name, draw in drawings.items() if draw() is not None]
+    assert drawn == ["reconstructions", "samples", "latent_traversal", "interpolations"]
     assert len(drawings["reconstructions"]().axes[0].images) == 2 * 4
