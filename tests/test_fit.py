@@ -229,10 +229,11 @@ def test_the_dataset_is_recorded_with_its_digest(gaussian, one_step):
 # ------------------------------------------------------------------------------------------------------------ artifacts
 
 GRADIENTS = ("gradient_variance", "element_variances", "latent_use")
+IMAGES = ("reconstructions", "samples", "samples_along_training")
 FIGURES = {
-    "gaussian": {"reconstructions", "samples", "latent_traversal", "curves", *GRADIENTS},
-    "discrete": {"reconstructions", "samples", "code_use", "curves", *GRADIENTS},
-    "relaxed": {"reconstructions", "samples", "code_use", "curves", *GRADIENTS},
+    "gaussian": {*IMAGES, "latent_traversal", "interpolations", "curves", *GRADIENTS},
+    "discrete": {*IMAGES, "code_use", "curves", *GRADIENTS},
+    "relaxed": {*IMAGES, "code_use", "curves", *GRADIENTS},
     "one_step": {"reconstructions", "curves", *GRADIENTS},
 }
 
@@ -248,6 +249,18 @@ def test_figures_are_pictures_with_something_on_them(name, request):
             pixels = np.asarray(image.convert("L"))
         assert min(pixels.shape) >= 100
         assert len(np.unique(pixels)) > 10, path.name
+
+
+def test_samples_and_reconstructions_are_images_by_step(gaussian):
+    names = [path.name.split("+") for path in (gaussian.artifacts() / "images").glob("*.png")]
+    kept = sorted(path.stem for path in (gaussian.artifacts() / "samples").glob("*.npz"))
+    steps = {int(name.removeprefix("step_")) for name in kept}
+    assert {0, max(step for step, _ in gaussian.curve("val/elbo"))} <= steps
+    assert {(name[0], int(name[2])) for name in names} == {
+        (key, step) for key in ("samples", "reconstructions") for step in steps
+    }
+    assert len(names) == 2 * len(steps)
+    assert gaussian.run.data.tags["mlflow.loggedImages"] == "True"
 
 
 def test_the_figures_of_every_latent_add_up_to_the_metrics(gaussian, discrete):

@@ -19,7 +19,10 @@ OWN = "or the dotted path of a class of your own"
 MODEL_OPTIONS = ", ".join(inspect.signature(GaussianVAE).parameters)
 DISCRETE_OPTIONS = ", ".join(inspect.signature(DiscreteVAE).parameters)
 *MOST, LAST = get_args(Activation)
-DATA = "Arrays, BinarizedMNIST, Digits, FashionMNIST, MNIST, Omniglot"
+DATA = (
+    "Arrays, BinarizedMNIST, CIFAR10, ColourPatches, Digits, FashionMNIST, ImageFolder, MNIST, Omniglot, SVHN, "
+    "StreamedArrays"
+)
 
 OPTIONS = [
     # an option that does not exist
@@ -70,7 +73,10 @@ OPTIONS = [
         "--model.objective Elbo",
         f"--model.objective: expected ELBO, ImportanceWeighted {OWN}, got Elbo, did you mean ELBO?",
     ),
-    ("--model.encoder ConvolutionalNet", f"--model.encoder: expected MLP {OWN}, got ConvolutionalNet"),
+    (
+        "--model.encoder ConvolutionalNet",
+        f"--model.encoder: expected ConvNet, MLP, ResNet {OWN}, got ConvolutionalNet, did you mean ConvNet?",
+    ),
     (
         "--data.bach_size 3",
         (

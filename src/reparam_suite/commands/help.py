@@ -11,7 +11,7 @@ from torch import nn
 
 from reparam_suite.commands.classes import concrete_subclasses
 from reparam_suite.commands.suggestions import nearest
-from reparam_suite.data import MNIST, Arrays
+from reparam_suite.data import MNIST, Arrays, ImageFolder, StreamedArrays
 from reparam_suite.distributions.likelihoods import LikelihoodFamily
 from reparam_suite.distributions.posteriors import LatentFamily
 from reparam_suite.estimators import Baseline, Bound, GradientEstimator
@@ -32,8 +32,14 @@ def help_text(parser: ArgumentParser) -> str:
     sections = [
         parser.format_help(),
         _options("GaussianVAE and DiscreteVAE (--model)", "model", GaussianVAE),
-        _options("MNIST, FashionMNIST, Omniglot; Digits and BinarizedMNIST have fewer (--data)", "data", MNIST),
+        _options(
+            "MNIST, FashionMNIST, Omniglot; Digits, BinarizedMNIST, CIFAR10, SVHN, ColourPatches have fewer (--data)",
+            "data",
+            MNIST,
+        ),
         _options("Arrays (--data)", "data", Arrays),
+        _options("ImageFolder (--data)", "data", ImageFolder),
+        _options("StreamedArrays (--data)", "data", StreamedArrays),
         _classes("Posteriors (--model.posterior)", LatentFamily),
         _classes("Likelihoods (--model.likelihood)", LikelihoodFamily),
         _classes("Bounds (--model.objective.bound)", Bound),

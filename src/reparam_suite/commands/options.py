@@ -20,7 +20,12 @@ from reparam_suite.commands.help import class_help, help_text
 from reparam_suite.commands.jsonargparse_internals import imports_only
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.data import adapted
-from reparam_suite.distributions import BernoulliLikelihood, NormalLikelihood
+from reparam_suite.distributions import (
+    BernoulliLikelihood,
+    DiscretizedLogisticLikelihood,
+    LikelihoodFamily,
+    NormalLikelihood,
+)
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.running import Run
 from reparam_suite.running.resumption import RUN_KEY
@@ -33,7 +38,14 @@ from reparam_suite.training import CheckpointSettings, RecordSettings
 ROOTS = {"model": LightningModule, "data": LightningDataModule}
 _SIZED: dict[str, type[GaussianVAE | DiscreteVAE]] = {"GaussianVAE": GaussianVAE, "DiscreteVAE": DiscreteVAE}
 _FEW_LATENTS = 4  # that every estimator can work with
-_WITHIN_0_AND_1 = ("binary", "grey")  # kinds of data
+# By kind of the data.
+_LIKELIHOODS: dict[str, type[LikelihoodFamily]] = {
+    "binary": BernoulliLikelihood,
+    "grey": BernoulliLikelihood,
+    "colour": DiscretizedLogisticLikelihood,
+    "real": NormalLikelihood,
+    "count": NormalLikelihood,
+}
 
 
 @final
@@ -201,7 +213,7 @@ class _Parts:
         if "model.event_shape" not in given and data.event_shape is not None:
             model.event_shape = list(data.event_shape)
         if data.kind is not None and not any(key.startswith("model.likelihood") for key in given):
-            model.likelihood = BernoulliLikelihood() if data.kind in _WITHIN_0_AND_1 else NormalLikelihood()
+            model.likelihood = _LIKELIHOODS[data.kind]()
 
 
 def _values(group: Namespace) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Importing this package does not import MLflow; opening a `Store` does.
 """
 
 from reparam_suite.tracking.environment import environment_tags, run_name
+from reparam_suite.tracking.images import log_image
 from reparam_suite.tracking.names import check_key
 from reparam_suite.tracking.reading import RecordedRun
 from reparam_suite.tracking.reasons import reason
@@ -27,6 +28,7 @@ __all__ = [
     "environment_tags",
     "flattened",
     "foreign_tables",
+    "log_image",
     "reason",
     "redact",
     "run_name",
