@@ -67,7 +67,7 @@ def run(arguments: Sequence[str], directory: Path, expected: int = 0) -> Cost:
         RuntimeError: if it ended with another exit code than `expected`.
     """
     # Each is compiled already, and finds the suite where this process has found it.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     start = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *arguments],
@@ -90,7 +90,7 @@ def listing(costs: Mapping[str, Sequence[Cost]]) -> Listing:
     for name, own in costs.items():
         over = [_over(costs, name, base).of_fastest for base in (TORCH, LIGHTNING)]
         seconds = (min(cost.wall for cost in own), min(cost.cpu for cost in own))
-        rows.append([name, *(f"{each:.2f}" for each in (*seconds, *over)), told.get(_named(name), "")])
+        rows.append([name, *(f"{figure:.2f}" for figure in (*seconds, *over)), told.get(_named(name), "")])
     columns = ("process", "wall s", "CPU s", f"over {TORCH}", f"over {LIGHTNING}", "target (* missed)")
     return Listing("Start-up and end", columns, rows)
 
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         how=f"{options.rounds} rounds",
         listings=[listing(costs)],
         targets=targets(costs),
-        content={"seconds": {each: [asdict(cost) for cost in own] for each, own in costs.items()}},
+        content={"seconds": {name: [asdict(cost) for cost in own] for name, own in costs.items()}},
     ).report(options)
 
 

@@ -1,6 +1,8 @@
 """Shapes that the estimators' signatures declare are checked in every test; each process keeps to one thread."""
 
+import gc
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,15 +21,58 @@ torch.set_num_threads(1)
 install_import_hook("reparam_suite.estimators", "beartype.beartype")
 
 
+def pytest_collection_finish() -> None:
+    """What has been imported stays: the garbage collector, which looks through all objects, passes over it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_schema_is_made_once(tmp_path_factory) -> Iterator[None]:
+    """A tracking database in a file begins as a copy of the process's first one: MLflow's migrations take 2 s."""
+    database = sys.modules.get("reparam_suite.tracking.database")  # importing it would bring Lightning
+    if database is None:
+        yield
+        return
+    first = tmp_path_factory.mktemp("schema") / "mlflow.db"
+    migrate = database.initialize_tables
+
+    def initialize_tables(engine) -> None:
+        if engine.dialect.name != "sqlite" or not first.exists():
+            migrate(engine)
+        if engine.dialect.name == "sqlite":
+            made = Path(engine.url.database)
+            shutil.copyfile(*((first, made) if first.exists() else (made, first)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "initialize_tables", initialize_tables)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _modules_of_a_test_end_with_it(tmp_path_factory) -> Iterator[None]:
     """A module that a test writes and imports is gone after it, so that another's of the same name is found."""
     before = set(sys.modules)
     yield
     folder = str(tmp_path_factory.getbasetemp())
-    for name in set(sys.modules) - before:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
-            del sys.modules[name]
+    written = [
+        name
+        for name in set(sys.modules) - before
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder)
+    ]
+    for name in written:
+        del sys.modules[name]
+    if written:
+        gc.collect()  # or the parser finds their classes
+
+
+@pytest.fixture
+def undrawn() -> Iterator[None]:
+    """See `tests.launching.undrawn`."""
+    from tests.launching import undrawn  # MLflow with it
+
+    with undrawn():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +98,29 @@ def small_mnist(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(MNIST, "archive", replace(MNIST.archive, shapes=shapes))
     monkeypatch.setattr("reparam_suite.data.mnist._NUM_TRAIN", 200)
     return tmp_path
+
+
+@pytest.fixture
+def small_root(small_mnist, monkeypatch) -> Iterator[Path]:
+    """That directory, and the official files of CIFAR-10 and SVHN for download, each of few images."""
+    from tests.data.formats import official_files
+    from tests.data.server import Server, offer
+
+    from reparam_suite.data import CIFAR10, SVHN  # after the hook above
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    shapes = {"x_train": (30, 3, 32, 32), "y_train": (30,), "x_test": (5, 3, 32, 32), "y_test": (5,)}
+    noise = np.random.default_rng(0)
+    arrays = {
+        key: noise.integers(0, 256 if key[0] == "x" else 10, shape).astype(np.uint8) for key, shape in shapes.items()
+    }
+    server = Server()
+    try:
+        for cls in (CIFAR10, SVHN):
+            offer(cls, server, monkeypatch, official_files(cls.__name__, arrays), shapes)
+        yield small_mnist
+    finally:
+        server.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,11 @@
 """`python -m reparam_suite.fit` inside the test's own process."""
 
 import contextlib
-import gc
 import io
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -16,11 +16,13 @@ from unittest import mock
 
 import mlflow
 import numpy as np
+import pytest
 import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from reparam_suite import fit as command
+from reparam_suite.running import finishing
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,39 @@ class Ended:
 
 @contextlib.contextmanager
 def as_it_was() -> Iterator[None]:
-    """Environment and generators are those of before at the end: a command seeds all of them."""
+    """Environment, generators and signal handlers are those of before at the end: a command changes all of them."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one that is seeded
+    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
     with mock.patch.dict(os.environ), torch.random.fork_rng():
         os.environ.pop("MLFLOW_TRACKING_URI", None)
         try:
             yield
         finally:
+            for signum, handler in handlers.items():
+                signal.signal(signum, handler)
             random.setstate(python)
             np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def undrawn() -> Iterator[None]:
+    """Inside, runs draw no figures and export no model, which takes longer than the training of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finishing, "figures_of", lambda *_: ())
+        patch.setattr(finishing, "export", lambda *_: None)
+        yield
+
+
+@contextlib.contextmanager
+def ended_sooner() -> Iterator[None]:
+    """Inside, the bound that a run ends with is of 200 samples where it would be of 5,000, which take seconds."""
+    bound = finishing.bound_of_many_samples
+
+    def of_fewer(model, x, num_samples, **options):
+        return bound(model, x, min(num_samples, 200), **options)
+
+    with mock.patch.object(finishing, "bound_of_many_samples", of_fewer):
+        yield
 
 
 @contextlib.contextmanager
@@ -104,12 +130,21 @@ def study(*args: str, root: Path) -> Ended:
     return _ended(study_command.main, ["--tracking.root", str(root), *args], root)
 
 
+def sync(*args: str, root: Path) -> Ended:
+    """Delivers what runs under `root` have left."""
+    from reparam_suite import sync as sync_command
+
+    return _ended(sync_command.main, ["--tracking.root", str(root), *args], root)
+
+
 def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
-    gc.collect()  # torch's tracing leaves classes of a model's name behind, and the parser knows classes by their names
-    with as_it_was(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with as_it_was(), ended_sooner(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(args)
     return Ended(code, out.getvalue(), err.getvalue(), root)
+
+
+PATIENCE = 240.0  # seconds; a process that is not seen to have died is waited for 300 s
 
 
 class Started:
@@ -154,7 +189,7 @@ class Started:
     def wait(self) -> tuple[int, str]:
         """Its exit code and what it wrote to stderr."""
         try:
-            _, err = self.process.communicate(timeout=60)
+            _, err = self.process.communicate(timeout=PATIENCE)
         finally:
             self.process.kill()
         return self.process.returncode, err

@@ -3,12 +3,11 @@
 import math
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import yaml
-from tests.launching import as_it_was
+from tests.commands.parsing import assembled, model_of, parse
 
 from reparam_suite.commands.options import Options
 from reparam_suite.distributions import (
@@ -24,34 +23,10 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.objectives import ELBO, ImportanceWeighted
-from reparam_suite.running import Run
-from reparam_suite.running.assembly import Assembly, assemble
 from reparam_suite.running.record import configuration
-from reparam_suite.running.surroundings import library_call
-from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.training import RecordSettings
 
 CONF = Path(__file__).parents[2] / "conf"
-
-
-@pytest.fixture(autouse=True)
-def _isolated():
-    with as_it_was():
-        yield
-
-
-def parse(text: str) -> Run:
-    return Options.of(text.split()).run()
-
-
-def model_of(text: str) -> Any:
-    return parse(text).model()
-
-
-def assembled(text: str) -> Assembly:
-    """All parts of a run, as they are before anything is recorded."""
-    with unchanged_globals(), library_call(progress=False) as surroundings:
-        return assemble(parse(text), surroundings)
 
 
 def test_a_file_is_read_and_later_options_override_it(tmp_path):
@@ -191,6 +166,23 @@ def test_help_tells_every_option_and_ends_well(capsys):
     ):
         assert option in told
     assert "of the weights, the noise and the order of the data" in told
+
+
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        (["--model.estimator.help", "DisARM"], {"--model.estimator.num_samples"}),
+        (["--model.estimator.baseline.help=MovingAverage"], {"--model.estimator.baseline.decay"}),
+        (["--data.help", "reparam_suite.data.Digits"], {"--data.batch_size", "--data.binarization"}),
+    ],
+)
+def test_help_of_a_class_names_its_options_as_they_are_typed(args, options, capsys):
+    with pytest.raises(SystemExit) as ended:
+        Options.of(args)
+    assert ended.value.code == 0
+    told = {word.strip(",") for word in capsys.readouterr().out.split() if word.startswith("--")}
+    assert options <= told
+    assert all(name.startswith(args[0].partition(".help")[0]) for name in told)
 
 
 def test_the_printed_configuration_can_be_read_again(capsys, tmp_path):

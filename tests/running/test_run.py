@@ -11,6 +11,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule
 from tests import launching
+from tests.launching import undrawn
 from tests.running.models import Regression, gaussian
 from tests.studies.small import RATE, study_file
 
@@ -18,7 +19,7 @@ from reparam_suite import Run, runs
 from reparam_suite.data import Arrays, Digits
 from reparam_suite.estimators import Pathwise
 from reparam_suite.running import surroundings
-from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.tracking import RunLogger, Store, TrackingSettings
 from reparam_suite.training import RecordSettings, stopping
 
 
@@ -35,13 +36,15 @@ def short(tracking, **options) -> dict:
 
 @pytest.fixture(scope="module")
 def result(tracking):
-    return Run(gaussian, Digits(), seed=3, tags={"lesson": "1"}, **short(tracking)).fit()
+    with undrawn():
+        return Run(gaussian, Digits(), seed=3, tags={"lesson": "1"}, **short(tracking)).fit()
 
 
 @pytest.fixture(scope="module")
 def regression(tracking):
     """Of a model that is no VAE, on data without a test split, with a monitor of its own."""
-    return Run(lambda: Regression(Pathwise()), rows(), monitor="-val/loss", **short(tracking)).fit()
+    with undrawn():
+        return Run(lambda: Regression(Pathwise()), rows(), monitor="-val/loss", **short(tracking)).fit()
 
 
 def rows() -> Arrays:
@@ -83,6 +86,7 @@ def test_figures_are_drawn_by_name(result, regression):
     assert "reconstructions" not in regression.figures()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_module_is_trained_in_place_and_a_callable_gets_weights_by_seed(tracking):
     torch.manual_seed(7)
     model = gaussian()
@@ -120,6 +124,7 @@ def test_a_model_that_is_no_vae_has_its_own_metrics_and_parts(regression):
     assert regression.metrics["val/loss_best_step"] == curve["step"][curve["value"] == best].iloc[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_shall_go_further_resumes_and_is_the_run_at_once(tracking):
     parts = {"model": lambda: Regression(Pathwise()), "data": rows()}
     begun = Run(*parts.values(), seed=5, monitor="-val/loss", **short(tracking)).fit()
@@ -243,6 +248,26 @@ def test_a_run_and_a_command_in_a_thread_train_without_handlers_and_say_so_once(
     assert told == ["a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step"]
 
 
+def test_ctrl_c_during_the_last_upload_finds_a_run_that_is_finished(tracking, monkeypatch):
+    real = RunLogger.close
+
+    def close(logger, status):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)  # a later one changes nothing
+        real(logger, status)
+
+    monkeypatch.setattr("reparam_suite.running.fitting.finish", lambda *_, **__: None)
+    monkeypatch.setattr(RunLogger, "close", close)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        Run(gaussian, Digits(), name="uploading", **short(tracking, max_steps=1)).fit()
+    assert signal.getsignal(signal.SIGINT) is handler
+    (run,) = Store.open(tracking).runs_named("uploading")
+    assert run.info.status == "FINISHED"
+    assert "test/elbo" in run.data.metrics
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_ctrl_c_is_a_keyboard_interrupt_and_leaves_a_checkpoint_of_its_step(tracking):
     def interrupted():
         model = gaussian()

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from reparam_suite.runtime import strict_yaml
+
 _OF_A_CLASS = ("class_path", "init_args")
 
 
@@ -51,8 +53,8 @@ def given_options(args: list[str]) -> dict[str, Any]:
 def content_of(file: Path) -> Any:
     """The content of a YAML file; of one that cannot be read, which the parser complains about, nothing."""
     try:
-        return _loaded(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        return strict_yaml.read(file)
+    except (OSError, ValueError, yaml.YAMLError):
         return {}
 
 
@@ -60,12 +62,12 @@ def _flattened(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     if not isinstance(value, dict):
         yield key, value
         return
-    for name, each in value.items():
-        yield from _flattened(key if name in _OF_A_CLASS else f"{key}.{name}".removeprefix("."), each)
+    for name, inner in value.items():
+        yield from _flattened(key if name in _OF_A_CLASS else f"{key}.{name}".removeprefix("."), inner)
 
 
 def _loaded(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return strict_yaml.loaded(text)
     except yaml.YAMLError:
         return {}

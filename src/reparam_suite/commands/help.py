@@ -6,16 +6,25 @@ from collections.abc import Iterable
 from typing import Any
 
 from jsonargparse import ArgumentParser
+from lightning.pytorch import LightningDataModule
+from torch import nn
 
 from reparam_suite.commands.classes import concrete_subclasses
-from reparam_suite.data import MNIST, Arrays
+from reparam_suite.commands.suggestions import nearest
+from reparam_suite.data import MNIST, Arrays, ImageFolder, StreamedArrays
 from reparam_suite.distributions.likelihoods import LikelihoodFamily
 from reparam_suite.distributions.posteriors import LatentFamily
 from reparam_suite.estimators import Baseline, Bound, GradientEstimator
 from reparam_suite.models import GaussianVAE
+from reparam_suite.networks import Builder
 from reparam_suite.objectives import ELBO, ImportanceWeighted
+from reparam_suite.runtime.construction import imported
+from reparam_suite.runtime.errors import UsageError
 
 _WIDTH = 100
+
+_BASES = (nn.Module, LightningDataModule, LatentFamily, LikelihoodFamily, Bound, Builder)
+"""Of the classes that options name."""
 
 
 def help_text(parser: ArgumentParser) -> str:
@@ -23,8 +32,14 @@ def help_text(parser: ArgumentParser) -> str:
     sections = [
         parser.format_help(),
         _options("GaussianVAE and DiscreteVAE (--model)", "model", GaussianVAE),
-        _options("MNIST, FashionMNIST, Omniglot; Digits and BinarizedMNIST have fewer (--data)", "data", MNIST),
+        _options(
+            "MNIST, FashionMNIST, Omniglot; Digits, BinarizedMNIST, CIFAR10, SVHN, ColourPatches have fewer (--data)",
+            "data",
+            MNIST,
+        ),
         _options("Arrays (--data)", "data", Arrays),
+        _options("ImageFolder (--data)", "data", ImageFolder),
+        _options("StreamedArrays (--data)", "data", StreamedArrays),
         _classes("Posteriors (--model.posterior)", LatentFamily),
         _classes("Likelihoods (--model.likelihood)", LikelihoodFamily),
         _classes("Bounds (--model.objective.bound)", Bound),
@@ -35,12 +50,34 @@ def help_text(parser: ArgumentParser) -> str:
     return "\n".join(sections)
 
 
+def class_help(option: str, name: str) -> str:
+    """The description and the options of a class, for `--model.estimator.help DisARM`.
+
+    Args:
+        option: as it was typed.
+        name: of a class of the suite, or a dotted path.
+
+    Raises:
+        UsageError: if there is no such class.
+    """
+    key = option.removeprefix("--").removesuffix(".help")
+    known = {cls.__name__: cls for base in _BASES for cls in concrete_subclasses(base)}
+    if "." in name:
+        cls = imported(name, allow=[name.rpartition(".")[0]])
+    elif name in known:
+        cls = known[name]
+    else:
+        got = name or "none"
+        raise UsageError(f"{option}: expected a class, as --help lists them, got {got}{nearest(name, known)}")
+    return "\n".join([f"{name}:", inspect.getdoc(cls) or "", "", _options(f"Options of {name}", key, cls)])
+
+
 def _options(title: str, key: str, cls: type) -> str:
     parser = ArgumentParser(add_help=False, usage="")
-    parser.add_class_arguments(cls, key, instantiate=False)
+    parser.add_class_arguments(cls, key, instantiate=False, fail_untyped=False)
     lines = parser.format_help().splitlines()
-    first = next(i for i, line in enumerate(lines) if line.lstrip().startswith("--"))
-    return "\n".join([f"{title}:", *lines[first:], ""])
+    first = next((i for i, line in enumerate(lines) if line.lstrip().startswith(f"--{key}.")), None)
+    return "\n".join([f"{title}:", *(["  none"] if first is None else lines[first:]), ""])
 
 
 def _objectives() -> str:
@@ -61,11 +98,15 @@ def _listed(title: str, classes: Iterable[type[Any]]) -> str:
 
 
 def _arguments(cls: type) -> str:
-    given = [each for each in inspect.signature(cls).parameters.values() if each.kind is each.KEYWORD_ONLY]
-    return f"({', '.join(f'{each.name}={_shown(each.default)}' for each in given)})" if given else ""
+    given = [
+        parameter
+        for parameter in inspect.signature(cls).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    return f"({', '.join(f'{parameter.name}={_shown(parameter.default)}' for parameter in given)})" if given else ""
 
 
 def _shown(default: object) -> str:
     if hasattr(default, "lazy_get_init_args"):
-        return next(each.__name__ for each in type(default).__mro__ if not hasattr(each, "lazy_get_init_args"))
+        return next(cls.__name__ for cls in type(default).__mro__ if not hasattr(cls, "lazy_get_init_args"))
     return repr(default)

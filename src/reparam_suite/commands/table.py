@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from reparam_suite.running import Result
+from reparam_suite.runtime.terminal import as_text
 
 _LINES = {
     "test ELBO": ("test/elbo", ".2f"),
@@ -38,7 +39,7 @@ def results_table(results: Sequence[Result]) -> Table:
     table = Table(title="Results, in nats", title_justify="left", title_style="bold")
     table.add_column("", no_wrap=True)
     for result in results:
-        table.add_column(result.name if len(results) == 1 else f"seed {result.seed}", justify="right")
+        table.add_column(as_text(result.name if len(results) == 1 else f"seed {result.seed}"), justify="right")
     table.add_row("steps", *[f"{result.num_steps:,}" for result in results])
     for label, (name, form) in lines.items():
         table.add_row(

@@ -5,6 +5,7 @@ made with `validate_args=False`: parameters are checked once, where it is built.
 """
 
 from reparam_suite.distributions.conditional import Conditional, Family
+from reparam_suite.distributions.discretized import DiscretizedLogistic, DiscretizedLogisticLikelihood
 from reparam_suite.distributions.divergences import kl_divergence
 from reparam_suite.distributions.factors import factors, family, translated
 from reparam_suite.distributions.families import (
@@ -50,7 +51,15 @@ from reparam_suite.distributions.sampling import (
     samples,
 )
 from reparam_suite.distributions.scores import score, score_term
-from reparam_suite.distributions.support import num_states, support_of
+from reparam_suite.distributions.support import (
+    has_mean,
+    is_discrete,
+    is_real,
+    mean_of,
+    num_states,
+    probabilities,
+    support_of,
+)
 from reparam_suite.distributions.von_mises import VonMises
 
 __all__ = [
@@ -60,6 +69,8 @@ __all__ = [
     "Conditional",
     "DiagonalNormal",
     "DiscreteFamily",
+    "DiscretizedLogistic",
+    "DiscretizedLogisticLikelihood",
     "FactorizedBernoulli",
     "FactorizedCategorical",
     "Family",
@@ -87,13 +98,18 @@ __all__ = [
     "frozen",
     "gamma",
     "has_inverse_cdf",
+    "has_mean",
     "inverse_cdf",
+    "is_discrete",
+    "is_real",
     "is_reparameterized",
     "kl_divergence",
+    "mean_of",
     "multivariate_normal",
     "normal",
     "num_states",
     "parameters",
+    "probabilities",
     "rebuilt",
     "relaxed",
     "reparameterized",

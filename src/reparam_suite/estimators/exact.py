@@ -32,6 +32,7 @@ class Enumeration(GradientEstimator):
     bounds = (Average, LogMeanExp)
     differentiates_f = False
     unbiased = True
+    noiseless = True
 
     def __init__(self, *, num_samples: int = 1, max_states: int = 16_384) -> None:
         super().__init__(num_samples=num_samples)
@@ -100,6 +101,7 @@ class Quadrature(GradientEstimator):
     bounds = (Average,)
     differentiates_f = True
     unbiased = True
+    noiseless = True
     max_latents: ClassVar[int] = 3
     nodes: Tensor
     weights: Tensor
@@ -126,7 +128,7 @@ class Quadrature(GradientEstimator):
         """The weighted sum over nodes that move with q."""
         num_latents, batch = target.q.event_shape[0], (1,) * len(target.q.batch_shape)
         rule = (self.nodes, self.weights)
-        grid, weights = (torch.cartesian_prod(*[each] * num_latents).reshape(-1, num_latents) for each in rule)
+        grid, weights = (torch.cartesian_prod(*[side] * num_latents).reshape(-1, num_latents) for side in rule)
         eps = grid.to(target.q.mean.device).reshape(-1, *batch, num_latents)
         f = target.values(reparameterized(target.q, eps))
         mass = weights.prod(-1).to(f).reshape(-1, *batch)

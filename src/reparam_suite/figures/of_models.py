@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from reparam_suite.figures.images import reconstruction_grid, sample_grid, shown_shape
+from reparam_suite.distributions import mean_of
+from reparam_suite.figures.images import interpolation_grid, reconstruction_grid, sample_grid, shown_shape
 from reparam_suite.runtime.random_streams import forked_generator
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def reconstructions(model: VAE, x: Tensor, *, image_shape: Sequence[int] | None 
     with _evaluated(model, seed) as device:
         shown = x.to(device)
         means = model.reconstruct(shown)
-        origin = "q's mean" if _has_mean(model, shown[:1]) else "a sample of q"
+        origin = "a sample of q" if mean_of(model.encode(shown[:1])) is None else "q's mean"
     shape = shown_shape(x.shape[1:]) if image_shape is None else image_shape
     title = f"Data and their reconstructions, E[x|z] at {origin}"
     return reconstruction_grid(x, means, image_shape=shape, title=title)
@@ -63,6 +64,37 @@ def samples(model: VAE, n: int, *, image_shape: Sequence[int] | None = None, see
     return sample_grid(means, image_shape=shape, title=title)
 
 
+def interpolations(
+    model: VAE, x: Tensor, *, num_pairs: int = 6, num_steps: int = 9, image_shape: Sequence[int] | None = None
+) -> Figure:
+    """Pairs of data, and between them E[x|z] on the straight line from one mean of q to the other.
+
+    Args:
+        model: with `encode` and `decode`, and a q that has a mean.
+        x: `[N, *event]`, images; the first and the second are a pair, and so on.
+        num_pairs: at most so many.
+        num_steps: images between the two, those of the means themselves among them.
+        image_shape: to show vectors in, where it is known.
+
+    Raises:
+        ValueError: if there are fewer than two data, they are no images, or a value is not finite.
+    """
+    shape = shown_shape(x.shape[1:]) if image_shape is None else image_shape
+    if len(x) < 2 or shape is None:
+        raise ValueError(f"x: expected two images or more, got shape {list(x.shape)}")
+    pairs = min(num_pairs, len(x) // 2)
+    with _evaluated(model, 0) as device:
+        shown = x[: 2 * pairs].to(device)
+        mean = model.encode(shown).mean
+        weights = torch.linspace(0.0, 1.0, num_steps, device=device, dtype=mean.dtype)
+        ends = mean.unflatten(0, (pairs, 2))  # [N, 2, D]
+        z = torch.lerp(ends[:, None, 0], ends[:, None, 1], weights[:, None])
+        between = model.decode(z).mean
+    title = "Between two data: E[x|z] on the line from one mean of q to the other"
+    data = shown.unflatten(0, (pairs, 2)).cpu()
+    return interpolation_grid(data, between.cpu(), weights.cpu(), image_shape=shape, title=title)
+
+
 @contextmanager
 def _evaluated(model: VAE, seed: int) -> Iterator[torch.device]:
     modes = [(module, module.training) for module in model.modules()]
@@ -74,10 +106,3 @@ def _evaluated(model: VAE, seed: int) -> Iterator[torch.device]:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-def _has_mean(model: VAE, x: Tensor) -> bool:
-    try:
-        return model.encode(x).mean is not None
-    except NotImplementedError:
-        return False

@@ -6,7 +6,6 @@ from typing import Any, final
 
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
@@ -116,7 +115,9 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     loggers = options.pop("logger", None)
     callbacks = options.pop("callbacks", None) or []
     try:
-        options["callbacks"] = [_made(each) for each in (callbacks if isinstance(callbacks, list) else [callbacks])]
+        options["callbacks"] = [
+            _made(callback) for callback in (callbacks if isinstance(callbacks, list) else [callbacks])
+        ]
         trainer = Trainer(**{**options, **_OF_THE_RUN, **_launched(options)})
         if isinstance(trainer.strategy, DDPStrategy):
             if surroundings.relaunch is None and not _is_launched(trainer.strategy):
@@ -128,8 +129,8 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
             trainer = Trainer(**{**options, **_OF_THE_RUN, "strategy": strategy})
     except UsageError:
         raise
-    except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
-        raise UsageError(f"trainer: {' '.join(str(error).split())}") from error
+    except Exception as error:  # whatever Lightning, or a callback of the user's, makes of the options
+        raise UsageError(f"trainer: {' '.join(str(error).split()) or type(error).__name__}") from error
     rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # guessed from variables until now
     trainer.loggers = _as_list(loggers)
     trainer.strategy.checkpoint_io = CheckpointFiles()

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from rich.markup import escape
+from rich.text import Text
 
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.record import configuration, keep_configuration, put_on_record, record_of, run_name_of
 from reparam_suite.running.surroundings import Observer
 from reparam_suite.running.weights import restore_best
+from reparam_suite.runtime.terminal import as_text
 from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.training import Checkpoints, Journal
 
@@ -41,7 +42,7 @@ class Beginning(Callback):
         journal: Journal,
         checkpoints: Checkpoints,
         observer: Observer,
-        show: Callable[[str], object],
+        show: Callable[[Text], object],
     ) -> None:
         self.logger: RunLogger | None = None
         self._parts = parts
@@ -63,8 +64,8 @@ class Beginning(Callback):
         self.logger = logger = _recorded(parts, self._store)
         put_on_record(parts, logger, self._journal, self._checkpoints, self._store.root)
         began = f", from step {resumption.step}" if resumption else ""
-        self._show(f"[bold]{logger.run_name}[/bold]  run {logger.run_id}{began}")
-        self._show(escape(parts.data.summary))
+        self._show(Text.assemble(as_text(logger.run_name, "bold"), f"  run {logger.run_id}{began}"))
+        self._show(as_text(parts.data.summary))
         parts.trainer.callbacks.extend(self._observer.begun(logger, self._journal))  # type: ignore[attr-defined]
         keep_configuration(parts, self._checkpoints)
         restore_best(self._checkpoints, self._store, logger.run_id)

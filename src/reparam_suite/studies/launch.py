@@ -11,9 +11,11 @@ from uuid import uuid4
 from optuna.trial import TrialState
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from reparam_suite.runtime.errors import StateError, UsageError
 from reparam_suite.runtime.global_state import unchanged_globals
+from reparam_suite.runtime.terminal import as_text
 from reparam_suite.studies.command import StudyCommand
 from reparam_suite.studies.command import command as parsed
 from reparam_suite.studies.display import Display, best_trials
@@ -64,6 +66,7 @@ def search(args: Sequence[str], console: Console, signals: StopSignals) -> None:
         signals.wait()
         with _pool(command, searched) as pool:
             signals.wait_no_longer()
+            Store.open(command.tracking)
             # The schema is made before any worker starts: two processes that make one at once break each other.
             queue = joined(searched, command.database)
             try:
@@ -111,7 +114,8 @@ class _Launch:
         summary = Summary(command.settings, store, self._queue, self._signals)
         summary.open()
         display = Display(self._queue, tuple(command.settings.objectives), time.time())
-        console.print(f"[bold]{command.settings.name}[/bold]  {redact(command.database.url)}", soft_wrap=True)
+        title = Text.assemble(as_text(command.settings.name, "bold"), "  ", as_text(redact(command.database.url)))
+        console.print(title, soft_wrap=True)
         try:
             with Live(get_renderable=display, console=console, refresh_per_second=1, transient=True):
                 self._work(pool, summary)
@@ -119,6 +123,7 @@ class _Launch:
             failure = self._failure()
             if failure is None:
                 summary.finish_best()
+            self._signals.wait()  # from here on a signal finds a study that is finished
         except Stopped as error:
             self._signals.wait()
             summary.update()
