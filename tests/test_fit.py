@@ -300,7 +300,7 @@ def test_the_variance_of_every_element_is_kept_at_both_ends(gaussian, one_step):
                 assert all((arrays[name] >= 0.0).all() for name in arrays)
 
 
-@pytest.mark.parametrize("name", ["gaussian", "discrete", "relaxed", "importance_weighted", "one_step"])
+@pytest.mark.parametrize("name", ["gaussian", "discrete", "relaxed", "importance_weighted"])
 def test_the_exported_model_is_the_checkpointed_one(name, request):
     ended = request.getfixturevalue(name)
     cls = DiscreteVAE if name in ("discrete", "relaxed") else GaussianVAE
@@ -316,6 +316,12 @@ def test_the_exported_model_is_the_checkpointed_one(name, request):
         assert torch.allclose(found[key], value, atol=1e-5), key
     with torch.no_grad():
         assert all(torch.equal(loaded(x)[key], value) for key, value in found.items()), "it has no noise"
+
+
+def test_no_model_is_exported_unless_that_is_asked_for(one_step):
+    assert {path.name for path in one_step.artifacts().iterdir()} >= {"checkpoints", "figures"}
+    exported = Path(one_step.root) / "artifacts" / "models"
+    assert not any(one_step.run.info.run_id in path.read_text() for path in exported.rglob("MLmodel"))
 
 
 def test_the_exported_model_has_a_signature_and_an_example(gaussian):

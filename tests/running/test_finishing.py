@@ -13,7 +13,7 @@ from reparam_suite.training import RecordSettings
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     tracking = TrackingSettings(root=tmp_path_factory.mktemp("own") / "mlruns")
-    record = RecordSettings(every=2, test_samples=200)
+    record = RecordSettings(every=2, test_samples=200, export=True)
     return Run(Own, images(), record=record, max_steps=3, tracking=tracking).fit(), tracking
 
 
