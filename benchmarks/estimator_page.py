@@ -186,7 +186,8 @@ def _learned(entry: Entry) -> str:
     )
     model = each.model(entry.make(**entry.options(bound)), bound(), 1)
     parameters = {_part(name): None for name, _ in model.estimator.named_parameters()}
-    remembered = {name.rpartition(".")[0]: None for name, _ in model.estimator.named_buffers()}
+    saved = model.estimator.state_dict()  # without the constants among the buffers
+    remembered = {name.rpartition(".")[0]: None for name, _ in model.estimator.named_buffers() if name in saved}
     parts = [f"`{name}`" for name in parameters] + [f"past: `{name}`" for name in remembered]
     return ", ".join(parts) or "-"
 
