@@ -5,15 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-import yaml
-
 from reparam_suite.commands.classes import either
+from reparam_suite.commands.written_options import Value, choosable
 from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-Value = bool | int | float | str | None
 Options = dict[str, Any]
 """Searched values by name: of options of a run, in the order in which the command line takes them, or of arguments."""
 
@@ -168,17 +166,6 @@ def _definition(dimensions: tuple[Dimension, ...]) -> dict[str, Any]:
     return {dimension.name: dimension.definition() for dimension in dimensions}
 
 
-def arguments(options: Mapping[str, Value]) -> list[str]:
-    """Options as arguments of a command line."""
-    return [f"--{option}={_written(value)}" for option, value in options.items()]
-
-
-def _written(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "null" if value is None else str(value)
-
-
 _KINDS = ("float", "log_float", "int", "log_int", "categorical")
 
 
@@ -233,10 +220,3 @@ def _choice(option: str, name: str, values: Any) -> Choice:
             _parsed(f"{option}.{key}", f"{name}.{choice}.{key}", described) for key, described in (own or {}).items()
         )
     return Choice(option, name, branches)
-
-
-def choosable(value: Any) -> Value:
-    """A value as Optuna stores it: lists and mappings as text, which the command line reads as what they are."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return yaml.safe_dump(value, default_flow_style=True).strip()
