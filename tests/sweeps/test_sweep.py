@@ -1,6 +1,5 @@
 """Sweeps that train."""
 
-import logging
 from types import SimpleNamespace
 
 import pytest

@@ -69,8 +69,9 @@ class RunsOfFile:
         return dataclasses.replace(run, max_steps=num_steps(run, self.evaluations), max_epochs=None)
 
     def arguments(self, options: Mapping[str, Value], seed: int) -> list[str]:
-        """The command line of a run, save where it is recorded."""
-        return [f"--config={self.base}", *arguments({**self.common, **options, "seed": seed})]
+        """The command line of a run, save where it is recorded; a class comes before its own options."""
+        own = dict(sorted(options.items(), key=lambda pair: pair[0].count(".")))
+        return [f"--config={self.base}", *arguments({**self.common, **own, "seed": seed})]
 
 
 def num_steps(run: Run, evaluations: int) -> int:

@@ -42,8 +42,8 @@ class Ledger:
         if not self.file.absolute().parent.is_dir():
             raise UsageError(f"results.file: expected a file in a directory that exists, got {self.file}")
 
-    def complete(self, cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
-        """The metrics of cells whose row has all of them, by the cell's key.
+    def known(self, cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
+        """The metrics of cells that have a row, those that it has, by the cell's key.
 
         Raises:
             ValueError: if the file cannot be read.
@@ -51,10 +51,17 @@ class Ledger:
         rows = {_identity(row, self.metrics): row for row in self._rows()}
         found = {}
         for cell in cells:
-            row = rows.get(_identity_of(cell), {})
-            if all(row.get(name) for name in self.metrics):
-                found[cell.key] = {name: float(row[name]) for name in self.metrics}
+            if (row := rows.get(_identity_of(cell))) is not None:
+                found[cell.key] = {name: float(row[name]) for name in self.metrics if row.get(name)}
         return found
+
+    def complete(self, cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
+        """The metrics of cells whose row has all of them, by the cell's key.
+
+        Raises:
+            ValueError: if the file cannot be read.
+        """
+        return {key: metrics for key, metrics in self.known(cells).items() if len(metrics) == len(self.metrics)}
 
     def add(self, results: Sequence[tuple[Cell, Mapping[str, float]]]) -> None:
         """Writes the rows of cells that have some of the metrics; those that a row has already stay.
@@ -113,7 +120,10 @@ def _identity_of(cell: Cell) -> tuple[tuple[str, str], ...]:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    # Several commands may share the file.
-    with file.with_name(f".{file.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Several commands may share the file. Its directory is locked: the file itself is replaced.
+    directory = os.open(file.absolute().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(directory)

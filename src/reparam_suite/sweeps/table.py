@@ -201,7 +201,7 @@ def _bold_latex(text: str) -> str:
 
 
 def _alike_latex(text: str) -> str:
-    return rf"{text}$^{{\dagger}}$"
+    return rf"{text}\dag"
 
 
 def _broken(text: str) -> str:
