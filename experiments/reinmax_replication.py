@@ -4,9 +4,9 @@
     python -m experiments.reinmax_replication                                                  sets ours beside theirs
 
 The table is that of arXiv 2603.08257: the training objective's mean over epochs 10, 40 and 160, -(reconstruction - KL)
-in nats, mean and standard deviation over ten seeds. What the sweep has on record, of unfinished runs too, is kept by seed
-in docs/measured/reinmax_replication_seeds.csv, and summarised in docs/measured/reinmax_replication.csv. The sweep trains
-no run that the first of these has whole, on any machine.
+in nats, mean and standard deviation over ten seeds. What the sweep has on record, of unfinished runs too, is kept by
+seed in docs/measured/reinmax_replication_seeds.csv, and summarised in docs/measured/reinmax_replication.csv. The sweep
+trains no run that the first of these has whole, on any machine.
 
 A cell agrees if the means differ by at most two combined standard deviations, sqrt(ours^2 + theirs^2).
 """

@@ -104,6 +104,13 @@ def study(*args: str, root: Path) -> Ended:
     return _ended(study_command.main, ["--tracking.root", str(root), *args], root)
 
 
+def sweep(*args: str, root: Path) -> Ended:
+    """Runs a sweep with what it records under `root`."""
+    from reparam_suite import sweep as sweep_command
+
+    return _ended(sweep_command.main, [*args, "--tracking.root", str(root)], root)
+
+
 def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     gc.collect()  # torch's tracing leaves classes of a model's name behind, and the parser knows classes by their names

@@ -1,9 +1,9 @@
 """The command line of a sweep: everything that can be refused is refused here, and nothing is created."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -99,7 +99,7 @@ def command(args: Sequence[str]) -> SweepCommand:
     made = parser()
     with explained(made):
         given = made.parse_args(list(args))
-        settings = _settings(made.instantiate(given), Path(files[-1]))
+        settings = _settings(made, given, Path(files[-1]))
         shard = None if given.shard is None else Shard.of(given.shard)
     check_resources(given.engine, given.cpus_per_worker, given.gpus_per_worker)
     tracking = TrackingSettings(**vars(given.tracking))
@@ -143,9 +143,24 @@ def _engine(given: Namespace, tracking: TrackingSettings) -> Engine:
     )
 
 
-def _settings(given: Namespace, file: Path) -> SweepSettings:
-    settings = options_of(SweepSettings, given)
+# Parts of a file whose values are options of a run: no object is made of them here.
+_OF_RUNS = ("options", "grid", "zipped", "cells", "where")
+
+
+def _settings(made: ArgumentParser, given: Namespace, file: Path) -> SweepSettings:
+    of_runs = {name: _plain(given[name]) for name in _OF_RUNS}
+    others = made.instantiate(Namespace({name: value for name, value in vars(given).items() if name not in of_runs}))
+    names = [each.name for each in fields(SweepSettings)]
+    settings = SweepSettings(**{name: others[name] for name in names if name not in of_runs}, **of_runs)
     base = file.parent / settings.base
     if not base.is_file():
         raise UsageError(f"--base: there is no file {base}")
     return replace(settings, base=base)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Namespace):
+        value = value.as_dict()
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value

@@ -37,13 +37,20 @@ def summarise(store: Store, sweep: str, cells: Sequence[Cell], frame: "DataFrame
     rows = dict(zip((cell.key for cell in cells), frame.to_dict("records"), strict=True))
     recorded = 0
     for combination, own in combinations_of(cells).items():
-        finished = [row for row in (rows[cell.key] for cell in own) if row["status"] == "FINISHED" and row["run_id"]]
+        # Results that a file alone has are no runs of this store.
+        finished = [
+            row for row in (rows[cell.key] for cell in own) if row["status"] == "FINISHED" and _is_run(row["run_id"])
+        ]
         digest = hashlib.sha256(json.dumps(sorted(own[0].expressions.items())).encode()).hexdigest()[:16]
         before = known.get(digest)
         if finished and (before is None or before.metrics.get(_NUMBER) != len(finished)):
             _record(store, sweep, combination, own[0], digest, before, finished)
             recorded += 1
     return recorded
+
+
+def _is_run(run_id: Any) -> bool:
+    return isinstance(run_id, str)
 
 
 def _record(
