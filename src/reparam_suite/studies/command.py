@@ -17,6 +17,7 @@ from reparam_suite.running import Surroundings
 from reparam_suite.running.assembly import assemble
 from reparam_suite.runtime.errors import SuiteError, UsageError
 from reparam_suite.runtime.global_state import unchanged_globals
+from reparam_suite.studies.exhaustive import as_sampler
 from reparam_suite.studies.search import Search, StudyStorage, running_metric
 from reparam_suite.studies.settings import StudySettings
 from reparam_suite.studies.storage import url_of
@@ -140,6 +141,7 @@ def _settings(given: Namespace, file: Path) -> StudySettings:
 
 def _check(settings: StudySettings) -> None:
     settings.sampler.check("sampler", optuna.samplers, optuna.samplers.BaseSampler)
+    as_sampler(settings.sampler.made(optuna.samplers), settings.parsed_space, settings.trials)
     settings.pruner.check("pruner", optuna.pruners, optuna.pruners.BasePruner)
     if len(settings.objectives) > 1 and settings.prunes:
         raise UsageError(f"--pruner.name: with several objectives Optuna prunes nothing, got {settings.pruner.name}")

@@ -10,6 +10,7 @@ import yaml
 
 from reparam_suite.commands.file_runs import Budget, RunsOfFile
 from reparam_suite.commands.written_options import choosable
+from reparam_suite.studies.exhaustive import as_sampler
 from reparam_suite.studies.limits import Limit
 from reparam_suite.studies.optuna_classes import OptunaClass
 from reparam_suite.studies.search import Direction, Search
@@ -88,7 +89,7 @@ class StudySettings:
             space=self.parsed_space,
             objectives=self.objectives,
             num_trials=self.trials,
-            sampler=self.sampler.made(optuna.samplers),
+            sampler=as_sampler(self.sampler.made(optuna.samplers), self.parsed_space, self.trials),
             pruner=self.pruner.made(optuna.pruners) if self.prunes else None,
             definition=self.definition(),
             constraints=self.constraints,

@@ -1,5 +1,6 @@
 """Search spaces: ranges and choices of the dotted options of a run."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,14 @@ class Space(ABC):
     def definition(self) -> Any:
         """The space in plain types: equal for equal spaces."""
 
+    @abstractmethod
+    def names(self) -> set[str]:
+        """The names of all parameters in the study."""
+
+    @abstractmethod
+    def num_points(self) -> float:
+        """The number of its points; infinite where real numbers are searched."""
+
 
 @dataclass(frozen=True)
 class Dimension(ABC):
@@ -56,6 +65,14 @@ class Dimension(ABC):
     def definition(self) -> Any:
         """The dimension as a study file writes it."""
 
+    def names(self) -> set[str]:
+        """Its name, and those of what depends on it."""
+        return {self.name}
+
+    @abstractmethod
+    def num_points(self) -> float:
+        """The number of its values, with those of what depends on it."""
+
 
 @final
 @dataclass(frozen=True)
@@ -79,6 +96,10 @@ class FloatRange(Dimension):
         """{float: [low, high]}."""
         return {"log_float" if self.log else "float": [self.low, self.high]}
 
+    def num_points(self) -> float:
+        """Infinite."""
+        return math.inf
+
 
 @final
 @dataclass(frozen=True)
@@ -101,6 +122,10 @@ class IntRange(Dimension):
     def definition(self) -> Any:
         """{int: [low, high]}."""
         return {"log_int" if self.log else "int": [self.low, self.high]}
+
+    def num_points(self) -> float:
+        """The whole numbers."""
+        return self.high - self.low + 1
 
 
 @final
@@ -128,6 +153,14 @@ class Choice(Dimension):
         """{categorical: {choice: its options}}."""
         return {"categorical": {str(choice): _definition(own) for choice, own in self.branches.items()}}
 
+    def names(self) -> set[str]:
+        """Its own and those of all branches."""
+        return {self.name}.union(*(dimension.names() for own in self.branches.values() for dimension in own))
+
+    def num_points(self) -> float:
+        """The sum over the branches."""
+        return sum(math.prod(dimension.num_points() for dimension in own) for own in self.branches.values())
+
 
 @final
 @dataclass(frozen=True)
@@ -154,6 +187,14 @@ class OptionSpace(Space):
     def definition(self) -> dict[str, Any]:
         """Of each dimension, by its name."""
         return _definition(self.dimensions)
+
+    def names(self) -> set[str]:
+        """Those of all dimensions and branches."""
+        return set().union(*(dimension.names() for dimension in self.dimensions))
+
+    def num_points(self) -> float:
+        """The product over the dimensions."""
+        return math.prod(dimension.num_points() for dimension in self.dimensions)
 
 
 def _corners(dimensions: tuple[Dimension, ...]) -> Iterator[Options]:
