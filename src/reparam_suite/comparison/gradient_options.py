@@ -16,9 +16,9 @@ USAGE = "python -m reparam_suite.compare gradients --checkpoint RUN_OR_FILE [opt
 DESCRIPTION = """Measures many gradient estimators on the same parameters and minibatches of a trained model, prints
 them in order of work-normalised variance (variance x milliseconds) and records table and figure in an MLflow run."""
 EPILOG = """What an estimator learns or remembers (a baseline's network, moving averages, the temperature of REBAR, the
-network of RELAX) is that of the checkpoint where the estimator is the checkpoint's own, with the same arguments. That of
-every other is trained for --train_steps on the frozen model first; the column "untrained" has its variance before. With
-0 steps it is measured as it starts, untrained, and marked with an asterisk. The columns are described in
+network of RELAX) is that of the checkpoint where the estimator is the checkpoint's own, with the same arguments. That
+of every other is trained for --train_steps on the frozen model first; the column "untrained" has its variance before.
+With 0 steps it is measured as it starts, untrained, and marked with an asterisk. The columns are described in
 docs/diagnostics.md."""
 
 

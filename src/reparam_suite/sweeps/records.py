@@ -35,8 +35,7 @@ def expressions_of(run: RecordedRun) -> dict[str, str]:
 
 def runs_of(store: Store, sweep: str) -> list[RecordedRun]:
     """All runs of a sweep, the newest first."""
-    quote = "'" if '"' in sweep else '"'
-    return store.runs(f"tags.{SWEEP} = {quote}{sweep}{quote}")[::-1]
+    return store.tagged_runs(SWEEP, sweep)[::-1]
 
 
 def opened(tracking: TrackingSettings) -> Store | None:

@@ -32,8 +32,7 @@ def summarise(store: Store, sweep: str, cells: Sequence[Cell], frame: "DataFrame
         cells: of all runs.
         frame: a row for each cell, as a result has it.
     """
-    quote = "'" if '"' in sweep else '"'
-    known = {run.tags[_COMBINATION]: run for run in store.runs(f"tags.{SUMMARISED} = {quote}{sweep}{quote}")}
+    known = {run.tags[_COMBINATION]: run for run in store.tagged_runs(SUMMARISED, sweep)}
     rows = dict(zip((cell.key for cell in cells), frame.to_dict("records"), strict=True))
     recorded = 0
     for combination, own in combinations_of(cells).items():
