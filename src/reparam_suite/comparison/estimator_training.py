@@ -1,4 +1,4 @@
-"""What an estimator learns or remembers, trained on a model whose parameters stand still."""
+"""Training of the learned and remembered parts of an estimator, on a model whose parameters stand still."""
 
 import time
 from collections.abc import Iterable, Iterator

@@ -3,6 +3,8 @@
 `tests/studies/test_optuna_internals.py` fails when one of them is gone or means something else.
 """
 
+from typing import Any
+
 from optuna.samplers import GridSampler
 from optuna.trial import FrozenTrial
 
@@ -12,6 +14,6 @@ def trial_id(trial: FrozenTrial) -> int:
     return int(trial._trial_id)
 
 
-def grid_of(sampler: GridSampler) -> dict[str, list[object]]:
+def grid_of(sampler: GridSampler) -> dict[str, list[Any]]:
     """The values that a GridSampler goes through, by parameter; it tells them to nobody."""
     return dict(sampler._search_space)
