@@ -9,6 +9,7 @@ from rich.console import Console
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet, unchanged_globals
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.sweeps.command import SweepCommand, command, parser, table_command, table_parser
 from reparam_suite.sweeps.display import Display
 from reparam_suite.sweeps.result import SweepResult
@@ -21,6 +22,7 @@ _USAGE, _FAILED = 2, 1
 _TABLE = "table"
 
 
+@plain_warnings("reparam_suite.sweep")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code: 1 if a run is missing."""
     args = sys.argv[1:] if args is None else args

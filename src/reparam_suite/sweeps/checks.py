@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import final
 
 from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.plain_data import OPAQUE
 from reparam_suite.sweeps.grid import Cell, combinations_of
-from reparam_suite.sweeps.prospects import Prospect, changes, refusal
-from reparam_suite.sweeps.records import DEFINITION
+from reparam_suite.sweeps.prospects import DATA, Prospect, changes, compared, refusal
+from reparam_suite.sweeps.records import DEFINITION, expressions_of
 from reparam_suite.tracking import RecordedRun, TrackingSettings
 from reparam_suite.workers import MakeRun, made_run
 
@@ -127,3 +128,33 @@ def check_finished(
                 f"name: sweep {name} has finished runs of {combination} with another model or other data: "
                 f"{changed}. Give this sweep a name of its own, {name}-2 say"
             )
+
+
+def check_data(name: str, cells: Sequence[Cell], finished: Mapping[str, RecordedRun]) -> None:
+    """Refuses a sweep whose data were replaced while it was trained.
+
+    Args:
+        name: of the sweep.
+        cells: of all runs.
+        finished: runs on record, by the cell's key.
+
+    Raises:
+        UsageError: naming two runs that describe their data alike and have others.
+    """
+    if (told := _replaced([finished[cell.key] for cell in cells if cell.key in finished])) is not None:
+        raise UsageError(
+            f"data: expected the same for all runs of sweep {name}, got others under the same name: {told}. "
+            f"All runs are on record; give a sweep on the present data a name of its own, {name}-2 say"
+        )
+
+
+def _replaced(runs: Sequence[RecordedRun]) -> str | None:
+    found: dict[tuple[tuple[str, str], ...], RecordedRun] = {}
+    for run in runs:
+        described = {name: value for name, value in compared(run.parameters).items() if name.startswith("data.")}
+        if any(name.endswith(f".{OPAQUE}") for name in described):
+            described = expressions_of(run)
+        other = found.setdefault(tuple(sorted(described.items())), run)
+        if (before := other.tags.get(DATA)) != (now := run.tags.get(DATA)):
+            return f"run {other.run_id} was trained on data of digest {before}, run {run.run_id} on {now}"
+    return None

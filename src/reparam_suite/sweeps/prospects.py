@@ -20,7 +20,7 @@ from reparam_suite.tracking.run_logger import parameter_texts
 from reparam_suite.training import StopSignals
 
 # Tags of what the recorded options do not say: the layers of a model of the user's own, the content of the data.
-_ARCHITECTURE, _DATA = "sweep.architecture", "sweep.data"
+_ARCHITECTURE, DATA = "sweep.architecture", "sweep.data"
 
 # Options that do not make another model or other data, or are distinguished by the cell itself.
 _NOT_COMPARED = re.compile(r"(seed|num_threads|compile|name|tags|tracking|record|checkpoint|data\..*seed)(\.|$)")
@@ -48,14 +48,14 @@ class Prospect:
         """
         with unchanged_globals():
             parts = assemble(run, Surroundings(Console(quiet=True), StopSignals(), relaunch=()))
-            parameters = _compared(parameter_texts(record_of(parts).parameters))
+            parameters = compared(parameter_texts(record_of(parts).parameters))
             return cls(parameters | marks_of(parts.model, parts.data), _num_steps(parts))
 
     def differences(self, recorded: Sequence[RecordedRun]) -> str | None:
         """The differences to the first of the runs on record that differs; None without any."""
         for run in recorded:
-            marks = {name: value for name, value in run.tags.items() if name in (_ARCHITECTURE, _DATA)}
-            if changed := list(changes(_compared(run.parameters) | marks, self.compared)):
+            marks = {name: value for name, value in run.tags.items() if name in (_ARCHITECTURE, DATA)}
+            if changed := list(changes(compared(run.parameters) | marks, self.compared)):
                 return "; ".join(changed)
         return None
 
@@ -73,7 +73,7 @@ def marks_of(model: LightningModule, data: Any) -> dict[str, str]:
     layers = re.sub(r" at 0x[0-9a-f]+", "", repr(model))
     shapes = [(name, list(tensor.shape)) for name, tensor in model.state_dict().items()]
     digest = hashlib.sha256(f"{layers}{shapes}".encode()).hexdigest()[:16]
-    return {_ARCHITECTURE: digest, _DATA: str(getattr(data, "digest", None) or "none")}
+    return {_ARCHITECTURE: digest, DATA: str(getattr(data, "digest", None) or "none")}
 
 
 def changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
@@ -83,7 +83,8 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} was {before.get(name, 'not given')}, is {now.get(name, 'not given')}"
 
 
-def _compared(parameters: Mapping[str, str]) -> dict[str, str]:
+def compared(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The options on record that make another model, other data or another training."""
     return {name: value for name, value in parameters.items() if not _NOT_COMPARED.match(name)}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from reparam_suite.running.surroundings import library_call
 from reparam_suite.runtime.errors import ArgumentValueError
-from reparam_suite.sweeps.checks import check_definition, check_finished, prospects_of
+from reparam_suite.sweeps.checks import check_data, check_definition, check_finished, prospects_of
 from reparam_suite.sweeps.frames import frame_of
 from reparam_suite.sweeps.grid import Cell, Grid
 from reparam_suite.sweeps.ledger import Ledger
@@ -98,7 +98,7 @@ class Sweep:
 
         Raises:
             ValueError: if no run can be made of some combinations, or the sweep has finished runs of the same values
-                with another model or other data. Nothing was made then.
+                with another model or other data: nothing was made then; or the data were replaced while it was trained.
             RuntimeError: if the store does not answer, or no worker can be started.
             KeyboardInterrupt: after Ctrl-C; the next call resumes the runs that were interrupted.
         """
@@ -178,6 +178,7 @@ class Sweep:
 
     def _result(self, plan: Plan, store: Store | None, trained: int, reasons: Mapping[str, str]) -> SweepResult:
         runs = [] if store is None else runs_of(store, self._name)
+        check_data(self._name, self._cells, newest(runs, "FINISHED"))
         misfits = {cell.key: plan.misfits[cell.combination] for cell in self._cells if cell.combination in plan.misfits}
         frame = frame_of(self._cells, self._arguments, runs, kept=self._kept(), reasons=reasons, misfits=misfits)
         return SweepResult(frame=frame, trained=trained, _arguments=self._arguments, _store=store)
