@@ -24,6 +24,7 @@ _NOT_OF_A_RUN = {
     "seeds": "seeds",
     "tracking": "the options --tracking of the command",
     "resume": "the sweep itself, which resumes its runs",
+    "run_key": "the sweep itself, which resumes its runs",
 }
 
 
