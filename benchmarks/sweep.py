@@ -68,10 +68,12 @@ class _Tests(Callback):
         self._gaps.ended[-1] = self._gaps.now()
 
 
-def fill(store: Store, num_runs: int) -> None:
+def fill(tracking: TrackingSettings, num_runs: int) -> None:
     """Writes finished runs of a sweep into MLflow's tables."""
+    from mlflow import MlflowClient
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
 
+    store = Store.open(tracking)
     seeds = range(-(-num_runs // NUM_COMBINATIONS))
     cells = Grid({"rate": [0.1 * k for k in range(NUM_COMBINATIONS)]}).with_seeds(seeds)[:num_runs]
     rows: dict[Any, list[dict[str, Any]]] = {SqlRun: [], SqlTag: [], SqlParam: [], SqlLatestMetric: []}
@@ -105,7 +107,7 @@ def fill(store: Store, num_runs: int) -> None:
             }
             for k in range(NUM_METRICS)
         ]
-    with backend(store._client).ManagedSessionMaker() as session:
+    with backend(MlflowClient(tracking.resolved_uri())).ManagedSessionMaker() as session:
         for table, entries in rows.items():
             session.execute(insert(table), entries)
 
@@ -113,7 +115,7 @@ def fill(store: Store, num_runs: int) -> None:
 def table_seconds(directory: Path, num_runs: int) -> float:
     """Processor seconds of a table of so many runs."""
     tracking = TrackingSettings(root=directory)
-    fill(Store.open(tracking), num_runs)
+    fill(tracking, num_runs)
     start = time.process_time()
     table = SweepResult.load("made up", tracking=tracking).table(rows="rate", columns=["test/m0", "test/m1"])
     seconds = time.process_time() - start
