@@ -61,11 +61,15 @@ def _listed(title: str, classes: Iterable[type[Any]]) -> str:
 
 
 def _arguments(cls: type) -> str:
-    given = [each for each in inspect.signature(cls).parameters.values() if each.kind is each.KEYWORD_ONLY]
-    return f"({', '.join(f'{each.name}={_shown(each.default)}' for each in given)})" if given else ""
+    given = [
+        parameter
+        for parameter in inspect.signature(cls).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    return f"({', '.join(f'{parameter.name}={_shown(parameter.default)}' for parameter in given)})" if given else ""
 
 
 def _shown(default: object) -> str:
     if hasattr(default, "lazy_get_init_args"):
-        return next(each.__name__ for each in type(default).__mro__ if not hasattr(each, "lazy_get_init_args"))
+        return next(cls.__name__ for cls in type(default).__mro__ if not hasattr(cls, "lazy_get_init_args"))
     return repr(default)

@@ -116,7 +116,9 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     loggers = options.pop("logger", None)
     callbacks = options.pop("callbacks", None) or []
     try:
-        options["callbacks"] = [_made(each) for each in (callbacks if isinstance(callbacks, list) else [callbacks])]
+        options["callbacks"] = [
+            _made(callback) for callback in (callbacks if isinstance(callbacks, list) else [callbacks])
+        ]
         trainer = Trainer(**{**options, **_OF_THE_RUN, **_launched(options)})
         if isinstance(trainer.strategy, DDPStrategy):
             if surroundings.relaunch is None and not _is_launched(trainer.strategy):
