@@ -241,6 +241,15 @@ class Store:
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
             return list(reading.recorded_runs(self._client, self._experiment_ids, wanted))
 
+    def tagged_runs(self, tag: str, value: str) -> list[RecordedRun]:
+        """All runs of the experiment with a value of a tag, the oldest first; the digests of their data are not read.
+
+        Raises:
+            TrackingError: if the store does not answer.
+        """
+        with as_tracking_error(f"runs could not be looked for in {self.uri}"):
+            return list(reading.tagged_runs(self._client, self._uri, self.experiment_id, tag, value))
+
     def finished_runs(self, wanted: str = "") -> list[RecordedRun]:
         """The finished runs of the experiment, the oldest first.
 
