@@ -80,7 +80,7 @@ def again_printed(swept):
 
 def test_summaries_have_means_and_deviations_as_metrics(swept):
     store = Store.open(TrackingSettings(root=swept.folder / "mlruns"))
-    runs = [run for run in store.finished_runs("tags.sweep = 's'") if run.tags["estimator"] == "DisARM"]
+    runs = [run for run in store.runs("tags.sweep = 's'", finished=True) if run.tags["estimator"] == "DisARM"]
     values = pd.Series([run.metrics["test/elbo"] for run in runs])
     (summary,) = store.runs("tags.summary = 'sweep' and tags.`sweep.value.model.estimator` = \"'DisARM'\"")
     assert summary.metrics["test/elbo"] == pytest.approx(values.mean())

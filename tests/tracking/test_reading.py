@@ -26,9 +26,9 @@ def fill(store, client):
 
 
 def assert_read(store, ids):
-    runs = store.finished_runs()
+    runs = store.runs(finished=True)
     assert sorted(run.run_id for run in runs) == sorted(ids)
-    assert [run.run_id for run in store.finished_runs("tags.kind = '2'")] == [ids[1]]
+    assert [run.run_id for run in store.runs("tags.kind = '2'", finished=True)] == [ids[1]]
     assert_every_run_is_read(store, ids)
     assert_tagged_runs_are_those_of_a_search(store, ids)
     found = store.histories(ids, "m")

@@ -91,23 +91,30 @@ def recorded_runs(
             return
 
 
-def tagged_runs(client: "MlflowClient", uri: str, experiment_id: str, tag: str, value: str) -> Iterator[RecordedRun]:
-    """The runs of an experiment with a value of a tag, the oldest first; the digests of their data are not read."""
+def tagged_runs(
+    client: "MlflowClient", uri: str, experiment_ids: list[str], tag: str, value: str
+) -> Iterator[RecordedRun]:
+    """The runs of experiments with a value of a tag, the oldest first; the digests of their data are not read."""
     if not is_server(uri):
-        yield from _tagged_of_database(client, experiment_id, tag, value)
+        yield from _tagged_of_database(client, experiment_ids, tag, value)
         return
     quote = "'" if '"' in value else '"'
-    yield from recorded_runs(client, experiment_id, f"tags.`{tag}` = {quote}{value}{quote}")
+    yield from recorded_runs(client, experiment_ids, f"tags.`{tag}` = {quote}{value}{quote}")
 
 
-def _tagged_of_database(client: "MlflowClient", experiment_id: str, tag: str, value: str) -> Iterator[RecordedRun]:
+def _tagged_of_database(
+    client: "MlflowClient", experiment_ids: list[str], tag: str, value: str
+) -> Iterator[RecordedRun]:
     # MLflow's search makes objects of every tag, parameter and metric: of 5,000 runs it takes several times as long.
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
 
     tables: list[Any] = [SqlRun, SqlTag, SqlParam, SqlLatestMetric]
     run, tags, parameters, metrics = tables
     with backend(client).ManagedSessionMaker(read_only=True) as session:
-        wanted = (run.experiment_id == int(experiment_id), run.lifecycle_stage == "active")
+        wanted = (
+            run.experiment_id.in_([int(experiment_id) for experiment_id in experiment_ids]),
+            run.lifecycle_stage == "active",
+        )
         query = session.query(run.run_uuid, run.name, run.status).join(tags, tags.run_uuid == run.run_uuid)
         found = query.filter(*wanted, tags.key == tag, tags.value == value).order_by(run.start_time, run.run_uuid).all()
         for first in range(0, len(found), _RUNS_A_PAGE):
