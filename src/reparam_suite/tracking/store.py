@@ -229,29 +229,27 @@ class Store:
         """
         return opening.experiment_names(settings)
 
-    def runs(self, wanted: str = "") -> list[RecordedRun]:
-        """All runs of the experiment that are not deleted, finished or not, the oldest first.
+    def runs(self, wanted: str = "", *, finished: bool = False) -> list[RecordedRun]:
+        """The runs of the experiment that are not deleted, the oldest first.
 
         Args:
             wanted: a condition in the language of MLflow's filters, "tags.seed = '1'" say.
+            finished: whether those that are FINISHED are wanted alone.
 
         Raises:
             TrackingError: if MLflow does not accept the condition, or the store does not answer.
         """
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(reading.recorded_runs(self._client, self._experiment_ids, wanted))
+            return list(reading.recorded_runs(self._client, self._experiment_ids, wanted, finished=finished))
 
-    def finished_runs(self, wanted: str = "") -> list[RecordedRun]:
-        """The finished runs of the experiment, the oldest first.
-
-        Args:
-            wanted: a condition in the language of MLflow's filters.
+    def tagged_runs(self, tag: str, value: str) -> list[RecordedRun]:
+        """All runs of the experiment with a value of a tag, the oldest first; the digests of their data are not read.
 
         Raises:
-            TrackingError: if MLflow does not accept the condition, or the store does not answer.
+            TrackingError: if the store does not answer.
         """
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(reading.recorded_runs(self._client, self._experiment_ids, wanted, finished=True))
+            return list(reading.tagged_runs(self._client, self._uri, self._experiment_ids, tag, value))
 
     def histories(self, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
         """Steps and values of a metric for many runs at once; runs without it are left out."""
