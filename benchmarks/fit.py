@@ -155,7 +155,7 @@ def rows(results: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
             ]
 
 
-COLUMNS = ("model", "side", "ms a step", "over the bare loop", "range", "over ours", "target (* missed)")
+COLUMNS = ("model", "side", "ms per step", "over the bare loop", "range", "over ours", "target (* missed)")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

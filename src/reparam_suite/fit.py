@@ -10,6 +10,7 @@ from reparam_suite.commands.given import option_values
 from reparam_suite.commands.options import Options, set_threads
 from reparam_suite.commands.resuming import resumed_run
 from reparam_suite.commands.schema import run_parser
+from reparam_suite.commands.short_options import as_typed
 from reparam_suite.commands.table import results_table
 from reparam_suite.running import Run, RunStopped, Surroundings
 from reparam_suite.runtime.errors import SuiteError
@@ -41,7 +42,7 @@ def main(args: list[str] | None = None) -> int:
         except Stopped as error:
             return _complain(f"{error.what}; no run had begun", error.exit_code)
         except (SuiteError, TrackingError) as error:
-            return _complain(as_option(str(error), run_parser()), _USAGE)
+            return _complain(as_typed(as_option(str(error), run_parser()), args), _USAGE)
         if not (finished := [result for result in results if result is not None]):
             return 0
         console.print(results_table(finished))

@@ -5,6 +5,7 @@ Its public `set_parsing_settings` adds to the import policy of the whole process
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 from jsonargparse._common import parsing_settings
@@ -15,6 +16,16 @@ _POLICY = ("import_path_verdicts", "import_paths_enforced")
 def option_strings(parser: ArgumentParser) -> list[str]:
     """All options of a parser as they are typed. argparse has no public list of them."""
     return [option for action in parser._actions for option in action.option_strings]
+
+
+def described_options(parser: ArgumentParser) -> dict[str, tuple[str, Any]]:
+    """The help text and the default of each option of a parser, by its name without dashes."""
+    return {
+        option.removeprefix("--"): (str(action.help), action.default)
+        for action in parser._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
 
 
 @contextmanager

@@ -43,9 +43,11 @@ def run_parser() -> ArgumentParser:
         type=str,
         default=None,
         metavar="RUN_ID",
-        help="resumes a run, by its id or a checkpoint, under the run's own configuration",
+        help="resume a run, given its id or a checkpoint, with its own configuration",
     )
-    parser.add_argument("--allow_changes", type=bool, default=False, help="resumes it although other options are given")
+    parser.add_argument(
+        "--allow_changes", type=bool, default=False, help="resume a run although other options are given than it had"
+    )
     parser.add_argument(
         "--allow_modules",
         type=str,
