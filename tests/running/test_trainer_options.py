@@ -35,10 +35,7 @@ OPTIONS = {
     "enable_autolog_hparams": "works",
     "enable_checkpointing": (True, "a run keeps the checkpoints that `checkpoint` says, expected None, got True"),
     "enable_model_summary": "works",
-    "enable_progress_bar": (
-        False,
-        "a run shows its own, in a command or with progress=True, expected None, got False",
-    ),
+    "enable_progress_bar": "works",
     "fast_dev_run": (True, "a run is recorded whole, and a small max_steps makes it short, expected False, got True"),
     "gradient_clip_algorithm": "works",
     "gradient_clip_val": "works",

@@ -14,6 +14,7 @@ from reparam_suite.comparison.groups import grouped, is_training
 from reparam_suite.comparison.run_report import CURVES, RunReport
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.tracking.views import COMPARISON, KIND
 
 USAGE = "python -m reparam_suite.compare runs [--experiment E | --study S] [options]"
 DESCRIPTION = """Reads finished runs from MLflow, prints them grouped by estimator (mean and standard error over seeds),
@@ -126,7 +127,7 @@ def _record(store: Store, options: RunOptions, report: RunReport, *, num_runs: i
     logger = store.start_run(
         name=f"runs-{options.source}",
         parameters={"experiment": options.source, "filter": options.filter, "num_runs": num_runs},
-        tags={"comparison": "runs"},
+        tags={KIND: COMPARISON, "comparison": "runs"},
     )
     try:
         files = {"runs.csv": report.csv(), "runs.html": report.page()}

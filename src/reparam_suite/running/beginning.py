@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.markup import escape
 
 from reparam_suite.running.assembly import Assembly
-from reparam_suite.running.record import configuration, keep_configuration, put_on_record, record_of, run_name_of
+from reparam_suite.running.record import keep_configuration, put_on_record, record_of, run_name_of
 from reparam_suite.running.surroundings import Observer
 from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.training import Checkpoints, Journal
@@ -79,10 +79,15 @@ def _recorded(parts: Assembly, store: Store) -> RunLogger:
     record, resumption = record_of(parts), parts.run.resumption
     if resumption is None:
         return store.start_run(
-            name=run_name_of(parts), parameters=record.parameters, tags=record.tags, config_file=record.text
+            name=run_name_of(parts),
+            parameters=record.parameters,
+            options=record.options,
+            tags=record.tags,
+            config_file=record.text,
         )
     logger = store.resume_run(resumption.run_id)
-    logger.log_hyperparams(configuration(parts))
+    logger.log_hyperparams(record.parameters)
+    logger.log_options(record.options)
     logger.set_tags(parts.run.tags)
     logger.log_text(record.text, "config.yaml")
     return logger

@@ -62,7 +62,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     recording = callbacks(parts, journal, checkpoints, surroundings.signals)
     if not observer.in_full:
         recording = [callback for callback in recording if not isinstance(callback, EndpointRecord)]
-    add_callbacks(parts, [*recording, bar])
+    add_callbacks(parts, [*recording, *([] if run.trainer.get("enable_progress_bar") is False else [bar])])
     ended = False
     if run.resumption is not None:
         resumed = check_resumption(parts, run.resumption, surroundings.tell)

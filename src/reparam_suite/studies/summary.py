@@ -26,6 +26,7 @@ from reparam_suite.studies.settings import StudySettings
 from reparam_suite.studies.space import Options
 from reparam_suite.studies.storage import AWAY, when_it_answers
 from reparam_suite.tracking import RunLogger, Store, TrackingError, TrackingSettings
+from reparam_suite.tracking.views import KIND, SUMMARY
 from reparam_suite.training import LAST, Checkpoints, Journal, StopSignals, read_checkpoint
 
 # An update takes some seconds of drawing: it is due when the study has taken this many times as long since the last.
@@ -67,7 +68,7 @@ class Summary:
         """Begins the run, or resumes it."""
         existing = [run for run in self._store.runs_named(self._name) if run.data.tags.get("study.run") == "summary"]
         if not existing:
-            tags = {"study": self._settings.name, "study.run": "summary"}
+            tags = {KIND: SUMMARY, "study": self._settings.name, "study.run": "summary"}
             definition = self._settings.definition()
             self._logger = self._store.start_run(name=self._name, parameters=definition, tags=tags)
             return

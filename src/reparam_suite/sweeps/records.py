@@ -14,7 +14,7 @@ from reparam_suite.running.record import record_of
 from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.sweeps.grid import Cell
 from reparam_suite.tracking import RecordedRun, RunLogger, Store
-from reparam_suite.tracking.run_logger import parameter_texts
+from reparam_suite.tracking.options import parameter_texts
 from reparam_suite.training import Journal, StopSignals
 
 SWEEP, CELL = "sweep", "sweep.cell"
@@ -56,10 +56,10 @@ def differences(run: Run, recorded: Sequence[RecordedRun]) -> str | None:
     """
     with unchanged_globals():
         parts = assemble(run, Surroundings(Console(quiet=True), StopSignals(), relaunch=()))
-        now = _compared(parameter_texts(record_of(parts).parameters)) | _marks(parts.model, parts.data)
+        now = _compared(parameter_texts(record_of(parts).options)) | _marks(parts.model, parts.data)
     for other in recorded:
         marks = {name: value for name, value in other.tags.items() if name in (_ARCHITECTURE, _DATA)}
-        before = _compared(other.parameters) | marks
+        before = _compared(other.options) | marks
         if changed := list(_changes(before, now)):
             return "; ".join(changed)
     return None

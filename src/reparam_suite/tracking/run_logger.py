@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from reparam_suite.tracking.exported_model import Graph, save_model
+from reparam_suite.tracking.options import LONGEST_NAME, option_tags, parameter_texts
 from reparam_suite.tracking.outbox import Outbox
 from reparam_suite.tracking.records import (
     Artifact,
@@ -30,7 +31,6 @@ from reparam_suite.tracking.records import (
     Point,
     Status,
     Tags,
-    flattened,
     local_directory,
     send,
 )
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 # Seconds that the end of a run waits for a store that takes nothing.
 PATIENCE = 10.0
 
-# MLflow's limits, in characters, and its rule for names.
-_LONGEST_NAME, _LONGEST_PARAMETER, _LONGEST_TAG = 250, 6000, 8000
+# MLflow's limit, in characters, and its rule for names.
+_LONGEST_TAG = 8000
 _NAME = re.compile(r"[\w./ :-]+")
 
 
@@ -152,7 +152,7 @@ class RunLogger(Logger):
         texts = parameter_texts(values)
         new = {key: text for key, text in texts.items() if key not in self._parameters}
         changed = {
-            f"changed.{key}"[:_LONGEST_NAME]: text
+            f"changed.{key}"[:LONGEST_NAME]: text
             for key, text in texts.items()
             if self._parameters.get(key, text) != text
         }
@@ -161,6 +161,10 @@ class RunLogger(Logger):
             self._outbox.put([Parameters(new)], urgent=True)
         if changed:
             self.set_tags(changed)
+
+    def log_options(self, options: Mapping[str, Any]) -> None:
+        """Records every option, nested or flat, in the place of those of before."""
+        self._outbox.put([Tags(option_tags(parameter_texts(options)))], urgent=True)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags."""
@@ -282,19 +286,9 @@ class RunLogger(Logger):
         warnings.warn(f"the tracking store {self._store} {message}", stacklevel=3)
 
 
-def parameter_texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Parameters as MLflow takes them: flat, as text, without secrets, within its limits."""
-    texts: dict[str, str] = {}
-    for key, value in flattened(values).items():
-        text = redact(str(value))
-        text = text if len(text) <= _LONGEST_PARAMETER else text[: _LONGEST_PARAMETER - 3] + "..."
-        texts[re.sub(r"[^\w./ :-]", "_", key)[:_LONGEST_NAME]] = text
-    return texts
-
-
 def _check_name(name: str) -> None:
     # MLflow may use a name as a path, and refuses those that are not in normal form.
-    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name) or os.path.normpath(name) != name or name[0] in "./":
+    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name) or os.path.normpath(name) != name or name[0] in "./":
         raise ValueError(
-            f"name of a metric: expected at most {_LONGEST_NAME} letters, digits, spaces and _ - . : /, got {name!r}"
+            f"name of a metric: expected at most {LONGEST_NAME} letters, digits, spaces and _ - . : /, got {name!r}"
         )

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, final
 
 from reparam_suite.tracking import opening, reading
 from reparam_suite.tracking.environment import environment_tags
+from reparam_suite.tracking.options import option_tags, parameter_texts
 from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.reading import RecordedRun
 from reparam_suite.tracking.reasons import as_tracking_error
 from reparam_suite.tracking.records import Destination, Parameters, Tags
 from reparam_suite.tracking.recovery import Recovered, Recovery, deliver
 from reparam_suite.tracking.redaction import redact
-from reparam_suite.tracking.run_logger import RunLogger, parameter_texts
+from reparam_suite.tracking.run_logger import RunLogger
 from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server
 from reparam_suite.tracking.spool import Occupied, Spool
 
@@ -82,13 +83,20 @@ class Store:
         return f"DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(arguments)}"
 
     def start_run(
-        self, *, name: str, parameters: Mapping[str, object], tags: Mapping[str, str], config_file: str | None = None
+        self,
+        *,
+        name: str,
+        parameters: Mapping[str, object],
+        tags: Mapping[str, str],
+        options: Mapping[str, object] | None = None,
+        config_file: str | None = None,
     ) -> RunLogger:
         """A new run.
 
         Args:
             name: of the run; see `run_name`.
-            parameters: the whole configuration, nested or flat.
+            parameters: those that MLflow's page shows, nested or flat.
+            options: the whole configuration, nested or flat, where it says more than the parameters.
             tags: beside those of `environment_tags`.
             config_file: the text of a configuration file that reproduces the run; becomes the artifact config.yaml.
 
@@ -98,6 +106,7 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         all_tags = environment_tags() | {key: redact(value) for key, value in tags.items()}
+        all_tags |= option_tags(parameter_texts(options)) if options else {}
         with as_tracking_error(f"no run could be started in {self.uri}"):
             started = int(time.time() * 1000)
             run = self._client.create_run(self.experiment_id, started, all_tags, name)
