@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help fit study experiments bench docs test check format clean
+.PHONY: help fit study experiments bench docs test check format audit pins clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,13 @@ format: .venv/.installed-dev ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+audit: .venv/.installed-audit ## look up known vulnerabilities of constraints.txt; fails where the database cannot be reached
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
+
+pins: .venv/.installed-audit ## write constraints-hashed.txt: the versions of constraints.txt, with the hashes of their files
+	$(BIN)/uv pip compile pyproject.toml --all-extras --constraints constraints.txt --quiet --universal --python-version 3.11.5 \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --output-file constraints-hashed.txt
+
 clean: ## remove the environment and the caches; runs and data stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
@@ -57,6 +64,10 @@ clean: ## remove the environment and the caches; runs and data stay
 .venv/.installed-dev: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
 	touch $@ .venv/.installed
+
+.venv/.installed-audit: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[audit]'
+	touch $@
 
 .venv/.installed-benchmarks: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[benchmarks]'

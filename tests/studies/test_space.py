@@ -112,3 +112,19 @@ def test_equal_spaces_have_equal_definitions_and_others_have_not():
 def test_a_space_that_cannot_be_understood_is_reported_in_one_line(described, message):
     with pytest.raises(UsageError, match=message):
         parsed({"a": described})
+
+
+def test_a_value_that_the_storage_proposes_is_one_of_the_space():
+    """A storage is somebody's file: a trial that waits in it may name any class, and is refused."""
+    study = optuna.create_study()
+    study.enqueue_trial({"model.estimator": "trap.Trap"})
+    with pytest.raises(ValueError, match=r"'trap.Trap' not in \('DisARM', 'GumbelSoftmax', 'ReinMax'\)"):
+        parsed(SPACE).suggest(study.ask())
+
+
+def test_a_choice_that_a_trial_on_record_already_made_is_one_of_the_space():
+    study = optuna.create_study()
+    trial = study.ask()
+    trial.suggest_categorical("model.estimator", ["trap.Trap"])
+    with pytest.raises(ValueError, match="CategoricalDistribution does not support dynamic value space"):
+        parsed({"model.estimator": SPACE["model.estimator"]}).suggest(trial)
