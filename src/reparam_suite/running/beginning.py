@@ -1,12 +1,14 @@
 """The moment at which a run is on record: a new one before it trains, one that resumes once its state is loaded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.markup import escape
 
 from reparam_suite.running.assembly import Assembly
+from reparam_suite.running.description import TAG as DESCRIPTION
+from reparam_suite.running.description import begun
 from reparam_suite.running.record import keep_configuration, put_on_record, record_of, run_name_of
 from reparam_suite.running.surroundings import Observer
 from reparam_suite.tracking import RunLogger, Store
@@ -26,10 +28,12 @@ class Beginning(Callback):
         journal: of the run.
         checkpoints: of the run.
         observer: which may add callbacks.
+        command: that started the run, if it is known.
         show: is called with lines that name the run and say what its data are taken for.
 
     Attributes:
         logger: of the run; None before it has begun.
+        description: of the run, in Markdown.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Beginning(Callback):
         journal: Journal,
         checkpoints: Checkpoints,
         observer: Observer,
+        command: Sequence[str] | None,
         show: Callable[[str], object],
     ) -> None:
         self.logger: RunLogger | None = None
@@ -48,6 +53,7 @@ class Beginning(Callback):
         self._journal = journal
         self._checkpoints = checkpoints
         self._observer = observer
+        self.description = begun(parts, command)
         self._show = show
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -60,6 +66,7 @@ class Beginning(Callback):
             return self.logger
         parts, resumption = self._parts, self._parts.run.resumption
         self.logger = logger = _recorded(parts, self._store)
+        logger.set_tags({DESCRIPTION: self.description})
         put_on_record(parts, logger, self._journal, self._checkpoints, self._store.root)
         began = f", from step {resumption.step}" if resumption else ""
         self._show(f"[bold]{logger.run_name}[/bold]  run {logger.run_id}{began}")

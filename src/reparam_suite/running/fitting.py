@@ -10,6 +10,8 @@ from rich.console import Console
 
 from reparam_suite.running.assembly import Assembly, assemble
 from reparam_suite.running.beginning import Beginning
+from reparam_suite.running.description import TAG as DESCRIPTION
+from reparam_suite.running.description import finished
 from reparam_suite.running.divergence import divergence
 from reparam_suite.running.finishing import finish
 from reparam_suite.running.optimizer_states import OptimizerStates
@@ -78,6 +80,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         journal=journal,
         checkpoints=checkpoints,
         observer=observer,
+        command=surroundings.relaunch,
         show=partial(console.print, soft_wrap=True),
     )
     try:
@@ -92,6 +95,8 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
             logger.set_tags({"diverged": f"step {diverged.step}"})
             surroundings.tell(f"run {logger.run_id}: {diverged}")
         finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full)
+        metrics = {name: curve[-1][1] for name, curve in journal.curves.items()}
+        logger.set_tags({DESCRIPTION: finished(beginning.description, logger.run_id, metrics)})
         observer.finished(logger, journal)
     except Stopped as error:
         if beginning.logger is None:

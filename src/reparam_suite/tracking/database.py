@@ -18,17 +18,22 @@ _SQLITE_TIMEOUT = 10
 def prepare(uri: str, *, sqlite_file: Path | None, lock_file: Path, artifact_location: str) -> None:
     """Brings the database at `uri` to MLflow's present schema, and to life: its default experiment exists.
 
+    In a new sqlite file that experiment is deleted, as far as MLflow deletes: it would stand empty in front of ours.
+
     MLflow alone breaks a fresh database for good when two processes open it at once. Here the first one in does the
     work under a lock. A sqlite file gets its final name when it is complete; before a migration it is copied.
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with _locked(lock_file):
-        if sqlite_file is not None and (not sqlite_file.exists() or sqlite_file.stat().st_size == 0):
+        is_new = sqlite_file is not None and (not sqlite_file.exists() or sqlite_file.stat().st_size == 0)
+        if sqlite_file is not None and is_new:
             _create(sqlite_file)
         elif sqlite_file is not None:
             _migrate(sqlite_file)
-        SqlAlchemyStore(uri, artifact_location)
+        store = SqlAlchemyStore(uri, artifact_location)
+        if is_new:
+            store.delete_experiment(store.DEFAULT_EXPERIMENT_ID)
 
 
 def check_sqlite_file(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Options of a run as text, and all of them as tags that MLflow's page does not show: complete, and read for many runs in one query."""
+"""Options of a run as text; all of them as tags that MLflow's page does not show, read for many runs in one query."""
 
 import json
 import re

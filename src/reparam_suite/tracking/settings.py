@@ -42,6 +42,10 @@ class TrackingSettings:
         """The command that delivers what these settings' store has not taken; without the password of a URI."""
         return f"python -m reparam_suite.sync{self._options()}"
 
+    def ui_command(self) -> str:
+        """The command that opens MLflow's page on these settings' store; without the password of a URI."""
+        return f"python -m reparam_suite.ui{self._options()}"
+
     def resume_command(self, run_id: str) -> str:
         """The command that resumes a run, to be typed in this directory; without the password of a URI."""
         return f"python -m reparam_suite.fit --resume {run_id}{self._options()}"

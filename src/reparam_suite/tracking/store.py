@@ -1,9 +1,6 @@
 """The runs of a tracking store: starting, resuming, recovering and reading them."""
 
 import contextlib
-import os
-import shlex
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +16,10 @@ from reparam_suite.tracking.records import Destination, Parameters, Tags
 from reparam_suite.tracking.recovery import Recovered, Recovery, deliver
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.run_logger import RunLogger
-from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server
+from reparam_suite.tracking.settings import TrackingError, TrackingSettings
 from reparam_suite.tracking.spool import Occupied, Spool
+from reparam_suite.tracking.views import TAG as VIEW_TAG
+from reparam_suite.tracking.views import views
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,17 +69,21 @@ class Store:
 
     @property
     def ui_command(self) -> str:
-        """The command that opens the MLflow UI on this store, to be run in this directory; a server's address."""
-        if is_server(self._uri):
-            return self.uri
-        beside = Path(sys.executable).with_name("mlflow")
-        program = os.path.relpath(beside) if beside.exists() else "mlflow"
-        if program.startswith(".."):
-            program = str(beside)
-        arguments = [program, "ui", "--backend-store-uri", self.uri]
-        arguments += ["--artifacts-destination", str(self.root / "artifacts"), "--workers", "1"]
-        # Without the variables: ten processes, and usage data sent to MLflow's makers.
-        return f"DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(arguments)}"
+        """The command that opens MLflow's page on this store, to be run in this directory."""
+        return self._settings.ui_command()
+
+    def prepared_views(self) -> dict[str, str]:
+        """The rest of the address of each prepared view of the experiment, by its key; the views are stored anew.
+
+        Raises:
+            TrackingError: if the store does not take them.
+        """
+        with as_tracking_error(f"the views of {self.experiment} could not be stored in {self.uri}"):
+            metrics = {name for run in self.runs() for name in run.metrics}
+            prepared = views(metrics)
+            for view in prepared:
+                self._client.set_experiment_tag(self.experiment_id, f"{VIEW_TAG}{view.key}", view.tag())
+        return {view.key: view.address(self.experiment_id) for view in prepared}
 
     def start_run(
         self,

@@ -22,6 +22,10 @@ TAG = "mlflow.sharedViewState."
 # Milliseconds since 1970 of all views: they are the same whoever writes them.
 _CREATED = 1_700_000_000_000
 
+_WIDTH = 85
+_WIDTHS = {"params.`estimator`": 130, "params.`seed`": 50, "params.`data`": 65}
+"""Pixels of columns."""
+
 _CURVES = (
     ("elbo", "bound", "objective", "relaxed_elbo", "loss"),
     ("kl",),
@@ -90,6 +94,8 @@ def _state(
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": list(columns),
+        "columnOrder": list(columns),
+        "columnWidths": {name: _WIDTHS.get(name, _WIDTH) for name in columns},
         "compareRunCharts": [card for section in sections for card in section.cards()],
         "compareRunSections": [section.described() for section in sections],
         "isAccordionReordered": True,
