@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from tests.launching import as_it_was
 
 from reparam_suite import ui
@@ -37,6 +38,10 @@ def opened(monkeypatch):
         return addresses
 
     return opened
+
+
+def test_no_empty_experiment_stands_before_the_suites(root):
+    assert [each.name for each in MlflowClient(f"sqlite:///{root}/mlflow.db").search_experiments()] == ["reparam_suite"]
 
 
 def test_it_prints_one_link_and_opens_it(opened, root, capsys):

@@ -12,6 +12,7 @@ from tests.launching import fit, study
 from tests.studies.small import several, study_file
 
 from reparam_suite.estimators import ScoreFunction
+from reparam_suite.tracking.options import options_of
 
 SPACE = {
     "model.learning_rate": {"log_float": [1e-3, 1e-1]},
@@ -67,7 +68,7 @@ def test_trials_are_flat_runs_that_record_configuration_metrics_and_checkpoint_a
         assert run.info.status == "FINISHED"
         assert run.data.tags["trial.state"] == "COMPLETE"
         assert "mlflow.parentRunId" not in run.data.tags
-        assert float(run.data.params["model.init_args.learning_rate"]) == trial.params["model.learning_rate"]
+        assert float(run.data.params["learning_rate"]) == trial.params["model.learning_rate"]
         assert run.data.tags["estimator"].startswith(trial.params["model.estimator"])
         assert {"val/elbo", "train/elbo", "time/ms_per_step"} <= set(run.data.metrics)
         assert not any(name.startswith("test/") for name in run.data.metrics)
@@ -247,8 +248,9 @@ def test_estimators_compete_at_an_equal_number_of_evaluations_of_f(tmp_path):
     }
     ended = study("--config", study_file(tmp_path, **settings), root=tmp_path / "mlruns")
     assert ended.code == 0, ended.err
+    options = [options_of(run.data.tags) for run in trial_runs(ended)]
     num_samples, steps = "model.init_args.estimator.init_args.num_samples", "trainer.max_steps"
-    assert {(run.data.params[num_samples], run.data.params[steps]) for run in trial_runs(ended)} == {
+    assert {(each[num_samples], each[steps]) for each in options} == {
         ("2", "24"),
         ("8", "6"),
     }
