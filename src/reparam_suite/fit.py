@@ -46,9 +46,9 @@ def main(args: list[str] | None = None) -> int:
         if not (finished := [result for result in results if result is not None]):
             return 0
         console.print(results_table(finished))
-        console.print(f"run        {', '.join(result.run_id for result in finished)}", soft_wrap=True)
-        console.print(f"artifacts  {finished[-1].artifacts}", soft_wrap=True)
-        console.print(f"MLflow UI  {finished[-1].ui_command}", soft_wrap=True)
+        console.print(f"run        {', '.join(result.run_id for result in finished)}", soft_wrap=True, markup=False)
+        console.print(f"artifacts  {finished[-1].artifacts}", soft_wrap=True, markup=False)
+        console.print(f"MLflow UI  {finished[-1].ui_command}", soft_wrap=True, markup=False)
     return 0
 
 

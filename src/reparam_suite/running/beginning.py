@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.description import TAG as DESCRIPTION
-from reparam_suite.running.description import begun
+from reparam_suite.running.description import begun, planned
 from reparam_suite.running.record import keep_configuration, put_on_record, record_of, run_name_of
 from reparam_suite.running.surroundings import Observer
 from reparam_suite.tracking import RunLogger, Store
@@ -69,7 +69,8 @@ class Beginning(Callback):
         logger.set_tags({DESCRIPTION: self.description})
         put_on_record(parts, logger, self._journal, self._checkpoints, self._store.root)
         began = f", from step {resumption.step}" if resumption else ""
-        self._show(f"[bold]{logger.run_name}[/bold]  run {logger.run_id}{began}")
+        self._show(f"[bold]{escape(logger.run_name)}[/bold]  {escape(planned(parts))}")
+        self._show(f"recorded as run {logger.run_id} in {escape(str(parts.run.tracking.root))}{began}")
         self._show(escape(parts.data.summary))
         parts.trainer.callbacks.extend(self._observer.begun(logger, self._journal))  # type: ignore[attr-defined]
         keep_configuration(parts, self._checkpoints)

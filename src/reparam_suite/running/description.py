@@ -1,4 +1,4 @@
-"""The description of a run on MLflow's page, in Markdown: what it is, the command, the results."""
+"""What a run is, in words: a line on the terminal, and Markdown on MLflow's page with command and results."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,18 @@ TAG = "mlflow.note.content"
 """The tag that MLflow's page shows as a description."""
 
 _SHOWN = ("test/elbo", "val/elbo_best", "val/elbo_best_step", "grad/encoder/variance", "time/ms_per_step")
+
+
+def planned(parts: Assembly) -> str:
+    """What a run does, in a line: model, data, estimator, its length, seed."""
+    trainer, run = parts.trainer, parts.run
+    steps, epochs, longest = trainer.max_steps, trainer.max_epochs, run.trainer.get("max_time")
+    limits = [f"{steps:,} steps"] if steps > 0 else []
+    limits += [f"{epochs:,} epochs"] if epochs is not None and epochs > 0 else []
+    limits += [f"max_time {longest}"] if longest else []
+    estimator = written(parts.model.estimator).removesuffix("()")
+    model, data = type(parts.model).__name__, parts.data.name
+    return f"{model} on {data} with {estimator}, {' or '.join(limits)}, seed {run.seed}"
 
 
 def begun(parts: Assembly, command: Sequence[str] | None) -> str:

@@ -12,6 +12,7 @@ from reparam_suite.models import VAE
 from reparam_suite.running.artifacts import figures_of
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.export import export
+from reparam_suite.running.stages import Stage, silent
 from reparam_suite.tracking import RunLogger
 from reparam_suite.training import BEST, LAST, Checkpoints, Journal, RecordSettings
 
@@ -24,8 +25,11 @@ def finish(
     num_steps: int,
     *,
     in_full: bool = True,
+    stage: Stage = silent,
 ) -> None:
     """Draws and exports a model, and records its figures, files and the bound of many samples.
+
+    `stage` shows each of these steps by its name.
 
     Without `in_full` there are no figures and no exported model, the weights that count are the only file, and the
     bound of many samples is computed if the run's settings of it are not the default ones: it may take longer than the
@@ -37,22 +41,25 @@ def finish(
     model.eval()
     if isinstance(model, VAE) and parts.tests and (in_full or _asks_for_many_samples(parts)):
         tested = {name: curve[-1][1] for name, curve in journal.curves.items() if name.startswith("test/")}
-        journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
+        with stage("bound of many samples"):
+            journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
     if not in_full:
         best, last = (checkpoints.directory / name for name in (BEST, LAST))
         logger.log_artifact(best if best.exists() else last, "checkpoints")
         return
-    for name, figure in figures_of(model, data, journal):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of matplotlib, about numbers at the end of their range
-            logger.log_figure(figure, f"figures/{name}")
+    with stage("figures"):
+        for name, figure in figures_of(model, data, journal):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of matplotlib, about numbers at the end of their range
+                logger.log_figure(figure, f"figures/{name}")
     for checkpoint in (checkpoints.directory / BEST, checkpoints.directory / LAST):
         if checkpoint.exists():
             logger.log_artifact(checkpoint, "checkpoints")
     if summary := parts.trainer.profiler.summary():  # type: ignore[attr-defined]
         logger.log_text(summary, "profile.txt")
     if isinstance(model, VAE):
-        export(model, data, logger)
+        with stage("exported model"):
+            export(model, data, logger)
 
 
 def _asks_for_many_samples(parts: Assembly) -> bool:

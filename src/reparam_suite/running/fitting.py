@@ -19,6 +19,7 @@ from reparam_suite.running.result import Result, result_of
 from reparam_suite.running.resumed import check_resumption, refusal
 from reparam_suite.running.resumption import checkpoint_directory
 from reparam_suite.running.specification import Specification
+from reparam_suite.running.stages import Stage, shown_on, silent
 from reparam_suite.running.surroundings import Observer, RunStopped, Surroundings
 from reparam_suite.running.weights import test_best
 from reparam_suite.tracking import Store
@@ -89,12 +90,13 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         else:
             trainer.callbacks.insert(trainer.callbacks.index(recording[0]) + 1, beginning)  # type: ignore[attr-defined]
             checkpoints.directory = checkpoint_directory(store.root, run.resumption.run_id)
-        num_steps = _fit_and_test(parts, checkpoints, observer, ended=ended, beginning=beginning)
+        stage = shown_on(console)
+        num_steps = _fit_and_test(parts, checkpoints, observer, ended=ended, beginning=beginning, stage=stage)
         logger = beginning.begin()
         if (diverged := divergence(journal, parts.monitor)) is not None:
             logger.set_tags({"diverged": f"step {diverged.step}"})
             surroundings.tell(f"run {logger.run_id}: {diverged}")
-        finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full)
+        finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full, stage=stage)
         metrics = {name: curve[-1][1] for name, curve in journal.curves.items()}
         logger.set_tags({DESCRIPTION: finished(beginning.description, logger.run_id, metrics)})
         observer.finished(logger, journal)
@@ -122,7 +124,13 @@ def _resume(run: Specification, run_id: str, surroundings: Surroundings) -> str:
 
 
 def _fit_and_test(
-    parts: Assembly, checkpoints: Checkpoints, observer: Observer, *, ended: bool, beginning: Beginning | None = None
+    parts: Assembly,
+    checkpoints: Checkpoints,
+    observer: Observer,
+    *,
+    ended: bool,
+    beginning: Beginning | None = None,
+    stage: Stage = silent,
 ) -> int:
     # In all processes together; the optimizer steps that were taken. The first one alone has a record to begin.
     model, data, trainer, resumption = parts.model, parts.data, parts.trainer, parts.run.resumption
@@ -134,7 +142,8 @@ def _fit_and_test(
                 beginning.begin()
             end_training(trainer, model)
         num_steps = trainer.global_step
-        test_best(parts, checkpoints, tests=observer.tests)
+        with stage("test") if observer.tests and parts.tests else silent("test"):
+            test_best(parts, checkpoints, tests=observer.tests)
     return num_steps
 
 
