@@ -2,6 +2,7 @@
 
 import csv
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import optuna
@@ -50,6 +51,12 @@ def test_it_ends_with_the_trials_asked_for_and_says_what_was_best(searched):
     assert "4 trials" in searched.ended.out
     assert f"best  trial {best.number}: val/elbo {best.value:.6g} with model." in searched.ended.out
     assert searched.ended.run_ids == [searched.summary.info.run_id]
+    for trial in trials:
+        assert f"trial {trial.number} of 4  complete: val/elbo {trial.value:.6g}, " in searched.ended.out
+    (file,) = re.findall(r"^best.yaml +(\S+)$", searched.ended.out, re.MULTILINE)
+    assert yaml.safe_load(Path(file).read_text())["seeds"] == [3, 5]
+    assert f"again      python -m reparam_suite.fit --config {file}" in searched.ended.out
+    assert f"options    --model.estimator={best.params['model.estimator']}" in searched.ended.out
 
 
 def test_the_value_of_a_trial_is_the_mean_of_its_runs(searched):

@@ -245,8 +245,9 @@ def test_the_ui_command_names_the_store(store, settings):
 
 def test_an_experiment_is_described(store):
     experiment = MlflowClient(f"sqlite:///{store.root}/mlflow.db").get_experiment(store.experiment_id)
-    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
-    assert "opens the training curves by estimator" in experiment.tags["mlflow.note.content"]
+    link = f"[Training curves](#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+    assert link in experiment.tags["mlflow.note.content"]
+    assert "mlflow.sharedViewState.curves" in experiment.tags
 
 
 def test_views_are_stored_with_the_experiment(store):

@@ -1,5 +1,6 @@
 """The summary run of a study in MLflow: figures, the table of trials, and the best trial as a run of its own."""
 
+import shlex
 import tempfile
 import time
 import warnings
@@ -23,7 +24,7 @@ from reparam_suite.studies import figures
 from reparam_suite.studies.display import best_trials
 from reparam_suite.studies.queue import RUNS, Queue
 from reparam_suite.studies.settings import StudySettings
-from reparam_suite.studies.space import Options
+from reparam_suite.studies.space import Options, arguments
 from reparam_suite.studies.storage import AWAY, when_it_answers
 from reparam_suite.tracking import RunLogger, Store, TrackingError, TrackingSettings
 from reparam_suite.tracking.views import KIND, SUMMARY
@@ -57,12 +58,26 @@ class Summary:
         self._metrics = tuple(settings.objectives)
         self._logger: RunLogger | None = None
         self._told: tuple[int, ...] = ()
+        self._tested: float | None = None
         self._due = 0.0
 
-    @property
-    def run_id(self) -> str | None:
-        """Of the summary in MLflow, if this process keeps it."""
-        return self._logger.run_id if self._logger else None
+    def places(self) -> dict[str, str]:
+        """Where things are at the end, by what they are; empty where another command keeps the summary."""
+        if self._logger is None:
+            return {}
+        place = self._logger.artifact_uri.removeprefix("file://")
+        tested = {} if self._tested is None else {"test ELBO": f"{self._tested:.6g} of the best trial"}
+        return tested | {
+            "run": self._logger.run_id,
+            "best.yaml": f"{place}/best.yaml",
+            "trials.csv": f"{place}/trials.csv",
+            "again": f"python -m reparam_suite.fit --config {shlex.quote(f'{place}/best.yaml')}",
+            "options": shlex.join(self._best_options()),
+        }
+
+    def _best_options(self) -> list[str]:
+        trial = best_trials(self._queue)[0]
+        return arguments(self._settings.parsed_space.suggest(FixedTrial(trial.params)))
 
     def open(self) -> None:
         """Begins the run, or resumes it."""
@@ -138,6 +153,7 @@ class Summary:
             add_callbacks(parts, callbacks(parts, journal, checkpoints, self._signals))
             test_best(parts, checkpoints, tests=True)
             finish(parts, self._logger, journal, checkpoints, content["global_step"])
+        self._tested = journal.latest("test/elbo")
 
     @property
     def _name(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from reparam_suite.tracking import database
+from reparam_suite.tracking import database, views
 from reparam_suite.tracking.quiet import OPENING_TIMEOUT, load_mlflow, opening_timeout
 from reparam_suite.tracking.reasons import as_tracking_error
 from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server
@@ -109,7 +109,9 @@ def _experiment(client: "MlflowClient", name: str, artifact_location: str | None
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            return str(client.create_experiment(name, artifact_location, tags=_about(name)))
+            made = str(client.create_experiment(name, artifact_location, tags=views.tags(views.STANDARD)))
+            client.set_experiment_tag(made, "mlflow.note.content", views.description(made))
+            return made
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -117,16 +119,6 @@ def _experiment(client: "MlflowClient", name: str, artifact_location: str | None
     if experiment is None or experiment.lifecycle_stage != "active":
         raise TrackingError(f"--tracking.experiment {name} was deleted in MLflow; restore it or name another")
     return str(experiment.experiment_id)
-
-
-def _about(name: str) -> dict[str, str]:
-    # Tags of an experiment: its description, and that MLflow's page shows its runs and no traces of prompts.
-    told = (
-        f"Trainings of latent-variable models, each with its gradient estimator. `python -m reparam_suite.ui "
-        f"--tracking.experiment {name}` opens the training curves by estimator; the menu *Views* then has the table of "
-        "runs, and comparisons and summaries of studies."
-    )
-    return {"mlflow.note.content": told, "mlflow.experimentKind": "custom_model_development"}
 
 
 def _check_writable(directories: Mapping[str, Path]) -> None:

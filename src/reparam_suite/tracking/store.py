@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from reparam_suite.tracking import opening, reading
+from reparam_suite.tracking import opening, reading, views
 from reparam_suite.tracking.environment import environment_tags
 from reparam_suite.tracking.options import option_tags, parameter_texts
 from reparam_suite.tracking.process import Process
@@ -18,8 +18,6 @@ from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.run_logger import RunLogger
 from reparam_suite.tracking.settings import TrackingError, TrackingSettings
 from reparam_suite.tracking.spool import Occupied, Spool
-from reparam_suite.tracking.views import TAG as VIEW_TAG
-from reparam_suite.tracking.views import views
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -80,10 +78,9 @@ class Store:
         """
         with as_tracking_error(f"the views of {self.experiment} could not be stored in {self.uri}"):
             metrics = {name for run in self.runs() for name in run.metrics}
-            prepared = views(metrics)
-            for view in prepared:
-                self._client.set_experiment_tag(self.experiment_id, f"{VIEW_TAG}{view.key}", view.tag())
-        return {view.key: view.address(self.experiment_id) for view in prepared}
+            for name, value in views.tags(metrics).items():
+                self._client.set_experiment_tag(self.experiment_id, name, value)
+        return {view.key: view.address(self.experiment_id) for view in views.views(metrics)}
 
     def start_run(
         self,

@@ -16,11 +16,19 @@ KIND = "kind"
 TRAINING, COMPARISON, SUMMARY = "training", "comparison", "summary"
 """Values of that tag: a model that was trained, estimators or runs that were compared, a study."""
 
-TAG = "mlflow.sharedViewState."
+_TAG = "mlflow.sharedViewState."
 """What the name of a view's tag begins with on the experiment; the rest is its key in addresses."""
 
 # Milliseconds since 1970 of all views: they are the same whoever writes them.
 _CREATED = 1_700_000_000_000
+
+STANDARD = (
+    *("val/elbo", "val/kl", "val/reconstruction", "val/elbo_best", "val/elbo_best_step"),
+    *("train/elbo", "train/kl", "train/reconstruction", "grad/encoder/variance", "grad/decoder/variance"),
+    *("grad_path/encoder/variance_per_element", "test/elbo", "test/kl", "test/bound_100"),
+    *("time/ms_per_step", "cost/ms_per_gradient", "cost/peak_mib", "cost/evaluations"),
+)
+"""Metrics of a Gaussian VAE: those of the views of an experiment without runs."""
 
 _WIDTH = 85
 _WIDTHS = {"params.`estimator`": 130, "params.`seed`": 50, "params.`data`": 65}
@@ -63,6 +71,17 @@ class View:
             f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&compareRunsMode={self.mode}"
             f"&viewStateShareKey={self.key}"
         )
+
+
+def description(experiment_id: str) -> str:
+    """The description of an experiment, in Markdown, with links to its views."""
+    links = " · ".join(f"[{view.title}]({view.address(experiment_id)})" for view in views(STANDARD))
+    return f"Trainings of latent-variable models, each with its gradient estimator.\n\n{links}"
+
+
+def tags(metrics: Collection[str]) -> dict[str, str]:
+    """The tags of an experiment that hold its views."""
+    return {f"{_TAG}{view.key}": view.tag() for view in views(metrics)}
 
 
 def views(metrics: Collection[str], parts: Sequence[str] = ("encoder", "decoder")) -> list[View]:
