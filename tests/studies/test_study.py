@@ -56,7 +56,8 @@ def test_it_ends_with_the_trials_asked_for_and_says_what_was_best(searched):
     (file,) = re.findall(r"^best.yaml +(\S+)$", searched.ended.out, re.MULTILINE)
     assert yaml.safe_load(Path(file).read_text())["seeds"] == [3, 5]
     assert f"again      python -m reparam_suite.fit --config {file}" in searched.ended.out
-    assert f"options    --model.estimator={best.params['model.estimator']}" in searched.ended.out
+    (options,) = re.findall(r"^options +(.+)$", searched.ended.out, re.MULTILINE)
+    assert f"--model.estimator={best.params['model.estimator']}" in options.split()
 
 
 def test_the_value_of_a_trial_is_the_mean_of_its_runs(searched):
