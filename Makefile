@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help fit study ui experiments bench docs test check format audit pins clean
+.PHONY: help fit study ui experiments bench docs test check format golden audit pins clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ check: .venv/.installed-dev ## format, lint, types and import contracts
 format: .venv/.installed-dev ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+golden: .venv/.installed-dev ## renew the numbers that tests hold numerics to, and print the differences
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.golden
 
 audit: .venv/.installed-audit ## look up known vulnerabilities of constraints.txt; fails where the database cannot be reached
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict

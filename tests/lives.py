@@ -1,10 +1,10 @@
-"""Processes that run the command and die where a test wants them to: forked from one that has imported everything."""
+"""Processes that run the command and are stopped where a test wants: forked from one that has imported everything."""
 
 import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,9 +25,15 @@ class Life:
     err: Path
 
     @classmethod
-    def begin(cls, args: list[str], directory: Path, dies: "Death | None" = None) -> "Life":
+    def begin(
+        cls,
+        args: list[str],
+        directory: Path,
+        dies: "Death | None" = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> "Life":
         out, err = directory / "out", directory / "err"
-        process = _context.Process(target=_live, args=(args, out, err, dies))
+        process = _context.Process(target=_live, args=(args, out, err, dies, environment or {}))
         process.start()
         return cls(process, out, err)
 
@@ -45,19 +51,21 @@ class Life:
 
 @dataclass(frozen=True)
 class Death:
-    """SIGKILL before the `nth` call of a function, or in the middle of it.
+    """SIGKILL, or another signal, before the `nth` call of a function, or in the middle of it.
 
     Args:
         module: where the function is looked up.
         name: dotted, within the module.
         nth: call, from 1 on.
         half: what is done of the call before.
+        signum: of the signal.
     """
 
     module: str
     name: str
     nth: int = 1
     half: Callable[..., None] | None = field(default=None)
+    signum: int = signal.SIGKILL
 
     def prepare(self) -> None:
         owner: Any = __import__(self.module, fromlist=["_"])
@@ -71,7 +79,7 @@ class Death:
             if len(calls) == self.nth:
                 if self.half is not None:
                     self.half(*args, **kwargs)
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self.signum)
             return original(*args, **kwargs)
 
         setattr(owner, last, dying)
@@ -87,9 +95,10 @@ def first_name_only(file: Path, name: Path) -> None:
     name.unlink(missing_ok=True)
 
 
-def _live(args: list[str], out: Path, err: Path, dies: Death | None) -> None:
+def _live(args: list[str], out: Path, err: Path, dies: Death | None, environment: Mapping[str, str]) -> None:
     from reparam_suite import fit
 
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server's children ignore it
     with (
         out.open("w") as told,

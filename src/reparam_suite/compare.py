@@ -9,6 +9,7 @@ from rich.console import Console
 from reparam_suite.comparison import gradient_options, gradients, runs
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
 
@@ -29,6 +30,7 @@ commands:
 python -m reparam_suite.compare COMMAND --help lists the options of each."""
 
 
+@plain_warnings("reparam_suite.compare")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     name, *options = (sys.argv[1:] if args is None else args) or ["--help"]

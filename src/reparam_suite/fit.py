@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
+from reparam_suite.commands.automatic import automatic_runs, is_automatic, requeued
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.options import Options, set_threads
@@ -12,25 +13,35 @@ from reparam_suite.commands.resuming import resumed_run
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.short_options import as_typed
 from reparam_suite.commands.table import results_table
-from reparam_suite.running import Run, RunStopped, Surroundings
-from reparam_suite.runtime.errors import SuiteError
+from reparam_suite.commands.verification import verify_resume
+from reparam_suite.running import Result, Run, RunStopped, SameData, Surroundings
+from reparam_suite.runtime.errors import RunFinishedError, SuiteError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.launchers import is_further_process
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
 
 _USAGE, _FAILED = 2, 1
 
 
+@plain_warnings("reparam_suite.fit")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     args = sys.argv[1:] if args is None else args
     console = Console(highlight=False)
     quiet()
     with StopSignals() as signals:
+        same_data = SameData()
         try:
+            if option_values("--verify_resume", args):
+                return verify_resume(args, console, signals)
             results = [
-                run.fit_within(Surroundings(console, signals, _command(own), tell=_tell, of_command=True))
+                _trained(
+                    run,
+                    Surroundings(console, signals, _command(own), tell=_tell, of_command=True, observer=same_data),
+                    args,
+                )
                 for run, own in _runs(args)
             ]
         except (NonFiniteLoss, CheckpointError) as error:
@@ -38,9 +49,9 @@ def main(args: list[str] | None = None) -> int:
         except ProcessLost as error:
             return _complain(str(error), _FAILED, survivor=error.of_first)
         except RunStopped as error:
-            return _complain(str(error), error.exit_code)
+            return _stopped(str(error), error.exit_code, args)
         except Stopped as error:
-            return _complain(f"{error.what}; no run had begun", error.exit_code)
+            return _stopped(f"{error.what}; no run had begun", error.exit_code, args)
         except (SuiteError, TrackingError) as error:
             return _complain(as_typed(as_option(str(error), run_parser()), args), _USAGE)
         if not (finished := [result for result in results if result is not None]):
@@ -58,6 +69,9 @@ def _command(args: list[str]) -> list[str]:
 
 def _runs(args: list[str]) -> Iterator[tuple[Run, list[str]]]:
     # With the arguments of a command that makes this run alone, for further processes of it.
+    if is_automatic(args):
+        yield from automatic_runs(args)
+        return
     if targets := option_values("--resume", args):
         options, run = resumed_run(args, targets[-1])
         set_threads(options.values)
@@ -67,6 +81,23 @@ def _runs(args: list[str]) -> Iterator[tuple[Run, list[str]]]:
     set_threads(options.values)
     for seed in dict.fromkeys(options.values.seeds or [options.values.seed]):
         yield options.run(seed=seed), [*args, "--seeds", str(seed)]
+
+
+def _trained(run: Run, surroundings: Surroundings, args: list[str]) -> Result | None:
+    try:
+        return run.fit_within(surroundings)
+    except RunFinishedError as error:
+        if not is_automatic(args):
+            raise
+        surroundings.console.print(str(error), soft_wrap=True)
+        return None
+
+
+def _stopped(message: str, code: int, args: list[str]) -> int:
+    _complain(message, code)
+    if is_automatic(args) and (told := requeued(code - 128)) is not None:
+        _complain(told, code)
+    return code
 
 
 def _tell(note: str) -> None:

@@ -7,12 +7,14 @@ from rich.console import Console
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
 
 _USAGE, _FAILED = 2, 1
 
 
+@plain_warnings("reparam_suite.study")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     args = sys.argv[1:] if args is None else args

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from reparam_suite.commands.explanations import explained
 from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 
 _DESCRIPTION = (
@@ -16,6 +17,7 @@ _DESCRIPTION = (
 _DONE, _UNSENT, _USAGE = 0, 1, 2
 
 
+@plain_warnings("reparam_suite.sync")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code: 1 if something is unsent."""
     console = Console(highlight=False)

@@ -10,12 +10,21 @@ from tests.statistics import LIMIT
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam_suite.diagnostics import GradientStatistics, gradient_statistics, naive_gradient_statistics
-from reparam_suite.diagnostics.statistics import from_draws, trace_of
+from reparam_suite.diagnostics import (
+    GradientStatistics,
+    add,
+    data_variance,
+    gradient_statistics,
+    naive_gradient_statistics,
+)
+from reparam_suite.diagnostics.bias import bias_sums
+from reparam_suite.diagnostics.reference import ReferenceGradient
+from reparam_suite.diagnostics.statistics import averaged, from_draws, moments_of_draws, sums_of_moments, trace_of
 from reparam_suite.distributions import normal
 from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise, ScoreFunction
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.problems import ToyGaussian
+from reparam_suite.training.gradients import gradient_metrics, say_that_it_is_beyond
 
 TOY = ToyGaussian()
 
@@ -104,6 +113,44 @@ def test_statistics_of_known_draws():
     torch.testing.assert_close(statistics.variance, by_hand.sum())
     torch.testing.assert_close(torch.cat(statistics.element_variances), by_hand)
     torch.testing.assert_close(statistics.squared_norm, draws.mean(0).square().sum() - by_hand.sum() / 7)
+
+
+@pytest.mark.parametrize("size", [1e-8, 1e12])
+def test_gradients_of_any_size_that_float32_holds_have_their_statistics(size):
+    """Those of data of the order of 1e6 have squared squares of 1e48."""
+    torch.manual_seed(0)
+    groups, draws = torch.randn(5, 3, 4, 6), torch.randn(7, 6)  # of groups, data, repeats; of a whole batch
+    noise = torch.randn(groups.shape)
+
+    def measured(scale: float) -> list[torch.Tensor]:
+        sums = [sums_of_moments({"part": moments_of_draws([scale * each])})["part"] for each in groups]
+        rounds = [{"part": each} for each in sums[:3]]
+        truth = scale * noise[0, 0, 0]
+        reference = ReferenceGradient(gradient=truth, variance=torch.zeros(()), estimator="", exact=True)
+        bias = bias_sums(rounds, {"part": reference})["part"].bias()
+        fields = [add(sums).statistics(), from_draws([scale * draws]), averaged([each.statistics() for each in sums])]
+        squares = [getattr(each, name) for each in fields for name in ("variance", "standard_error", "squared_norm")]
+        between = data_variance(sums)
+        squares += [fields[0].data_variance, between.value, between.standard_error]
+        return [
+            each.double() for each in (*squares, bias.squared_bias, bias.squared_bias_error, bias.cosine * scale**2)
+        ]
+
+    for one, scaled in zip(measured(1.0), measured(size), strict=True):
+        assert torch.isfinite(scaled)
+        torch.testing.assert_close(scaled / size**2, one, rtol=1e-4, atol=1e-5)
+
+
+def test_a_gradient_beyond_its_numbers_is_said_once_and_not_recorded(caplog):
+    say_that_it_is_beyond.cache_clear()
+    torch.manual_seed(0)
+    measured = {name: from_draws([scale * torch.randn(7, 6)]) for name, scale in (("huge", 1e30), ("plain", 1.0))}
+    with caplog.at_level("WARNING"):
+        for _ in range(2):
+            assert {name.split("/")[1] for name in gradient_metrics(measured)} == {"plain"}
+    assert [record.getMessage() for record in caplog.records] == [
+        "grad/huge: its size is beyond what float32 holds, and is not recorded; scale the data down"
+    ]
 
 
 def test_no_noise_is_no_variance():

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningModule
+from tests import launching
 from tests.running.models import Regression, gaussian
+from tests.studies.small import RATE, study_file
 
 from reparam_suite import Run, runs
 from reparam_suite.data import Arrays, Digits
 from reparam_suite.estimators import Pathwise
 from reparam_suite.running import surroundings
 from reparam_suite.tracking import Store, TrackingSettings
-from reparam_suite.training import RecordSettings
+from reparam_suite.training import RecordSettings, stopping
 
 
 @pytest.fixture(scope="module")
@@ -221,19 +223,22 @@ def test_a_call_leaves_the_process_as_it_was_and_prints_nothing(tracking, capfd)
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_in_a_thread_trains_without_handlers_and_says_so_once(tracking, caplog):
-    surroundings._say_that_signals_are_left_alone.cache_clear()
+def test_a_run_and_a_command_in_a_thread_train_without_handlers_and_say_so_once(tracking, tmp_path, caplog):
+    stopping._say_that_signals_are_left_alone.cache_clear()
+    file = study_file(tmp_path, space=RATE, trials=1, budget={"steps": 2})
+    calls = [
+        lambda: Run(gaussian, Digits(), **short(tracking, max_steps=2)).fit().num_steps,
+        lambda: launching.fit("--trainer.max_steps", "1", "--record.test_data", "0", root=tracking.root).code,
+        lambda: launching.study("--config", file, root=tracking.root).code,
+        lambda: launching.compare("runs", root=tracking.root).code,
+    ]
     results = []
-
-    def train():
-        results.append(Run(gaussian, Digits(), **short(tracking, max_steps=2)).fit())
-
-    with caplog.at_level("WARNING", logger="reparam_suite.running.surroundings"):
-        for _ in range(2):
-            thread = threading.Thread(target=train)
+    with caplog.at_level("WARNING"):
+        for call in calls:
+            thread = threading.Thread(target=lambda call=call: results.append(call()))
             thread.start()
             thread.join()
-    assert [result.num_steps for result in results] == [2, 2]
+    assert results == [2, 0, 0, 0]
     told = [record.message for record in caplog.records if "main thread" in record.message]
     assert told == ["a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step"]
 

@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from tests.launching import mlflow_at
 
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.running.export import decoder_of, sampler_of
+from reparam_suite.tracking import Store
 from reparam_suite.tracking.exported_model import save_model
 from reparam_suite.tracking.quiet import load_mlflow
 
@@ -142,3 +146,23 @@ def test_archives_with_pickles_are_not_loaded_unless_the_user_says_so(monkeypatc
             monkeypatch.setenv(name, before)
         load_mlflow()
         assert os.environ[name] == after
+
+
+@pytest.mark.slow
+def test_the_readmes_lines_serve_it_in_a_fresh_process_and_leave_nothing_behind(settings):
+    """Without the first of them MLflow would make a database of its own in the working directory."""
+    model = MODELS["vectors"]().eval()
+    run = Store.open(settings).start_run(name="run", parameters={}, tags={})
+    sample = (sampler_of(model), torch.zeros(2))
+    run.log_model(model, torch.zeros(2, 6), decode=(decoder_of(model), torch.zeros(2, 2)), sample=sample)
+    run.close("FINISHED")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^```\n(import mlflow\n.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    program = f"import numpy\nrun_id, x = {run.run_id!r}, numpy.zeros(6)\n{lines}"
+    folder, before = settings.root.parent, sorted(settings.root.parent.rglob("*.db"))
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(folder.rglob("*.db")) == before
+    assert [path.name for path in folder.iterdir()] == ["mlruns"]

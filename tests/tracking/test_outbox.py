@@ -6,7 +6,7 @@ import pytest
 from reparam_suite.tracking import outbox as module
 from reparam_suite.tracking import spool as spool_module
 from reparam_suite.tracking.outbox import Outbox
-from reparam_suite.tracking.records import Point, Rejected, Tags
+from reparam_suite.tracking.records import Artifact, End, Point, Rejected, Tags, Undelivered
 from reparam_suite.tracking.spool import Rest, Spool
 
 
@@ -155,3 +155,48 @@ def test_stop_waits_for_a_store_that_is_slow(fake, outbox, monkeypatch):
     outbox.put(points(0, 1, 2, 3))
     assert outbox.stop(2) == Rest()
     assert fake.batches == [points(0), points(1), points(2), points(3)]
+
+
+def files(*names):
+    return [Artifact(name, None) for name in names]
+
+
+@pytest.fixture
+def undeliverable(fake, outbox, monkeypatch):
+    """Names of files that the store does not get; it takes all others."""
+    names = set()
+
+    def deliver(entries):
+        if {entry.path for entry in entries if isinstance(entry, Artifact)} & names:
+            raise Undelivered("no such bucket")
+        fake.deliver(entries)
+
+    monkeypatch.setattr(outbox, "_deliver", deliver)
+    return names
+
+
+def test_nothing_waits_for_a_file_that_cannot_be_delivered(fake, outbox, undeliverable, spool, caplog):
+    undeliverable.update(("a", "c"))
+    with caplog.at_level(logging.WARNING):
+        outbox.put([*points(0), *files("a", "b", "c"), *points(1), End("FINISHED", 17)], urgent=True)
+        assert not outbox.flush(3600), "it does not wait for them either"
+    assert fake.batches == [points(0), files("b"), points(1), [End("FINISHED", 17)]]
+    assert not outbox.failing
+    undeliverable.discard("c")
+    outbox.put(points(2))
+    assert not outbox.flush(3600)
+    assert fake.batches[4:] == [points(2), files("c")]
+    assert outbox.stop(5) == Rest(unsent=1, later=1)
+    assert Spool(spool.directory, about={}).take_later().entries == files("a")
+    told = "store does not get a file, which is kept and sent again later; the rest is sent: no such bucket"
+    assert {record.getMessage() for record in caplog.records} == {told}
+
+
+def test_a_file_that_could_not_be_delivered_is_tried_again(fake, outbox, undeliverable, monkeypatch):
+    monkeypatch.setattr(module, "FILES_PAUSE", 0.01)
+    undeliverable.add("a")
+    outbox.put(files("a"), urgent=True)
+    assert not outbox.flush(3600)
+    undeliverable.clear()
+    assert outbox.stop(5) == Rest()
+    assert fake.batches == [files("a")]

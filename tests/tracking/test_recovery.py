@@ -16,9 +16,9 @@ from mlflow.exceptions import MlflowException
 from tests.launching import compare, fit
 
 from reparam_suite import sync
-from reparam_suite.tracking import Store, TrackingError
+from reparam_suite.tracking import Store, TrackingError, records
 from reparam_suite.tracking.process import Process
-from reparam_suite.tracking.records import End, Point
+from reparam_suite.tracking.records import Artifact, End, Point
 from reparam_suite.tracking.spool import Spool
 
 
@@ -272,3 +272,50 @@ def test_a_command_that_starts_says_what_has_become_of_earlier_runs(store, left,
         assert ended.code == 0, ended.err
         assert f"earlier run {run_id}  left: 3 records delivered, KILLED, since its process is gone\n" in ended.out
         assert status(store, run_id) == "KILLED"
+
+
+def test_a_file_that_cannot_be_delivered_keeps_nothing_else_back(store, left, gone, settings, monkeypatch, capsys):
+    run_id = left(gone, 3, Artifact("0/a.txt", None), Artifact("1/b.txt", None), End("FINISHED", 17))
+    staged = store.root / "spool" / run_id
+    for number, name in enumerate("ab"):
+        (staged / str(number)).mkdir()
+        (staged / str(number) / f"{name}.txt").write_text(name)
+    real = records.place
+
+    def place(source, target):
+        if target.name == "a.txt":
+            raise PermissionError(13, "Permission denied")
+        real(source, target)
+
+    root = ["--tracking.root", str(store.root)]
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "place", place)
+        for waiting in (6, 1):
+            assert sync.main(root) == 1
+            told = f"{run_id}  left: 1 of {waiting} records are unsent, in {staged}: Permission denied\n"
+            assert capsys.readouterr().out == told
+            assert store.history(run_id, "a") == [(0, 0.0), (1, 1.0), (2, 2.0)]
+            assert status(store, run_id) == "FINISHED"
+        run = store.resume_run(run_id)
+        with pytest.warns(UserWarning, match=r"1 records are kept in .*, 1 of them files that could not be delivered"):
+            run.close("FINISHED")
+    artifacts = store.root / "artifacts" / run_id / "artifacts"
+    assert [path.name for path in artifacts.iterdir()] == ["b.txt"]
+    assert sync.main(root) == 0
+    assert capsys.readouterr().out == f"{run_id}  left: 1 records delivered, FINISHED\n"
+    assert (artifacts / "a.txt").read_text() == "a"
+    assert list((store.root / "spool").iterdir()) == []
+
+
+def test_a_staged_file_that_is_gone_is_said_unless_it_has_arrived(store, left, gone, caplog):
+    run_id = left(gone, 1, Artifact("0/a.txt", "figures"), Artifact("1/b.txt", "figures"), End("FINISHED", 17))
+    arrived = store.root / "artifacts" / run_id / "artifacts" / "figures" / "a.txt"
+    arrived.parent.mkdir(parents=True)
+    arrived.touch()
+    with caplog.at_level("WARNING"):
+        assert told(store) == [("recovered", "left: 4 records delivered, FINISHED")]
+    spool = store.root / "spool" / run_id
+    assert [record.getMessage() for record in caplog.records] == [
+        f"run {run_id}: the store rejects: {spool}/1/b.txt, to be recorded as an artifact, is gone"
+    ]
+    assert '"path": "1/b.txt"' in (spool / "refused.jsonl").read_text()

@@ -28,6 +28,12 @@ def test_without_a_uri_the_environment_counts_and_then_the_root(monkeypatch):
     assert TrackingSettings(uri="sqlite:///a.db").resolved_uri() == "sqlite:///a.db"
 
 
+def test_a_root_may_be_a_text_and_nothing_but_a_path():
+    assert TrackingSettings(root="x").root == Path("x")
+    with pytest.raises(TypeError, match=r"^tracking\.root: expected a path, got 3$"):
+        TrackingSettings(root=3)
+
+
 def test_a_fresh_store_is_made_with_nothing_printed(tmp_path, capfd):
     root = tmp_path / "with space" / "mlruns"
     store = Store.open(TrackingSettings(root=root))

@@ -25,6 +25,7 @@ from reparam_suite.data import adapted
 from reparam_suite.distributions import BernoulliLikelihood, NormalLikelihood
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.running import Run
+from reparam_suite.running.resumption import RUN_KEY
 from reparam_suite.running.specification import LARGEST_SEED
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.plain_data import Described, arguments
@@ -97,7 +98,7 @@ class Options:
                 seed=values.seed if seed is None else seed,
                 **{name: None if limit == -1 else limit for name, limit in limits.items()},
                 name=values.name,
-                tags=dict(values.tags),
+                tags=dict(values.tags) | ({} if values.run_key is None else {RUN_KEY: values.run_key}),
                 monitor=values.monitor,
                 compile=values.compile,
                 progress=True,

@@ -43,7 +43,22 @@ def run_parser() -> ArgumentParser:
         type=str,
         default=None,
         metavar="RUN_ID",
-        help="resume a run, given its id or a checkpoint, with its own configuration",
+        help="resume a run, given its id or a checkpoint, with its own configuration; auto: this command's own run, of this "
+        "SLURM job or of --run_key, and begin it if there is none",
+    )
+    parser.add_argument(
+        "--run_key",
+        type=str,
+        default=None,
+        metavar="KEY",
+        help="key by which --resume auto finds the run again; in a SLURM job that of the job, if none is given",
+    )
+    parser.add_argument(
+        "--verify_resume",
+        type=int,
+        default=None,
+        metavar="N",
+        help="trains N steps with and without a stop and a new process in the middle, and reports whether they differ",
     )
     parser.add_argument(
         "--allow_changes", type=bool, default=False, help="resume a run although other options are given than it had"

@@ -3,17 +3,17 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, final
 
 from lightning.pytorch import LightningDataModule, LightningModule
 
-from reparam_suite.running.resumption import check_weights, checkpoint_directory, header
+from reparam_suite.running.resumption import check_weights, header
+from reparam_suite.running.weights import weights_of
 from reparam_suite.runtime.construction import construct
 from reparam_suite.runtime.errors import NotAllowedError, UsageError
 from reparam_suite.runtime.plain_data import opaque_parts
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
-from reparam_suite.training import BEST, LAST, CheckpointError, read_checkpoint
+from reparam_suite.training import CheckpointError, read_checkpoint
 
 _OPTION = "--checkpoint"
 
@@ -135,18 +135,11 @@ def _run(store: Store, source: str) -> tuple[str, str]:
 
 
 def _content_of_run(store: Store, run_id: str, source: str) -> Mapping[str, Any]:
-    # The best weights; of a run without a monitor the last. Of each, the record's copy where the file is gone.
-    reasons = []
-    for name in (BEST, LAST):
-        kept = checkpoint_directory(store.root, run_id) / name
-        if kept.is_file():
-            return _content(kept, source)
-        with TemporaryDirectory() as directory:
-            try:
-                return _content(store.fetch_artifact(run_id, f"checkpoints/{name}", Path(directory)), source)
-            except TrackingError as error:
-                reasons.append(str(error))
-    raise UsageError(f"{_OPTION} {source}: the run has no checkpoint: {reasons[0]}")
+    try:
+        content, file = weights_of(store, run_id)
+    except (CheckpointError, TrackingError, OSError) as error:
+        raise UsageError(f"{_OPTION} {source}: {error}") from error
+    return _of_model(content, file, source)
 
 
 def _content(file: Path, source: str) -> Mapping[str, Any]:
@@ -154,6 +147,10 @@ def _content(file: Path, source: str) -> Mapping[str, Any]:
         content = read_checkpoint(file)
     except (CheckpointError, OSError) as error:
         raise UsageError(f"{_OPTION} {source}: {error}") from error
+    return _of_model(content, file, source)
+
+
+def _of_model(content: Mapping[str, Any], file: object, source: str) -> Mapping[str, Any]:
     if "model" not in header(content) or not isinstance(content.get("state_dict"), dict):
         raise UsageError(f"{_OPTION} {source}: {file} does not say which model it is of")
     return content

@@ -14,6 +14,7 @@ from reparam_suite.diagnostics.measuring import measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET
 from reparam_suite.diagnostics.reference import ReferenceGradient, reference_gradients
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientSums
+from reparam_suite.diagnostics.wide_numbers import doubled, squared_length
 
 
 @final
@@ -80,7 +81,7 @@ def gradient_bias(
 @final
 @dataclass(frozen=True, kw_only=True)
 class BiasSums:
-    """M independent gradients of one minibatch beside their reference; those of several minibatches add up.
+    """M independent gradients of one minibatch beside their reference, in float64; those of several add up.
 
     Attributes:
         gradients: their inner products with each other, `[M, M]`.
@@ -134,11 +135,11 @@ def _sums(gradients: Tensor, reference: ReferenceGradient) -> BiasSums:
     # gradients is [M, P].
     apart = gradients - reference.gradient
     return BiasSums(
-        gradients=gradients @ gradients.T,
-        apart=apart @ apart.T,
-        along=gradients @ reference.gradient,
-        reference_squared_norm=reference.gradient.square().sum() - reference.variance,
-        reference_variance=reference.variance,
+        gradients=doubled(gradients @ gradients.T),
+        apart=doubled(apart @ apart.T),
+        along=doubled(gradients @ reference.gradient),
+        reference_squared_norm=squared_length(reference.gradient) - reference.variance,
+        reference_variance=doubled(reference.variance),
     )
 
 

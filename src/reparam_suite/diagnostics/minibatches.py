@@ -14,6 +14,7 @@ from reparam_suite.diagnostics.measured_model import MeasuredModel
 from reparam_suite.diagnostics.measuring import checked_repeats, measuring
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET
 from reparam_suite.diagnostics.statistics import GradientSums
+from reparam_suite.diagnostics.wide_numbers import doubled
 
 DEFAULT_GROUPS = 10
 """Groups of data, each left out once: the standard error is then itself known to a quarter."""
@@ -84,7 +85,8 @@ def data_variance(groups: Sequence[GradientSums]) -> DataVariance:
     noise = torch.stack([each.variance for each in groups])
     squares = torch.stack([each.squared_norm for each in groups])
     gradients = torch.stack([each.gradient for each in groups])
-    products = gradients @ gradients.T
+    scale = gradients.abs().amax().clamp_min(torch.finfo(gradients.dtype).tiny)
+    products = doubled((gradients / scale) @ (gradients / scale).T) * doubled(scale).square()
 
     def spread(count: Tensor, noise: Tensor, squares: Tensor, squared_sum: Tensor) -> Tensor:
         value = (squares - squared_sum / count) / (count - 1.0) - noise / count / repeats
@@ -99,4 +101,5 @@ def data_variance(groups: Sequence[GradientSums]) -> DataVariance:
     )
     G = len(groups)
     squared_error = (without_each - without_each.mean()).square().sum() * (G - 1) / G
-    return DataVariance(value=spread(*whole) / whole[0], standard_error=squared_error.sqrt() / whole[0])
+    value, error = spread(*whole) / whole[0], squared_error.sqrt() / whole[0]
+    return DataVariance(value=value.to(gradients.dtype), standard_error=error.to(gradients.dtype))

@@ -7,6 +7,8 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
+from reparam_suite.diagnostics.wide_numbers import doubled, squared_length
+
 Road = Literal["layer by layer", "datum by datum", "whole batch"]
 """How gradients were computed: from every layer's rows, from each datum alone, or from passes over the whole batch."""
 
@@ -53,15 +55,16 @@ class GradientSums:
 
     Attributes:
         num_repeats: R, the gradients drawn of each datum.
-        num_data: `[]`, B.
+        num_data: `[]`, B. It and what has no other type said below is in float64: squares of squared gradients are
+            beyond float32 where the data are of the order of 1e5.
         variance: `[]`, sum of the traces of the covariances of the data's gradients.
         squared_error: `[]`, variance of that sum, as `Trace` has it.
         least_squared_error: `[]`, what it is at least.
         squared_norm: `[]`, sum of |mean of R gradients|^2; nan where the gradients of single data were not at hand.
         gradient: the means of R gradients, in one vector over all parameters: their sum over data where the parameters
-            are shared, one after the other where every datum has its own.
+            are shared, one after the other where every datum has its own; in the parameters' type.
         shared: whether the data share the parameters.
-        element_variances: sum of the variances by element, one tensor a parameter; None if not asked for.
+        element_variances: sum of the variances by element, one tensor a parameter, likewise; None if not asked for.
         road: as in `GradientStatistics`.
         off: as in `GradientStatistics`.
     """
@@ -79,23 +82,25 @@ class GradientSums:
     off: tuple[str, ...] = ()
 
     def statistics(self) -> GradientStatistics:
-        """The statistics of the mean gradient over all these data."""
+        """The statistics of the mean gradient over all these data, in the precision of the gradient."""
         B, R = self.num_data, self.num_repeats
         variance = self.variance / B.square()
         data_variance = None
         squared_sum = self.squared_norm
         if self.shared:
-            squared_sum = self.gradient.square().sum()
+            squared_sum = squared_length(self.gradient)
             # Spread of the means of R gradients about their mean, without what the estimator's noise adds to it.
             data_variance = (self.squared_norm - squared_sum / B) / (B - 1.0) / B - variance / R
-            data_variance = data_variance.where(B > 1.0, torch.nan)
+            data_variance = data_variance.where(B > 1.0, torch.nan).to(self.gradient.dtype)
         elements = self.element_variances
         return GradientStatistics(
-            variance=variance,
-            standard_error=torch.maximum(self.squared_error, self.least_squared_error).sqrt() / B.square(),
-            squared_norm=squared_sum / B.square() - variance / R,
+            variance=variance.to(self.gradient.dtype),
+            standard_error=_root_of_greater(self.squared_error, self.least_squared_error, B).to(self.gradient.dtype),
+            squared_norm=(squared_sum / B.square() - variance / R).to(self.gradient.dtype),
             data_variance=data_variance,
-            element_variances=None if elements is None else tuple(each / B.square() for each in elements),
+            element_variances=None
+            if elements is None
+            else tuple(each / B.square().to(each.dtype) for each in elements),
             road=self.road,
             off=self.off,
         )
@@ -109,7 +114,8 @@ def averaged(measurements: Sequence[GradientStatistics]) -> GradientStatistics:
 
     return GradientStatistics(
         variance=column("variance").mean(0),
-        standard_error=column("standard_error").square().sum(0).sqrt() / len(measurements),
+        standard_error=doubled(column("standard_error")).square().sum(0).sqrt().to(measurements[0].variance.dtype)
+        / len(measurements),
         squared_norm=column("squared_norm").mean(0),
         data_variance=None if measurements[0].data_variance is None else column("data_variance").mean(0),
         road=measurements[0].road,
@@ -183,7 +189,7 @@ def moments_of_own_draws(draws: Tensor, *, per_element: bool = False) -> Moments
 
 def sums_of_moments(moments: Mapping[str, Moments]) -> dict[str, GradientSums]:
     """The sums over data, of all groups at once."""
-    gram = torch.stack([each.gram for each in moments.values()])
+    gram = doubled(torch.stack([each.gram for each in moments.values()]))
     trace = trace_of(gram)
     columns = torch.stack([trace.value, trace.squared_error, trace.least, gram.mean((2, 3))]).sum(-1)
     num_data = gram.new_tensor(float(gram.shape[1]))
@@ -260,13 +266,13 @@ def from_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> Gradien
     # About the mean, so that no digits are lost where the noise is small beside the gradient.
     means = [each.mean(0) for each in flat]
     centred = [each - mean for each, mean in zip(flat, means, strict=True)]
-    gram = torch.stack([each @ each.T for each in centred]).sum(0)
-    trace = trace_of(gram)
-    squared_norm = torch.stack([each.square().sum() for each in means]).sum() - trace.value / num_repeats
+    gram = doubled(torch.stack([each @ each.T for each in centred])).sum(0)
+    trace, dtype = trace_of(gram), flat[0].dtype
+    squared_norm = torch.stack([squared_length(each) for each in means]).sum() - trace.value / num_repeats
     return GradientStatistics(
-        variance=trace.value,
-        standard_error=torch.maximum(trace.squared_error, trace.least).sqrt(),
-        squared_norm=squared_norm,
+        variance=trace.value.to(dtype),
+        standard_error=_root_of_greater(trace.squared_error, trace.least).to(dtype),
+        squared_norm=squared_norm.to(dtype),
         element_variances=tuple(spread(each, 0) for each in draws) if per_element else None,
     )
 
@@ -276,17 +282,21 @@ def sums_of_batch_draws(
 ) -> GradientSums:
     """The sums of which `statistics()` are those of R independent gradients of the mean over `num_data` data."""
     statistics = from_draws(draws, per_element=per_element)
-    B = statistics.variance.new_tensor(float(num_data))
+    B = doubled(statistics.variance.new_tensor(float(num_data)))
     num_repeats, mean = len(draws[0]), torch.cat([each.mean(0).reshape(-1) for each in draws])
     elements = statistics.element_variances
     return GradientSums(
         num_repeats=num_repeats,
         num_data=B,
         variance=statistics.variance * B.square(),
-        squared_error=statistics.standard_error.square() * B.pow(4),
+        squared_error=doubled(statistics.standard_error).square() * B.pow(4),
         least_squared_error=torch.zeros_like(B),
-        squared_norm=torch.full_like(B, torch.nan) if shared else mean.square().sum() * B.square(),
-        gradient=mean * B,
+        squared_norm=torch.full_like(B, torch.nan) if shared else squared_length(mean) * B.square(),
+        gradient=mean * float(num_data),
         shared=shared,
-        element_variances=None if elements is None else tuple(each * B.square() for each in elements),
+        element_variances=None if elements is None else tuple(each * float(num_data) ** 2 for each in elements),
     )
+
+
+def _root_of_greater(squared: Tensor, least: Tensor, num_data: Tensor | float = 1.0) -> Tensor:
+    return torch.maximum(squared, least).sqrt() / num_data**2

@@ -4,12 +4,15 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, ClassVar, Literal, Self, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
+
+from reparam_suite.runtime.checks import as_number, checked_shape
 
 
 class LikelihoodFamily(nn.Module, ABC):
@@ -21,7 +24,7 @@ class LikelihoodFamily(nn.Module, ABC):
 
     def __init__(self, event_shape: Sequence[int] | None = None) -> None:
         super().__init__()
-        self._event_shape = None if event_shape is None else tuple(event_shape)
+        self._event_shape = None if event_shape is None else checked_shape("event_shape", event_shape)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -108,9 +111,10 @@ class NormalLikelihood(LikelihoodFamily):
     ) -> None:
         super().__init__(event_shape)
         fixed: Any = scale
-        if fixed != "learned" and (isinstance(fixed, str) or not 0.0 < fixed < math.inf):
+        is_number = isinstance(fixed, Real) and not isinstance(fixed, bool)
+        if not (is_number and 0.0 < fixed < math.inf) and (is_number or fixed != "learned"):
             raise ValueError(f"scale of NormalLikelihood: expected learned or a positive number, got {scale!r}")
-        if not 0.0 < initial_scale < math.inf:
+        if not 0.0 < as_number("initial_scale of NormalLikelihood", initial_scale) < math.inf:
             raise ValueError(f"initial_scale of NormalLikelihood: expected a positive number, got {initial_scale!r}")
         self.scale: Literal["learned"] | float = scale
         self.initial_scale = initial_scale

@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from reparam_suite.distributions.families import bernoulli, categorical, multivariate_normal, normal
 from reparam_suite.distributions.priors import BernoulliPrior, CategoricalPrior, NormalPrior, StandardNormal
+from reparam_suite.runtime.checks import as_integer
 
 
 class LatentFamily(ABC):
@@ -24,9 +25,9 @@ class LatentFamily(ABC):
     """
 
     def __init__(self, latent_size: int | None = None) -> None:
-        if latent_size is not None and latent_size < 1:
+        self.latent_size = None if latent_size is None else as_integer("latent_size", latent_size)
+        if self.latent_size is not None and self.latent_size < 1:
             raise ValueError(f"latent_size: expected at least 1, got {latent_size}")
-        self.latent_size = latent_size
 
     def of_latent_size(self, latent_size: int) -> Self:
         """The same family with D = `latent_size`.
@@ -156,9 +157,9 @@ class FactorizedCategorical(DiscreteFamily):
 
     def __init__(self, latent_size: int | None = None, *, num_classes: int = 10) -> None:
         super().__init__(latent_size)
-        if num_classes < 2:
+        self.num_classes = as_integer("num_classes", num_classes)
+        if self.num_classes < 2:
             raise ValueError(f"num_classes: expected at least 2, got {num_classes}")
-        self.num_classes = num_classes
 
     @property
     def num_parameters(self) -> int:

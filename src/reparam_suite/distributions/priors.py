@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam_suite.distributions.families import bernoulli, categorical, normal, standard_normal
+from reparam_suite.runtime.checks import checked_shape
 
 
 class StandardNormal(nn.Module):
@@ -18,7 +19,7 @@ class StandardNormal(nn.Module):
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.event_shape = tuple(event_shape)
+        self.event_shape = checked_shape("event_shape", event_shape)
         self.register_buffer("zeros", torch.zeros(self.event_shape), persistent=False)
 
     def forward(self) -> Distribution:

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from reparam_suite.models.optimizer_options import check_options
+
 
 @dataclass(frozen=True, kw_only=True)  # not @final: jsonargparse takes no instance of a final class as a default
 class OptimizerSettings:
@@ -22,7 +24,7 @@ class OptimizerSettings:
         options: further arguments of the class, such as {betas: [0.9, 0.999]}.
 
     Raises:
-        ValueError: if torch.optim has no such class or the class no such option.
+        ValueError: if torch.optim has no such class, the class no such option, or it cannot step with its value.
     """
 
     name: str = "Adam"
@@ -39,18 +41,22 @@ class OptimizerSettings:
             raise ValueError(
                 f"options of {self.name}: expected some of {', '.join(sorted(accepted))}, got {', '.join(unknown)}"
             )
+        if self.options:
+            check_options(known[self.name], self.name, self._arguments(known[self.name]))
         if self.learning_rate is not None:
             require_rate(f"learning_rate of {self.name}", self.learning_rate)
+            object.__setattr__(self, "learning_rate", float(self.learning_rate))
 
     def make(self, parameters: Sequence[nn.Parameter], learning_rate: float) -> Optimizer:
         """The optimizer; `learning_rate` is used where the settings name none. Fused where the class can be."""
         cls: Callable[..., Optimizer] = _optimizers()[self.name]
-        options: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in self.options.items()
-        }
+        return cls(parameters, lr=self.learning_rate or learning_rate, **self._arguments(cls))
+
+    def _arguments(self, cls: Callable[..., Optimizer]) -> dict[str, Any]:
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in self.options.items()}
         if "fused" in inspect.signature(cls).parameters and "foreach" not in options:
             options.setdefault("fused", True)
-        return cls(parameters, lr=self.learning_rate or learning_rate, **options)
+        return options
 
 
 Optimizers = OptimizerSettings | Mapping[str, Any]  # by part: settings, or their arguments as files have them

@@ -80,9 +80,11 @@ class SizedVAE(VAE):
         return kept if own else {name: getattr(self, name) for name in names}
 
 
-def _shape(event_shape: Sequence[int]) -> tuple[int, ...]:
-    sizes = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
-    if not sizes or any(isinstance(size, bool) or int(size) != size or size < 1 for size in sizes):
+def _shape(event_shape: Any) -> tuple[int, ...]:
+    sizes = event_shape if isinstance(event_shape, Sequence) and not isinstance(event_shape, str) else (event_shape,)
+    numbers = [isinstance(size, Real) and not isinstance(size, bool | str) for size in sizes]
+    whole = [is_number and float(size).is_integer() for size, is_number in zip(sizes, numbers, strict=True)]
+    if not sizes or not all(whole) or any(size < 1 for size in sizes):
         raise ValueError(f"event_shape: expected whole numbers of at least 1, got {event_shape!r}")
     return tuple(int(size) for size in sizes)
 

@@ -1,13 +1,15 @@
 """Multilayer perceptrons."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from torch import nn
 
 from reparam_suite.networks.builder import Builder
+from reparam_suite.runtime.checks import as_integer
+from reparam_suite.runtime.errors import ArgumentTypeError
 
 Activation = Literal["relu", "leaky_relu", "elu", "tanh", "softplus"]
 
@@ -34,11 +36,15 @@ class MLP(Builder):
     """
 
     def __init__(self, *, hidden_sizes: Sequence[int] = (200, 200), activation: Activation = "relu") -> None:
-        if any(size < 1 for size in hidden_sizes):
-            raise ValueError(f"hidden_sizes: expected widths of at least 1, got {list(hidden_sizes)}")
+        given: Any = hidden_sizes
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise ArgumentTypeError(f"hidden_sizes: expected a list of integers, got {given!r}")
+        widths = tuple(as_integer("hidden_sizes", size) for size in given)
+        if any(size < 1 for size in widths):
+            raise ValueError(f"hidden_sizes: expected widths of at least 1, got {list(widths)}")
         if activation not in _ACTIVATIONS:
             raise ValueError(f"activation: expected one of {', '.join(get_args(Activation))}, got {activation!r}")
-        self.hidden_sizes = tuple(hidden_sizes)
+        self.hidden_sizes = widths
         self.activation: Activation = activation
 
     def __call__(self, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> nn.Sequential:

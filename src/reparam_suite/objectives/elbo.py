@@ -9,6 +9,7 @@ from torch.distributions import Distribution
 from reparam_suite.distributions import factors, family, kl_divergence
 from reparam_suite.estimators import Expectation
 from reparam_suite.objectives.objective import LatentVariableModel, Objective, context_of
+from reparam_suite.runtime.checks import as_number
 
 KL = Literal["auto", "analytic", "sampled"]
 
@@ -38,16 +39,17 @@ class ELBO(Objective):
     def __init__(self, *, kl: KL = "auto", weight: float = 1.0, warmup_steps: int = 0, free_bits: float = 0.0) -> None:
         if kl not in get_args(KL):
             raise ValueError(f"kl: expected {', '.join(get_args(KL))}, got {kl!r}")
+        weight, free_bits = as_number("weight", weight), as_number("free_bits", free_bits)
         for name, value in {"weight": weight, "free_bits": free_bits}.items():
-            if isinstance(value, bool) or not 0.0 <= value < math.inf:
+            if not 0.0 <= value < math.inf:
                 raise ValueError(f"{name}: expected a finite number of at least 0, got {value}")
-        if int(warmup_steps) != warmup_steps or warmup_steps < 0:
+        if not as_number("warmup_steps", warmup_steps).is_integer() or warmup_steps < 0:
             raise ValueError(f"warmup_steps: expected a whole number of at least 0, got {warmup_steps}")
         if free_bits and kl == "sampled":
             raise ValueError(f"free_bits: expected 0 with a sampled KL, got {free_bits:g}")
         self.kl: KL = kl
         self.weight = weight
-        self.warmup_steps = warmup_steps
+        self.warmup_steps = int(warmup_steps)
         self.free_bits = free_bits
 
     @property

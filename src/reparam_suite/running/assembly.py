@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
@@ -82,7 +83,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     check_limits(trainer, data)
     _check_record(run, model)
     check_fit(model, data)
-    _check_optimizer(model)
+    _check_optimizer(model, trainer)
     if run.compile:
         _check_compilable(model, trainer)
     check_monitors(model, data, trainer, run.monitor)
@@ -145,7 +146,11 @@ def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
             f"trainer.devices: torchrun has started {started} processes, expected that many devices in all, got "
             f"{wanted} (devices {devices} on each of {nodes} nodes)"
         )
-    return {"plugins": [LightningEnvironment()]} if wanted == 1 and started is None else {}
+    if wanted == 1 and started is None:
+        return {"plugins": [LightningEnvironment()]}
+    if started is None and "plugins" not in options and SLURMEnvironment.detect():
+        return {"plugins": [SLURMEnvironment(auto_requeue=False)]}  # `--resume auto` has the job run again
+    return {}
 
 
 def _is_launched(strategy: DDPStrategy) -> bool:
@@ -170,14 +175,17 @@ def _made_list(given: Any) -> list[Any]:
     return [part() if isinstance(part, Described) else part for part in parts]
 
 
-def _check_optimizer(model: Any) -> None:
+def _check_optimizer(model: Any, trainer: Trainer) -> None:
     # torch looks at the values of options, and at the parameters, when the optimizer is made.
     if not isinstance(model, EstimatorModule) or _overrides(model, "configure_optimizers", EstimatorModule):
         return
     try:
-        model.made_optimizer()
+        made = model.made_optimizer()
     except (ValueError, TypeError, RuntimeError) as error:
         raise UsageError(f"model.optimizer: {' '.join(str(error).split())}") from error
+    device = trainer.strategy.root_device.type
+    if device == "cpu" and any(group.get("capturable") for group in made.param_groups):
+        raise UsageError("model.optimizer: expected capturable false, since it is for GPUs, got true on the CPU")
 
 
 def _check_record(run: Specification, model: Any) -> None:

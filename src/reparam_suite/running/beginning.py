@@ -11,6 +11,7 @@ from reparam_suite.running.description import TAG as DESCRIPTION
 from reparam_suite.running.description import begun, planned
 from reparam_suite.running.record import keep_configuration, put_on_record, record_of, run_name_of
 from reparam_suite.running.surroundings import Observer
+from reparam_suite.running.weights import restore_best
 from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.training import Checkpoints, Journal
 
@@ -74,6 +75,7 @@ class Beginning(Callback):
         self._show(escape(parts.data.summary))
         parts.trainer.callbacks.extend(self._observer.begun(logger, self._journal))  # type: ignore[attr-defined]
         keep_configuration(parts, self._checkpoints)
+        restore_best(self._checkpoints, self._store, logger.run_id)
         return logger
 
     def give_up(self) -> None:

@@ -1,5 +1,6 @@
 """The end of a run: figures, files, the exported model and the bound of many samples."""
 
+import logging
 import warnings
 from collections.abc import Mapping
 from itertools import islice
@@ -15,6 +16,8 @@ from reparam_suite.running.export import export
 from reparam_suite.running.stages import Stage, silent
 from reparam_suite.tracking import RunLogger
 from reparam_suite.training import BEST, LAST, Checkpoints, Journal, RecordSettings
+
+_log = logging.getLogger(__name__)
 
 
 def finish(
@@ -44,17 +47,18 @@ def finish(
         with stage("bound of many samples"):
             journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
     if not in_full:
-        best, last = (checkpoints.directory / name for name in (BEST, LAST))
-        logger.log_artifact(best if best.exists() else last, "checkpoints")
+        logger.log_artifact(checkpoints.directory / (BEST if checkpoints.has_best else LAST), "checkpoints")
         return
     with stage("figures"):
         for name, figure in figures_of(model, data, journal):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of matplotlib, about numbers at the end of their range
                 logger.log_figure(figure, f"figures/{name}")
-    for checkpoint in (checkpoints.directory / BEST, checkpoints.directory / LAST):
+    for checkpoint in [checkpoints.directory / name for name in ((BEST, LAST) if checkpoints.has_best else (LAST,))]:
         if checkpoint.exists():
             logger.log_artifact(checkpoint, "checkpoints")
+        else:
+            _log.warning("run %s: %s is gone, and not among the artifacts", logger.run_id, checkpoint)
     if summary := parts.trainer.profiler.summary():  # type: ignore[attr-defined]
         logger.log_text(summary, "profile.txt")
     if isinstance(model, VAE):

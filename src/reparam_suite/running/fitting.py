@@ -59,6 +59,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     """
     parts = assemble(run, surroundings)
     trainer, observer = parts.trainer, surroundings.observer
+    observer.assembled(parts)
     journal, checkpoints = Journal(), Checkpoints(monitor=parts.monitor)
     console = surroundings.console if trainer.is_global_zero else Console(quiet=True)
     bar = ProgressBar(journal=journal, console=console, monitor=parts.monitor)

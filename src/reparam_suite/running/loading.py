@@ -1,18 +1,17 @@
 """A model from the record of a run, in a fresh process too."""
 
 from collections.abc import Callable, Collection
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from lightning.pytorch import LightningModule
 
 from reparam_suite.running.resuming import from_record
 from reparam_suite.running.resumption import check_weights, checkpoint_directory, given_checkpoint, header
+from reparam_suite.running.weights import weights_of
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import unchanged_globals
-from reparam_suite.tracking import Store, TrackingError, TrackingSettings
-from reparam_suite.training import BEST, LAST
+from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.training import BEST, CheckpointError
 
 
 def load(
@@ -50,19 +49,12 @@ def _made(model: Any, content: dict[str, Any], run_id: str, allow: Collection[st
 
 
 def _checkpoint(run_id: str, tracking: TrackingSettings) -> tuple[dict[str, Any], str]:
-    directory = checkpoint_directory(tracking.root, run_id)
-    for name in (BEST, LAST):
-        if (directory / name).exists():
-            return given_checkpoint(directory / name), str(directory / name)
+    best = checkpoint_directory(tracking.root, run_id) / BEST
+    if best.exists():
+        return given_checkpoint(best), str(best)
     if tracking.missing_file() is not None:
         raise UsageError(f"load: expected the id of a run under {tracking.root.absolute()}, got {run_id}")
-    store = Store.open(tracking)
-    store.run(run_id)
-    with TemporaryDirectory() as folder:
-        for name in (BEST, LAST):
-            try:
-                file = store.fetch_artifact(run_id, f"checkpoints/{name}", Path(folder))
-            except TrackingError:
-                continue
-            return given_checkpoint(file), f"{name} of run {run_id}"
-    raise UsageError(f"load: run {run_id} has no checkpoint on record")
+    try:
+        return weights_of(Store.open(tracking), run_id)
+    except CheckpointError as error:
+        raise UsageError(f"load: {error}") from error

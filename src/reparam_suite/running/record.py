@@ -13,7 +13,7 @@ from torch import nn
 
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.parameters import short_parameters
-from reparam_suite.running.resumption import CONFIG, checkpoint_directory
+from reparam_suite.running.resumption import CONFIG, RUN_KEY, checkpoint_directory
 from reparam_suite.runtime.expressions import written
 from reparam_suite.runtime.plain_data import Described, opaque_parts, plain
 from reparam_suite.tracking import RunLogger, run_name
@@ -58,7 +58,7 @@ def configuration(parts: Assembly) -> dict[str, Any]:
         "compile": run.compile,
         "monitor": run.monitor,
         "name": run.name,
-        "tags": dict(run.tags),
+        "tags": {name: value for name, value in run.tags.items() if name != RUN_KEY},  # it is this one run's
         "trainer": {**plain(dict(run.trainer)), **limits},
         "model": description(parts.model, run.model),
         "data": description(parts.given_data, run.data),

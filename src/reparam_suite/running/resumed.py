@@ -9,7 +9,7 @@ from reparam_suite.running.effects import check_effects, recorded_model
 from reparam_suite.running.optimizer_states import adapted_states
 from reparam_suite.running.record import configuration
 from reparam_suite.running.resumption import Resumption, check_weights, header
-from reparam_suite.runtime.errors import SuiteError, UsageError
+from reparam_suite.runtime.errors import RunFinishedError, SuiteError, UsageError
 from reparam_suite.tracking import TrackingError, flattened
 from reparam_suite.training import CheckpointError, ProcessLost, nothing_left
 
@@ -78,7 +78,7 @@ def _checked(parts: Assembly, resumption: Resumption) -> bool:
     check_weights(parts.model, resumption.content, f"resume: {resumption.checkpoint}")
     ended = nothing_left(parts.trainer, dict(resumption.content))
     if ended and resumption.finished:
-        raise UsageError(
+        raise RunFinishedError(
             f"run {resumption.run_id} is FINISHED, all of its {resumption.step} steps are done; more are made with "
             "a larger max_steps or max_epochs"
         )

@@ -1,8 +1,11 @@
 """Arguments of a run that is on record, with the changes that were asked for."""
 
 import copy
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -19,8 +22,8 @@ from reparam_suite.runtime.construction import check_all_allowed, construct
 from reparam_suite.runtime.errors import NotAllowedError, NotOnRecordError, UsageError
 from reparam_suite.runtime.launchers import is_further_process
 from reparam_suite.runtime.plain_data import Described, opaque_parts
-from reparam_suite.tracking import Store, TrackingSettings
-from reparam_suite.training import CheckpointSettings, RecordSettings
+from reparam_suite.tracking import Store, TrackingError, TrackingSettings
+from reparam_suite.training import BEST, LAST, PREVIOUS, CheckpointSettings, RecordSettings
 
 _PARTS = ("trainer", "model", "data")
 _SETTINGS = {"record": RecordSettings, "checkpoint": CheckpointSettings}
@@ -93,6 +96,8 @@ def found_run(target: str, tracking: TrackingSettings, *, allow_changes: bool) -
         store.check_stopped(run_id)
         if not file.exists():
             store.fetch_artifact(run_id, CONFIG, directory)
+        if not any((directory / name).exists() for name in (LAST, PREVIOUS, BEST)):
+            notes += _fetched(store, run_id, directory)
         finished = store.run(run_id).info.status == "FINISHED"
     recorded = _configuration(file)
     found = newest_checkpoint(directory, notes) if given is None or content is None else (given, content)
@@ -102,6 +107,14 @@ def found_run(target: str, tracking: TrackingSettings, *, allow_changes: bool) -
         raise UsageError(f"resume: {found[0]} is of run {other}, not of {run_id}")
     path, state = found or (None, {})
     return Resumption(run_id, recorded, path, state, finished, allow_changes, tuple(notes))
+
+
+def _fetched(store: Store, run_id: str, directory: Path) -> Iterator[str]:
+    # Where all checkpoints are gone, the one that the end of a run has put on record.
+    with suppress(TrackingError), TemporaryDirectory(dir=directory) as folder:
+        copy = store.fetch_artifact(run_id, f"checkpoints/{LAST}", Path(folder))
+        os.replace(copy, directory / LAST)
+        yield f"the checkpoints in {directory} are gone; the copy of {LAST} among the run's artifacts is taken"
 
 
 def _configuration(file: Path) -> dict[str, Any]:

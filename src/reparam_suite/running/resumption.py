@@ -9,6 +9,8 @@ from reparam_suite.runtime.errors import UsageError
 from reparam_suite.training import BEST, HEADER, LAST, PREVIOUS, CheckpointError, DamagedCheckpoint, read_checkpoint
 
 CONFIG = "config.yaml"
+RUN_KEY = "run_key"
+"""The tag by which a command finds its own run again."""
 
 
 @final
@@ -46,14 +48,16 @@ def checkpoint_directory(root: Path, run_id: str) -> Path:
 
 
 def newest_checkpoint(directory: Path, notes: list[str]) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint of a directory that can be read, and its content; a damaged one is noted.
+    """The newest checkpoint of a directory that can be read, and its content; a damaged or missing one is noted.
 
     Raises:
         UsageError: if one is of another format, or would run code.
     """
+    gone: list[str] = []
     for name in (LAST, PREVIOUS, BEST):
         path = directory / name
         if not path.exists():
+            gone.append(name)
             continue
         try:
             content = read_checkpoint(path)
@@ -62,6 +66,8 @@ def newest_checkpoint(directory: Path, notes: list[str]) -> tuple[Path, dict[str
             continue
         except CheckpointError as error:
             raise UsageError(f"resume: {error}") from error
+        if LAST in gone:
+            notes.append(f"{directory / LAST} is gone; {name}, of step {content['global_step']}, is taken")
         return path, content
     return None
 

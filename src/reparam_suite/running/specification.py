@@ -7,6 +7,7 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from reparam_suite.running.resumption import Resumption
+from reparam_suite.runtime.checks import as_integer
 from reparam_suite.tracking import TrackingSettings
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
@@ -37,10 +38,13 @@ class Specification:
     resumption: Resumption | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", as_integer("seed", self.seed))
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"seed: expected 0 to {LARGEST_SEED}, got {self.seed}")
         for name in ("max_steps", "max_epochs"):
             given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, as_integer(name, given))
             if given is not None and given != -1 and given < 1:
                 raise ValueError(f"{name}: expected at least 1, or -1 for no limit, got {given}")
             if name in self.trainer:

@@ -8,15 +8,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 from lightning.pytorch import Callback
 from rich.console import Console
 
 from reparam_suite.tracking import RunLogger
-from reparam_suite.training import Journal, Stopped, StopSignals
+from reparam_suite.training import STOP_SIGNALS, Journal, Stopped, StopSignals
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +45,9 @@ class Observer:
 
     tests: bool = True
     in_full: bool = True
+
+    def assembled(self, parts: Any) -> None:
+        """Sees the model, data and trainer of a run before anything is recorded; an error from here refuses it."""
 
     def begun(self, logger: RunLogger, journal: Journal) -> Sequence[Callback]:  # noqa: ARG002
         """Callbacks that are added to a run which is on record from now on."""
@@ -86,8 +88,8 @@ class Surroundings:
 def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings]:
     """The surroundings of a call from Python: it shows what it is asked to, and leaves no signal handler behind.
 
-    SIGTERM and Ctrl-C are kept until a step is done and then have the effect that they would have had. Outside of the
-    main thread, where Python allows no handlers, they are left alone.
+    SIGTERM, Ctrl-C and their like are kept until a step is done and then have the effect that they would have had.
+    Outside of the main thread, where Python allows no handlers, they are left alone.
 
     Args:
         progress: whether the run is shown.
@@ -97,11 +99,10 @@ def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings
     signals = StopSignals()
     command = script_command() if first else None
     if threading.current_thread() is not threading.main_thread():
-        _say_that_signals_are_left_alone()
-        yield Surroundings(console, signals, command)
+        with signals:
+            yield Surroundings(console, signals, command)
         return
-    kept = (signal.SIGINT, signal.SIGTERM)
-    before = {signum: signal.getsignal(signum) for signum in kept}
+    before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
     try:
         with signals:
             yield Surroundings(console, signals, command)
@@ -138,8 +139,3 @@ def script_command() -> list[str] | None:
 def _restore(handlers: Mapping[signal.Signals, object]) -> None:
     for signum, handler in handlers.items():
         signal.signal(signum, handler)  # type: ignore[arg-type]
-
-
-@cache
-def _say_that_signals_are_left_alone() -> None:
-    _log.warning("a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step")

@@ -70,6 +70,31 @@ def number(
     raise error(f"{what}: expected {expected}, got {value!r}")
 
 
+def as_integer(what: str, value: Any) -> int:
+    """`value` as a Python integer, of any size.
+
+    Raises:
+        ArgumentTypeError: if it is no integer.
+    """
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise ArgumentTypeError(f"{what}: expected an integer, got {value!r}")
+
+
+def as_number(what: str, value: Any) -> float:
+    """`value` as a Python float, nan and infinity included.
+
+    Raises:
+        ArgumentTypeError: if it is no number.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ArgumentTypeError(f"{what}: expected a number, got {value!r}")
+    return float(value)
+
+
 def even(what: str, value: int) -> int:
     """`value`, of samples that come in pairs.
 
@@ -105,6 +130,20 @@ def shape(what: str, value: Any, *, num_elements: int) -> tuple[int, ...]:
     if not sizes or math.prod(sizes) != num_elements:
         raise ArgumentValueError(f"{what}: expected a shape of {num_elements} elements, got {sizes}")
     return sizes
+
+
+def checked_shape(what: str, value: Any) -> tuple[int, ...]:
+    """`value` as a shape, of at least one axis.
+
+    Raises:
+        ArgumentTypeError: if it is no sequence of integers.
+        ArgumentValueError: if it is empty, or a size is below 1.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ArgumentTypeError(f"{what}: expected a sequence of integers, got {value!r}")
+    if not value:
+        raise ArgumentValueError(f"{what}: expected at least one axis, got {value!r}")
+    return tuple(integer(what, size, least=1) for size in value)
 
 
 def name(what: str, value: Any) -> str:

@@ -29,6 +29,10 @@ class UsageError(SuiteError, ValueError):
     """Something that the user gave cannot be used."""
 
 
+class RunFinishedError(UsageError):
+    """A run that was to be resumed has nothing left to do."""
+
+
 class NotAllowedError(UsageError):
     """A file names a class of a module that is neither the suite's nor allowed."""
 

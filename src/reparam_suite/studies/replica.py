@@ -16,7 +16,7 @@ def train_replica(search: Search, values: Options, seed: int, name: str, tags: M
     with StopSignals() as signals:
         try:
             run = search.run(values, seed, name=name, tags=tags)
-            observer = TrialObserver(search, None)
+            observer = TrialObserver(search, None, None)
             run.fit_within(Surroundings(Console(quiet=True), signals, relaunch=(), observer=observer))
         except (Stopped, RunStopped, ProcessLost):
             return 1

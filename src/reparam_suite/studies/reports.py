@@ -1,18 +1,22 @@
 """A trial's run as it is trained: its running value for the pruner, and its state on the run's record."""
 
 from collections.abc import Sequence
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import optuna
 from lightning.pytorch import Callback, LightningModule, Trainer
 from optuna.trial import Trial, TrialState
 
 from reparam_suite.running import Observer
+from reparam_suite.running.same_data import check_same_data, key_of_data
 from reparam_suite.studies.search import Search
 from reparam_suite.studies.storage import when_it_answers
 from reparam_suite.studies.values import value_of
 from reparam_suite.tracking import RunLogger, reason
 from reparam_suite.training import Journal, Stopped
+
+_DIGESTS = "data "
+"""The attributes of a study with the digests of its data: followed by the key of a description of data."""
 
 
 @final
@@ -46,6 +50,7 @@ class TrialObserver(Observer):
 
     Args:
         search: of the trial.
+        study: of the trial, which keeps the digest of the data; None in a further process of a run.
         trial: to report to; None: its runs are not pruned.
 
     Attributes:
@@ -54,11 +59,22 @@ class TrialObserver(Observer):
 
     in_full = False
 
-    def __init__(self, search: Search, trial: Trial | None) -> None:
+    def __init__(self, search: Search, study: optuna.Study | None, trial: Trial | None) -> None:
         self.tests = search.tests
         self.run_id: str | None = None
         self._search = search
+        self._study = study
         self._trial = trial
+
+    def assembled(self, parts: Any) -> None:
+        """Refuses data that were replaced since an earlier trial was trained on them."""
+        study, key = self._study, key_of_data(parts)
+        if study is None or key is None:
+            return
+        known = when_it_answers(lambda: study.user_attrs).get(_DIGESTS + key)
+        check_same_data(parts, known, f"the earlier trials of {self._search.name}")
+        if known is None:
+            when_it_answers(lambda: study.set_user_attr(_DIGESTS + key, parts.data.digest))
 
     def begun(self, logger: RunLogger, journal: Journal) -> Sequence[Callback]:
         """The callback that reports, if the study has a pruner."""

@@ -17,8 +17,10 @@ from reparam_suite.running import Surroundings
 from reparam_suite.running.assembly import assemble
 from reparam_suite.running.finishing import finish
 from reparam_suite.running.fitting import add_callbacks, callbacks
-from reparam_suite.running.resumption import CONFIG, checkpoint_directory
-from reparam_suite.running.weights import test_best
+from reparam_suite.running.resumption import CONFIG, checkpoint_directory, header
+from reparam_suite.running.same_data import check_same_data
+from reparam_suite.running.weights import recorded_best, restore_best, test_best
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.studies import figures
 from reparam_suite.studies.display import best_trials
@@ -135,9 +137,10 @@ class Summary:
         if self._logger is None or not best:
             return
         trial = best[0]
-        directory = checkpoint_directory(self._store.root, trial.user_attrs[RUNS][0])
+        run_id = trial.user_attrs[RUNS][0]
+        directory = checkpoint_directory(self._store.root, run_id)
         if not (directory / LAST).exists():
-            warnings.warn(f"the checkpoints of trial {trial.number} are not on this machine: {directory}", stacklevel=2)
+            self._leave_out(f"the checkpoints of trial {trial.number} are not on this machine: {directory}")
             return
         content: dict[str, Any] = read_checkpoint(directory / LAST)
         journal = Journal()
@@ -148,12 +151,28 @@ class Summary:
         with unchanged_globals():
             run = self._settings.runs(TrackingSettings())(**chosen, seed=self._settings.seeds[0])
             parts = assemble(run, surroundings)
+            try:
+                check_same_data(parts, header(content).get("digest"), f"trial {trial.number}")
+            except UsageError as error:
+                self._leave_out(str(error))
+                return
             checkpoints = Checkpoints(monitor=parts.monitor)
             checkpoints.directory = directory
             add_callbacks(parts, callbacks(parts, journal, checkpoints, self._signals))
+            if (value := recorded_best(self._store.run(run_id))) is not None:
+                checkpoints.best = value
+            if not restore_best(checkpoints, self._store, run_id):
+                self._leave_out(f"the best weights of trial {trial.number} are gone")
+                return
             test_best(parts, checkpoints, tests=True)
             finish(parts, self._logger, journal, checkpoints, content["global_step"])
         self._tested = journal.latest("test/elbo")
+
+    def _leave_out(self, why: str) -> None:
+        told = f"the summary of the study has no test, figures and model of the best trial: {why}"
+        if self._logger is not None:
+            self._logger.set_tags({"best.left_out": told})
+        warnings.warn(told, stacklevel=3)
 
     @property
     def _name(self) -> str:
@@ -172,8 +191,11 @@ class Summary:
 
     def _configuration(self, trial: FrozenTrial) -> str:
         # The file with which `fit` makes the runs of a trial again.
+        run_id = trial.user_attrs[RUNS][0]
         with tempfile.TemporaryDirectory() as directory:
-            file = self._store.fetch_artifact(trial.user_attrs[RUNS][0], CONFIG, Path(directory))
+            file = checkpoint_directory(self._store.root, run_id) / CONFIG
+            if not file.exists():
+                file = self._store.fetch_artifact(run_id, CONFIG, Path(directory))
             recorded: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
         config = {key: value for key, value in recorded.items() if key not in _OF_THE_TRIAL}
         if len(self._settings.seeds) > 1:

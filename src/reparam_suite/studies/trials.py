@@ -74,7 +74,7 @@ class TrialRunner:
         search, trial = self.search, claim.trial
         tags = {"study": search.name, "study.run": "trial", "trial.number": str(trial.number)}
         name = f"{search.name}-{trial.number}" + ("" if len(search.seeds_of(0)) == 1 else f"-seed-{seed}")
-        observer = TrialObserver(search, trial if first else None)
+        observer = TrialObserver(search, trial.study, trial if first else None)
         try:
             run = search.run(chosen, seed, name=name, tags=tags)
             with relaunch_command(train_replica, search, chosen, seed, name, tags) as relaunch:

@@ -12,6 +12,7 @@ from reparam_suite.running import Observer, Run, Surroundings
 from reparam_suite.running.assembly import assemble
 from reparam_suite.running.record import record_of
 from reparam_suite.runtime.global_state import unchanged_globals
+from reparam_suite.runtime.plain_data import OPAQUE
 from reparam_suite.sweeps.grid import Cell
 from reparam_suite.tracking import RecordedRun, RunLogger, Store
 from reparam_suite.tracking.options import parameter_texts
@@ -62,6 +63,19 @@ def differences(run: Run, recorded: Sequence[RecordedRun]) -> str | None:
         before = _compared(other.options) | marks
         if changed := list(_changes(before, now)):
             return "; ".join(changed)
+    return None
+
+
+def replaced(runs: Sequence[RecordedRun]) -> str | None:
+    """How the data of one of these runs differ from those of another that describes them alike; None without any."""
+    found: dict[tuple[tuple[str, str], ...], RecordedRun] = {}
+    for run in runs:
+        described = {name: value for name, value in _compared(run.parameters).items() if name.startswith("data.")}
+        if any(name.endswith(f".{OPAQUE}") for name in described):
+            described = {name: value for name, value in run.tags.items() if name.startswith("sweep.value.")}
+        other = found.setdefault(tuple(sorted(described.items())), run)
+        if (before := other.tags.get(_DATA)) != (now := run.tags.get(_DATA)):
+            return f"run {other.run_id} was trained on data of digest {before}, run {run.run_id} on {now}"
     return None
 
 

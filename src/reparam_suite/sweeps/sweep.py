@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from reparam_suite.running.surroundings import library_call
 from reparam_suite.runtime.errors import ArgumentValueError, UsageError
 from reparam_suite.sweeps.grid import Cell, cells_of, combinations_of
-from reparam_suite.sweeps.records import differences, newest, runs_of
+from reparam_suite.sweeps.records import differences, newest, replaced, runs_of
 from reparam_suite.sweeps.result import SweepResult
 from reparam_suite.sweeps.training import CellTraining, Task
 from reparam_suite.tracking import RecordedRun, Store, TrackingSettings
@@ -80,7 +80,8 @@ class Sweep:
         """Trains the runs that are missing.
 
         Raises:
-            ValueError: if the sweep has finished runs of the same values with another model or other data.
+            ValueError: if the sweep has finished runs of the same values with another model or other data, or the data
+                were replaced while it was trained.
             RuntimeError: if the store does not answer, or no worker can be started.
             KeyboardInterrupt: after Ctrl-C; the next call resumes the runs that were interrupted.
         """
@@ -107,6 +108,7 @@ class Sweep:
                     )
             reasons |= {cell.key: failures[cell.combination] for cell in self._cells if cell.combination in failures}
             runs = runs_of(store, self._name) if tasks else known
+            self._check_data(newest(runs, "FINISHED"))
         return SweepResult(frame=self._frame(runs, reasons), trained=trained, _arguments=self._arguments)
 
     def _checked(self) -> tuple[TrackingSettings, dict[str, str]]:
@@ -136,6 +138,14 @@ class Sweep:
                     f"name: sweep {self._name} has finished runs of {combination} with another model or other data: "
                     f"{changed}. Give this sweep a name of its own, {self._name}-2 say"
                 )
+
+    def _check_data(self, finished: Mapping[str, RecordedRun]) -> None:
+        own = {cell.key for cell in self._cells}
+        if (told := replaced([run for key, run in finished.items() if key in own])) is not None:
+            raise UsageError(
+                f"data: expected the same for all runs of sweep {self._name}, got others under the same name: {told}. "
+                f"All runs are on record; give a sweep on the present data a name of its own, {self._name}-2 say"
+            )
 
     def _outcomes(self, tasks: Sequence[Task], signals: StopSignals) -> Generator[Outcome, None, None]:
         training = CellTraining(self._make_run, self._name)

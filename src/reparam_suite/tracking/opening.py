@@ -1,14 +1,17 @@
 """Opening a tracking store: what kind it is, whether it can be used, and making what is missing in it."""
 
+import logging
 import socket
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 from urllib.parse import urlsplit
 
 from reparam_suite.tracking import database, views
+from reparam_suite.tracking.locations import Locations
 from reparam_suite.tracking.quiet import OPENING_TIMEOUT, load_mlflow, opening_timeout
 from reparam_suite.tracking.reasons import as_tracking_error
 from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server
@@ -18,9 +21,27 @@ if TYPE_CHECKING:
 
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
 
+_log = logging.getLogger(__name__)
 
-def opened(settings: TrackingSettings) -> "tuple[MlflowClient, str]":
-    """A client of the store and the id of its experiment.
+
+@final
+@dataclass(frozen=True)
+class Opened:
+    """A store that can be recorded in.
+
+    Args:
+        client: of the store.
+        experiment_id: of the experiment that gets the runs.
+        locations: of files, as a database has them; None of a server, which has its own.
+    """
+
+    client: "MlflowClient"
+    experiment_id: str
+    locations: Locations | None = None
+
+
+def opened(settings: TrackingSettings) -> Opened:
+    """The store that settings name.
 
     Several processes may ask at once. Nothing is created before the checks that can fail have passed.
 
@@ -57,7 +78,7 @@ def experiment_names(settings: TrackingSettings) -> list[str]:
         return sorted(each.name for each in MlflowClient(uri).search_experiments())
 
 
-def _opened_sqlite(settings: TrackingSettings, uri: str) -> "tuple[MlflowClient, str]":
+def _opened_sqlite(settings: TrackingSettings, uri: str) -> Opened:
     file = Path(uri.removeprefix("sqlite:///"))
     if not uri.startswith("sqlite:///") or file.name in ("", ":memory:"):
         raise TrackingError(f"--tracking.uri: expected sqlite:///FILE, got {uri}")
@@ -70,7 +91,7 @@ def _opened_sqlite(settings: TrackingSettings, uri: str) -> "tuple[MlflowClient,
     return _opened_tables(settings, uri, f"sqlite:///{file}", sqlite_file=file, lock_file=lock)
 
 
-def _opened_database(settings: TrackingSettings, uri: str, port: int) -> "tuple[MlflowClient, str]":
+def _opened_database(settings: TrackingSettings, uri: str, port: int) -> Opened:
     parts = urlsplit(uri)
     with as_tracking_error(f"--tracking.uri {uri} does not answer"):
         socket.create_connection((parts.hostname or "localhost", parts.port or port), OPENING_TIMEOUT).close()
@@ -82,17 +103,21 @@ def _opened_database(settings: TrackingSettings, uri: str, port: int) -> "tuple[
 
 def _opened_tables(
     settings: TrackingSettings, uri: str, absolute: str, *, sqlite_file: Path | None, lock_file: Path
-) -> "tuple[MlflowClient, str]":
+) -> Opened:
     from mlflow import MlflowClient
 
-    artifacts = (settings.root / "artifacts").resolve().as_uri()
+    directory = (settings.root / "artifacts").resolve()
+    artifacts = directory.as_uri()
     with as_tracking_error(f"--tracking.uri {uri} cannot be used"):
         database.prepare(absolute, sqlite_file=sqlite_file, lock_file=lock_file, artifact_location=artifacts)
         client = MlflowClient(absolute)
-        return client, _experiment(client, settings.experiment, artifacts)
+        locations = Locations(client, directory, sqlite_file)
+        if (moved := locations.follow()) is not None:
+            _log.warning("%s", moved)
+        return Opened(client, _experiment(client, settings.experiment, artifacts), locations)
 
 
-def _opened_server(settings: TrackingSettings, uri: str) -> "tuple[MlflowClient, str]":
+def _opened_server(settings: TrackingSettings, uri: str) -> Opened:
     from mlflow import MlflowClient
 
     client = MlflowClient(uri)
@@ -100,7 +125,7 @@ def _opened_server(settings: TrackingSettings, uri: str) -> "tuple[MlflowClient,
         client.get_experiment_by_name(settings.experiment)
     _check_writable({"--tracking.root": settings.root})  # for what the server does not take at once
     with as_tracking_error(f"--tracking.uri {uri} cannot be used"):
-        return client, _experiment(client, settings.experiment, None)
+        return Opened(client, _experiment(client, settings.experiment, None))
 
 
 def _experiment(client: "MlflowClient", name: str, artifact_location: str | None) -> str:

@@ -1,18 +1,16 @@
 """Records of a run. Each entry can be sent again without harm, and is written to a spool as one line."""
 
 import json
-import os
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, final
 
 from typing_extensions import override
+
+from reparam_suite.tracking.locations import Locations, local_directory
+from reparam_suite.tracking.staging import discard, place
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,6 +35,7 @@ class Destination:
     experiment_id: str
     artifact_uri: str
     staging: Path  # the directory in which records' paths lie
+    locations: Locations | None = None  # of a database, which may say that files are elsewhere
 
 
 @final
@@ -57,8 +56,19 @@ class Rejected(Exception):  # noqa: N818 - it says what happened to the entries
     """The store answers and does not want these entries: to send them again is no use."""
 
 
+@final
+class Undelivered(Exception):  # noqa: N818 - it says what happened to the entry
+    """The store answers, and a file cannot be delivered now. Its cause says why."""
+
+
 class Record(ABC):
-    """Something other than a metric that a run sends."""
+    """Something other than a metric that a run sends.
+
+    Attributes:
+        is_file: whether it is one that others need not wait for.
+    """
+
+    is_file: ClassVar[bool] = False
 
     @abstractmethod
     def send(self, to: Destination) -> None:
@@ -132,6 +142,7 @@ class Dataset(Record):
 class Artifact(Record):
     """A file that is staged under `path` and is to become `directory`/name among the run's artifacts."""
 
+    is_file = True
     path: str
     directory: str | None
 
@@ -139,13 +150,20 @@ class Artifact(Record):
     def send(self, to: Destination) -> None:
         local = local_directory(to.artifact_uri)
         staged = to.staging / self.path
-        if not staged.exists():  # it went there before, and only the answer was lost
+        if not staged.exists():
+            if not self._arrived(to, staged.name):
+                raise Rejected(f"{staged}, to be recorded as an artifact, is gone")
             return
         if local is None:
             to.client.log_artifact(to.run_id, str(staged), self.directory)
         else:
-            _place(staged, local / (self.directory or "") / staged.name)
-        _discard(staged)
+            place(staged, local / (self.directory or "") / staged.name)
+        discard(staged)
+
+    def _arrived(self, to: Destination, name: str) -> bool:
+        # It went there before, and only the answer was lost.
+        path = f"{self.directory}/{name}" if self.directory else name
+        return any(file.path == path for file in to.client.list_artifacts(to.run_id, self.directory))
 
 
 @final
@@ -153,6 +171,7 @@ class Artifact(Record):
 class LoggedModel(Record):
     """A model in MLflow's format, staged in the directory `path`; `token` is its own and no other's."""
 
+    is_file = True
     path: str
     name: str
     token: str
@@ -169,10 +188,12 @@ class LoggedModel(Record):
             if local is None:
                 to.client.log_model_artifacts(model.model_id, str(staged))
             else:
-                _place(staged, local)
+                place(staged, local)
+        elif not to.client.list_logged_model_artifacts(model.model_id):
+            raise Rejected(f"{staged}, to be recorded as a model, is gone")
         to.client.finalize_logged_model(model.model_id, "READY")
         to.client.log_outputs(to.run_id, [LoggedModelOutput(model.model_id, step=0)])
-        _discard(staged)
+        discard(staged)
 
     def _created(self, to: Destination) -> "Model":
         # MLflow makes a new model at each call: one that was made before, and only the answer was lost, is looked for.
@@ -181,7 +202,8 @@ class LoggedModel(Record):
             if model.tags.get(_TOKEN) == self.token:
                 return model
         tags = {_TOKEN: self.token}
-        return to.client.create_logged_model(to.experiment_id, name=self.name, source_run_id=to.run_id, tags=tags)
+        model = to.client.create_logged_model(to.experiment_id, name=self.name, source_run_id=to.run_id, tags=tags)
+        return model if to.locations is None else to.locations.of_model(model)
 
 
 @final
@@ -228,6 +250,7 @@ def send(to: Destination, entries: Sequence[Entry]) -> None:
 
     Raises:
         Rejected: if the store answers that it does not want them.
+        Undelivered: if the store answers, and a file cannot be delivered.
     """
     from mlflow.entities import Metric
     from mlflow.exceptions import MlflowException
@@ -239,18 +262,15 @@ def send(to: Destination, entries: Sequence[Entry]) -> None:
         for entry in entries:
             if isinstance(entry, Record):
                 entry.send(to)
-    except MlflowException as error:
-        if error.error_code == "INVALID_PARAMETER_VALUE":
-            raise Rejected(str(error)) from error
+    except Rejected:
         raise
-
-
-def local_directory(uri: str) -> Path | None:
-    """The directory that an artifact URI names on this machine, or None."""
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return None if parts.scheme else Path(uri)
+    except Exception as error:
+        if isinstance(error, MlflowException) and error.error_code == "INVALID_PARAMETER_VALUE":
+            raise Rejected(str(error)) from error
+        if any(isinstance(entry, Record) and entry.is_file for entry in entries):
+            to.client.get_run(to.run_id)  # raises if it is the store that is away
+            raise Undelivered(str(error)) from error
+        raise
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -264,20 +284,6 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _place(source: Path, target: Path) -> None:
-    """Moves a file or directory to its final name, which it never has while incomplete."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.replace(source, target)
-    except OSError:  # on another file system: copied beside the target first
-        partial = target.with_name(f".{target.name}.incomplete")
-        if source.is_dir():
-            shutil.copytree(source, partial, dirs_exist_ok=True)
-        else:
-            shutil.copy2(source, partial)
-        os.replace(partial, target)
-
-
 def _sign(staged: Path, model: "Model", run_id: str) -> None:
     from mlflow.models import Model as Description
 
@@ -285,12 +291,3 @@ def _sign(staged: Path, model: "Model", run_id: str) -> None:
     description.run_id, description.model_id, description.model_uuid = run_id, model.model_id, model.model_id
     description.artifact_path = model.artifact_location
     description.save(str(staged / "MLmodel"))
-
-
-def _discard(staged: Path) -> None:
-    """Removes what was staged, and the directory that was made for it."""
-    if staged.is_dir():
-        shutil.rmtree(staged)
-    staged.unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
-        staged.parent.rmdir()

@@ -1,5 +1,6 @@
 """Runs that their process left behind: what they have not sent is delivered, and their end is recorded."""
 
+import dataclasses
 import logging
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from reparam_suite.tracking.mlflow_internals import last_metric_time
 from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.reading import find_run
 from reparam_suite.tracking.reasons import reason
-from reparam_suite.tracking.records import Destination, Rejected, send
-from reparam_suite.tracking.spool import Occupied, Spool
+from reparam_suite.tracking.records import Destination, Rejected, Undelivered, send
+from reparam_suite.tracking.spool import Batch, Occupied, Spool
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,6 +71,13 @@ class Recovery:
             if (recovered := self._recover(run_id, run)) is not None:
                 yield recovered
 
+    def end(self, run_id: str) -> Recovered | None:
+        """Recovers a run of which the caller knows that its process is gone, on whatever host that was."""
+        run = find_run(self.client, run_id)
+        process = None if run is None else Process.of(run.data.tags)
+        gone = [] if process is None else [process.host]
+        return dataclasses.replace(self, gone=gone)._recover(run_id, run)
+
     def _recover(self, run_id: str, run: "Run | None") -> Recovered | None:
         run = run or find_run(self.client, run_id)
         if run is None or run.info.lifecycle_stage != "active":
@@ -99,11 +107,13 @@ class Recovery:
         run = self.client.get_run(run_id)  # again: until the spool was ours, others may have changed it
         name, waiting = run.info.run_name, spool.num_unsent
         try:
-            deliver(spool, self.destination(run))
+            why = deliver(spool, self.destination(run))
             run = self.client.get_run(run_id)
             killed = run.info.status == "RUNNING" and self._end(run)
         except (MlflowException, OSError) as error:
-            left = f"{name}: {spool.num_unsent} of {waiting} records are unsent, in {spool.directory}: {reason(error)}"
+            why = error
+        if why is not None:
+            left = f"{name}: {spool.num_unsent} of {waiting} records are unsent, in {spool.directory}: {reason(why)}"
             return Recovered(run_id, left, "unsent")
         if not waiting and not killed:
             return None
@@ -129,20 +139,35 @@ class Recovery:
         return not process.is_of_this_machine() or process.is_gone()
 
 
-def deliver(spool: Spool, to: Destination) -> None:
+def deliver(spool: Spool, to: Destination) -> Exception | None:
     """Sends all that a spool holds; what the store refuses is set aside.
+
+    Files that cannot be delivered are set back; returns why the last of them could not.
 
     Raises:
         Exception: whatever the store or the network raises. What was sent before is marked.
     """
+    waiting, why = spool.num_later, None
     while (batch := spool.take()) is not None:
-        try:
-            send(to, batch.entries)
-        except Rejected as error:
-            _log.warning("run %s: the store rejects: %s", to.run_id, reason(error))
-            spool.done(batch, refused=True)
-        else:
-            spool.done(batch)
+        why = _delivered(spool, batch, to) or why
+    for _ in range(waiting):
+        if (batch := spool.take_later()) is not None:
+            why = _delivered(spool, batch, to) or why
+    return why
+
+
+def _delivered(spool: Spool, batch: Batch, to: Destination) -> Exception | None:
+    try:
+        send(to, batch.entries)
+    except Rejected as error:
+        _log.warning("run %s: the store rejects: %s", to.run_id, reason(error))
+        spool.done(batch, refused=True)
+    except Undelivered as error:
+        spool.set_back(batch)
+        return error
+    else:
+        spool.done(batch)
+    return None
 
 
 def _spooled(spools: Path) -> list[str]:

@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from reparam_suite.tracking.exported_model import Graph, save_model
+from reparam_suite.tracking.locations import local_directory
 from reparam_suite.tracking.options import LONGEST_NAME, option_tags, parameter_texts
 from reparam_suite.tracking.outbox import Outbox
 from reparam_suite.tracking.records import (
@@ -31,7 +32,6 @@ from reparam_suite.tracking.records import (
     Point,
     Status,
     Tags,
-    local_directory,
     send,
 )
 from reparam_suite.tracking.redaction import redact
@@ -255,7 +255,7 @@ class RunLogger(Logger):
             lost = f", and {rest.unwritten} are lost, which the disk did not take" if rest.unwritten else ""
             self._warn(
                 f"did not take all of run {self.run_id}: {rest.unsent} records are kept in {self._spool.directory}"
-                f"{lost}; to send them when it is back: {self._settings.sync_command()}"
+                f"{rest.files}{lost}; to send them when it is back: {self._settings.sync_command()}"
             )
         if rest.refused:
             self._warn(f"refused {rest.refused} records of run {self.run_id}; they are kept in {self._spool.refused}")

@@ -27,12 +27,21 @@ class TrackingSettings:
         uri: MLflow's tracking store: `sqlite:///FILE`, `http(s)://SERVER` or the URL of a PostgreSQL or MySQL
             database. Without it $MLFLOW_TRACKING_URI, else `sqlite:///ROOT/mlflow.db`.
         experiment: the MLflow experiment that gets the runs; created if absent.
-        root: directory of everything that a run leaves on this machine.
+        root: directory of everything that a run leaves on this machine. It may be moved or copied as a whole: files
+            are looked for below the root that is given, and what a database in it says is rewritten.
+
+    Raises:
+        TypeError: if the root is no path.
     """
 
     uri: str | None = None
     experiment: str = "reparam_suite"
     root: Path = Path("mlruns")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.root, str | os.PathLike):
+            raise TypeError(f"tracking.root: expected a path, got {self.root!r}")
+        object.__setattr__(self, "root", Path(self.root))
 
     def resolved_uri(self) -> str:
         """The URI that is meant, a relative path in it still relative."""

@@ -7,7 +7,7 @@ import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import final
@@ -18,6 +18,7 @@ from reparam_suite.tracking.records import Entry, Record, from_line, to_line
 MOST = 1000
 
 _MARK = b'{"sent": '
+_LATER = "later"
 _CHUNK = 1 << 16
 
 
@@ -34,16 +35,26 @@ class Batch:
     entries: list[Entry]
     lines: list[bytes]
     end: int | None  # where the lines end in the file; None if they are in memory only
+    later: bool = False  # whether they were set back before
 
 
 @final
 @dataclass(frozen=True)
 class Rest:
-    """How many entries a closed spool keeps: unsent and in the file, unsent and on no disk, refused by the store."""
+    """How many entries a closed spool keeps: unsent and in the file, unsent and on no disk, refused by the store.
+
+    Of the unsent ones, `later` were set back.
+    """
 
     unsent: int = 0
     unwritten: int = 0
     refused: int = 0
+    later: int = 0
+
+    @property
+    def files(self) -> str:
+        """How many of them are files that could not be delivered, as the end of a phrase; empty for none."""
+        return f", {self.later} of them files that could not be delivered" if self.later else ""
 
 
 @final
@@ -53,6 +64,7 @@ class Spool:
     Its directory, which is removed when nothing is left in it, has
     run.json: about the run, and locked while somebody has the spool open; the system frees it when a process dies;
     unsent.jsonl: a line an entry, and lines {"sent": N} where the first N bytes have been delivered;
+    later/: a spool of the entries that were set back, there only if there are any;
     refused.jsonl: entries that the store does not want;
     0/, 1/ and so on: files that entries name.
 
@@ -75,7 +87,8 @@ class Spool:
         self._numbers = count()
         self._lock = self._log = -1
         self._sent = self._end = 0  # in bytes: what is delivered, and all that is written
-        self.num_unsent = self._num_refused = 0
+        self._num_here = self._num_refused = 0  # unsent and not set back; refused
+        self._later: Spool | None = None
         self._open()
 
     @property
@@ -88,10 +101,30 @@ class Spool:
         if self._lock < 0:
             self._open()
         lines = [to_line(entry) for entry in entries]
-        self._unwritten.extend(lines)
-        self.num_unsent += len(lines)
-        self._write()
+        self._add(lines)
         return len(lines)
+
+    @property
+    def num_unsent(self) -> int:
+        """The number of entries that are not delivered."""
+        return self._num_here + self.num_later
+
+    @property
+    def num_later(self) -> int:
+        """The number of those that were set back."""
+        return 0 if self._later is None else self._later.num_unsent
+
+    def set_back(self, batch: Batch) -> None:
+        """Has what `take` gave, and could not be delivered, wait behind all the rest: for `take_later`."""
+        if self._later is None:
+            self._later = Spool(self.directory / _LATER, about={})
+        self._later._add(batch.lines)
+        self.done(batch)
+
+    def take_later(self) -> Batch | None:
+        """Of what was set back, the one that waits longest; None if there is none."""
+        batch = None if self._later is None else self._later.take()
+        return None if batch is None else replace(batch, later=True)
 
     def take(self) -> Batch | None:
         """The oldest entries: up to 1,000 points, or one record; None if there are none."""
@@ -115,12 +148,15 @@ class Spool:
         return Batch(entries, lines, last) if lines else None
 
     def done(self, batch: Batch, *, refused: bool = False) -> None:
-        """Marks what `take` gave as delivered, or as refused by the store."""
+        """Marks what `take` or `take_later` gave as delivered, or as refused by the store."""
         if refused or not batch.entries:
             with self.refused.open("ab") as file:
                 file.writelines(batch.lines)
             self._num_refused += len(batch.lines)
-        self.num_unsent -= len(batch.lines)
+        (self if self._later is None or not batch.later else self._later)._mark(batch)
+
+    def _mark(self, batch: Batch) -> None:
+        self._num_here -= len(batch.lines)
         if batch.end is not None:
             self._sent = batch.end
         elif self._end > self._sent:  # the disk has taken them in the meantime
@@ -128,7 +164,7 @@ class Spool:
         else:
             for _ in batch.lines:
                 self._unwritten.popleft()
-        if self.num_unsent == len(self._unwritten):
+        if self._num_here == len(self._unwritten):
             self._empty()
         else:
             with suppress(OSError):  # unmarked, it is sent again by whoever comes after: no harm
@@ -154,10 +190,13 @@ class Spool:
         if self._lock < 0:
             return Rest()
         self._write()
-        rest = Rest(self.num_unsent - len(self._unwritten), len(self._unwritten), self._num_refused)
+        later = Rest() if self._later is None else self._later.close()
+        self._later = None
+        unsent, unwritten = self._num_here - len(self._unwritten), len(self._unwritten)
+        rest = Rest(unsent + later.unsent, unwritten + later.unwritten, self._num_refused, later.unsent)
         self._num_refused = 0
         os.close(self._log)
-        if self.num_unsent == 0:
+        if rest.unsent + rest.unwritten == 0:
             if self.refused.exists():
                 (self.directory / "unsent.jsonl").unlink()
             else:  # a network file system may keep the open lock a little longer, and an empty spool is no harm
@@ -178,7 +217,15 @@ class Spool:
         written = sum(not line.startswith(_MARK) for line, _ in self._raw_lines(self._sent))
         if written == 0:
             self._empty()
-        self.num_unsent = written + len(self._unwritten)
+        self._num_here = written + len(self._unwritten)
+        if (self.directory / _LATER).is_dir():
+            self._later = Spool(self.directory / _LATER, about={})
+
+    def _add(self, lines: Iterable[bytes]) -> None:
+        added = list(lines)
+        self._unwritten.extend(added)
+        self._num_here += len(added)
+        self._write()
 
     def _empty(self) -> None:
         os.ftruncate(self._log, 0)  # on a full disk this makes room

@@ -20,7 +20,6 @@ from reparam_suite.tracking.settings import TrackingError, TrackingSettings
 from reparam_suite.tracking.spool import Occupied, Spool
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 
@@ -28,11 +27,12 @@ if TYPE_CHECKING:
 class Store:
     """An open tracking store. Made by `Store.open`."""
 
-    def __init__(self, *, client: "MlflowClient", uri: str, settings: TrackingSettings, experiment_id: str) -> None:
-        self._client = client
-        self._uri = uri
+    def __init__(self, opened: opening.Opened, settings: TrackingSettings) -> None:
+        self._client = opened.client
+        self._locations = opened.locations
+        self._uri = settings.resolved_uri()
         self._settings = settings
-        self.experiment_id = experiment_id
+        self.experiment_id = opened.experiment_id
         self.experiment = settings.experiment
         self.root = settings.root
         self._spools = settings.root.absolute() / "spool"  # the working directory may change
@@ -44,8 +44,7 @@ class Store:
         Raises:
             TrackingError: see `opening.opened`.
         """
-        client, experiment_id = opening.opened(settings)
-        return cls(client=client, uri=settings.resolved_uri(), settings=settings, experiment_id=experiment_id)
+        return cls(opening.opened(settings), settings)
 
     @classmethod
     def begin(cls, settings: TrackingSettings, tell: Callable[[str], object]) -> "Store":
@@ -112,7 +111,7 @@ class Store:
             run = self._client.create_run(self.experiment_id, started, all_tags, name)
             try:
                 Parameters(parameter_texts(parameters)).send(self._destination(run))
-                run = self._client.get_run(run.info.run_id)
+                run = self._located(self._client.get_run(run.info.run_id), new=True)
                 logger = self._logger(run, self._spool(run.info.run_id))
             except BaseException:
                 with contextlib.suppress(MlflowException):
@@ -131,6 +130,7 @@ class Store:
         run = self.run(run_id)
         with as_tracking_error(f"run {run_id} could not be resumed in {self.uri}"):
             spool = self._spool(run_id)
+            run = self._located(run, new=False)
             try:
                 deliver(spool, self._destination(run))
                 Tags(environment_tags()).send(self._destination(run))
@@ -155,6 +155,15 @@ class Store:
         """
         with as_tracking_error(f"{self.uri} cannot be searched"):
             yield from Recovery(self._client, self.experiment_id, self._spools, self._destination, gone).recover()
+
+    def end_gone(self, run_id: str) -> None:
+        """Ends a run of which the caller knows that its process is gone, on whatever host that was.
+
+        Raises:
+            TrackingError: if the store does not answer.
+        """
+        with as_tracking_error(f"{self.uri} cannot be searched"):
+            Recovery(self._client, self.experiment_id, self._spools, self._destination).end(run_id)
 
     def check_stopped(self, run_id: str) -> None:
         """Refuses a run that cannot be resumed.
@@ -267,8 +276,11 @@ class Store:
         )
 
     def _destination(self, run: "Run") -> Destination:
-        info = run.info
-        return Destination(self._client, info.run_id, info.experiment_id, info.artifact_uri, self._spools / info.run_id)
+        info, staging = run.info, self._spools / run.info.run_id
+        return Destination(self._client, info.run_id, info.experiment_id, info.artifact_uri, staging, self._locations)
+
+    def _located(self, run: "Run", *, new: bool) -> "Run":
+        return run if self._locations is None else self._locations.of_run(run, new=new)
 
     def _spool(self, run_id: str) -> Spool:
         about = {"run_id": run_id, "store": self.uri, "experiment": self.experiment}

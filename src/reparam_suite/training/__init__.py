@@ -2,7 +2,7 @@
 
 from reparam_suite.training.between_steps import BetweenSteps
 from reparam_suite.training.checkpoint_files import HEADER, CheckpointFiles, read_checkpoint, write_durably
-from reparam_suite.training.checkpoints import BEST, LAST, PREVIOUS, Checkpoints, CheckpointSettings
+from reparam_suite.training.checkpoints import BEST, LAST, PREVIOUS, Checkpoints, CheckpointSettings, best_of
 from reparam_suite.training.compilation import CompiledStep, check_compilable, compile_options
 from reparam_suite.training.endpoints import EndpointRecord
 from reparam_suite.training.errors import (
@@ -24,7 +24,7 @@ from reparam_suite.training.progress import ProgressBar
 from reparam_suite.training.record import StepRecord
 from reparam_suite.training.record_settings import RecordSettings
 from reparam_suite.training.replicas import Replicas, started_by_another
-from reparam_suite.training.stopping import StopSignals
+from reparam_suite.training.stopping import STOP_SIGNALS, StopSignals
 from reparam_suite.training.validation import HeldOutCallback, Validation
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "HEADER",
     "LAST",
     "PREVIOUS",
+    "STOP_SIGNALS",
     "BetweenSteps",
     "CheckpointError",
     "CheckpointFiles",
@@ -58,6 +59,7 @@ __all__ = [
     "Stopped",
     "UnknownMonitorError",
     "Validation",
+    "best_of",
     "check_compilable",
     "compile_options",
     "end_training",

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, final
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from reparam_suite.runtime.checks import as_integer, as_number
 from reparam_suite.runtime.processes import gathered, num_processes, rank
 from reparam_suite.runtime.random_streams import random_state, set_random_state
 from reparam_suite.training.checkpoint_files import FORMAT, HEADER
@@ -33,13 +35,17 @@ class CheckpointSettings:
         every_steps: steps between checkpoints; without it, the minutes alone count.
 
     Raises:
-        ValueError: if an interval is not positive.
+        TypeError: if an interval is no number.
+        ValueError: if it is not positive.
     """
 
     every_minutes: float = 5.0
     every_steps: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "every_minutes", as_number("checkpoint.every_minutes", self.every_minutes))
+        if self.every_steps is not None:
+            object.__setattr__(self, "every_steps", as_integer("checkpoint.every_steps", self.every_steps))
         if not self.every_minutes > 0.0:
             raise ValueError(f"checkpoint.every_minutes: expected a positive number, got {self.every_minutes}")
         if self.every_steps is not None and self.every_steps < 1:
@@ -89,6 +95,21 @@ class Checkpoints(Checkpoint):
         """The best value of the monitored metric so far."""
         return -self._best if self.monitor is not None and self.monitor.startswith("-") else self._best
 
+    @best.setter
+    def best(self, value: float) -> None:
+        self._best = -value if self.monitor is not None and self.monitor.startswith("-") else value
+        self._best_of = self.monitor
+
+    @property
+    def has_best(self) -> bool:
+        """Whether there are weights that are the best by the present monitor; best.ckpt holds them."""
+        return self.monitor is not None and self._best_of == self.monitor and math.isfinite(self._best)
+
+    @property
+    def told_best(self) -> str:
+        """The best value for people: "val/elbo -27.1"."""
+        return f"{self.monitored} {self.best:.4g}"
+
     def state_dict(self) -> dict[str, Any]:
         """The best value so far, and the random streams of every process."""
         return {"best": self.best, "monitor": self._best_of, "random": gathered(random_state())}
@@ -96,8 +117,7 @@ class Checkpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the best value, unless another metric is monitored now, and the streams."""
         if self.monitor is not None and state_dict["monitor"] == self.monitor:
-            self._best_of = self.monitor
-            self._best = -state_dict["best"] if self.monitor.startswith("-") else state_dict["best"]
+            self.best = state_dict["best"]
         streams = state_dict["random"]
         if len(streams) == num_processes():  # another number of processes continues with the noise of its seeds
             self._random_state = streams[rank()]
@@ -129,6 +149,15 @@ class Checkpoints(Checkpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Gives the directory to all processes: they take part in what the first of them alone writes."""
         self.directory = trainer.strategy.broadcast(self.directory)
+
+    def forget_lost(self, trainer: Trainer) -> str | None:
+        """Forgets a best state whose file is gone, so that the best one from now on is kept; what it was, if so."""
+        lost = self.has_best and self.directory is not None and not (self.directory / BEST).exists()
+        if not trainer.strategy.broadcast(lost):
+            return None
+        told, self._best, self._best_of = self.told_best, -math.inf, None
+        _log.warning("%s with %s is gone; the best weights from step %d on are kept", BEST, told, trainer.global_step)
+        return told
 
     def consider(self, trainer: Trainer, value: float) -> bool:
         """Keeps the present state as the best one if `value` of the monitored metric is the best so far.
@@ -191,6 +220,11 @@ class Checkpoints(Checkpoint):
                 self.newest() or "none",
             )
         return trainer.strategy.broadcast(saved)
+
+
+def best_of(content: Mapping[str, Any]) -> float:
+    """The best value of the monitored metric up to a checkpoint, from its content."""
+    return float(content["callbacks"][Checkpoints.__qualname__]["best"])
 
 
 def _give_second_name(file: Path, name: Path) -> None:

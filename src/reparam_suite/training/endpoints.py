@@ -23,7 +23,7 @@ from reparam_suite.diagnostics import (
 from reparam_suite.diagnostics.batches import num_data
 from reparam_suite.diagnostics.measured_model import as_module, layers
 from reparam_suite.diagnostics.measuring import measuring
-from reparam_suite.training.gradients import fixed_batch, has_estimator
+from reparam_suite.training.gradients import fixed_batch, has_estimator, say_that_it_is_beyond
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord
 
@@ -94,9 +94,12 @@ def _spread_over_data(parts: dict[str, list[GradientSums]]) -> Iterator[tuple[st
     for name, sums in parts.items():
         if sums[0].shared and len(sums) > 2:
             measured = data_variance(sums)
-            if math.isfinite(value := float(measured.value)):
+            value, error = float(measured.value), float(measured.standard_error)
+            if math.isfinite(value) and math.isfinite(error):
                 yield f"grad/{name}/data_variance", value
-                yield f"grad/{name}/data_variance_standard_error", float(measured.standard_error)
+                yield f"grad/{name}/data_variance_standard_error", error
+            elif len(sums) < int(sum(each.num_data for each in sums)):  # of single data nothing can be said
+                say_that_it_is_beyond(name)
 
 
 def _element_variances(model: MeasuredModel, parts: dict[str, list[GradientSums]]) -> Iterator[tuple[str, Tensor]]:

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, cast, final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -16,6 +17,7 @@ from reparam_suite.diagnostics import (
     measuring,
     statistics_over_processes,
 )
+from reparam_suite.runtime.checks import as_integer
 from reparam_suite.training.budget import MeasuringBudget
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord, due
@@ -38,16 +40,29 @@ def fixed_batch(trainer: Trainer) -> Any | None:
 
 
 def gradient_metrics(measured: Mapping[str, GradientStatistics]) -> dict[str, float]:
-    """grad/PART/variance, variance_standard_error and, where there is noise, snr; that of one process of several."""
+    """grad/PART/variance, variance_standard_error and, where there is noise, snr; that of one process of several.
+
+    A part whose variance or error is beyond what its numbers can hold is left out.
+    """
     metrics = {}
     for part, statistics in measured.items():
-        metrics[f"grad/{part}/variance"] = float(statistics.variance)
-        metrics[f"grad/{part}/variance_standard_error"] = float(statistics.standard_error)
+        variance, error = float(statistics.variance), float(statistics.standard_error)
+        if not (math.isfinite(variance) and math.isfinite(error)):
+            say_that_it_is_beyond(part)
+            continue
+        metrics[f"grad/{part}/variance"] = variance
+        metrics[f"grad/{part}/variance_standard_error"] = error
         if math.isfinite(snr := float(statistics.snr)):
             metrics[f"grad/{part}/snr"] = snr
         if statistics.process_variance is not None:
             metrics[f"grad/{part}/variance_of_one_process"] = float(statistics.process_variance)
     return metrics
+
+
+@cache
+def say_that_it_is_beyond(part: str) -> None:
+    """Says once that what was measured of the gradient of a part is beyond the range of its numbers."""
+    _log.warning("grad/%s: its size is beyond what float32 holds, and is not recorded; scale the data down", part)
 
 
 @final
@@ -84,9 +99,9 @@ class GradientVariance(Callback):
     """
 
     def __init__(self, every: int = 200) -> None:
-        if every < 1:
+        self.every = as_integer("every", every)
+        if self.every < 1:
             raise ValueError(f"every: expected at least 1, got {every}")
-        self.every = every
         self._budget = MeasuringBudget(_WHAT)
         self._measurement = _RepeatedMeasurement()
         self._batch: Any = None

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import final
 
+from reparam_suite.runtime.checks import as_integer
+
 
 @final
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class RecordSettings:
             examples for all of them.
 
     Raises:
+        TypeError: if a number is no integer.
         ValueError: if an interval is below 1, or there are too few samples or data for the second bound.
     """
 
@@ -27,6 +30,8 @@ class RecordSettings:
     test_data: int = 400
 
     def __post_init__(self) -> None:
+        for name in ("every", "gradients_every", "test_samples", "test_data"):
+            object.__setattr__(self, name, as_integer(f"record.{name}", getattr(self, name)))
         for name in ("every", "gradients_every", "test_samples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"record.{name}: expected at least 1, got {getattr(self, name)}")

@@ -106,6 +106,9 @@ class Validation(Callback):
         name = self._checkpoints.monitored
         if name is None:
             return
+        if (lost := self._checkpoints.forget_lost(trainer)) is not None:
+            told = f"those from step {trainer.global_step} on: the file of earlier ones, with {lost}, was gone"
+            self._journal.tag({"best_weights": told})
         if self._checkpoints.consider(trainer, metrics.get(name, math.nan)):
             best = {f"{name}_best": self._checkpoints.best, f"{name}_best_step": float(trainer.global_step)}
             self._journal.write(best, trainer.global_step)

@@ -7,6 +7,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any, final
 
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.tracking import reason
 from reparam_suite.training import Stopped, StopSignals
 from reparam_suite.workers.local import MAIN_GUARD, LocalWorker
@@ -116,7 +117,7 @@ class _Handler:
 
 
 def _serve(connection: Connection, function: Function) -> None:
-    with StopSignals() as signals, suppress(Stopped, EOFError):
+    with StopSignals() as signals, suppress(Stopped, EOFError), plain_warnings("reparam_suite"):
         connection.send(None)
         while True:
             index, task = connection.recv()

@@ -1,0 +1,72 @@
+"""`--resume auto`: a command that resumes its own run when it is started again, as after a preemption."""
+
+import dataclasses
+import signal
+import subprocess
+from collections.abc import Iterator
+
+from reparam_suite.commands.given import option_values
+from reparam_suite.commands.options import Options, set_threads
+from reparam_suite.running import Run
+from reparam_suite.running.keyed import RunKey, job_key, slurm_job
+from reparam_suite.running.resumption import RUN_KEY
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.launchers import is_further_process, torchrun_world
+
+AUTO = "auto"
+
+
+def is_automatic(args: list[str]) -> bool:
+    """Whether a command line asks for its own run."""
+    return option_values("--resume", args)[-1:] == [AUTO]
+
+
+def automatic_runs(args: list[str]) -> Iterator[tuple[Run, list[str]]]:
+    """The runs of a command line, each one resumed if it is on record, with the arguments that make it alone.
+
+    Raises:
+        UsageError: if the command has no key, several processes were started from outside, or there are several runs
+            of the key.
+        TrackingError: if the store does not answer, or a run is running.
+    """
+    options = Options.of(args)
+    set_threads(options.values)
+    trainer = vars(options.values.trainer)
+    key = job_key(trainer) if options.values.run_key is None else RunKey(options.values.run_key)
+    if key is None:
+        raise UsageError("--resume: expected auto with --run_key KEY, or within a SLURM job, got auto alone")
+    if torchrun_world() is not None or is_further_process(trainer):
+        raise UsageError(
+            "--resume: expected a run's id where torchrun or SLURM starts the processes of a run, got auto"
+        )
+    for seed in dict.fromkeys(options.values.seeds or [options.values.seed]):
+        found = key.resumption(seed, options.tracking, allow_changes=bool(options.values.allow_changes))
+        run = options.run(seed=seed, resumption=found)
+        target = ["--seeds", str(seed)] if found is None else ["--resume", found.run_id]
+        own = [*_without(args, "--resume", "--seeds", "--run_key"), "--run_key", key.name, *target]
+        yield dataclasses.replace(run, tags={**run.tags, RUN_KEY: key.name}), own
+
+
+def requeued(signum: int) -> str | None:
+    """Has SLURM run this job again after a signal that was not Ctrl-C; what came of it, None outside of a job."""
+    job = slurm_job()
+    if job is None or signum == signal.SIGINT:
+        return None
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        told = (getattr(error, "stderr", None) or str(error)).strip()
+        return f"job {job} could not be requeued: {told}; the same command resumes the run"
+    return f"job {job} is requeued"
+
+
+def _without(args: list[str], *options: str) -> list[str]:
+    # Arguments without some options and all of their values.
+    kept: list[str] = []
+    left_out = False
+    for argument in args:
+        if argument.startswith("-"):
+            left_out = argument.partition("=")[0] in options
+        if not left_out:
+            kept.append(argument)
+    return kept
