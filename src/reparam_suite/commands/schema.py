@@ -43,8 +43,8 @@ def run_parser() -> ArgumentParser:
         type=str,
         default=None,
         metavar="RUN_ID",
-        help="resume a run, given its id or a checkpoint, with its own configuration; auto: this command's own run, of this "
-        "SLURM job or of --run_key, and begin it if there is none",
+        help="resume a run, given its id or a checkpoint, with its own configuration; auto: this command's own run, of "
+        "this SLURM job or of --run_key, and begin it if there is none",
     )
     parser.add_argument(
         "--run_key",
