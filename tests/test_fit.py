@@ -357,7 +357,15 @@ def test_nothing_else_is_left_behind(gaussian):
     assert list((gaussian.root / "spool").iterdir()) == []
     run_id = gaussian.run.info.run_id
     kept = {path.name for path in (gaussian.root / "checkpoints" / run_id).iterdir()}
-    assert kept == {"best.ckpt", "last.ckpt", "previous.ckpt", "config.yaml"}
+    assert kept == {"best.ckpt", "last.ckpt", "previous.ckpt", "config.yaml", "metrics.csv"}
+
+
+def test_every_number_is_in_a_file_beside_the_checkpoints(gaussian):
+    text = (gaussian.root / "checkpoints" / gaussian.run.info.run_id / "metrics.csv").read_text()
+    rows = [line.split(",") for line in text.splitlines()[1:]]
+    assert {name for _, name, _ in rows} == set(gaussian.run.data.metrics)
+    elbos = [(int(step), float(value)) for step, name, value in rows if name == "val/elbo"]
+    assert elbos == gaussian.curve("val/elbo")
 
 
 # ------------------------------------------------------------------------------------------------ printed lines

@@ -19,6 +19,8 @@ from reparam_suite.runtime.plain_data import Described, opaque_parts, plain
 from reparam_suite.tracking import RunLogger, run_name
 from reparam_suite.tracking.views import KIND, TRAINING
 from reparam_suite.training import Checkpoints, Journal, write_durably
+from reparam_suite.training.metrics_file import NAME as METRICS
+from reparam_suite.training.metrics_file import MetricsFile
 
 
 @final
@@ -125,6 +127,7 @@ def put_on_record(parts: Assembly, logger: RunLogger, journal: Journal, checkpoi
     journal.logger = logger
     trainer.loggers = [logger, *trainer.loggers]
     checkpoints.directory = checkpoint_directory(root, logger.run_id)
+    journal.file = MetricsFile(checkpoints.directory / METRICS, journal.curves)
     checkpoints.identity = {
         "run_id": logger.run_id,
         "model": plain(parts.model),
