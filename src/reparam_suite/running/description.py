@@ -1,4 +1,4 @@
-"""What a run is, in words: a line on the terminal, and Markdown on MLflow's page with command and results."""
+"""A run in words: a line on the terminal, and Markdown on MLflow's page with command and results."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _SHOWN = ("test/elbo", "val/elbo_best", "val/elbo_best_step", "grad/encoder/vari
 
 
 def planned(parts: Assembly) -> str:
-    """What a run does, in a line: model, data, estimator, its length, seed."""
+    """The plan of a run in a line: model, data, estimator, its length, seed."""
     trainer, run = parts.trainer, parts.run
     steps, epochs, longest = trainer.max_steps, trainer.max_epochs, run.trainer.get("max_time")
     limits = [f"{steps:,} steps"] if steps > 0 else []
