@@ -45,8 +45,9 @@ def pages(runs) -> Iterator[dict[str, str]]:
         store = Store.open(tracking)
         views = store.prepared_views()
         with page_server(tracking.resolved_uri(), tracking.root / "artifacts") as served:
-            of_views = {key: f"{served}/{view}" for key, view in views.items()}
-            yield {"server": served, "experiment": f"{served}/#/experiments/{store.experiment_id}", **of_views}
+            of_views = {key: f"{served.address}/{view}" for key, view in views.items()}
+            experiment = f"{served.address}/#/experiments/{store.experiment_id}"
+            yield {"server": served.address, "experiment": experiment, **of_views}
 
 
 @pytest.fixture(scope="module")

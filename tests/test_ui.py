@@ -9,6 +9,7 @@ from tests.launching import as_it_was
 
 from reparam_suite import ui
 from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.tracking.page_server import Served
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +25,13 @@ def opened(monkeypatch):
     """The command, with what it prints and the addresses that it opens; nothing is served."""
     addresses: list[str] = []
     monkeypatch.setattr(ui.webbrowser, "open", addresses.append)
-    monkeypatch.setattr(ui, "page_server", lambda *_: contextlib.nullcontext("http://runs.localhost:4000"))
     monkeypatch.setattr(ui.signal, "signal", lambda *_: None)
 
     def stop() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ui.signal, "pause", stop)
+    served = Served("http://runs.localhost:4000", stop)
+    monkeypatch.setattr(ui, "page_server", lambda *_: contextlib.nullcontext(served))
 
     def opened(*args: str) -> list[str]:
         with as_it_was():

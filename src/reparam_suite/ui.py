@@ -38,14 +38,14 @@ def main(args: list[str] | None = None) -> int:
             _open(f"{tracking.shown_uri.rstrip('/')}/{path}", console, config)
             return 0
         with page_server(tracking.resolved_uri(), tracking.root / "artifacts", config.port) as served:
-            _open(f"{served}/{path}", console, config)
-            signal.pause()
+            _open(f"{served.address}/{path}", console, config)
+            served.wait()
+            raise TrackingError("MLflow's server has ended")
     except KeyboardInterrupt:
         return 0
     except (UsageError, TrackingError) as error:
         print(f"reparam_suite.ui: {error}", file=sys.stderr)
         return _USAGE
-    return 0
 
 
 def _open(address: str, console: Console, config: Namespace) -> None:

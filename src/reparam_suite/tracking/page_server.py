@@ -8,10 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import final
 from urllib.request import urlopen
 
 from reparam_suite.tracking.settings import TrackingError
@@ -21,9 +23,23 @@ _PATIENCE = 120.0
 """Seconds that the server may take to start, on a busy machine."""
 
 
+@final
+@dataclass(frozen=True)
+class Served:
+    """A page that is served.
+
+    Args:
+        address: without a path.
+        wait: returns when the server has ended.
+    """
+
+    address: str
+    wait: Callable[[], object]
+
+
 @contextmanager
-def page_server(store_uri: str, artifacts: Path, port: int | None = None) -> Iterator[str]:
-    """Serves the page of a store; the address, without a path. The server ends with this context.
+def page_server(store_uri: str, artifacts: Path, port: int | None = None) -> Iterator[Served]:
+    """Serves the page of a store. The server ends with this context.
 
     Args:
         store_uri: of the store.
@@ -56,7 +72,7 @@ def page_server(store_uri: str, artifacts: Path, port: int | None = None) -> Ite
                 lines = told.read().decode(errors="replace").strip().splitlines()
                 reason = re.sub(r"^\S+ \S+ (INFO|ERROR)[: ]*", "", lines[-1]) if lines else "no answer"
                 raise TrackingError(f"MLflow's server on port {chosen} did not start: {reason}")
-            yield f"http://{name}:{chosen}"
+            yield Served(f"http://{name}:{chosen}", process.wait)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
