@@ -4,10 +4,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help fit study ui experiments bench docs test check format golden audit pins clean
+.PHONY: help fit study ui experiments bench docs test test-fast check format golden audit pins clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 fit: .venv/.installed ## set up, then train a Gaussian VAE on the embedded digits
 	$(BIN)/python -m reparam_suite.fit $(ARGS)
@@ -30,6 +30,9 @@ docs: .venv/.installed-dev ## set up, then the documentation's site, into build/
 
 test: check ## set up, then the whole suite: format, lint, types, import contracts, tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-fast: .venv/.installed-dev ## set up, then for two minutes the tests that the changed files reach, without the slow ones
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.reached $(ARGS)
 
 check: .venv/.installed-dev ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -108,7 +108,9 @@ class Latents:
         """These latents, or as many of them as the estimator takes; None if it takes no number of them."""
         if bound not in entry.bounds():
             return None
-        return next((each for each in self._downwards() if entry.fits(each, bound(), **entry.options(bound))), None)
+        return next(
+            (smaller for smaller in self._downwards() if entry.fits(smaller, bound(), **entry.options(bound))), None
+        )
 
     def _downwards(self) -> "Iterator[Latents]":
         return (replace(self, size=size) for size in range(self.size, 0, -1))

@@ -24,7 +24,7 @@ def _cells(row: Mapping[str, Any] | None) -> list[str]:
     if row is None:
         return ["", ""]
     ratios = (row["time_ratio"], row["memory_ratio"])
-    return [f"**{each:.2f}**" if each > row["target"] else f"{each:.2f}" for each in ratios]
+    return [f"**{ratio:.2f}**" if ratio > row["target"] else f"{ratio:.2f}" for ratio in ratios]
 
 
 def _before(measured: Mapping[str, Any]) -> str:

@@ -63,8 +63,8 @@ def render(measured: Mapping[str, Any]) -> str:
     if missing:
         raise StaleMeasurementsError(f"{MEASURED} has no current row for {', '.join(missing)}; run: {MEASURE}")
     parts = [_introduction(measured), "## What they are\n", _facts(), "\n## What they cost\n", _protocol(measured)]
-    for key, each in CHECKPOINTS.items():
-        parts += [f"\n### {each.title}\n", _measurements(each, measured["rows"][key])]
+    for key, checkpoint in CHECKPOINTS.items():
+        parts += [f"\n### {checkpoint.title}\n", _measurements(checkpoint, measured["rows"][key])]
     before, header, rows, after = cost_over_f.section()
     parts += ["\n## What they add to f\n", before, "", _table(header, rows), "", after]
     return "\n".join(parts) + "\n"
@@ -120,13 +120,13 @@ def _facts() -> str:
 
 def _fact(entry: Entry) -> list[str]:
     estimator = entry.at_defaults
-    documented = [each.__doc__ or "" for each in entry.documented]
+    documented = [cls.__doc__ or "" for cls in entry.documented]
     gradient = "unbiased" if estimator.unbiased else "biased"
     return [
         f"`{entry.name}`",
         summary(documented[0]),
         _families(estimator),
-        ", ".join(each.__name__ for each in entry.bounds()),
+        ", ".join(bound.__name__ for bound in entry.bounds()),
         f"{gradient}, relaxed" if estimator.relaxed else gradient,
         "differentiable" if estimator.differentiates_f else "any",
         _evaluations(entry),
@@ -167,9 +167,9 @@ def _takes(estimator: GradientEstimator, q: Distribution) -> bool:
 def _evaluations(entry: Entry) -> str:
     estimator = entry.at_defaults
     numbers = {
-        str(each): estimator.evaluations(each.example())
-        for each in (BITS, CLASSES, NORMALS)
-        if _takes(estimator, replace(each, size=2).example())
+        str(latents): estimator.evaluations(latents.example())
+        for latents in (BITS, CLASSES, NORMALS)
+        if _takes(estimator, replace(latents, size=2).example())
     }
     if len(set(numbers.values())) == 1:
         return f"{next(iter(numbers.values())):,}"
@@ -267,7 +267,7 @@ def main() -> None:
 
 
 def _chosen(parser: argparse.ArgumentParser, wanted: list[str], measured: Mapping[str, Any]) -> list[str]:
-    known = {entry.name: {each.__name__ for each in entry.documented} for entry in entries()}
+    known = {entry.name: {cls.__name__ for cls in entry.documented} for entry in entries()}
     if wanted == ["all"]:
         return list(known)
     if wanted == ["missing"]:

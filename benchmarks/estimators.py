@@ -184,9 +184,9 @@ def table(results: dict[str, dict[str, Any]], device: torch.device) -> Table:
     made.add_column("measured on fewer latents, or another bound")
     for name, row in results.items():
         cells = [cell for family in LATENTS for cell in _cells(row.get(family))]
-        notes = [_note(each, LATENTS[family]) for family, each in row.items()]
-        target = max(each["target"] for each in row.values())
-        made.add_row(name, *cells, f"{target:g}", "; ".join(dict.fromkeys(each for each in notes if each)))
+        notes = [_note(cell, LATENTS[family]) for family, cell in row.items()]
+        target = max(cell["target"] for cell in row.values())
+        made.add_row(name, *cells, f"{target:g}", "; ".join(dict.fromkeys(note for note in notes if note)))
     return made
 
 
@@ -194,7 +194,7 @@ def _cells(row: dict[str, Any] | None) -> list[str]:
     if row is None:
         return ["", "", ""]
     ratios = (row["time_ratio"], row["memory_ratio"])
-    return [f"{row['evaluations']:,}", *(f"{each:.2f}{'*' if each > row['target'] else ' '}" for each in ratios)]
+    return [f"{row['evaluations']:,}", *(f"{ratio:.2f}{'*' if ratio > row['target'] else ' '}" for ratio in ratios)]
 
 
 def _note(row: dict[str, Any], wanted: Latents) -> str:
@@ -209,7 +209,7 @@ def figure(results: dict[str, dict[str, Any]]) -> Figure:
     panels = made.subplots(1, 2, sharey=True)
     places = {name: i for i, name in enumerate(results)}
     twice = [
-        places[name] for name, row in results.items() if any(each["differentiated_twice"] for each in row.values())
+        places[name] for name, row in results.items() if any(cell["differentiated_twice"] for cell in row.values())
     ]
     for ax, quantity in zip(panels, ("time", "memory"), strict=True):
         ax.axvline(TARGET, color=COLOURS[-1], linewidth=0.8, label=f"at most {TARGET:g}")
@@ -239,11 +239,11 @@ MISSED = ("estimator", "latents", "beside f and its noise", "time", "its floor",
 def missed(results: dict[str, dict[str, Any]]) -> list[list[str]]:
     """The rows that miss their target in time or in memory, beside their floors."""
     return [
-        [name, each["latents"], found["beside"], ours, least, memory, least_memory, f"{each['target']:g}"]
+        [name, result["latents"], found["beside"], ours, least, memory, least_memory, f"{result['target']:g}"]
         for name, row in results.items()
-        for each in row.values()
-        if (found := each["floor"])
-        for _, ours, memory in [_cells(each)]
+        for result in row.values()
+        if (found := result["floor"])
+        for _, ours, memory in [_cells(result)]
         for least, least_memory in [(f"{found['time_ratio']:.2f}", f"{found['memory_ratio']:.2f}")]
     ]
 
@@ -258,10 +258,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--only", nargs="+", metavar="NAME", help="estimators to measure; by default all")
     made.add_argument("--figure", type=writable, default=OUTPUT / "estimators.png")
     options = made.parse_args(arguments)
-    chosen = [each for each in entries() if not options.only or each.documented[0].__name__ in options.only]
-    unknown = set(options.only or ()) - {each.documented[0].__name__ for each in chosen}
+    chosen = [entry for entry in entries() if not options.only or entry.documented[0].__name__ in options.only]
+    unknown = set(options.only or ()) - {entry.documented[0].__name__ for entry in chosen}
     if unknown:
-        known = ", ".join(each.documented[0].__name__ for each in entries())
+        known = ", ".join(entry.documented[0].__name__ for entry in entries())
         made.error(f"argument --only: expected some of {known}, got {' '.join(sorted(unknown))}")
 
     generator = torch.Generator().manual_seed(SEED)
@@ -272,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for entry in chosen:
             status.update(entry.name)
             bound = entry.bounds()[0]
-            fitting = {name: each.largest_for(entry, bound) for name, each in LATENTS.items()}
+            fitting = {name: kind.largest_for(entry, bound) for name, kind in LATENTS.items()}
             results[entry.name] = {
                 name: measure(entry, latents, bound, x, options.steps, options.rounds)
                 for name, latents in fitting.items()

@@ -119,18 +119,18 @@ def measure(case: Case, options: argparse.Namespace, setting: Setting, missing: 
         OURS,
         *([COMPILED] if options.compiled else []),
         BARE,
-        *(each for each in case.peers if each not in missing),
+        *(peer for peer in case.peers if peer not in missing),
     ]
     steps = max(100, round(options.seconds / bare(case, 100, setting)))
     timed = {side: partial(SIDES[side], case, steps, setting) for side in sides}
-    ms = {side: [1e3 * each for each in seconds] for side, seconds in in_turn(timed, options.rounds).items()}
-    over_bare = {side: Ratio.of(each, ms[BARE]) for side, each in ms.items()}
+    ms = {side: [1e3 * second for second in seconds] for side, seconds in in_turn(timed, options.rounds).items()}
+    over_bare = {side: Ratio.of(m, ms[BARE]) for side, m in ms.items()}
     return {
         "steps": steps,
         "ms": ms,
-        "over_bare": {side: each.median for side, each in over_bare.items()},
-        "over_bare_range": {side: [each.low, each.high] for side, each in over_bare.items()},
-        "over_ours": {side: Ratio.of(each, ms[OURS]).median for side, each in ms.items()},
+        "over_bare": {side: ratio.median for side, ratio in over_bare.items()},
+        "over_bare_range": {side: [ratio.low, ratio.high] for side, ratio in over_bare.items()},
+        "over_ours": {side: Ratio.of(m, ms[OURS]).median for side, m in ms.items()},
     }
 
 

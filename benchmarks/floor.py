@@ -42,7 +42,7 @@ def floor(case: Case, rounds: int, setting: Setting) -> dict[str, float]:
     x = next(setting.batches(case))
     with FlopCounterMode(display=False) as counter:
         case.loss_of(encoder, decoder, x).backward()
-    num_parameters = sum(each.numel() for network in (encoder, decoder) for each in network.parameters())
+    num_parameters = sum(parameter.numel() for network in (encoder, decoder) for parameter in network.parameters())
     traffic = ADAM_TRAFFIC * 4 * num_parameters
     weight: Tensor = [layer for layer in decoder.modules() if isinstance(layer, nn.Linear)][-1].weight
     hidden = torch.randn(len(x), weight.shape[1])
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cases: dict[str, Any] = {name: floor(case, options.rounds, setting) for name, case in CASES.items()}
     Findings(
         how=f"CPU time, the fastest of {options.rounds} rounds",
-        listings=[Listing("The floor of a training step", COLUMNS, [row(*each) for each in cases.items()])],
+        listings=[Listing("The floor of a training step", COLUMNS, [row(*item) for item in cases.items()])],
         content={"cases": cases},
     ).report(options)
 

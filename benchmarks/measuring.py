@@ -169,7 +169,7 @@ def parser(
         output: the file of numbers by default.
         devices: on which it can measure.
     """
-    present = [each for each in devices if each == "cpu" or torch.cuda.is_available()]
+    present = [name for name in devices if name == "cpu" or torch.cuda.is_available()]
     made = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",
         description=description,
@@ -213,7 +213,7 @@ def _device(text: str, accepted: Sequence[str]) -> torch.device:
 def writable(text: str) -> Path:
     """The type of an option that is a file to write, whose folder need not exist."""
     file = Path(text)
-    if file.is_dir() or any(each.exists() and not each.is_dir() for each in file.parents):
+    if file.is_dir() or any(parent.exists() and not parent.is_dir() for parent in file.parents):
         raise argparse.ArgumentTypeError(f"expected a file that can be written, got {text}")
     return file
 

@@ -190,7 +190,7 @@ def f_peak(case: Case, sizes: Sizes, device: torch.device) -> int:
 def needs(case: Case) -> tuple[int, float]:
     """The evaluations of f that one more sample of each datum takes, and the most that it may cost over them."""
     usual = replace(case.usual, batch_size=1)
-    fewer, more = (sides(*case.made(each, torch.device("cpu"))) for each in usual.along("num_samples", 2))
+    fewer, more = (sides(*case.made(size, torch.device("cpu"))) for size in usual.along("num_samples", 2))
     declared = (more.evaluations - fewer.evaluations) // usual.num_samples
     return declared, TARGET_TWICE if fewer.twice else TARGET
 
@@ -200,16 +200,16 @@ def measure(case: Case, points: int, device: torch.device) -> dict[str, Any]:
     growths: dict[Quantity, Growth] = {}
     for quantity in QUANTITIES:
         along = case.usual.along(quantity, points)
-        sizes = [getattr(each, quantity) for each in along]
-        growths[quantity] = Growth.of(sizes, [step_peak(case, each, device) for each in along])
+        sizes = [getattr(size, quantity) for size in along]
+        growths[quantity] = Growth.of(sizes, [step_peak(case, size, device) for size in along])
     along = case.usual.along("num_samples", points)
-    of_f = Growth.of([each.num_samples for each in along], [f_peak(case, each, device) for each in along])
+    of_f = Growth.of([size.num_samples for size in along], [f_peak(case, size, device) for size in along])
     declared, most = needs(case)
-    bounded = [each for each in QUANTITIES if case.factorized or each != "latent_size"]
+    bounded = [quantity for quantity in QUANTITIES if case.factorized or quantity != "latent_size"]
     return {
         "usual": asdict(case.usual),
         "evaluations": declared,
-        "growth": {quantity: asdict(each) for quantity, each in growths.items()},
+        "growth": {quantity: asdict(found) for quantity, found in growths.items()},
         "f_slope": of_f.slope,
         "over_f": growths["num_samples"].slope / (of_f.slope * declared),
         "most_over_f": most,
@@ -233,11 +233,11 @@ COLUMNS = (
 
 def row(name: str, result: dict[str, Any]) -> list[str]:
     """A line of the table; an asterisk where memory grows faster than it may."""
-    samples, batch, latents = (result["growth"][each] for each in QUANTITIES)
-    stars = {each: "*" * (each in result["too_fast"]) for each in QUANTITIES}
+    samples, batch, latents = (result["growth"][quantity] for quantity in QUANTITIES)
+    stars = {quantity: "*" * (quantity in result["too_fast"]) for quantity in QUANTITIES}
     return [
         name,
-        f"{samples['peaks'][0] / MIB:.1f} at {', '.join(str(each) for each in result['usual'].values())}",
+        f"{samples['peaks'][0] / MIB:.1f} at {', '.join(str(size) for size in result['usual'].values())}",
         f"{samples['slope'] / KIB:,.0f}",
         f"{samples['bend']:.2f}{stars['num_samples']}",
         f"{result['over_f']:.2f}{'*' * (result['over_f'] > result['most_over_f'])}",
@@ -261,7 +261,7 @@ def figure(results: dict[str, dict[str, Any]]) -> Figure:
             colour, dashes = colours[number % len(colours)], ("-", "--", ":")[number // len(colours)]
             ax.loglog(factors, np.array(growth["peaks"]) / MIB, dashes, color=colour, marker=".", label=name)
         ax.set_xlabel(f"{what}, times the usual")
-        ax.set_xticks(factors, [f"{each:g}" for each in factors], minor=False)
+        ax.set_xticks(factors, [f"{factor:g}" for factor in factors], minor=False)
         ax.minorticks_off()
     panels[0].set_ylabel("peak of a training step, MiB")
     made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)

@@ -62,7 +62,7 @@ def at_equal_precision(model: VAE, x: Tensor, times: int, *, per_element: bool) 
                 seconds(lambda road=road, into=results: into.update(road(model, x, per_element=per_element)))
             )
             for group, values in results.items():
-                flat = torch.cat([each.flatten() for each in values]) if per_element else values.reshape(1)
+                flat = torch.cat([value.flatten() for value in values]) if per_element else values.reshape(1)
                 first, second = sums[name].setdefault(
                     group, [torch.zeros_like(flat, dtype=torch.float64) for _ in "12"]
                 )
@@ -70,14 +70,14 @@ def at_equal_precision(model: VAE, x: Tensor, times: int, *, per_element: bool) 
                 second += flat.double().square()
     report = {}
     for group in GROUPS:
-        moments = {name: [each / times for each in of_road[group]] for name, of_road in sums.items()}
+        moments = {name: [moment / times for moment in of_road[group]] for name, of_road in sums.items()}
         truth = moments["fast"][0]
         errors = {name: (second - mean.square()) * times / (times - 1) for name, (mean, second) in moments.items()}
         # An element that never varies, the weight of a dead pixel say, has no relative error.
         varies = truth > 1e-6 * truth.mean()
         median = float((errors["naive"] / errors["fast"])[varies].median())
-        errors = {name: float(each.sum() / truth.square().sum()) for name, each in errors.items()}
-        milliseconds = {name: 1e3 * statistics.median(each) for name, each in clocks.items()}
+        errors = {name: float(squares.sum() / truth.square().sum()) for name, squares in errors.items()}
+        milliseconds = {name: 1e3 * statistics.median(clock) for name, clock in clocks.items()}
         report[group] = {
             "naive_ms": milliseconds["naive"],
             "fast_ms": milliseconds["fast"],

@@ -128,7 +128,7 @@ def run(load: Load, processes: int, num_steps: int, scratch: Path, device: torch
         if ended.returncode:
             raise RuntimeError(f"{' '.join(command)} ended with exit code {ended.returncode}: {ended.stderr}")
         spent = [Cost(**json.loads((folder / f"{rank}.json").read_text())) for rank in range(processes)]
-    return Cost(wall=max(each.wall for each in spent) / num_steps, cpu=sum(each.cpu for each in spent) / num_steps)
+    return Cost(wall=max(cost.wall for cost in spent) / num_steps, cpu=sum(cost.cpu for cost in spent) / num_steps)
 
 
 def compared(costs: Mapping[int, Sequence[Cost]]) -> dict[int, dict[str, Any]]:
@@ -136,13 +136,13 @@ def compared(costs: Mapping[int, Sequence[Cost]]) -> dict[int, dict[str, Any]]:
     alone = costs[1]
     found = {}
     for processes, own in costs.items():
-        throughput = Ratio.of([each.wall for each in alone], [each.wall for each in own])
+        throughput = Ratio.of([cost.wall for cost in alone], [cost.wall for cost in own])
         found[processes] = {
-            "wall_ms": [1e3 * each.wall for each in own],
-            "cpu_ms": [1e3 * each.cpu for each in own],
+            "wall_ms": [1e3 * cost.wall for cost in own],
+            "cpu_ms": [1e3 * cost.cpu for cost in own],
             "throughput": asdict(throughput),
             "efficiency": throughput.median / processes,
-            "cpu": asdict(Ratio.of([each.cpu for each in own], [each.cpu for each in alone])),
+            "cpu": asdict(Ratio.of([cost.cpu for cost in own], [cost.cpu for cost in alone])),
         }
     return found
 
@@ -198,7 +198,7 @@ def on_cpu(num_rows: int, rounds: int, scratch: Path) -> Findings:
     results = {}
     for name, load in LOADS.items():
         num_steps = max(1, num_rows // load.batch_size)
-        sides = {each: partial(run, load, each, num_steps, scratch, torch.device("cpu")) for each in PROCESSES}
+        sides = {count: partial(run, load, count, num_steps, scratch, torch.device("cpu")) for count in PROCESSES}
         results[name] = compared(in_turn(sides, rounds))
     return Findings(
         how=f"{rounds} rounds of {num_rows:,} data",
@@ -214,7 +214,7 @@ def on_cuda(num_rows: int, rounds: int, scratch: Path, device: torch.device) -> 
         batch: partial(run, Load(_gaussian, batch), 1, max(200, num_rows // batch), scratch, device)
         for batch in CUDA_BATCHES
     }
-    walls = {batch: [each.wall for each in costs] for batch, costs in in_turn(sides, rounds).items()}
+    walls = {batch: [cost.wall for cost in costs] for batch, costs in in_turn(sides, rounds).items()}
     columns = ("batch", "ms per step", "data per second", "over the smallest batch")
     return Findings(
         how=f"{rounds} rounds of {num_rows:,} data",
@@ -238,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = made.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        largest = max(CUDA_BATCHES if options.device.type == "cuda" else [each.batch_size for each in LOADS.values()])
+        largest = max(CUDA_BATCHES if options.device.type == "cuda" else [load.batch_size for load in LOADS.values()])
         write_noise(scratch / "noise.npz", 20 * largest)
         if options.device.type == "cuda":
             findings = on_cuda(options.rows, options.rounds, scratch, options.device)

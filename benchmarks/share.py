@@ -88,11 +88,11 @@ def share_of_training(make: Callable[[], VAE], x: Tensor, batch_size: int, round
         samples["endpoint"].append(seconds(lambda: grouped_sums(model, batch, ENDPOINT_REPEATS, per_element=True)))
         samples["cost"].append(seconds(lambda: gradient_cost(model, batch)))
         samples["path_update"].append(seconds(lambda: [path.update() for _ in range(20)]) / 20)
-    median = {name: statistics.median(each) for name, each in samples.items()}
+    median = {name: statistics.median(sample) for name, sample in samples.items()}
     measured = median["measurement"] * (RUN / EVERY + 1) / RUN
     per_step = measured + (2.0 * median["endpoint"] + median["cost"]) / RUN + median["path_update"] / STRIDE
     return {
-        **{f"{name}_ms": 1e3 * each for name, each in median.items()},
+        **{f"{name}_ms": 1e3 * seconds for name, seconds in median.items()},
         "share_percent": 100.0 * per_step / median["trainer_step"],
         "measurements_percent": 100.0 * measured / median["trainer_step"],
         "measurements_every_100_percent": 100.0 * measured * EVERY / 100 / median["trainer_step"],

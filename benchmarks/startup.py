@@ -48,7 +48,7 @@ def run(arguments: Sequence[str], directory: Path) -> Cost:
         RuntimeError: if it failed.
     """
     # Each is compiled already, and finds the suite where this process has found it.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     start = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *arguments],
@@ -66,16 +66,16 @@ def run(arguments: Sequence[str], directory: Path) -> Cost:
 
 def listing(costs: Mapping[str, Sequence[Cost]]) -> Listing:
     """Each command over the import."""
-    base = [each.cpu for each in costs[IMPORT]]
+    base = [cost.cpu for cost in costs[IMPORT]]
     rows = []
     for name, own in costs.items():
-        ratio, most = Ratio.of([each.cpu for each in own], base), TARGETS.get(name)
+        ratio, most = Ratio.of([cost.cpu for cost in own], base), TARGETS.get(name)
         told = f"at most {most:g}{'' if ratio.median <= most else '*'}" if most else ""
         rows.append(
             [
                 name,
-                f"{median(each.wall for each in own):.2f}",
-                f"{median(each.cpu for each in own):.2f}",
+                f"{median(cost.wall for cost in own):.2f}",
+                f"{median(cost.cpu for cost in own):.2f}",
                 f"{ratio.median:.2f}",
                 f"{ratio.low:.2f} to {ratio.high:.2f}",
                 told,
@@ -93,12 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         run(COMMANDS["a run of one step"], directory)
-        sides = {each: partial(run, command, directory) for each, command in COMMANDS.items()}
+        sides = {name: partial(run, command, directory) for name, command in COMMANDS.items()}
         costs = in_turn(sides, options.rounds)
     Findings(
         how=f"{options.rounds} rounds",
         listings=[listing(costs)],
-        content={"seconds": {each: [asdict(cost) for cost in own] for each, own in costs.items()}},
+        content={"seconds": {name: [asdict(cost) for cost in own] for name, own in costs.items()}},
     ).report(options)
 
 

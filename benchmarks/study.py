@@ -150,7 +150,7 @@ class Commands:
         )
         whole = time.perf_counter() - started
         done = optuna.load_study(study_name="gain", storage=f"sqlite:///{root}/optuna.db").get_trials(deepcopy=False)
-        began, ended = [each.datetime_start for each in done], [each.datetime_complete for each in done]
+        began, ended = [trial.datetime_start for trial in done], [trial.datetime_complete for trial in done]
         seconds = max(filter(None, ended)) - min(filter(None, began))
         self.of_trials.setdefault(workers, []).append(seconds.total_seconds())
         return whole

@@ -139,7 +139,7 @@ class Training:
 
     def __call__(self, *, learning_rate: float, latent_size: int, seed: int) -> Run:
         """The run."""
-        cls, make_estimator = next((each.cls, each.estimator) for each in MODELS if each.name == self.model)
+        cls, make_estimator = next((model.cls, model.estimator) for model in MODELS if model.name == self.model)
 
         def make_model() -> VAE:
             return cls(
@@ -169,8 +169,8 @@ def answer(setting: Setting) -> Findings:
         "steps": NUM_STEPS,
     }
     rows = []
-    for model, each in found.items():
-        told = each.numbers()
+    for model, search in found.items():
+        told = search.numbers()
         numbers[model.name] = {key: rounded(value) for key, value in told.items()}
         shown = ("tpe_best", "random_best", "random_trial", "defaults", "chosen", "least_gain", "defaults_spread")
         rows.append([model.title, *(f"{told[key]:.2f}" for key in shown)])
@@ -229,8 +229,8 @@ def figure(found: Mapping[Model, Found]) -> Figure:
     """A panel for each model: the best so far against trials, and the choices with fresh seeds."""
     whole = Figure(figsize=(WIDTH * 1.35, 3.6))
     panels = whole.subplots(1, len(found))
-    for ax, (model, each) in zip(panels, found.items(), strict=True):
-        _panel(ax, each)
+    for ax, (model, search) in zip(panels, found.items(), strict=True):
+        _panel(ax, search)
         ax.set_title(model.title)
     panels[0].set_ylabel("validation ELBO, nats")
     whole.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)

@@ -173,9 +173,9 @@ def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
     best_diagonal = covariance.inverse().diagonal().rsqrt()
     numbers: dict[str, Any] = {
         "log_evidence": rounded(evidence, 5),
-        "posterior_mean": [rounded(each) for each in mean.tolist()],
-        "posterior_scale": [rounded(each) for each in covariance.diagonal().sqrt().tolist()],
-        "best_diagonal_scale": [rounded(each) for each in best_diagonal.tolist()],
+        "posterior_mean": [rounded(value) for value in mean.tolist()],
+        "posterior_scale": [rounded(value) for value in covariance.diagonal().sqrt().tolist()],
+        "best_diagonal_scale": [rounded(value) for value in best_diagonal.tolist()],
         "posterior_correlation": rounded((covariance[0, 1] / covariance.diagonal().prod().sqrt()).item(), 3),
     }
     rows, curves, ends = [], {}, {}
@@ -190,17 +190,17 @@ def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
             scale = scale_tril.square().sum(1).sqrt().tolist()
             numbers[road.key] = {
                 "gradient": {name: rounded(value, 3) for name, value in gradients.items()},
-                "mean": [rounded(each, 3) for each in end.mu.tolist()],
-                "scale": [rounded(each, 3) for each in scale],
+                "mean": [rounded(value, 3) for value in end.mu.tolist()],
+                "scale": [rounded(value, 3) for value in scale],
                 "bound": rounded(reached),
                 "gap": rounded(evidence - reached, 3),
             }
             shown = [f"{gradients[name]:.2f}" if name in gradients else "-" for name in ("mu", "log_sigma", "below")]
-            mu = ", ".join(f"{each:.2f}" for each in end.mu.tolist())
+            mu = ", ".join(f"{value:.2f}" for value in end.mu.tolist())
             rows.append(
-                [road.name, *shown, mu, ", ".join(f"{each:.2f}" for each in scale), f"{evidence - reached:.2f}"]
+                [road.name, *shown, mu, ", ".join(f"{value:.2f}" for value in scale), f"{evidence - reached:.2f}"]
             )
-    exact = [", ".join(f"{each:.2f}" for each in values.tolist()) for values in (mean, covariance.diagonal().sqrt())]
+    exact = [", ".join(f"{value:.2f}" for value in values.tolist()) for values in (mean, covariance.diagonal().sqrt())]
     rows.append(["the posterior", "", "", "", *exact, "0"])
     columns = ("road", "∂μ", "∂log σ", "∂L", "μ", "σ", "gap")
     return Findings(numbers, columns, rows, figure(curves, ends, evidence))

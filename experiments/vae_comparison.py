@@ -50,7 +50,9 @@ class Study:
 
 def experiment(name: str, study: Study) -> Experiment:
     """The experiment of that name that makes the comparison of the study."""
-    short, full = (f"{study.budgets[each]:,} evaluations, {study.num_seeds[each]} seeds" for each in get_args(Length))
+    short, full = (
+        f"{study.budgets[length]:,} evaluations, {study.num_seeds[length]} seeds" for length in get_args(Length)
+    )
     where = "the digits" if study.dataset == "Digits" else study.dataset
     return Experiment(
         name=name,

@@ -127,7 +127,7 @@ def figure() -> Figure:
         above.set_title(f"f(x) = {cost.name}")
         found = [exact_variances(cost, theta) for theta in THETAS]
         for road in ROADS:
-            below.plot(THETAS, [each[road] for each in found], color=COLOUR[road], label=road)
+            below.plot(THETAS, [of_seed[road] for of_seed in found], color=COLOUR[road], label=road)
         below.set(yscale="log", xlabel="θ")
         if column == 0:
             above.set_ylabel("f")

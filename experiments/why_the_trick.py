@@ -112,16 +112,16 @@ def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
     shown = estimators()
     numbers = {"theta": THETA, "exact_gradient": 2 * THETA, "draws": NUM_DRAWS}
     rows = []
-    for each in shown:
-        mean, variance = each.gradients.mean().item(), each.gradients.var().item()
-        numbers[each.name.replace(" ", "_")] = {
+    for road in shown:
+        mean, variance = road.gradients.mean().item(), road.gradients.var().item()
+        numbers[road.name.replace(" ", "_")] = {
             "mean": rounded(mean),
             "variance": rounded(variance),
-            "exact_variance": each.exact_variance,
-            "share_of_wrong_sign": rounded(each.wrong_sign(), 3),
+            "exact_variance": road.exact_variance,
+            "share_of_wrong_sign": rounded(road.wrong_sign(), 3),
         }
         rows.append(
-            [each.name, f"{mean:.3f}", f"{variance:.2f}", f"{each.exact_variance:g}", f"{each.wrong_sign():.1%}"]
+            [road.name, f"{mean:.3f}", f"{variance:.2f}", f"{road.exact_variance:g}", f"{road.wrong_sign():.1%}"]
         )
     columns = ("one draw", "mean", "variance", "exact", "wrong sign")
     return Findings(numbers, columns, rows, figure(shown))

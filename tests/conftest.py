@@ -1,6 +1,8 @@
 """Shapes that the estimators' signatures declare are checked in every test; each process keeps to one thread."""
 
+import gc
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,15 +21,58 @@ torch.set_num_threads(1)
 install_import_hook("reparam_suite.estimators", "beartype.beartype")
 
 
+def pytest_collection_finish() -> None:
+    """What has been imported stays: the garbage collector, which looks through all objects, passes over it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_schema_is_made_once(tmp_path_factory) -> Iterator[None]:
+    """A tracking database in a file begins as a copy of the process's first one: MLflow's migrations take 2 s."""
+    database = sys.modules.get("reparam_suite.tracking.database")  # importing it would bring Lightning
+    if database is None:
+        yield
+        return
+    first = tmp_path_factory.mktemp("schema") / "mlflow.db"
+    migrate = database.initialize_tables
+
+    def initialize_tables(engine) -> None:
+        if engine.dialect.name != "sqlite" or not first.exists():
+            migrate(engine)
+        if engine.dialect.name == "sqlite":
+            made = Path(engine.url.database)
+            shutil.copyfile(*((first, made) if first.exists() else (made, first)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "initialize_tables", initialize_tables)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _modules_of_a_test_end_with_it(tmp_path_factory) -> Iterator[None]:
     """A module that a test writes and imports is gone after it, so that another's of the same name is found."""
     before = set(sys.modules)
     yield
     folder = str(tmp_path_factory.getbasetemp())
-    for name in set(sys.modules) - before:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
-            del sys.modules[name]
+    written = [
+        name
+        for name in set(sys.modules) - before
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder)
+    ]
+    for name in written:
+        del sys.modules[name]
+    if written:
+        gc.collect()  # or the parser finds their classes
+
+
+@pytest.fixture
+def undrawn() -> Iterator[None]:
+    """See `tests.launching.undrawn`."""
+    from tests.launching import undrawn  # MLflow with it
+
+    with undrawn():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """`python -m reparam_suite.fit` inside the test's own process."""
 
 import contextlib
-import gc
 import io
 import os
 import random
@@ -16,11 +15,13 @@ from unittest import mock
 
 import mlflow
 import numpy as np
+import pytest
 import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from reparam_suite import fit as command
+from reparam_suite.running import finishing
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,27 @@ def as_it_was() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def undrawn() -> Iterator[None]:
+    """Inside, runs draw no figures and export no model, which takes longer than the training of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finishing, "figures_of", lambda *_: ())
+        patch.setattr(finishing, "export", lambda *_: None)
+        yield
+
+
+@contextlib.contextmanager
+def ended_sooner() -> Iterator[None]:
+    """Inside, the bound that a run ends with is of 200 samples where it would be of 5,000, which take seconds."""
+    bound = finishing.bound_of_many_samples
+
+    def of_fewer(model, x, num_samples, **options):
+        return bound(model, x, min(num_samples, 200), **options)
+
+    with mock.patch.object(finishing, "bound_of_many_samples", of_fewer):
+        yield
+
+
+@contextlib.contextmanager
 def mlflow_at(uri: str) -> Iterator[None]:
     """Inside, MLflow's own functions look into the store at `uri`, and load no pickle."""
     with as_it_was():
@@ -106,10 +128,12 @@ def study(*args: str, root: Path) -> Ended:
 
 def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
-    gc.collect()  # torch's tracing leaves classes of a model's name behind, and the parser knows classes by their names
-    with as_it_was(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with as_it_was(), ended_sooner(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(args)
     return Ended(code, out.getvalue(), err.getvalue(), root)
+
+
+PATIENCE = 240.0  # seconds; a process that is not seen to have died is waited for 300 s
 
 
 class Started:
@@ -154,7 +178,7 @@ class Started:
     def wait(self) -> tuple[int, str]:
         """Its exit code and what it wrote to stderr."""
         try:
-            _, err = self.process.communicate(timeout=60)
+            _, err = self.process.communicate(timeout=PATIENCE)
         finally:
             self.process.kill()
         return self.process.returncode, err

@@ -1,4 +1,4 @@
-"""Processes that run the command and are stopped where a test wants: forked from one that has imported everything."""
+"""Processes that run a command and are stopped where a test wants: forked from one that has imported everything."""
 
 import contextlib
 import multiprocessing
@@ -6,19 +6,30 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
-    ["tests.lives", "reparam_suite.fit", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "matplotlib.pyplot"]
+    [
+        "tests.lives",
+        "reparam_suite.fit",
+        "reparam_suite.study",
+        "optuna",
+        "mlflow",
+        "mlflow.pytorch",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "matplotlib.pyplot",
+        "sklearn.datasets",
+    ]
 )
 
 
 @dataclass
 class Life:
-    """One process of the command."""
+    """One process, whose output and errors are files."""
 
     process: BaseProcess
     out: Path
@@ -31,9 +42,16 @@ class Life:
         directory: Path,
         dies: "Death | None" = None,
         environment: Mapping[str, str] | None = None,
+        command: str = "reparam_suite.fit",
     ) -> "Life":
-        out, err = directory / "out", directory / "err"
-        process = _context.Process(target=_live, args=(args, out, err, dies, environment or {}))
+        """A command with its arguments, and more variables of the environment."""
+        return cls.of(_main, command, args, dies, environment or {}, directory=directory)
+
+    @classmethod
+    def of(cls, function: Callable[..., None], *arguments: Any, directory: Path, name: str = "") -> "Life":
+        """A call of a function, in the working directory and with the environment of now."""
+        out, err = directory / f"{name}out", directory / f"{name}err"
+        process = _context.Process(target=_live, args=(dict(os.environ), out, err, function, arguments))
         process.start()
         return cls(process, out, err)
 
@@ -51,27 +69,27 @@ class Life:
 
 @dataclass(frozen=True)
 class Death:
-    """SIGKILL, or another signal, before the `nth` call of a function, or in the middle of it.
+    """SIGKILL, or other signals, before the `nth` call of a function, or in the middle of it.
 
     Args:
         module: where the function is looked up.
         name: dotted, within the module.
         nth: call, from 1 on.
         half: what is done of the call before.
-        signum: of the signal.
+        signals: that the process sends to itself.
     """
 
     module: str
     name: str
     nth: int = 1
     half: Callable[..., None] | None = field(default=None)
-    signum: int = signal.SIGKILL
+    signals: tuple[signal.Signals, ...] = (signal.SIGKILL,)
 
     def prepare(self) -> None:
         owner: Any = __import__(self.module, fromlist=["_"])
         *path, last = self.name.split(".")
-        for each in path:
-            owner = getattr(owner, each)
+        for part in path:
+            owner = getattr(owner, part)
         original, calls = getattr(owner, last), []
 
         def dying(*args: Any, **kwargs: Any) -> Any:
@@ -79,7 +97,8 @@ class Death:
             if len(calls) == self.nth:
                 if self.half is not None:
                     self.half(*args, **kwargs)
-                os.kill(os.getpid(), self.signum)
+                for signum in self.signals:
+                    os.kill(os.getpid(), signum)
             return original(*args, **kwargs)
 
         setattr(owner, last, dying)
@@ -95,18 +114,29 @@ def first_name_only(file: Path, name: Path) -> None:
     name.unlink(missing_ok=True)
 
 
-def _live(args: list[str], out: Path, err: Path, dies: Death | None, environment: Mapping[str, str]) -> None:
-    from reparam_suite import fit
+def kill_itself() -> None:
+    """The end of a process by SIGKILL."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
+
+def _main(command: str, args: list[str], dies: Death | None, environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
+    main = import_module(command).main
+    if dies is not None:
+        dies.prepare()
+    raise SystemExit(main(args))
+
+
+def _live(
+    environment: Mapping[str, str], out: Path, err: Path, function: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server's children ignore it
+    os.environ.clear()  # that of the server's start
+    os.environ.update(environment)
     with (
         out.open("w") as told,
         err.open("w") as complained,
         contextlib.redirect_stdout(told),
         contextlib.redirect_stderr(complained),
     ):
-        if dies is not None:
-            dies.prepare()
-        code = fit.main(args)
-    raise SystemExit(code)
+        function(*arguments)

@@ -72,7 +72,7 @@ def cluster() -> Iterator[Cluster]:
         command = [*as_user, str(where / program), *arguments]
         # Into a file: the server that pg_ctl starts would keep a pipe open.
         with (directory.parent / f"{directory.name}.log").open("a+") as log:
-            ended = subprocess.run(command, stdout=log, stderr=log, cwd="/", timeout=120, check=False)
+            ended = subprocess.run(command, stdout=log, stderr=log, cwd="/", timeout=800, check=False)
             log.seek(0)
             assert ended.returncode == 0, log.read()
 

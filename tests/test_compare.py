@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.launching import Ended, as_it_was, compare, fit
+from tests.launching import Ended, as_it_was, compare, fit, undrawn
 
 from reparam_suite.comparison import comparisons, gradients
 from reparam_suite.data import Digits
@@ -28,7 +28,8 @@ NAMES = ["DisARM()", RLOO, "StraightThrough()"]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Ended:
     """A run of DiscreteVAE on the digits, 20 steps."""
-    ended = fit("--model", "DiscreteVAE", *SMALL, root=tmp_path_factory.mktemp("runs"))
+    with undrawn():
+        ended = fit("--model", "DiscreteVAE", *SMALL, root=tmp_path_factory.mktemp("runs"))
     assert ended.code == 0, ended.err
     return ended
 
@@ -238,7 +239,7 @@ def test_the_nearest_estimator_is_named(refused):
 
 
 def test_a_memory_budget_that_is_too_small_names_the_smallest_that_works(refused, trained):
-    args = ("--estimators", "DisARM", "LocalExpectation", *QUICK)
+    args = ("--estimators", "DisARM", "LocalExpectation", "--repeats", "32", "--batches", "1")
     message = refused(*args, "--memory_budget", "1000")
     assert message.startswith("--memory_budget: ")
     (least,) = re.findall(r"memory_budget: expected at least ([\d,]+) bytes .*, got 1,000$", message)
@@ -259,6 +260,7 @@ def test_the_checkpoint_is_needed_and_must_be_there(refused, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_name_of_several_runs_is_refused_with_their_ids(refused, tmp_path_factory):
     root = tmp_path_factory.mktemp("twice")
     ended = fit("--model", "DiscreteVAE", *SMALL, "--trainer.max_steps", "1", root=root)

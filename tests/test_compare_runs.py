@@ -85,7 +85,7 @@ def test_the_table_and_what_is_written(root, tmp_path, capsys):
         line for line in shown.splitlines() if (line.startswith("│ ") and "ScoreF" in line) or "│ Pathw" in line
     ]
     assert "Pathwise" in best
-    assert [float(each) for each in re.findall(r"(-?[\d.]+) ± 0\.0\d+ \* │", best)[:2]] == pytest.approx(
+    assert [float(word) for word in re.findall(r"(-?[\d.]+) ± 0\.0\d+ \* │", best)[:2]] == pytest.approx(
         [-20.0, -19.0], abs=0.2
     )
     assert float(re.findall(r"(-[\d.]+) ± 0\.0\d+ │", other)[0]) == pytest.approx(-23.0, abs=0.2)
@@ -106,7 +106,7 @@ def test_the_table_and_what_is_written(root, tmp_path, capsys):
     (run_id,) = re.findall(r"^run +(\w+)$", shown, re.MULTILINE)
     recorded = client.get_run(run_id)
     assert (recorded.info.status, recorded.data.tags["comparison"]) == ("FINISHED", "runs")
-    assert {each.path for each in client.list_artifacts(run_id)} >= {"runs.csv", "runs.html", "figures"}
+    assert {artifact.path for artifact in client.list_artifacts(run_id)} >= {"runs.csv", "runs.html", "figures"}
 
 
 def test_settings_have_tables_of_their_own_and_comparisons_are_no_runs(root, capsys):
@@ -140,13 +140,13 @@ def test_histories_of_many_runs_at_once_are_those_of_each(root):
 def test_what_is_wrong_is_said_before_anything_is_made(root, arguments, message, capsys):
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
     experiments = client.search_experiments()
-    runs = len(client.search_runs([each.experiment_id for each in experiments]))
+    runs = len(client.search_runs([experiment.experiment_id for experiment in experiments]))
     assert compared(root, *arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
     assert len(client.search_experiments()) == len(experiments)
-    assert len(client.search_runs([each.experiment_id for each in experiments])) == runs
+    assert len(client.search_runs([experiment.experiment_id for experiment in experiments])) == runs
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path, capsys):
@@ -235,9 +235,9 @@ def test_an_output_that_is_a_file_is_refused_before_anything_is_made(root, tmp_p
     file = tmp_path / "file"
     file.write_text("kept")
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
-    runs = len(client.search_runs([each.experiment_id for each in client.search_experiments()]))
+    runs = len(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()]))
     for output in (file, file / "below"):
         assert compared(root, "--output", str(output)) == 2
         assert capsys.readouterr().err.endswith(f"--output: expected a directory, got the file {file}\n")
     assert file.read_text() == "kept"
-    assert len(client.search_runs([each.experiment_id for each in client.search_experiments()])) == runs
+    assert len(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])) == runs

@@ -44,7 +44,7 @@ def test_every_public_estimator_and_baseline_is_listed() -> None:
 
 
 def test_an_estimator_that_refuses_so_many_latents_is_measured_on_fewer() -> None:
-    enumeration = next(each for each in entries() if each.name == "Enumeration")
+    enumeration = next(entry for entry in entries() if entry.name == "Enumeration")
     assert Latents(Bernoulli, 20).largest_for(enumeration, Average) == Latents(Bernoulli, 9)
 
 

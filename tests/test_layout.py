@@ -35,7 +35,7 @@ def modules() -> dict[str, Path]:
 def test_a_module_imports_only_from_floors_below():
     command = Path(sys.executable).with_name("lint-imports")
     checked = subprocess.run(
-        [command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=800, check=False
     )
     assert checked.returncode == 0, checked.stdout
     assert ", 0 broken" in checked.stdout
@@ -167,7 +167,7 @@ def test_importing_the_estimators_leaves_torch_as_it_was_and_brings_nothing_heav
         "heavy = {'lightning', 'mlflow', 'matplotlib', 'sklearn', 'optuna', 'ray', 'rich'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=800, check=False)
     assert ended.returncode == 0, ended.stderr
 
 

@@ -14,7 +14,7 @@ from reparam_suite.tracking.page_server import page_server
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
-PATIENCE = 90
+PATIENCE = 300
 """Seconds that a page may take, on a busy machine."""
 
 pytestmark = [

@@ -44,7 +44,7 @@ def test_both_languages_have_the_same_snippets_numbers_and_figures():
         numbers = re.findall(r'data-number="\w+ ([\w./]+)', text(page))
         figures = re.findall(r"experiments/(\w+\.png)", text(page))
         formulas = re.findall(r"\$\$(.*?)\$\$", text(page), re.DOTALL)
-        return snippets, numbers, figures, [each.replace("{y}", "{and}") for each in formulas]
+        return snippets, numbers, figures, [formula.replace("{y}", "{and}") for formula in formulas]
 
     assert skeleton(ENGLISH) == skeleton(SPANISH)
 
@@ -53,7 +53,7 @@ def test_both_languages_have_the_same_snippets_numbers_and_figures():
 def test_the_site_builds_without_a_warning(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=800, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     page = (tmp_path / "site" / "why_the_trick.html").read_text(encoding="utf-8")
     assert page.count('<span role="img"') > 60

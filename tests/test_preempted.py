@@ -29,7 +29,7 @@ def test_preempted_ten_times_it_is_the_run_that_was_never_stopped(tmp_path, scon
     args = ["--tracking.root", str(runs.root), *GAUSSIAN, "--trainer.max_steps", "33"]
     job = {"SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "80"}
     job["PATH"] = f"{scontrol.parent}:{os.environ['PATH']}"
-    preempted = Death("reparam_suite.models", "GaussianVAE.training_step", 3, signum=signal.SIGUSR1)
+    preempted = Death("reparam_suite.models", "GaussianVAE.training_step", 3, signals=(signal.SIGUSR1,))
     for _ in range(10):
         life = Life.begin([*args, "--resume", "auto"], tmp_path, preempted, job)
         assert life.end() == 128 + signal.SIGUSR1, life.told()

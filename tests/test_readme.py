@@ -2,14 +2,14 @@
 
 import inspect
 import re
+import runpy
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from tests.launching import as_it_was, ended_sooner
 
 from reparam_suite import Study, Sweep
 from reparam_suite.commands.classes import concrete_subclasses
@@ -35,17 +35,17 @@ def test_the_bare_loop_learns(capsys):
 
 
 @pytest.mark.slow
-def test_the_run_and_the_comparison(tmp_path):
+def test_the_run_and_the_comparison(tmp_path, monkeypatch, capsys):
     """One after the other, as a reader who goes through the page has them; the run takes 10 steps."""
+    monkeypatch.chdir(tmp_path)
     program, count = re.subn(r"max_steps=\d+", "max_steps=10", RUN + COMPARE)
     assert count == 1
-    (tmp_path / "page.py").write_text(program)
-    ended = subprocess.run(
-        [sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert "torch.Size([100, 6]) torch.Size([5, 64])" in ended.stdout
-    assert "ScoreFunction(num_samples=4, baseline=LeaveOneOut())" in ended.stdout
+    Path("page.py").write_text(program)
+    with as_it_was(), ended_sooner():
+        runpy.run_path("page.py", run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "torch.Size([100, 6]) torch.Size([5, 64])" in printed
+    assert "ScoreFunction(num_samples=4, baseline=LeaveOneOut())" in printed
     assert {"reconstructions.png", "gradients.png", "mlruns"} <= {path.name for path in tmp_path.iterdir()}
 
 

@@ -6,7 +6,6 @@ import re
 import signal
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -194,19 +193,24 @@ def test_killed_at_each_point_in_turn_it_is_the_run_that_was_never_killed(runs, 
 def test_signals_leave_what_the_run_continues_from(runs):
     """A second signal, while the first one's work is done, changes nothing."""
     (run_id,) = _started(runs)
-    for signum, code in [(signal.SIGTERM, 143), (signal.SIGINT, 130)]:
+    for signum, code, message in [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]:
         before = runs.file(run_id).stat().st_mtime_ns
-        life = runs.begin("--resume", run_id)
+        again = Death("reparam_suite.tracking.run_logger", "RunLogger.close", signals=(signal.SIGTERM, signal.SIGINT))
+        life = runs.begin("--resume", run_id, dies=again)
         wait_for_checkpoint(life, runs.file(run_id), before)
-        for each in (signum, signal.SIGTERM, signal.SIGINT):
-            with suppress(ProcessLookupError):  # it is quick
-                os.kill(life.process.pid, each)
-            time.sleep(0.1)
+        os.kill(life.process.pid, signum)
         assert life.end() == code, life.told()
         step = runs.checkpoint(run_id)["global_step"]
-        assert f" after step {step}; the run is recorded as KILLED" in life.told()
-        assert f"--resume {run_id} --tracking.root {runs.root}" in life.told()
+        assert life.told().splitlines()[-1] == (
+            f"reparam_suite.fit: {message} after step {step}; the run is recorded as KILLED. To resume it: "
+            f"python -m reparam_suite.fit --resume {run_id} --tracking.root {runs.root}"
+        )
+        assert "Traceback" not in life.told()
         assert runs.client.get_run(run_id).info.status == "KILLED"
+        # Every seventh step without a gap; the steps since are in the checkpoint.
+        recorded = [step for step, _ in runs.history(run_id)["train/elbo"]]
+        assert recorded == [1, *range(7, step + 1, 7)]
+        assert not list((runs.root / "spool").glob(f"{run_id}*"))
     steps = str(step + 30)
     runs.finish("--resume", run_id, "--trainer.max_steps", steps)
     assert_same(runs, run_id, runs.finish(*GAUSSIAN, "--trainer.max_steps", steps))

@@ -11,7 +11,7 @@ from reparam_suite.networks import Activation
 def names(base: type) -> str:
     """The concrete classes of the estimators' package that are a `base`, as a sentence lists them."""
     classes = (getattr(estimators, name) for name in estimators.__all__)
-    concrete = [each for each in classes if inspect.isclass(each) and issubclass(each, base)]
+    concrete = [cls for cls in classes if inspect.isclass(cls) and issubclass(cls, base)]
     return ", ".join(sorted(each.__name__ for each in concrete if not inspect.isabstract(each)))
 
 
@@ -197,8 +197,11 @@ OPTIONS = [
     ("--model.objective.weight .inf", "weight: expected a finite number of at least 0, got inf"),
     ("--trainer.gradient_clip_val .nan", "--trainer.gradient_clip_val: expected a positive, finite number, got nan"),
     # an optimizer that cannot be made
-    ("--model.optimizer.options {betas: [1.5, 0.9]}", "model.optimizer: Invalid beta parameter at index 0: 1.5"),
-    ("--model.optimizer.options {weight_decay: -1}", "model.optimizer: Invalid weight_decay value: -1"),
+    (
+        "--model.optimizer.options {betas: [1.5, 0.9]}",
+        "options of Adam: expected such as it can step with, got Invalid beta parameter at index 0: 1.5",
+    ),
+    ("--model.optimizer.options {betas: 0.9}", "options of Adam: expected 2 finite numbers for betas, got 0.9"),
     (
         "--model.optimizer.name Muon",
         "model.optimizer: Muon only supports 2D parameters whereas we found a parameter with size: torch.Size([200])",

@@ -3,14 +3,12 @@
 import math
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import yaml
-from tests.launching import as_it_was
+from tests.commands.parsing import assembled, model_of, parse
 
-from reparam_suite.commands.options import Options
 from reparam_suite.distributions import (
     FullCovarianceNormal,
 )
@@ -24,34 +22,10 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.objectives import ELBO, ImportanceWeighted
-from reparam_suite.running import Run
-from reparam_suite.running.assembly import Assembly, assemble
 from reparam_suite.running.record import configuration
-from reparam_suite.running.surroundings import library_call
-from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.training import RecordSettings
 
 CONF = Path(__file__).parents[2] / "conf"
-
-
-@pytest.fixture(autouse=True)
-def _isolated():
-    with as_it_was():
-        yield
-
-
-def parse(text: str) -> Run:
-    return Options.of(text.split()).run()
-
-
-def model_of(text: str) -> Any:
-    return parse(text).model()
-
-
-def assembled(text: str) -> Assembly:
-    """All parts of a run, as they are before anything is recorded."""
-    with unchanged_globals(), library_call(progress=False) as surroundings:
-        return assemble(parse(text), surroundings)
 
 
 def test_a_file_is_read_and_later_options_override_it(tmp_path):

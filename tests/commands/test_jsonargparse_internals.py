@@ -1,9 +1,18 @@
 """Private names of jsonargparse: each does what `jsonargparse_internals` takes it to do."""
 
-import pytest
-from jsonargparse import ArgumentError, ArgumentParser
+import gc
+from collections.abc import Iterator
 
-from reparam_suite.commands.jsonargparse_internals import imports_only, option_strings
+import pytest
+import torch
+from jsonargparse import ArgumentError, ArgumentParser, _typehints
+from torch import nn
+
+from reparam_suite.commands.classes import concrete_subclasses
+from reparam_suite.commands.jsonargparse_internals import imports_only, one_path_per_class, option_strings
+from reparam_suite.commands.options import Options
+from reparam_suite.models import GaussianVAE
+from reparam_suite.running.export import decoder_of
 
 
 def test_the_options_of_a_parser():
@@ -18,3 +27,31 @@ def test_imports_are_restricted_within_the_context_and_free_again_afterwards():
     with imports_only(["reparam_suite"]), pytest.raises(ArgumentError):
         parser.parse_args(["--cls", "decimal.DecimalException"])
     assert parser.parse_args(["--cls", "decimal.DecimalException"]).cls.__name__ == "DecimalException"
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    """A model whose encoder has one module in two places has been exported, and nothing collected since."""
+    layer = nn.Linear(3, 3)
+    encoder = nn.Sequential(layer, nn.Tanh(), layer, nn.Linear(3, 2))
+    model = GaussianVAE(event_shape=(3,), latent_size=1, encoder=encoder, hidden_sizes=(2,)).eval()
+    gc.disable()
+    try:
+        torch.export.export(decoder_of(model), (torch.zeros(2, 1),))
+        yield
+    finally:
+        gc.enable()
+        gc.collect()
+
+
+def test_classes_that_tracing_leaves_behind_hide_no_short_name(traced):
+    assert {cls.__name__ for cls in GaussianVAE.__subclasses__()} == {"GaussianVAE"}
+    paths = ["reparam_suite.models.GaussianVAE", "reparam_suite.models.gaussian_vae.GaussianVAE"]
+    assert (
+        _typehints.get_all_subclass_paths(GaussianVAE) == paths
+    )  # both of one class: else the mend is wanted no longer
+    assert concrete_subclasses(GaussianVAE) == {GaussianVAE}
+    with one_path_per_class():
+        assert _typehints.get_all_subclass_paths(GaussianVAE) == paths[:1]
+    assert Options.of(["--model", "GaussianVAE"]).values.model.class_path == paths[0]
+    assert _typehints.get_all_subclass_paths(GaussianVAE) == paths

@@ -1,13 +1,11 @@
 """From arguments and configuration files to a run: its model, its data, its trainer and what it has on record."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from tests.launching import as_it_was
+from tests.commands.parsing import assembled, model_of, parse
 
-from reparam_suite.commands.options import Options
 from reparam_suite.data import Arrays, Digits
 from reparam_suite.distributions import (
     BernoulliLikelihood,
@@ -25,33 +23,9 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
 from reparam_suite.objectives import ELBO, ImportanceWeighted
-from reparam_suite.running import Run
-from reparam_suite.running.assembly import Assembly, assemble
-from reparam_suite.running.surroundings import library_call
-from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.runtime.plain_data import arguments
 
 CONF = Path(__file__).parents[2] / "conf"
-
-
-@pytest.fixture(autouse=True)
-def _isolated():
-    with as_it_was():
-        yield
-
-
-def parse(text: str) -> Run:
-    return Options.of(text.split()).run()
-
-
-def model_of(text: str) -> Any:
-    return parse(text).model()
-
-
-def assembled(text: str) -> Assembly:
-    """All parts of a run, as they are before anything is recorded."""
-    with unchanged_globals(), library_call(progress=False) as surroundings:
-        return assemble(parse(text), surroundings)
 
 
 # ------------------------------------------------------------------------------------------------------------- defaults
@@ -137,9 +111,9 @@ def test_an_objective_is_chosen_by_name_and_its_options(text, objective):
 
 def test_networks_are_chosen_by_builders():
     model = model_of("--model.encoder MLP --model.encoder.hidden_sizes [7] --model.decoder reparam_suite.networks.MLP")
-    shapes = [list(each.shape) for each in model.posterior.parameters()]
+    shapes = [list(parameter.shape) for parameter in model.posterior.parameters()]
     assert shapes[0] == [7, 64]
-    assert [200, 10] in [list(each.shape) for each in model.likelihood.parameters()]
+    assert [200, 10] in [list(parameter.shape) for parameter in model.likelihood.parameters()]
 
 
 def test_the_model_takes_its_sizes_and_its_likelihood_from_the_data_and_the_data_the_seed(real_file):

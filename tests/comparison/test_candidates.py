@@ -95,4 +95,4 @@ def test_a_class_of_ones_own_is_named_by_its_path():
 def test_trying_an_estimator_leaves_its_lazy_layers_to_the_measurement():
     found = candidates(DiscreteVAE(**SIZES), X, ["ScoreFunction(baseline=Learned())"])
     (estimator,) = found.chosen.values()
-    assert any(isinstance(each, nn.UninitializedParameter) for each in estimator.parameters())
+    assert any(isinstance(parameter, nn.UninitializedParameter) for parameter in estimator.parameters())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.launching import fit
+from tests.launching import fit, undrawn
 
 from reparam_suite.comparison.checkpoint import find
 from reparam_suite.data import Digits
@@ -18,7 +18,8 @@ def root(tmp_path_factory) -> Path:
     """A run with a warm-up of 26 steps that ends after 13."""
     root = tmp_path_factory.mktemp("runs")
     weighted = ("--model.objective", "ELBO", "--model.objective.weight", "0.8", "--model.objective.warmup_steps", "26")
-    ended = fit(*SMALL, *weighted, "--monitor", "val/elbo", root=root)
+    with undrawn():
+        ended = fit(*SMALL, *weighted, "--monitor", "val/elbo", root=root)
     assert ended.code == 0, ended.err
     return root
 

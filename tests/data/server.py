@@ -30,7 +30,7 @@ class Server:
                 name = self.path.strip("/")
                 server.asked.append(name)
                 if name in server.silent:
-                    server.released.wait(20)
+                    server.released.wait()
                     return
                 if name not in server.files:
                     self.send_error(404)
@@ -67,7 +67,7 @@ def offer(cls, server, monkeypatch, contents, shapes, wrap=bytes):
     remotes = []
     for remote, content in zip(cls.archive.remotes, contents, strict=True):
         server.files[remote.name] = wrap(content)
-        remotes.append(dataclasses.replace(remote, bases=(server.base,), md5=md5(content), timeout=0.5))
+        remotes.append(dataclasses.replace(remote, bases=(server.base,), md5=md5(content), timeout=300.0))
     monkeypatch.setattr(cls, "archive", dataclasses.replace(cls.archive, remotes=tuple(remotes), shapes=shapes))
 
 

@@ -1,6 +1,7 @@
 import gzip
 import re
 import socket
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,7 +88,10 @@ def test_a_file_that_the_server_lacks_is_named(server, mnist, tmp_path):
     refused(tmp_path, f"{server.base}train-labels-idx1-ubyte.gz: 404")
 
 
-def test_a_server_that_does_not_answer_is_given_up(server, mnist, tmp_path):
+def test_a_server_that_does_not_answer_is_given_up(server, mnist, tmp_path, monkeypatch):
+    archive = MNIST.archive
+    remotes = tuple(replace(remote, timeout=0.5) for remote in archive.remotes)
+    monkeypatch.setattr(MNIST, "archive", replace(archive, remotes=remotes))
     server.silent.add("train-images-idx3-ubyte.gz")
     refused(tmp_path, f"{server.base}train-images-idx3-ubyte.gz: ", "timed out")
 
@@ -104,9 +108,9 @@ def test_the_next_place_is_asked_where_one_fails(server, monkeypatch):
     server.files["wrong/f"] = b"others"
     nobody = f"http://127.0.0.1:{unused_port()}/"
     bases = (nobody, f"{server.base}wrong/", f"{server.base}good/")
-    assert RemoteFile("f", bases, md5(content), timeout=2).fetch() == content
+    assert RemoteFile("f", bases, md5(content), timeout=300).fetch() == content
     with pytest.raises(DataError, match="f could not be downloaded") as error:
-        RemoteFile("f", bases[:2], md5(content), timeout=2).fetch()
+        RemoteFile("f", bases[:2], md5(content), timeout=300).fetch()
     assert f"{nobody}f: " in str(error.value)
     assert f"{server.base}wrong/f: expected the MD5" in str(error.value)
 

@@ -82,8 +82,8 @@ class Case:
                 layer.estimator = each
             if reason := incompatibility(model, data(2), model.estimator):
                 raise ValueError(reason)
-            for each in model.parameters():
-                each.data += 0.3 * torch.randn_like(each)
+            for parameter in model.parameters():
+                parameter.data += 0.3 * torch.randn_like(parameter)
         return model
 
 
@@ -116,7 +116,7 @@ def _all_cases() -> list[Case]:
     cases.append(Case(ScoreFunction(num_samples=3, baseline=LeaveOneOut()), "bits", LogMeanExp(), name="VIMCO3"))
     cases.append(Case(Pathwise(num_samples=4), "diagonal", LogMeanExp(), name="IWAE4"))
     cases.append(Case(StickTheLanding(num_samples=4), "full", LogMeanExp(), name="DReG4"))
-    layered = [replace(each, num_layers=2) for each in cases if _takes_layers(each)]
+    layered = [replace(case, num_layers=2) for case in cases if _takes_layers(case)]
     return [*cases, *layered, Case(rloo, "bits", name="RLOO4", num_layers=3)]
 
 

@@ -12,6 +12,7 @@ from reparam_suite.estimators import (
     Average,
     DisARM,
     Enumeration,
+    GradientEstimator,
     GumbelSoftmax,
     LeaveOneOut,
     LogMeanExp,
@@ -96,6 +97,25 @@ def test_portions_of_an_exact_reference_are_the_whole():
     whole, portions = (reference_gradients(model, x, memory_budget=budget) for budget in (2**30, 1))
     for name, each in whole.items():
         torch.testing.assert_close(each.gradient, portions[name].gradient)
+
+
+def test_an_estimator_of_ones_own_that_draws_nothing_makes_an_exact_reference():
+    class Sum(GradientEstimator):
+        """The sum over all states, under another name."""
+
+        bounds = (Average,)
+        differentiates_f = False
+        unbiased = True
+        noiseless = True
+
+        def estimate(self, target):
+            return Enumeration().estimate(target)
+
+    model, x = Case(StraightThrough(), "bits").model(), data()
+    own, ours = (reference_gradients(model, x, estimator) for estimator in (Sum(), Enumeration()))
+    for name, reference in own.items():
+        assert reference.exact
+        assert torch.equal(reference.gradient, ours[name].gradient)
 
 
 def test_a_reference_draws_noise_of_its_own():

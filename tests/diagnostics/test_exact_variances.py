@@ -1,6 +1,7 @@
 """Variances that are known in closed form, by the code path that runs in training; and honest standard errors."""
 
 import math
+from collections.abc import Iterator
 from typing import final
 
 import pytest
@@ -12,9 +13,12 @@ from torch.distributions import Distribution
 
 from reparam_suite.diagnostics import (
     GradientStatistics,
+    Measurement,
     add,
     data_variance,
     gradient_statistics,
+    gradient_sums,
+    measuring,
     naive_gradient_statistics,
 )
 from reparam_suite.diagnostics.bias import bias_sums
@@ -72,10 +76,14 @@ def test_closed_forms_of_the_toy_problem(estimator: GradientEstimator, exact: fl
     assert B * decoder.variance == pytest.approx(18.0, rel=0.03)
 
 
-def measured_anew(model, x: Tensor, num_repeats: int, seed: int) -> dict[str, GradientStatistics]:
-    # A measurement starts from the random state that it finds, and leaves it as it was.
-    torch.manual_seed(seed)
-    return gradient_statistics(model, x, num_repeats)
+def measured_anew(model, x: Tensor, num_repeats: int, num_seeds: int) -> Iterator[dict[str, GradientStatistics]]:
+    """Statistics with the noise of each seed; the layers, which stay as they are, are looked at once."""
+    with measuring(model):
+        measurement = Measurement(model, x)
+    for seed in range(num_seeds):
+        torch.manual_seed(seed)  # a measurement starts from the random state that it finds, and leaves it as it was
+        sums = gradient_sums(model, x, num_repeats, measurement=measurement)
+        yield {name: each.statistics() for name, each in sums.items()}
 
 
 @pytest.mark.slow
@@ -90,7 +98,7 @@ def test_standard_errors_cover_the_truth_as_often_as_they_promise(cls, estimator
     with torch.random.fork_rng():
         torch.manual_seed(0)
         truth = gradient_statistics(model, x.repeat(200, 1), 50)
-        measured = [measured_anew(model, x, num_repeats, seed) for seed in range(300)]
+        measured = list(measured_anew(model, x, num_repeats, 300))
     for name, exact in truth.items():
         scale = 200.0  # the truth is that of a minibatch with 200 copies of each datum
         variances = torch.stack([each[name].variance for each in measured])

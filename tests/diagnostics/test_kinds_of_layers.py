@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 from tests.diagnostics.own_models import Attention, PlainVAE, TiedDecoder, Tokens, TorchAttention
-from tests.diagnostics.test_roads import assert_same_variance, reference
+from tests.diagnostics.test_gradients import assert_same_variance, reference
 from torch import Tensor, nn
 
 from reparam_suite.diagnostics import gradient_statistics, measuring, naive_gradient_statistics
@@ -83,7 +83,7 @@ def test_layer_by_layer_is_exact_at_the_same_noise(encoder: str, decoder: str, o
         got = sums[name].statistics()
         torch.testing.assert_close(got.variance, variance, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(got.squared_norm, squared_norm, rtol=1e-9, atol=1e-9)
-        torch.testing.assert_close(torch.cat([each.flatten() for each in got.element_variances]), elements)
+        torch.testing.assert_close(torch.cat([variance.flatten() for variance in got.element_variances]), elements)
     assert float(sums["posterior"].variance) > 1e-3
 
 

@@ -5,8 +5,9 @@ import math
 
 import pytest
 import torch
+from tests.distributions.foreign import Switches
 from torch import nn
-from torch.distributions import Independent, Laplace
+from torch.distributions import Bernoulli, Independent, Laplace
 
 from reparam_suite.diagnostics import LatentUse, latent_use, latents_of
 from reparam_suite.distributions import (
@@ -79,6 +80,23 @@ def test_normals(full: bool):
     aggregate = normal(loc.mean(0), (scale[0].square() + loc.var(0, unbiased=False)).sqrt())
     torch.testing.assert_close(use["aggregate_kl"].sum(), kl_divergence(aggregate, p))
     assert "code_perplexity" not in use
+
+
+@pytest.mark.parametrize("of", [Switches, lambda p: Independent(Bernoulli(probs=p), 1)], ids=["foreign", "probs"])
+def test_bits_without_logits(of):
+    p_of_q, p_of_p = (
+        torch.rand(8, 3, generator=torch.Generator().manual_seed(0)).double(),
+        torch.full((3,), 0.3).double(),
+    )
+    metric, same = (latent_use(q, p) for q, p in [(of(p_of_q), of(p_of_p)), (bernoulli(p_of_q), bernoulli(p_of_p))])
+    metric.update(of(p_of_q), of(p_of_p))
+    same.update(bernoulli(p_of_q.logit()), bernoulli(p_of_p.logit()))
+    expected = same.compute()
+    for name, value in metric.compute().items():
+        torch.testing.assert_close(value, expected[name])
+    certain = latent_use(of(torch.ones(8, 3)), of(p_of_p))
+    certain.update(of(torch.ones(8, 3)), of(p_of_p))
+    torch.testing.assert_close(certain.compute()["kl_per_latent"], -p_of_p.log())
 
 
 def test_uneven_shards_merge_to_the_whole():

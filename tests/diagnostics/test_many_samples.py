@@ -93,7 +93,7 @@ def test_the_difference_on_some_data_tells_the_bound_on_all_of_them():
 def test_nothing_of_the_model_or_of_the_random_state_moves():
     model, x = DiscreteVAE(**SIZES), bits(10, 12)
     model.likelihood.network.eval()
-    before, state = {name: each.training for name, each in model.named_modules()}, torch.get_rng_state()
+    before, state = {name: module.training for name, module in model.named_modules()}, torch.get_rng_state()
     bounds_of_samples(model, x, 7)
-    assert {name: each.training for name, each in model.named_modules()} == before
+    assert {name: module.training for name, module in model.named_modules()} == before
     assert torch.equal(torch.get_rng_state(), state)

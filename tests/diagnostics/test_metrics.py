@@ -27,7 +27,7 @@ def test_uneven_shards_add_up_to_the_whole():
         torch.manual_seed(0)
         whole = datumwise_sums(model, x, 4)
         torch.manual_seed(0)
-        shards = [datumwise_sums(model, each, 4) for each in x.split(SHARDS)]
+        shards = [datumwise_sums(model, part, 4) for part in x.split(SHARDS)]
     for name, expected in whole.items():
         metric = gradient_noise(expected)
         for shard in shards:
@@ -60,9 +60,9 @@ def measure_shard(rank: int, meeting_point: str, results: str) -> None:
     torch.manual_seed(100 + rank)
     sums = gradient_sums(model, x.split(SHARDS)[rank], 50)
     figures = {}
-    for name, each in sums.items():
-        metric = gradient_noise(each)
-        metric.update(each)
+    for name, of_part in sums.items():
+        metric = gradient_noise(of_part)
+        metric.update(of_part)
         figures[name] = {field: float(value) for field, value in metric.compute().items()}
     torch.save(figures, f"{results}/{rank}.pt")
     distributed.destroy_process_group()

@@ -23,7 +23,7 @@ def test_groups_add_up_to_the_whole_minibatch_and_leaving_one_out_is_a_jackknife
     groups = grouped_sums(model, x, num_groups=7, per_element=True)
     whole = gradient_sums(model, x, per_element=True)
     with measuring(model):
-        single = torch.stack([datumwise_sums(model, each, 4)["encoder"].gradient for each in x.split(1)])
+        single = torch.stack([datumwise_sums(model, part, 4)["encoder"].gradient for part in x.split(1)])
     assert list(groups) == list(whole)
     for name, sums in groups.items():
         torch.testing.assert_close(add(sums).gradient, whole[name].gradient)

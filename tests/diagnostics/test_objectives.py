@@ -33,8 +33,8 @@ class Capacity:
 def test_training_measurement_bias_and_common_checkpoint_have_one_gradient(objective):
     torch.manual_seed(0)
     model, x = GaussianVAE(**SIZES, objective=objective).double(), data(8)
-    for each in model.parameters():
-        each.data += 0.3 * torch.randn_like(each)
+    for parameter in model.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
     encoder = model.parameter_groups()["encoder"]
     with torch.random.fork_rng():
         torch.manual_seed(1)

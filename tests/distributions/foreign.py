@@ -42,6 +42,27 @@ class QuantileLogistic(Logistic):
         return self.loc + self.scale * u.logit()
 
 
+class Switches(Distribution):
+    """D bits, by their probabilities: of no family, without logits and without an enumeration."""
+
+    arg_constraints: ClassVar = {"p": constraints.unit_interval}
+    support = constraints.independent(constraints.boolean, 1)
+
+    def __init__(self, p: Tensor) -> None:
+        self.p = p
+        super().__init__(p.shape[:-1], p.shape[-1:], validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.p
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        return torch.bernoulli(self.p.expand(*sample_shape, *self.p.shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return (value * self.p.log() + (1.0 - value) * (1.0 - self.p).log()).sum(-1)
+
+
 class Truncated(Distribution):
     """The geometric law of 0, 1, 2, 3, from a logit: a discrete one that is no family of the suite."""
 

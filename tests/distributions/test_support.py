@@ -1,13 +1,26 @@
-"""All values of a discrete distribution, against a loop over combinations."""
+"""All values of a discrete distribution, against a loop over combinations; its probabilities; what has a mean."""
 
 import itertools
 
 import pytest
 import torch
 import torch.distributions as td
-from tests.distributions.foreign import truncated
+from tests.distributions.foreign import Switches, truncated
 
-from reparam_suite.distributions import bernoulli, categorical, normal, num_states, support_of
+from reparam_suite.distributions import (
+    bernoulli,
+    categorical,
+    has_mean,
+    is_discrete,
+    is_real,
+    mean_of,
+    multivariate_normal,
+    normal,
+    num_states,
+    probabilities,
+    support_of,
+    von_mises,
+)
 
 B = 2
 LOGITS = torch.linspace(-1.0, 1.3, 12, dtype=torch.float64)
@@ -43,3 +56,36 @@ def test_continuous_ones_have_none():
     assert support_of(q) is None
     assert num_states(q) is None
     assert support_of(td.Independent(td.Poisson(torch.ones(2, 3)), 1)) is None
+
+
+def test_bits_and_classes_are_known_by_their_support():
+    p = torch.tensor([[0.1, 0.9, 0.5]])
+    assert torch.equal(probabilities(Switches(p)), p)
+    assert torch.equal(probabilities(td.Independent(td.Bernoulli(probs=p), 1)), p)
+    of_classes = probabilities(categorical(LOGITS.reshape(B, 2, 3)))
+    torch.testing.assert_close(of_classes, LOGITS.reshape(B, 2, 3).softmax(-1))
+    others = [QS["categorical"], QS["truncated"], QS["bits in two axes"], QS["one latent"]]
+    for q in (*(q for q, *_ in others), normal(p, p), td.Independent(td.Beta(p, p), 1)):
+        assert probabilities(q) is None
+
+
+def test_what_a_distribution_says_of_its_values():
+    loc, scale = torch.zeros(2, 3), torch.ones(2, 3)
+    gaussian, beta = normal(loc, scale), td.Independent(td.Beta(scale, scale), 1)
+    silent = td.Distribution(validate_args=False)
+    assert is_real(gaussian)
+    assert is_real(multivariate_normal(loc, torch.eye(3).expand(2, 3, 3)))
+    assert not any(map(is_real, (beta, Switches(scale / 2), QS["one-hot"][0], silent)))
+    assert is_discrete(QS["truncated"][0])
+    assert is_discrete(td.Independent(td.Poisson(scale), 1))
+    assert not any(map(is_discrete, (gaussian, beta, silent)))
+
+
+def test_what_has_a_mean():
+    loc, scale = torch.zeros(2, 3), torch.ones(2, 3)
+    flow = td.TransformedDistribution(normal(loc, scale), [td.ExpTransform()])
+    assert has_mean(normal(loc, scale))
+    assert has_mean(Switches(scale / 2))
+    assert not any(map(has_mean, (flow, von_mises(loc, scale), QS["categorical"][0])))
+    assert mean_of(flow) is None
+    assert torch.equal(mean_of(normal(loc, scale)), loc)

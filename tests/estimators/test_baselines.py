@@ -58,7 +58,9 @@ def last_gradients(baseline, problem, num_steps):
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         estimator = ScoreFunction(baseline=baseline).double()
-        state = {name: each.expand(NUM_REPLICATES, *each.shape).clone() for name, each in estimator.named_buffers()}
+        state = {
+            name: buffer.expand(NUM_REPLICATES, *buffer.shape).clone() for name, buffer in estimator.named_buffers()
+        }
         phi = problem.phi.expand(NUM_REPLICATES, 1, -1).clone().requires_grad_()
         theta = problem.theta.expand(NUM_REPLICATES, 1, -1)
 
@@ -222,8 +224,8 @@ def test_ovis_is_stable_where_one_weight_is_all():
 def test_two_baselines_share_no_state():
     for make in (MovingAverage, OptimalConstant, VarianceNormalized):
         first, second = make(), make()
-        ours, theirs = ({id(each) for each in one.modules()} for one in (first, second))
-        stateful = {id(each) for one in (first, second) for each in one.modules() if list(each.buffers())}
+        ours, theirs = ({id(module) for module in one.modules()} for one in (first, second))
+        stateful = {id(module) for one in (first, second) for module in one.modules() if list(module.buffers())}
         assert stateful
         assert not (ours & theirs & stateful)
 

@@ -145,10 +145,8 @@ def compare(estimator, problem, **options):
     assert torch.equal(*results[:2]) == isinstance(estimator, Enumeration | Quadrature)
 
 
-@pytest.mark.parametrize(
-    "road",
-    ["one_graph", pytest.param("in_parts", marks=pytest.mark.slow), pytest.param("inductor", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("road", ROADS)
 def test_compiled_estimators_give_the_same_gradients(road):
     command = [sys.executable, "-m", __name__, road]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -178,9 +178,12 @@ def test_every_estimator_declares_itself(cls):
     assert isinstance(cls.relaxed, bool)
     assert isinstance(cls.differentiates_f, bool)
     parameters = inspect.signature(cls).parameters.values()
-    assert all(each.kind is each.KEYWORD_ONLY and each.default is not each.empty for each in parameters)
-    assert all(hasattr(cls(), each.name) for each in parameters), "an argument is not kept as an attribute"
-    plain = [each for each in parameters if isinstance(each.default, bool | int | float | str)]
+    assert all(
+        parameter.kind is parameter.KEYWORD_ONLY and parameter.default is not parameter.empty
+        for parameter in parameters
+    )
+    assert all(hasattr(cls(), parameter.name) for parameter in parameters), "an argument is not kept as an attribute"
+    plain = [parameter for parameter in parameters if isinstance(parameter.default, bool | int | float | str)]
     # A checkpoint is written from the attributes: a learned value has another name.
     assert all(getattr(cls(), each.name) is each.default for each in plain), "an argument is not kept as it was given"
     assert "arXiv" in cls.__doc__ or "(19" in cls.__doc__ or cls.__name__ == "Enumeration", "no source"

@@ -28,7 +28,7 @@ class Network(nn.Module):
         self.rounded: set[torch.dtype] = set()
 
     def forward(self, z, q):
-        self.given |= {z.dtype, q.log_prob(z).dtype, *(each.dtype for each in parameters(q).values())}
+        self.given |= {z.dtype, q.log_prob(z).dtype, *(parameter.dtype for parameter in parameters(q).values())}
         hidden = self.first(z.flatten(z.dim() - len(q.event_shape)))
         self.rounded.add(hidden.dtype)
         f = self.second(hidden.tanh()).squeeze(-1)
@@ -49,7 +49,7 @@ def drawn(row: Row, *, autocast: bool) -> tuple[Tensor, dict[str, Tensor], Netwo
         estimate = estimator(Expectation(q=q, f=f, bound=problem.bound, context=phi.detach()))
     inputs = {"phi": phi, **dict(f.named_parameters())}
     gradients = torch.autograd.grad(estimate.objective.mean(), list(inputs.values()), allow_unused=True)
-    found = {name: each for name, each in zip(inputs, gradients, strict=True) if each is not None}
+    found = {name: gradient for name, gradient in zip(inputs, gradients, strict=True) if gradient is not None}
     return estimate.objective.detach(), found | {"phi": found["phi"].sum(0)}, f
 
 
@@ -98,4 +98,4 @@ def test_what_a_baseline_learns_is_float32():
         estimator(Expectation(q=q, f=Network(3, with_log_q=False), context=context))
     assert seen == [torch.float32]
     estimate.control_loss.backward()
-    assert all(each.grad is not None for each in baseline.parameters())
+    assert all(parameter.grad is not None for parameter in baseline.parameters())

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.launching import ended_sooner
 from torch.distributions import Distribution
 
 
@@ -23,7 +24,7 @@ def working_directory(folder, monkeypatch) -> Iterator[Path]:
     monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)  # so that it is removed again
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator itself
     validates = Distribution._validate_args  # zuko switches it off for the whole process
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), ended_sooner():
         torch.manual_seed(0)
         yield folder
     random.setstate(states[0])

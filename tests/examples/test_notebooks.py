@@ -7,6 +7,8 @@ import pytest
 from nbclient import NotebookClient
 from tests.examples.programs import EXAMPLES, shortened
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = EXAMPLES / "notebooks"
 
 

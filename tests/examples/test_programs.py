@@ -11,6 +11,8 @@ from torch.distributions import Distribution, MultivariateNormal
 
 from reparam_suite.distributions import family
 
+pytestmark = pytest.mark.slow
+
 STEPS = 60
 """Training steps, unless a program shows something that takes more."""
 

@@ -30,7 +30,7 @@ def test_figure_numbers_and_run(tmp_path, few_draws, capsys):
     (run,) = client.search_runs([client.get_experiment_by_name("experiments").experiment_id])
     assert (run.info.status, run.data.tags["experiment"]) == ("FINISHED", "why_the_trick")
     assert run.data.metrics["pathwise/exact_variance"] == 4.0
-    names = {each.path for each in client.list_artifacts(run.info.run_id)}
+    names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {"why_the_trick.png", "why_the_trick.json"} <= names
 
 

@@ -18,7 +18,7 @@ POINTS = {
 
 
 def texts(axes) -> list[str]:
-    return [each.get_text() for each in axes.texts]
+    return [text.get_text() for text in axes.texts]
 
 
 def test_estimators_are_listed_in_order_and_numbered_where_they_are_drawn():
@@ -40,7 +40,7 @@ def test_numbers_of_estimators_that_lie_together_do_not_cover_each_other():
     crowd = {f"estimator {i}": (1.0 + 0.01 * i, 2.0 + 0.03 * i, 0.1) for i in range(10)} | {"far": (90.0, 900.0, 1.0)}
     figure = gradient_cost(crowd)
     renderer = FigureCanvasAgg(figure).get_renderer()
-    boxes = [Text.get_window_extent(each, renderer) for each in figure.axes[0].texts]
+    boxes = [Text.get_window_extent(text, renderer) for text in figure.axes[0].texts]
     for index, box in enumerate(boxes):
         assert not [other for other in boxes[index + 1 :] if box.overlaps(other)]
 

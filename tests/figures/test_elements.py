@@ -15,7 +15,7 @@ def heights(ax, index):
 
 def test_every_group_has_a_panel_with_a_histogram_for_each_time():
     values = {"encoder": np.array([1e-6, 1e-5, 1e-5, 1e-4]), "decoder": np.full((2, 3), 1e-2)}
-    later = {name: 100.0 * each for name, each in values.items()}
+    later = {name: 100.0 * value for name, value in values.items()}
     encoder, decoder = element_variances({"step 1": values, "step 20": later}).axes
     assert [ax.get_title(loc="left") for ax in (encoder, decoder)] == ["encoder, 4 elements", "decoder, 6 elements"]
     assert legend(encoder) == legend(decoder) == ["step 1", "step 20"]

@@ -1,12 +1,11 @@
-"""Models small enough for exact arithmetic, and one trainer for all tests of the models."""
+"""Models small enough for exact arithmetic, and one trainer for all tests of models and of training."""
 
 from contextlib import contextmanager
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from torch import nn
 
-from reparam_suite.data import ArrayDataModule
 from reparam_suite.distributions import (
     BernoulliLikelihood,
     Conditional,
@@ -58,23 +57,21 @@ def bits(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)).round()
 
 
-def trainer(*callbacks: Callback, max_steps: int = 5, accelerator: str = "cpu", **options) -> Trainer:
+def trainer(*callbacks: Callback, max_steps: int = 5, accelerator: str = "cpu", logger=False, **options) -> Trainer:
     made = Trainer(
         accelerator=accelerator,
         devices=1,
-        logger=False,
+        logger=logger,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        num_sanity_val_steps=0,
-        max_steps=max_steps,
-        **options,
+        **{"num_sanity_val_steps": 0, "max_steps": max_steps} | options,
     )
     made.callbacks.extend(callbacks)  # given here they keep their order, and may write checkpoints
     return made
 
 
-def fit(model: VAE, data: ArrayDataModule, *callbacks: Callback, **options) -> Trainer:
+def fit(model: LightningModule, data: LightningDataModule, *callbacks: Callback, **options) -> Trainer:
     """The trainer after training, the global generator as before."""
     with seeded():
         used = trainer(*callbacks, **options)

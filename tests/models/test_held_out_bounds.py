@@ -24,7 +24,7 @@ def test_the_divergence_is_exact_and_the_elbo_is_the_difference():
 def test_the_mean_of_the_bounds_is_that_of_the_enumeration(max_elements):
     """Three samples, in one chunk, in three, or in two and one: the same law."""
     model = Bits()
-    q, log_likelihood, log_ratio = (each[:, :1] for each in model.exact_parts())
+    q, log_likelihood, log_ratio = (tensor[:, :1] for tensor in model.exact_parts())
     elbo = (q * (log_likelihood + log_ratio)).sum()
     log_weight = log_likelihood + log_ratio
     bound = sum(

@@ -29,8 +29,8 @@ def layered(num_layers: int = 2, make=discrete, **options) -> DiscreteVAE:
     chosen = {"latent_size": 2, "hidden_sizes": (5,), "prior": "learned", "event_shape": (6,), "activation": "tanh"}
     model = make(num_layers=num_layers, **(chosen | options)).double()
     with seeded(3):
-        for each in model.parameters():
-            each.data += 0.4 * torch.randn_like(each)
+        for parameter in model.parameters():
+            parameter.data += 0.4 * torch.randn_like(parameter)
     return model
 
 
@@ -70,7 +70,7 @@ def paths(model: DiscreteVAE, x: Tensor):
 def exact(model: DiscreteVAE, x: Tensor, kl_weight: float = 1.0) -> dict[str, Tensor]:
     """reconstruction, kl, elbo and log p(x) of one datum `[P]`."""
     terms = list(paths(model, x))
-    log_q, log_p, log_likelihood = (torch.stack([each[i] for each in terms]) for i in (1, 2, 3))
+    log_q, log_p, log_likelihood = (torch.stack([term[i] for term in terms]) for i in (1, 2, 3))
     q = log_q.exp()
     torch.testing.assert_close(q.sum().item(), 1.0)
     reconstruction, kl = (q * log_likelihood).sum(), (q * (log_q - log_p)).sum()

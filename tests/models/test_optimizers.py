@@ -154,7 +154,7 @@ def test_a_learning_rate_changed_in_a_group_is_the_parts():
     optimizer.load_state_dict(optimizer.state_dict())
     for group in optimizer.param_groups:
         group["lr"] = 0.0
-    before = [each.clone() for each in model.parameters()]
+    before = [parameter.clone() for parameter in model.parameters()]
     step(model, optimizer, 0)
     assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
 

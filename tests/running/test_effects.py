@@ -110,7 +110,7 @@ def test_an_optimizer_keeps_of_its_state_what_the_new_one_has_use_for(run, optim
     def look(trainer, own):
         (made,) = trainer.optimizers
         parts = getattr(made, "parts", {"": made}).values()
-        of = {p: each for each in parts for group in each.param_groups for p in group["params"]}
+        of = {p: part for part in parts for group in part.param_groups for p in group["params"]}
         firsts = [own.posterior.network[0].weight, own.likelihood.network[0].weight]
         return [
             (type(of[p]).__name__, of[p].param_groups[0]["lr"], "exp_avg" in of[p].state.get(p, {})) for p in firsts
@@ -126,7 +126,11 @@ OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
     "name": ("other", lambda trainer, _: trainer.global_step, 6),
     "tags": ({"a": "b"}, lambda trainer, _: trainer.global_step, 6),
     "monitor": ("-val/kl", lambda trainer, _: trainer.checkpoint_callbacks[0].monitor, "-val/kl"),
-    "compile": (True, lambda trainer, _: "CompiledStep" in [type(each).__name__ for each in trainer.callbacks], True),
+    "compile": (
+        True,
+        lambda trainer, _: "CompiledStep" in [type(callback).__name__ for callback in trainer.callbacks],
+        True,
+    ),
     "progress": (True, lambda trainer, _: trainer.global_step, 6),
     "trainer": ({"gradient_clip_val": 0.5}, lambda trainer, _: trainer.gradient_clip_val, 0.5),
     "record": (RecordSettings(every=3), lambda trainer, _: of_type(trainer, "StepRecord")._every, 3),
@@ -147,7 +151,7 @@ ELSEWHERE = {
 
 
 def of_type(trainer, name: str):
-    return next(each for each in trainer.callbacks if type(each).__name__ == name)
+    return next(callback for callback in trainer.callbacks if type(callback).__name__ == name)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")

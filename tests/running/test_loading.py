@@ -1,10 +1,12 @@
 """Models loaded from the record of a run, and what a record may name."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.launching import undrawn
 from tests.running.models import Regression, gaussian
 
 from reparam_suite import Run, load
@@ -12,6 +14,12 @@ from reparam_suite.data import Arrays, Digits
 from reparam_suite.estimators import Pathwise
 from reparam_suite.tracking import TrackingSettings
 from reparam_suite.training import RecordSettings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _undrawn() -> Iterator[None]:
+    with undrawn():
+        yield
 
 
 @pytest.fixture(scope="module")

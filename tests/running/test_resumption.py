@@ -1,12 +1,13 @@
 """`--resume`: which run, from which file, under which options; what is refused is named, before anything changes."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tests.launching import Ended, fit
+from tests.launching import Ended, fit, undrawn
 from tests.test_fit import SHORT, finished
 
 from reparam_suite.tracking.options import options_of
@@ -17,6 +18,12 @@ from reparam_suite.training.checkpoint_files import FORMAT
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("runs") / "mlruns"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _undrawn() -> Iterator[None]:
+    with undrawn():
+        yield
 
 
 @pytest.fixture(scope="module")

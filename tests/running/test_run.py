@@ -11,6 +11,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule
 from tests import launching
+from tests.launching import undrawn
 from tests.running.models import Regression, gaussian
 from tests.studies.small import RATE, study_file
 
@@ -35,13 +36,15 @@ def short(tracking, **options) -> dict:
 
 @pytest.fixture(scope="module")
 def result(tracking):
-    return Run(gaussian, Digits(), seed=3, tags={"lesson": "1"}, **short(tracking)).fit()
+    with undrawn():
+        return Run(gaussian, Digits(), seed=3, tags={"lesson": "1"}, **short(tracking)).fit()
 
 
 @pytest.fixture(scope="module")
 def regression(tracking):
     """Of a model that is no VAE, on data without a test split, with a monitor of its own."""
-    return Run(lambda: Regression(Pathwise()), rows(), monitor="-val/loss", **short(tracking)).fit()
+    with undrawn():
+        return Run(lambda: Regression(Pathwise()), rows(), monitor="-val/loss", **short(tracking)).fit()
 
 
 def rows() -> Arrays:
@@ -83,6 +86,7 @@ def test_figures_are_drawn_by_name(result, regression):
     assert "reconstructions" not in regression.figures()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_module_is_trained_in_place_and_a_callable_gets_weights_by_seed(tracking):
     torch.manual_seed(7)
     model = gaussian()
@@ -120,6 +124,7 @@ def test_a_model_that_is_no_vae_has_its_own_metrics_and_parts(regression):
     assert regression.metrics["val/loss_best_step"] == curve["step"][curve["value"] == best].iloc[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_shall_go_further_resumes_and_is_the_run_at_once(tracking):
     parts = {"model": lambda: Regression(Pathwise()), "data": rows()}
     begun = Run(*parts.values(), seed=5, monitor="-val/loss", **short(tracking)).fit()
@@ -243,6 +248,7 @@ def test_a_run_and_a_command_in_a_thread_train_without_handlers_and_say_so_once(
     assert told == ["a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_ctrl_c_is_a_keyboard_interrupt_and_leaves_a_checkpoint_of_its_step(tracking):
     def interrupted():
         model = gaussian()

@@ -1,8 +1,9 @@
-"""The command as a process of its own, and what it must leave behind whatever happens to it."""
+"""The command in a process of its own, and what it must leave behind whatever happens to it."""
 
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,55 @@ import optuna
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from tests.lives import Life
 
 SPACE = {"model.learning_rate": {"log_float": [1e-3, 1e-1]}}
-PATIENCE = 300.0  # seconds, on a machine that has much else to do
+PATIENCE = 800.0  # seconds, on a machine that has much else to do
 
 
 class Launched:
-    """The command as a process of its own."""
+    """The command in a process of its own, forked from one that has imported everything."""
+
+    def __init__(self, file: str, root: Path, *options: str) -> None:
+        self.root = root
+        self._place = Path(tempfile.mkdtemp(dir=root.parent))
+        args = ["--config", file, "--tracking.root", str(root), "--heartbeat", "1", *options]
+        self._life = Life.begin(args, self._place, command="reparam_suite.study")
+
+    def __enter__(self) -> "Launched":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.lives():
+            self.kill_all()
+
+    @property
+    def pid(self) -> int:
+        """Of the command."""
+        assert self._life.process.pid is not None
+        return self._life.process.pid
+
+    def lives(self) -> bool:
+        """Whether the command has not ended."""
+        return self._life.process.is_alive()
+
+    def kill_all(self) -> None:
+        """Kills the command and its workers."""
+        for process in [*psutil.Process(self.pid).children(recursive=True), self._life.process]:
+            process.kill()
+        self._life.process.join()
+
+    def ended(self) -> tuple[int, str, str]:
+        """Its exit code, output and errors, when it has ended."""
+        return self._life.end(PATIENCE), self._life.out.read_text(), self._life.told()
+
+    def running(self) -> list[Run]:
+        """The trials that train now, as MLflow has them: past their first record."""
+        return [run for run in runs(self.root) if run.info.status == "RUNNING" and "train/elbo" in run.data.metrics]
+
+
+class Started(Launched):
+    """The command as `python -m` starts it."""
 
     def __init__(self, file: str, root: Path, *options: str) -> None:
         self.root = root
@@ -30,35 +73,33 @@ class Launched:
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
 
-    def __enter__(self) -> "Launched":
-        return self
-
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.kill_all()
+        super().__exit__()
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe is not None
             pipe.close()
 
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def lives(self) -> bool:
+        return self.process.poll() is None
+
     def kill_all(self) -> None:
-        started = psutil.Process(self.process.pid).children(recursive=True)
-        for each in [self.process, *started]:
-            each.kill()
+        for process in [*psutil.Process(self.pid).children(recursive=True), self.process]:
+            process.kill()
         self.process.wait()
 
     def ended(self) -> tuple[int, str, str]:
         out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, err
 
-    def running(self) -> list[Run]:
-        """The trials that train now, as MLflow has them: past their first record."""
-        return [run for run in runs(self.root) if run.info.status == "RUNNING" and "train/elbo" in run.data.metrics]
-
 
 def until(found: Callable[[], list[Run]], launched: Launched) -> list[Run]:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        assert launched.process.poll() is None, launched.process.communicate()
+        assert launched.lives(), launched.ended()
         if there := found():
             return there
         time.sleep(0.2)

@@ -49,7 +49,7 @@ def test_ctrl_c_keeps_what_there_is_and_says_how_to_go_on(tmp_path, workers):
     file = study_file(tmp_path, space=SPACE, trials=2, budget={"steps": 1200})
     with Launched(file, tmp_path / "mlruns", "--workers", str(workers)) as launched:
         until(launched.running, launched)
-        launched.process.send_signal(signal.SIGINT)
+        os.kill(launched.pid, signal.SIGINT)
         code, _, err = launched.ended()
     assert code == 130, err
     assert "of 2 trials are finished, and what was interrupted waits. To resume: python -m reparam_suite.study" in err

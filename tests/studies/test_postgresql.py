@@ -64,7 +64,7 @@ def test_while_the_database_is_away_workers_wait_and_then_go_on(server, tmp_path
         until(launched.running, launched)
         with server.away():
             time.sleep(AWAY)
-            assert launched.process.poll() is None
+            assert launched.lives()
         code, _, err = launched.ended()
     assert code == 0, err
     assert [trial.state.name for trial in trials_of(url)] == ["COMPLETE"] * 4

@@ -87,6 +87,7 @@ def test_a_second_call_trains_nothing_and_more_trials_are_added(searched, folder
     assert more.frame["learning_rate"].nunique() == 4  # although the sampler has a seed
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_run_of_a_trial_is_the_one_that_make_run_makes(searched, folder, monkeypatch):
     monkeypatch.chdir(folder)
     row = searched.frame.iloc[1]

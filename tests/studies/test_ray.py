@@ -7,7 +7,7 @@ import sys
 import pytest
 import ray
 from tests.launching import as_it_was
-from tests.studies.launched import SPACE, Launched, check_complete, runs, until
+from tests.studies.launched import SPACE, Started, check_complete, runs, until
 from tests.studies.small import refused, study_file
 
 from reparam_suite.runtime.errors import UsageError
@@ -30,9 +30,9 @@ def cluster():
 def test_a_worker_that_is_killed_is_replaced_and_its_trial_begun_again(cluster, tmp_path):
     file = study_file(tmp_path, space=SPACE, trials=2, budget={"steps": 1200})
     shared = ("--engine", "ray", "--workers", "2", "--gpus-per-worker", "0.5")
-    with Launched(file, tmp_path / "mlruns", *shared) as launched:
+    with Started(file, tmp_path / "mlruns", *shared) as launched:
         (victim, *_) = until(launched.running, launched)
-        assert victim.data.tags["process.pid"] != str(launched.process.pid)
+        assert victim.data.tags["process.pid"] != str(launched.pid)
         os.kill(int(victim.data.tags["process.pid"]), signal.SIGKILL)
         code, out, err = launched.ended()
     assert code == 0, err
@@ -45,9 +45,9 @@ def test_ctrl_c_has_the_tasks_finish_their_step_and_says_how_to_go_on(cluster, t
     file = study_file(tmp_path, space=SPACE, trials=2, budget={"steps": 100_000})
     # Each takes both CPUs: the second one never gets a place.
     alone = ("--engine", "ray", "--workers", "2", "--cpus-per-worker", "2")
-    with Launched(file, tmp_path / "mlruns", *alone) as launched:
+    with Started(file, tmp_path / "mlruns", *alone) as launched:
         until(launched.running, launched)
-        launched.process.send_signal(signal.SIGINT)
+        os.kill(launched.pid, signal.SIGINT)
         code, _, err = launched.ended()
     assert code == 130, err
     assert "0 of 2 trials are finished, and what was interrupted waits. To resume: python -m reparam_suite.study" in err

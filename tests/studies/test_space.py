@@ -26,17 +26,17 @@ def drawn(space, num_trials=60):
 
 def test_values_stay_in_their_ranges_and_only_the_options_of_the_choice_are_given():
     options, _ = drawn(SPACE)
-    for each in options:
-        assert 1e-4 <= each["model.learning_rate"] <= 0.1
-        assert each["model.latent_size"] in range(2, 9)
+    for option in options:
+        assert 1e-4 <= option["model.learning_rate"] <= 0.1
+        assert option["model.latent_size"] in range(2, 9)
         own = {
             "DisARM": {"model.estimator.num_samples"},
             "GumbelSoftmax": {"model.estimator.temperature"},
             "ReinMax": set(),
         }
-        given = {name for name in each if name.startswith("model.estimator.")}
-        assert given == own[each["model.estimator"]]
-    assert {each["model.estimator"] for each in options} == {"DisARM", "GumbelSoftmax", "ReinMax"}
+        given = {name for name in option if name.startswith("model.estimator.")}
+        assert given == own[option["model.estimator"]]
+    assert {option["model.estimator"] for option in options} == {"DisARM", "GumbelSoftmax", "ReinMax"}
 
 
 def test_a_logarithmic_range_is_drawn_by_its_logarithm():
@@ -44,15 +44,15 @@ def test_a_logarithmic_range_is_drawn_by_its_logarithm():
         {"a": {"log_float": [1e-4, 1.0]}, "b": {"float": [1e-4, 1.0]}, "c": {"log_int": [1, 10_000]}}, 400
     )
     for name, expected in {"a": 0.5, "b": 0.01, "c": 0.5}.items():
-        below = sum(each[name] < (100 if name == "c" else 0.01) for each in options) / 400
+        below = sum(option[name] < (100 if name == "c" else 0.01) for option in options) / 400
         assert abs(below - expected) < 5.5 * (expected * (1 - expected) / 400) ** 0.5
 
 
 def test_two_choices_may_have_an_option_of_one_name_with_different_ranges():
     space = {"e": {"categorical": {"A": {"k": {"int": [1, 2]}}, "B": {"k": {"categorical": ["x", "y"]}}}}}
     options, trials = drawn(space)
-    assert {each["e.k"] for each in options if each["e"] == "A"} == {1, 2}
-    assert {each["e.k"] for each in options if each["e"] == "B"} == {"x", "y"}
+    assert {option["e.k"] for option in options if option["e"] == "A"} == {1, 2}
+    assert {option["e.k"] for option in options if option["e"] == "B"} == {"x", "y"}
     assert {name for trial in trials for name in trial.params} == {"e", "e.A.k", "e.B.k"}
 
 

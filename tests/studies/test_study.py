@@ -110,6 +110,7 @@ def test_the_table_has_a_row_for_each_trial(searched):
         assert row["state"] == "COMPLETE"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_best_configuration_makes_the_same_runs_again_to_the_last_bit(searched, tmp_path):
     file = searched.ended.artifacts(searched.summary.info.run_id) / "best.yaml"
     config = yaml.safe_load(file.read_text())
@@ -143,6 +144,7 @@ def test_another_study_of_the_same_name_is_refused(searched, tmp_path):
         assert part in ended.err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_trial_that_diverges_fails_alone(tmp_path):
     file = study_file(tmp_path, **several("model.learning_rate", [1e-3, 1e30]))
     ended = study("--config", file, root=tmp_path / "mlruns")
@@ -160,6 +162,7 @@ def test_a_trial_that_diverges_fails_alone(tmp_path):
         assert run.data.tags["trial.error"] == trial.user_attrs["error"] != ""
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_trial_that_runs_out_of_memory_fails_alone(tmp_path, monkeypatch):
     draw = ScoreFunction.draw
 
@@ -184,6 +187,7 @@ def test_a_trial_that_runs_out_of_memory_fails_alone(tmp_path, monkeypatch):
             assert trial.user_attrs["error"] == run.data.tags["trial.error"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_trial_whose_options_do_not_fit_together_fails_alone(tmp_path):
     # DisARM takes pairs; the corners that are checked beforehand have even numbers only.
     space = {"model.estimator": {"categorical": {"DisARM": {"num_samples": {"int": [2, 4]}}}}}
@@ -200,6 +204,7 @@ def test_a_trial_whose_options_do_not_fit_together_fails_alone(tmp_path):
         assert "num_samples" in runs[number].data.tags["trial.error"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_study_without_any_value_fails_and_says_why(tmp_path):
     file = study_file(tmp_path, **several("model.learning_rate", [1e29, 1e30]))
     ended = study("--config", file, root=tmp_path / "mlruns")
@@ -208,6 +213,7 @@ def test_a_study_without_any_value_fails_and_says_why(tmp_path):
     assert trials_of(tmp_path / "mlruns")[0].user_attrs["error"] in ended.err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_study_whose_trials_are_all_pruned_fails_and_says_why(tmp_path):
     pruner = {"name": "ThresholdPruner", "options": {"lower": 0.0}}
     settings = several("model.learning_rate", [1e-2, 1e-12]) | {"budget": {"steps": 10}, "pruner": pruner, "trials": 1}
@@ -218,6 +224,7 @@ def test_a_study_whose_trials_are_all_pruned_fails_and_says_why(tmp_path):
     assert summary.info.status == "FAILED"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_comment_in_the_base_file_makes_no_other_study(tmp_path):
     file = study_file(tmp_path, space={"model.latent_size": {"int": [2, 4]}}, trials=1)
     assert study("--config", file, root=tmp_path / "mlruns").code == 0
@@ -230,6 +237,7 @@ def test_a_comment_in_the_base_file_makes_no_other_study(tmp_path):
     assert "base.model.init_args.hidden_sizes there is [8], here [9]" in ended.err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_trial_that_the_pruner_gives_up_is_killed_with_a_tag(tmp_path):
     pruner = {"name": "ThresholdPruner", "options": {"lower": -43.0}}
     settings = several("model.learning_rate", [1e-2, 1e-12]) | {"budget": {"steps": 20}, "pruner": pruner}
@@ -249,6 +257,7 @@ def test_a_trial_that_the_pruner_gives_up_is_killed_with_a_tag(tmp_path):
             assert run.data.tags["trial.pruned"].startswith(f"pruned at step {max(reported)}, where val/elbo was -")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_estimators_compete_at_an_equal_number_of_evaluations_of_f(tmp_path):
     settings = several("model.estimator.num_samples", [2, 8]) | {
         "options": {"model.estimator": "DisARM"},
@@ -281,6 +290,7 @@ def test_several_objectives_end_in_a_front(tmp_path):
     assert len(list(artifacts.glob("best*.yaml"))) == len(front)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_best_trial_is_one_that_keeps_to_the_constraints(tmp_path):
     # A bound that no training improves is the lower one.
     settings = several("model.learning_rate", [1e-2, 1e-12]) | {
@@ -308,6 +318,7 @@ def test_the_best_trial_is_one_that_keeps_to_the_constraints(tmp_path):
     assert "constraints.val/elbo.at_most there is -43.0, here not given" in ended.err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_study_in_which_no_trial_keeps_to_the_constraints_fails_and_says_so(tmp_path):
     settings = {"space": {"model.learning_rate": {"log_float": [1e-3, 1e-1]}}, "trials": 2}
     file = study_file(tmp_path, **settings, constraints={"val/elbo": {"at_least": 0}})

@@ -57,7 +57,7 @@ class Operator:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=800,
             check=False,
         )
         assert ended.returncode == 0, ended.stdout
@@ -121,7 +121,7 @@ def test_the_page_sets_up_a_server_records_runs_and_brings_them_back(operator, m
         config = {"tracking": {"uri": uri}}
         run = store.start_run(name="run", parameters=config, tags={"uri": uri}, config_file=f"uri: {uri}\n")
         run.log_dataset("Digits", "0", f"{uri}/data", {}, "training")
-        assert run.flush(60)
+        assert run.flush(300)
         operator.run(backup)
         server.kill()
         run.log_metrics({"a": 1.0}, step=0)

@@ -152,7 +152,7 @@ def test_a_real_server_takes_everything_dies_and_comes_back(server, tmp_path, mo
     run.log_model(module, torch.ones(3, 4))
     for step in range(600):
         run.log_metrics({"x": step, "y": -step}, step=step)
-    assert run.flush(60)
+    assert run.flush(300)
 
     server.kill()
     for step in range(600, 700):
@@ -160,7 +160,7 @@ def test_a_real_server_takes_everything_dies_and_comes_back(server, tmp_path, mo
     run.log_text("written while it was away", "late.txt")
     assert not run.flush(1)
     server.start()
-    assert run.flush(60)
+    assert run.flush(300)
     run.close("FINISHED")
     assert "Traceback" not in capfd.readouterr().err
 

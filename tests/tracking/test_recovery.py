@@ -8,15 +8,17 @@ import sys
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from tests.launching import compare, fit
+from tests.lives import Life, kill_itself
 
 from reparam_suite import sync
-from reparam_suite.tracking import Store, TrackingError, records
+from reparam_suite.tracking import Store, TrackingError, TrackingSettings, records
 from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.records import Artifact, End, Point
 from reparam_suite.tracking.spool import Spool
@@ -27,7 +29,7 @@ def gone() -> Process:
     """A process of this machine that has ended."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     process = replace(Process.this(), pid=child.pid, started=psutil.Process(child.pid).create_time())
-    child.communicate(b"\n", timeout=60)
+    child.communicate(b"\n", timeout=800)
     return process
 
 
@@ -232,29 +234,26 @@ def test_sync_refuses_what_it_does_not_know(options, message, tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
+def record_and_die(root: Path) -> None:
+    run = Store.open(TrackingSettings(root=root)).start_run(name="killed", parameters={}, tags={})
+    for step in range(200):
+        run.log_metrics({"a": step, "b": -step}, step=step)
+    kill_itself()
+
+
 @pytest.mark.slow
 def test_the_next_command_ends_a_run_that_was_killed(tmp_path, settings):
-    script = """
-import os, signal, sys
-from pathlib import Path
-from reparam_suite.tracking import Store, TrackingSettings
-run = Store.open(TrackingSettings(root=Path(sys.argv[1]))).start_run(name="killed", parameters={}, tags={})
-for step in range(200):
-    run.log_metrics({"a": step, "b": -step}, step=step)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    killed = subprocess.run([sys.executable, "-c", script, str(settings.root)], check=False, timeout=120)
-    assert killed.returncode == -signal.SIGKILL
+    assert Life.of(record_and_die, settings.root, directory=tmp_path).end() == -signal.SIGKILL
     store = Store.open(settings)
     (run,) = MlflowClient(f"sqlite:///{settings.root}/mlflow.db").search_runs([store.experiment_id])
     assert run.info.status == "RUNNING"
 
-    command = [sys.executable, "-m", "reparam_suite.sync", "--tracking.root", str(settings.root)]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    printed = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert [err for _, err in printed] == ["", ""]
-    assert sum("KILLED, since its process is gone" in out for out, _ in printed) == 1
+    both = []
+    for place in (tmp_path / "first", tmp_path / "second"):
+        place.mkdir()
+        both.append(Life.begin(["--tracking.root", str(settings.root)], place, command="reparam_suite.sync"))
+    assert [(process.end(), process.told()) for process in both] == [(0, "")] * 2
+    assert sum("KILLED, since its process is gone" in process.out.read_text() for process in both) == 1
     for name, sign in (("a", 1), ("b", -1)):
         assert store.history(run.info.run_id, name) == [(step, float(sign * step)) for step in range(200)]
     run = store.run(run.info.run_id)
@@ -265,6 +264,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_command_that_starts_says_what_has_become_of_earlier_runs(store, left, gone):
     for command in (partial(fit, "--trainer.max_steps=1"), partial(compare, "runs")):
         run_id = left(gone, 3)

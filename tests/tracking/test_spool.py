@@ -6,10 +6,10 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
+from tests.lives import Life, kill_itself
 
 from reparam_suite.tracking import spool as module
 from reparam_suite.tracking.records import Artifact, Dataset, End, LoggedModel, Parameters, Point, Tags
@@ -144,19 +144,15 @@ def test_it_tells_whose_it_is(directory):
     assert '"run_id": "17"' in (directory / "run.json").read_text()
 
 
-def test_all_that_was_appended_is_there_after_a_kill(directory):
-    script = """
-import os, signal, sys
-from pathlib import Path
-from reparam_suite.tracking.records import Point
-from reparam_suite.tracking.spool import Spool
-spool = Spool(Path(sys.argv[1]), about={})
-for step in range(100):
-    spool.append([Point("a", step / 3, 1000 + step, step)])
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    killed = subprocess.run([sys.executable, "-c", script, str(directory)], check=False, timeout=120)
-    assert killed.returncode == -signal.SIGKILL
+def append_and_die(directory: Path) -> None:
+    spool = Spool(directory, about={})
+    for step in range(100):
+        spool.append([Point("a", step / 3, 1000 + step, step)])
+    kill_itself()
+
+
+def test_all_that_was_appended_is_there_after_a_kill(directory, tmp_path):
+    assert Life.of(append_and_die, directory, directory=tmp_path).end() == -signal.SIGKILL
     assert taken(opened(directory)) == points(*range(100))
 
 

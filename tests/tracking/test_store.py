@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from tests.lives import Life
 
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings, quiet
 
@@ -61,23 +62,17 @@ def test_a_relative_root_does_not_depend_on_where_the_process_goes_later(databas
     assert list(elsewhere.iterdir()) == []
 
 
+def open_and_run(root: Path, name: str) -> None:
+    store = Store.open(TrackingSettings(root=root))
+    store.start_run(name=name, parameters={}, tags={}).close("FINISHED")
+
+
 @pytest.mark.slow
 def test_processes_that_open_a_fresh_store_at_once_share_it(tmp_path):
-    script = """
-import sys
-from pathlib import Path
-from reparam_suite.tracking import Store, TrackingSettings
-store = Store.open(TrackingSettings(root=Path(sys.argv[1])))
-store.start_run(name=sys.argv[2], parameters={}, tags={}).close("FINISHED")
-"""
     root = tmp_path / "mlruns"
-    processes = [
-        subprocess.Popen([sys.executable, "-c", script, str(root), name], stderr=subprocess.PIPE, text=True)
-        for name in "abc"
-    ]
+    processes = [Life.of(open_and_run, root, name, directory=tmp_path, name=name) for name in "abc"]
     for process in processes:
-        assert process.communicate(timeout=300)[1] == ""
-        assert process.returncode == 0
+        assert (process.end(), process.told()) == (0, "")
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
     experiment = client.get_experiment_by_name("reparam_suite")
     assert sorted(run.info.run_name for run in client.search_runs([experiment.experiment_id])) == ["a", "b", "c"]
@@ -184,7 +179,7 @@ def refused_in_time(settings, message):
     start = time.monotonic()
     with pytest.raises(TrackingError, match=message) as caught:
         Store.open(settings)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 90  # MLflow alone tries for 100 s and more
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not settings.root.exists()

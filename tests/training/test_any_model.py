@@ -244,5 +244,5 @@ def test_a_model_with_batch_norm_trains_and_a_line_says_why_its_gradient_is_not_
     used, journal = run(Normed())
     assert used.global_step == 7
     assert "grad/hidden/variance" not in journal.curves
-    (line,) = [each for each in caplog.messages if "the variance of the gradient is not recorded" in each]
+    (line,) = [message for message in caplog.messages if "the variance of the gradient is not recorded" in message]
     assert "batch norm" in line.lower()

@@ -41,7 +41,7 @@ def test_the_variance_of_every_element_is_kept_by_its_name():
     parts = {"posterior": "encoder", "likelihood": "decoder", "prior": "prior"}
     shapes = {
         f"{parts[module]}/{name}": each.shape
-        for module, _, name, each in ((*full.partition("."), each) for full, each in model.named_parameters())
+        for module, _, name, each in ((*full.partition("."), parameter) for full, parameter in model.named_parameters())
     }
     assert {name: each.shape for name, each in last.items()} == shapes | {"logits": (100, 3)}
     data = Digits(batch_size=100)

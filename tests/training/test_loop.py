@@ -43,8 +43,8 @@ class Heard(Callback):
 
 def _heard(name):
     def hook(self, trainer, model, *args):
-        numbers = [each.detach().clone() for each in args if isinstance(each, torch.Tensor)]
-        outputs = [each["loss"].clone() for each in args if isinstance(each, dict)]
+        numbers = [argument.detach().clone() for argument in args if isinstance(argument, torch.Tensor)]
+        outputs = [argument["loss"].clone() for argument in args if isinstance(argument, dict)]
         counters = copy.deepcopy(trainer.fit_loop.state_dict())
         self.calls.append((name, trainer.global_step, model._current_fx_name, counters, [*numbers, *outputs]))
 
@@ -173,7 +173,9 @@ def test_what_it_does_not_know_goes_lightnings_way(options, counted):
 
 def test_every_hook_is_called_as_lightning_calls_it():
     one, other = assert_same(MODELS["gaussian"], callbacks=lambda: [Heard()], val_check_interval=2)
-    calls, expected = (next(each for each in used.callbacks if isinstance(each, Heard)).calls for used in (one, other))
+    calls, expected = (
+        next(callback for callback in used.callbacks if isinstance(callback, Heard)).calls for used in (one, other)
+    )
     assert [call[:4] for call in calls] == [call[:4] for call in expected]
     for (name, *_, numbers), (*_, same) in zip(calls, expected, strict=True):
         assert all(map(torch.equal, numbers, same)), name
@@ -186,7 +188,12 @@ def test_weights_are_averaged_at_every_step():
 
     one, other = assert_same(MODELS["gaussian"], callbacks=averaging)
     for used in (one, other):
-        assert next(each for each in used.callbacks if isinstance(each, EMAWeightAveraging))._latest_update_step == 13
+        assert (
+            next(
+                callback for callback in used.callbacks if isinstance(callback, EMAWeightAveraging)
+            )._latest_update_step
+            == 13
+        )
 
 
 class Mirrored(Digits):
@@ -224,7 +231,9 @@ class Registers(Callback):
 
 def test_who_asks_the_optimizer_is_reported_of_every_step():
     one, _ = assert_same(MODELS["gaussian"], callbacks=lambda: [Registers()])
-    assert next(each for each in one.callbacks if isinstance(each, Registers)).told == ["before", "after"] * 13
+    assert (
+        next(callback for callback in one.callbacks if isinstance(callback, Registers)).told == ["before", "after"] * 13
+    )
 
 
 class Halves(Callback):

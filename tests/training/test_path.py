@@ -46,7 +46,7 @@ def test_it_is_the_moving_variance_of_the_encoder_gradients_that_the_optimizer_s
     class Watch(PathRecord.__base__):
         def on_before_optimizer_step(self, trainer, pl_module, optimizer):
             if trainer.global_step % STRIDE == 0:
-                by_hand.append(torch.cat([each.grad.flatten() for each in pl_module.posterior.parameters()]))
+                by_hand.append(torch.cat([parameter.grad.flatten() for parameter in pl_module.posterior.parameters()]))
 
     with seeded():
         used = trainer(Watch(), PathRecord(every=100, journal=journal), max_steps=33)

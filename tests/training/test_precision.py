@@ -34,10 +34,10 @@ class Types(Callback):
         self.seen = set()
 
     def on_after_backward(self, _, model):
-        self.seen |= {each.grad.dtype for each in model.parameters() if each.grad is not None}
+        self.seen |= {parameter.grad.dtype for parameter in model.parameters() if parameter.grad is not None}
 
     def on_train_batch_end(self, _, model, outputs, *__):
-        self.seen |= {outputs["objective"].dtype, *(each.dtype for each in model.parameters())}
+        self.seen |= {outputs["objective"].dtype, *(parameter.dtype for parameter in model.parameters())}
 
 
 def run(model, *more: Callback, max_steps: int = 6, **options):

@@ -64,7 +64,7 @@ def keep(name: str, path: str) -> None:
 
 def two_processes(name: str, directory) -> list[dict]:
     command = [sys.executable, "-m", MODULE, name, f"{directory}/end"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stderr
     return [torch.load(f"{directory}/end.{rank}", weights_only=True) for rank in range(2)]
 

@@ -51,7 +51,7 @@ def test_closing_ends_the_workers():
     process = next(outcomes).value
     began = time.monotonic()
     outcomes.close()
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 300  # a task sleeps for 600
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
 

@@ -1,6 +1,7 @@
 """The classes that an option may name."""
 
 import inspect
+import sys
 import typing
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,10 +15,15 @@ _GIVABLE = (bool, int, float, str, Path, nn.Module)
 
 def concrete_subclasses(base: type[Any]) -> set[type[Any]]:
     """The classes of the suite's own that can stand for `base`; one from elsewhere is named by its dotted path."""
-    hidden = base.__name__[0] == "_" or getattr(base, "_is_protocol", False) or hasattr(base, "lazy_get_init_args")
+    hidden = base.__name__[0] == "_" or getattr(base, "_is_protocol", False) or not _has_its_name(base)
     ours = base.__module__.partition(".")[0] == "reparam_suite"
     found = {base} if ours and not hidden and not inspect.isabstract(base) and _is_nameable(base) else set()
     return found.union(*map(concrete_subclasses, base.__subclasses__()))
+
+
+def _has_its_name(cls: type[Any]) -> bool:
+    # A lazy default's class and one that torch.export made for tracing bear the name of another.
+    return getattr(sys.modules.get(cls.__module__), cls.__name__, None) is cls
 
 
 def _is_nameable(cls: type[Any]) -> bool:
@@ -25,10 +31,12 @@ def _is_nameable(cls: type[Any]) -> bool:
     constructor = inspect.getattr_static(cls, "__init__")
     if not inspect.isfunction(constructor):
         return True
-    needed = [each for each in list(inspect.signature(constructor).parameters.values())[1:] if _is_needed(each)]
+    needed = [
+        parameter for parameter in list(inspect.signature(constructor).parameters.values())[1:] if _is_needed(parameter)
+    ]
     hints = typing.get_type_hints(constructor) if needed else {}
-    types = [hints.get(each.name) for each in needed]
-    return all(inspect.isclass(each) and issubclass(each, _GIVABLE) for each in types)
+    types = [hints.get(parameter.name) for parameter in needed]
+    return all(inspect.isclass(hint) and issubclass(hint, _GIVABLE) for hint in types)
 
 
 def _is_needed(parameter: inspect.Parameter) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jsonargparse import ArgumentParser, Namespace
 
 from reparam_suite.commands.classes import concrete_subclasses, either
-from reparam_suite.commands.jsonargparse_internals import option_strings
+from reparam_suite.commands.jsonargparse_internals import one_path_per_class, option_strings
 from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ T = TypeVar("T", bound="DataclassInstance")
 def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
     """Turns objections of jsonargparse and of constructors within this context into one line.
 
+    A short name within it means the class of that name, whatever tracing has left behind in this process.
+
     Args:
         parser: whose options an unknown one is compared with.
         roots: the classes of the top-level options that take one: model, data.
@@ -35,7 +37,8 @@ def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
         UsageError: if arguments cannot be parsed, or objects not be made from them.
     """
     try:
-        yield
+        with one_path_per_class():
+            yield
     except UsageError:
         raise
     except (ArgumentError, ValueError, TypeError) as error:
@@ -46,7 +49,7 @@ def as_option(message: str, parser: ArgumentParser) -> str:
     """A message of Python, `record.every: expected ..`, with the option of that name as the user types it."""
     name, colon, rest = message.partition(": ")
     known = set(option_strings(parser))
-    option = next((each for each in (f"--{name}", f"--trainer.{name}") if each in known), None)
+    option = next((full for full in (f"--{name}", f"--trainer.{name}") if full in known), None)
     return f"{option}{colon}{rest}" if option and colon else message
 
 
@@ -69,7 +72,7 @@ def arguments_of(key: str, cls: Any) -> Iterator[None]:
 
 def options_of(cls: type[T], given: Namespace) -> T:
     """The dataclass whose fields are options of the top level."""
-    return cls(**{each.name: given[each.name] for each in fields(cls)})
+    return cls(**{field.name: given[field.name] for field in fields(cls)})
 
 
 # What jsonargparse writes on its way down to the objection itself.
@@ -107,14 +110,16 @@ class _Objection:
                 if found := pattern.search(line):
                     return explain(self, found)
         given = [found[1] for line in lines if (found := _GIVEN.search(line) or _GOT.search(line))]
-        if accepted := [each for line in lines if (found := _LITERAL.search(line)) for each in found[1].split(", ")]:
-            names = either(each.strip(chr(39)) for each in accepted)
+        if accepted := [
+            choice for line in lines if (found := _LITERAL.search(line)) for choice in found[1].split(", ")
+        ]:
+            names = either(name.strip(chr(39)) for name in accepted)
             return f"{self.option()}: expected {names}, got {given[0] or _NOTHING}"
         objections = [line for line in lines if line and not _FRAME.match(line)]
         if not objections:
             types = [found[1] for line in lines if (found := _TYPE.search(line)) and found[1] != "NoneType"]
             objections = [f"expected {either(types)}, got {given[0] or _NOTHING}"] if given else [" ".join(lines)]
-        explained = "; ".join(_KEY.sub("", each).removeprefix(": ") for each in dict.fromkeys(objections))
+        explained = "; ".join(_KEY.sub("", objection).removeprefix(": ") for objection in dict.fromkeys(objections))
         return f"{self.option()}: {explained}" if self.keys else explained
 
     def option(self, *more: str) -> str:
@@ -122,7 +127,7 @@ class _Objection:
 
     def unrecognized(self, found: re.Match[str]) -> str:
         given = found[1].split()
-        name = next((each.partition("=")[0] for each in given if each.startswith("-")), given[0])
+        name = next((argument.partition("=")[0] for argument in given if argument.startswith("-")), given[0])
         return self.unknown_argument(name.removeprefix("--")) if self.classes else self.unknown_option(name)
 
     def not_accepted(self, found: re.Match[str]) -> str:
@@ -140,15 +145,15 @@ class _Objection:
     def unknown_argument(self, name: str) -> str:
         *parents, last = name.split(".")
         cls = _imported(self.classes[-1])
-        for each in parents:
-            cls = next(iter(_annotated(cls, each)), None)
+        for parent in parents:
+            cls = next(iter(_annotated(cls, parent)), None)
         accepted = _arguments(cls) if cls else []
         listed = f"; it takes {', '.join(accepted)}" if accepted else "; it takes none"
         owner = cls.__name__ if cls else self.classes[-1]
         return f"{self.option(name)}: {owner} has no such option{_nearest(last, accepted)}{listed}"
 
     def no_class(self, found: re.Match[str]) -> str:
-        plain = [each.__name__ for each in self.wanted() if each.__module__ == "builtins"]
+        plain = [cls.__name__ for cls in self.wanted() if cls.__module__ == "builtins"]
         if plain:
             return f"{self.option()}: expected {either(plain)}, {self.listed()}, got {found[1]}"
         near = _nearest(found[1], self.accepted())
@@ -195,8 +200,8 @@ class _Objection:
     def accepted(self) -> list[str]:
         """The classes of ours that it may be of."""
         foreign = ("builtins", "torch")
-        wanted = [each for each in self.wanted() if each.__module__.partition(".")[0] not in foreign]
-        return sorted({cls.__name__ for each in wanted for cls in concrete_subclasses(each)})
+        wanted = [cls for cls in self.wanted() if cls.__module__.partition(".")[0] not in foreign]
+        return sorted({cls.__name__ for base in wanted for cls in concrete_subclasses(base)})
 
     def listed(self) -> str:
         return either([*self.accepted(), "the dotted path of a class of your own"])
@@ -222,7 +227,7 @@ _RULES: list[_Rule] = [
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    by_lower = {each.lower(): each for each in known}
+    by_lower = {word.lower(): word for word in known}
     close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
     return f", did you mean {by_lower[close[0]]}?" if close else ""
 
@@ -234,10 +239,14 @@ def _imported(class_path: str) -> Any:
 
 def _arguments(cls: Any) -> list[str]:
     parameters = inspect.signature(cls).parameters.values()
-    return [each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    return [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
 
 
 def _annotated(cls: Any, argument: str) -> list[type]:
     hint = typing.get_type_hints(cls.__init__).get(argument)
     candidates: tuple[Any, ...] = typing.get_args(hint) or (hint,)
-    return [each for each in candidates if isinstance(each, type) and each is not type(None)]
+    return [candidate for candidate in candidates if isinstance(candidate, type) and candidate is not type(None)]

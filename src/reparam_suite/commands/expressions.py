@@ -26,7 +26,7 @@ def parse(texts: Iterable[str], option: str) -> list[Configuration | str]:
     Raises:
         UsageError: naming the option, if one is none of these or there is no estimator at all.
     """
-    found = [each for text in texts for each in _parsed(text.strip(), option)]
+    found = [item for text in texts for item in _parsed(text.strip(), option)]
     if not found:
         raise UsageError(f"{option}: expected one estimator or more, got an empty list")
     return found
@@ -40,7 +40,7 @@ def _parsed(text: str, option: str) -> list[Configuration | str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _no_expression(text, option) from error
     items = body.elts if isinstance(body, ast.List | ast.Tuple) else [body]
-    return [_item(each, text, option) for each in items]
+    return [_item(item, text, option) for item in items]
 
 
 def _item(node: ast.expr, text: str, option: str) -> Configuration | str:
@@ -58,9 +58,9 @@ def _configuration(node: ast.expr, text: str, option: str) -> Configuration:
     if not isinstance(node, ast.Call):
         return {"class_path": _dotted(node, text, option), "init_args": {}}
     name = _dotted(node.func, text, option)
-    if node.args or any(each.arg is None for each in node.keywords):
+    if node.args or any(keyword.arg is None for keyword in node.keywords):
         raise UsageError(f"{option}: the arguments of {name} are given by name, {name}(name=value), got {text}")
-    arguments = {str(each.arg): _value(each.value, text, option) for each in node.keywords}
+    arguments = {str(keyword.arg): _value(keyword.value, text, option) for keyword in node.keywords}
     return {"class_path": name, "init_args": arguments}
 
 
@@ -90,7 +90,7 @@ def _of_file(file: Path, option: str) -> list[Configuration | str]:
         raise UsageError(f"{option}: {file} is no YAML: {' '.join(str(error).split())}") from error
     if content is not None and not isinstance(content, list):
         raise UsageError(f"{option}: {file} holds no list of estimators, got {type(content).__name__}")
-    return [item for each in content or [] for item in _of_entry(each, file, option)]
+    return [item for entry in content or [] for item in _of_entry(entry, file, option)]
 
 
 def _of_entry(entry: Any, file: Path, option: str) -> list[Configuration | str]:

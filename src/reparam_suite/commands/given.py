@@ -60,8 +60,8 @@ def _flattened(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     if not isinstance(value, dict):
         yield key, value
         return
-    for name, each in value.items():
-        yield from _flattened(key if name in _OF_A_CLASS else f"{key}.{name}".removeprefix("."), each)
+    for name, inner in value.items():
+        yield from _flattened(key if name in _OF_A_CLASS else f"{key}.{name}".removeprefix("."), inner)
 
 
 def _loaded(text: str) -> Any:

@@ -3,11 +3,12 @@
 Its public `set_parsing_settings` adds to the import policy of the whole process and cannot take anything back.
 """
 
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jsonargparse import ArgumentParser, set_parsing_settings
+from jsonargparse import ArgumentParser, _typehints, set_parsing_settings
 from jsonargparse._common import parsing_settings
 
 _POLICY = ("import_path_verdicts", "import_paths_enforced")
@@ -37,3 +38,32 @@ def imports_only(modules: Collection[str]) -> Iterator[None]:
         yield
     finally:
         parsing_settings.update(before)
+
+
+@contextmanager
+def one_path_per_class() -> Iterator[None]:
+    """Within this context a class stands once in the list of those that a short name may mean.
+
+    torch.export traces a model that has one module in two places through subclasses of its modules' classes, which
+    carry the names of these and are freed by the garbage collector alone. The parser finds them as further subclasses,
+    finds the model's class itself at both of their paths, and refuses its name as that of several.
+    """
+    listed = _typehints.get_all_subclass_paths
+
+    def distinct(*args: Any, **options: Any) -> list[str]:
+        classes: dict[tuple[str, int | str], str] = {}
+        for path in listed(*args, **options):
+            found = _at(path)
+            classes.setdefault((path.rpartition(".")[2], path if found is None else id(found)), path)
+        return list(classes.values())
+
+    _typehints.get_all_subclass_paths = distinct
+    try:
+        yield
+    finally:
+        _typehints.get_all_subclass_paths = listed
+
+
+def _at(path: str) -> object:
+    module, _, name = path.rpartition(".")
+    return getattr(sys.modules.get(module), name, None)

@@ -111,7 +111,7 @@ class Options:
 
     @property
     def tracking(self) -> TrackingSettings:
-        """Where the run is recorded."""
+        """The store that the run is recorded in."""
         return TrackingSettings(**_values(self.values.tracking))
 
     def _trainer_options(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class Options:
 
     def _described(self, name: str, value: Any, dumped: Any) -> Any:
         if isinstance(value, list):
-            return [self._described(name, each, data) for each, data in zip(value, dumped, strict=True)]
+            return [self._described(name, item, data) for item, data in zip(value, dumped, strict=True)]
         if not isinstance(value, Namespace):
             return value
 

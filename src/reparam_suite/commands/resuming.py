@@ -63,7 +63,7 @@ def _words(first: Iterable[str], args: list[str]) -> list[str]:
 
 
 def _tracking(args: list[str]) -> TrackingSettings:
-    """Where the run is recorded; the rest of the arguments cannot be understood without its configuration."""
+    """The store that the run is recorded in; the other arguments are not understood without its configuration."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(TrackingSettings, "tracking")
     own: list[str] = []

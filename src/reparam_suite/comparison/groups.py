@@ -86,7 +86,9 @@ def grouped(runs: Sequence[RecordedRun]) -> list[Group]:
 def _configurations(setting: str, estimator: str, runs: Sequence[RecordedRun]) -> list[Group]:
     configurations = {run.run_id: _configuration(run) for run in runs}
     names = {name for options in configurations.values() for name in options}
-    varied = sorted(name for name in names if len({each.get(name) for each in configurations.values()}) > 1)
+    varied = sorted(
+        name for name in names if len({configuration.get(name) for configuration in configurations.values()}) > 1
+    )
     groups: defaultdict[tuple[str | None, ...], list[RecordedRun]] = defaultdict(list)
     for run in runs:
         groups[tuple(configurations[run.run_id].get(name) for name in varied)].append(run)
@@ -101,7 +103,7 @@ def _configuration(run: RecordedRun) -> dict[str, str]:
     options = {
         name: value
         for name, value in run.options.items()
-        if not any(name == each or name.startswith(f"{each}.") for each in _NOT_PART)
+        if not any(name == excluded or name.startswith(f"{excluded}.") for excluded in _NOT_PART)
     }
     return options if run.digest else options | {"run": run.run_id[:8]}
 

@@ -43,7 +43,9 @@ def library() -> list[Listed]:
     return [
         listed
         for cls in _by_name(GradientEstimator)
-        for listed in ([Listed(cls, each) for each in _by_name(Baseline)] if cls is ScoreFunction else [Listed(cls)])
+        for listed in (
+            [Listed(cls, baseline) for baseline in _by_name(Baseline)] if cls is ScoreFunction else [Listed(cls)]
+        )
     ]
 
 

@@ -14,7 +14,7 @@ from reparam_suite.diagnostics import (
     unbiased_reference,
 )
 from reparam_suite.diagnostics.batches import part
-from reparam_suite.estimators import Enumeration, GradientEstimator, Quadrature
+from reparam_suite.estimators import GradientEstimator
 from reparam_suite.runtime.expressions import written
 
 MOST_EVALUATIONS = 1_024
@@ -32,7 +32,7 @@ def reference_estimators(
     One exact estimator where it is at hand or takes at most MOST_EVALUATIONS; else the unbiased ones among those that
     are compared; else any unbiased one that fits.
     """
-    exact = next((name for name, each in chosen.items() if isinstance(each, Enumeration | Quadrature)), None)
+    exact = next((name for name, estimator in chosen.items() if estimator.noiseless and estimator.unbiased), None)
     if exact is not None:
         return {exact: chosen[exact]}
     try:
@@ -79,15 +79,15 @@ def mean_reference(
 
 
 def _weighted(gradients: Sequence[ReferenceGradient]) -> ReferenceGradient:
-    without_noise = [each for each in gradients if each.variance <= 0.0]
+    without_noise = [reference for reference in gradients if reference.variance <= 0.0]
     if without_noise or len(gradients) == 1:
         return (without_noise or list(gradients))[0]
-    precisions = torch.stack([1.0 / each.variance for each in gradients])
+    precisions = torch.stack([1.0 / reference.variance for reference in gradients])
     weights = precisions / precisions.sum()
     return ReferenceGradient(
-        gradient=torch.einsum("e,ep->p", weights, torch.stack([each.gradient for each in gradients])),
+        gradient=torch.einsum("e,ep->p", weights, torch.stack([reference.gradient for reference in gradients])),
         variance=1.0 / precisions.sum(),
-        estimator=", ".join(each.estimator for each in gradients),
+        estimator=", ".join(reference.estimator for reference in gradients),
         exact=False,
     )
 

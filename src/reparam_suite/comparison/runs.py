@@ -82,7 +82,7 @@ def compare_runs(args: list[str], console: Console) -> None:
 
 
 def _check_directory(path: Path) -> None:
-    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not there.is_dir():
         raise ValueError(f"--output: expected a directory, got the file {there}")
     if not os.access(there, os.W_OK | os.X_OK):

@@ -42,7 +42,9 @@ def welch(one: Value, other: Value, quantity: Quantity) -> float:
     squared = sum(sample.standard_error**2 for sample in samples)
     if squared == 0.0:  # no spread at all: the statistic would divide by zero
         return 0.0 if difference else 1.0
-    freedom = 1.0 / sum((each.standard_error**2 / squared) ** 2 / (len(each.values) - 1) for each in samples)
+    freedom = 1.0 / sum(
+        (of_group.standard_error**2 / squared) ** 2 / (len(of_group.values) - 1) for of_group in samples
+    )
     return float(2.0 * stdtr(freedom, -abs(difference) / math.sqrt(squared)))
 
 

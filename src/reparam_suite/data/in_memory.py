@@ -23,7 +23,7 @@ _FIXED_KEYS: dict[Split, int] = {"train": 0, "valid": 1, "test": 2}
 @final
 @dataclass(frozen=True)
 class _Place:
-    """Where a process trains."""
+    """The place of a process in the training."""
 
     device: torch.device
     rank: int

@@ -56,7 +56,7 @@ def keys(path: Path) -> list[str]:
         names = [name.removesuffix(_SUFFIX) for name in file.namelist()]
         for name, number in Counter(name.removesuffix(_SUFFIX) for name in names).items():
             if number > 1:
-                held = ", ".join(each for each in file.namelist() if each.startswith(name))
+                held = ", ".join(member for member in file.namelist() if member.startswith(name))
                 raise DataError(f"{path}: expected one array {name}, got {number}: {held}")
         return names
 

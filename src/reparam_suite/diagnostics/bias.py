@@ -75,7 +75,7 @@ def gradient_bias(
     with measuring(model):
         measurement = Measurement(model, batch)
         rounds = [measurement.sums(batch, num_repeats, memory_budget=memory_budget) for _ in range(num_rounds)]
-    return {name: each.bias() for name, each in bias_sums(rounds, reference).items()}
+    return {name: sums.bias() for name, sums in bias_sums(rounds, reference).items()}
 
 
 @final
@@ -128,7 +128,7 @@ def bias_sums(
 
 def add_biases(batches: Sequence[Mapping[str, BiasSums]]) -> dict[str, BiasSums]:
     """The sums over minibatches, each measured in the same number of rounds."""
-    return {name: _total([each[name] for each in batches]) for name in batches[0]}
+    return {name: _total([of_batch[name] for of_batch in batches]) for name in batches[0]}
 
 
 def _sums(gradients: Tensor, reference: ReferenceGradient) -> BiasSums:
@@ -144,8 +144,8 @@ def _sums(gradients: Tensor, reference: ReferenceGradient) -> BiasSums:
 
 
 def _total(batches: Sequence[BiasSums]) -> BiasSums:
-    names = [each.name for each in fields(BiasSums)]
-    return BiasSums(**{name: torch.stack([getattr(each, name) for each in batches]).sum(0) for name in names})
+    names = [field.name for field in fields(BiasSums)]
+    return BiasSums(**{name: torch.stack([getattr(of_batch, name) for of_batch in batches]).sum(0) for name in names})
 
 
 @final

@@ -45,7 +45,7 @@ def tensors_of(module: nn.Module, result: Any) -> tuple[Tensor, ...]:
         return (result,)
     if isinstance(result, Distribution) and (named := parameters(result)):
         return tuple(named.values())
-    if isinstance(result, tuple | list) and all(isinstance(each, Tensor) for each in result):
+    if isinstance(result, tuple | list) and all(isinstance(member, Tensor) for member in result):
         return tuple(result)
     raise NotLayerwiseError(f"{type(module).__name__} returns {type(result).__name__}, no rows of a tensor")
 

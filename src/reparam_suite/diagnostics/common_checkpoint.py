@@ -119,14 +119,16 @@ def measure(
                     )
                     after_batch(name)
             drawn = [sums for of_batch in rounds for sums in of_batch]
-            biases = [bias_sums(*each) for each in zip(rounds, references, strict=True)] if references else []
+            biases = [bias_sums(*pair) for pair in zip(rounds, references, strict=True)] if references else []
             row = EstimatorRow(
                 name=name,
                 unbiased=estimator.unbiased,
                 closed_form=closed_form,
                 cost=_typical(costs),
-                statistics={group: averaged([each[group].statistics() for each in drawn]) for group in drawn[0]},
-                bias={group: each.bias(len(biases)) for group, each in add_biases(biases).items()} if biases else {},
+                statistics={
+                    group: averaged([of_batch[group].statistics() for of_batch in drawn]) for group in drawn[0]
+                },
+                bias={group: sums.bias(len(biases)) for group, sums in add_biases(biases).items()} if biases else {},
             )
         yield row
 
@@ -134,8 +136,8 @@ def measure(
 def _typical(costs: Sequence[GradientCost]) -> GradientCost:
     return GradientCost(
         evaluations=costs[0].evaluations,
-        milliseconds=min(each.milliseconds for each in costs),  # where the machine was disturbed least
-        peak_bytes=max(each.peak_bytes for each in costs),
+        milliseconds=min(cost.milliseconds for cost in costs),  # where the machine was disturbed least
+        peak_bytes=max(cost.peak_bytes for cost in costs),
     )
 
 

@@ -28,10 +28,10 @@ def datumwise_sums(
     totals: dict[str, GradientSums] = {}
     for datum in split(batch, 1):
         drawn = explicit_gradients(model, datum, num_repeats)
-        moments = {name: moments_of_draws(each, per_element=per_element) for name, each in drawn.by_group.items()}
-        moments |= {name: moments_of_own_draws(each, per_element=per_element) for name, each in drawn.by_q.items()}
+        moments = {name: moments_of_draws(draws, per_element=per_element) for name, draws in drawn.by_group.items()}
+        moments |= {name: moments_of_own_draws(draws, per_element=per_element) for name, draws in drawn.by_q.items()}
         shard = sums_of_moments(moments)
-        totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
+        totals = {name: add([totals[name], moments]) if totals else moments for name, moments in shard.items()}
     return totals
 
 
@@ -88,12 +88,12 @@ def explicit_gradients(model: MeasuredModel, batch: Batch, num_repeats: int) -> 
     if at_q:  # a flow names no parameters
         by_q = torch.autograd.grad(objective.sum(), list(at_q.values()), retain_graph=True, materialize_grads=True)
     wanted = [parameter for group in groups.values() for parameter in group]
-    left = iter(each.unflatten(0, shape).transpose(0, 1) for each in _gradients_of_each(objective, wanted))
+    left = iter(gradient.unflatten(0, shape).transpose(0, 1) for gradient in _gradients_of_each(objective, wanted))
     return ExplicitGradients(
         by_group={name: [next(left) for _ in group] for name, group in groups.items()},
         by_q={
-            key(name, groups): free_coordinates(q, name, each).unflatten(0, shape).transpose(0, 1)
-            for name, each in zip(at_q, by_q, strict=True)
+            key(name, groups): free_coordinates(q, name, gradient).unflatten(0, shape).transpose(0, 1)
+            for name, gradient in zip(at_q, by_q, strict=True)
         },
     )
 

@@ -60,7 +60,7 @@ def gradient_statistics(
             too small for one datum, naming the smallest that works.
     """
     sums = gradient_sums(model, batch, num_repeats, per_element=per_element, memory_budget=memory_budget)
-    return {name: each.statistics() for name, each in sums.items()}
+    return {name: of_part.statistics() for name, of_part in sums.items()}
 
 
 def gradient_sums(
@@ -133,7 +133,7 @@ class Measurement:
         if found is None:
             found = whole_batch_sums(self._model, batch, num_repeats, per_element=per_element)
         self._is_new = False
-        return {name: replace(each, road=self.road, off=self._off) for name, each in found.items()}
+        return {name: replace(statistics, road=self.road, off=self._off) for name, statistics in found.items()}
 
     def _prove(self, batch: Batch) -> None:
         self._is_new = True
@@ -156,7 +156,9 @@ class Measurement:
                 totals: dict[str, GradientSums] = {}
                 for data in split(batch, portion):
                     shard = layerwise_sums(self._model, data, num_repeats, layout, groups, per_element=per_element)
-                    totals = {name: add([totals[name], each]) if totals else each for name, each in shard.items()}
+                    totals = {
+                        name: add([totals[name], moments]) if totals else moments for name, moments in shard.items()
+                    }
                 return totals
             except NotLayerwiseError as reason:
                 if not self._is_new:
@@ -204,7 +206,7 @@ def _portion(
 def _check_datumwise_budget(model: MeasuredModel, batch: Batch, num_repeats: int, memory_budget: int) -> None:
     # R gradients by all parameters, three copies; R graphs, since R gradients go backward side by side.
     trained = [parameter for group in trained_parameters(model).values() for parameter in group]
-    needed = (3 * num_repeats + 6) * sum(each.numel() * each.element_size() for each in trained)
+    needed = (3 * num_repeats + 6) * sum(parameter.numel() * parameter.element_size() for parameter in trained)
     datum = part(batch, slice(0, 1))
     with forked_generator(device_of(model)):
         kept = graph_bytes(lambda: objective_of(model, datum, 1))

@@ -7,10 +7,10 @@ from typing import Any, final
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
+from torch.distributions import Bernoulli, Distribution, LowRankMultivariateNormal, MultivariateNormal, Normal
 from torchmetrics import Metric
 
-from reparam_suite.distributions import OneHotCategorical, family, parameters
+from reparam_suite.distributions import OneHotCategorical, family, parameters, probabilities
 
 ACTIVE = 0.01
 """A latent is active if the variance over data of its posterior mean is above this: Burda, Grosse & Salakhutdinov
@@ -98,19 +98,19 @@ class DiscreteLatentUse(LatentUse):
 
     def posterior_mean(self, q: Distribution) -> Tensor:
         """The probability of 1, or of each class."""
-        return q.mean
+        return _known_probabilities(q)
 
     def add(self, q: Distribution, p: Distribution) -> None:
         """Sums over classes."""
         log_q, log_p = _log_probabilities(q), _log_probabilities(p)
-        probabilities = log_q.exp()
-        self.kl += (probabilities * (log_q - log_p)).sum((0, -1))
-        self.cross_entropy -= (probabilities * log_p).sum((0, -1))
+        q_of_classes = log_q.exp()
+        self.kl += (q_of_classes * (log_q - log_p)).sum((0, -1))
+        self.cross_entropy -= (q_of_classes * log_p).sum((0, -1))
 
     def aggregate_entropy(self, mean: Tensor) -> Tensor:
         """- sum_c q_c log q_c."""
-        probabilities = mean if mean.dim() == 2 else torch.stack([1.0 - mean, mean], -1)
-        logs: Tensor = torch.special.xlogy(probabilities, probabilities)
+        of_classes = mean if mean.dim() == 2 else torch.stack([1.0 - mean, mean], -1)
+        logs: Tensor = torch.special.xlogy(of_classes, of_classes)
         return -logs.sum(-1)
 
     def more(self, entropy: Tensor) -> dict[str, Tensor]:
@@ -153,15 +153,6 @@ class NormalLatentUse(LatentUse):
         return _normal_entropy(second_moment - mean.square())
 
 
-_KNOWN = (
-    (Normal, Normal),
-    (MultivariateNormal, Normal),
-    (Bernoulli, Bernoulli),
-    (OneHotCategorical, OneHotCategorical),
-)
-"""Families of q and p whose factors have entropies in closed form."""
-
-
 def latents_of(model: nn.Module, x: Tensor) -> tuple[Distribution, Distribution] | str:
     """q and p of a model's latents, or the reason why their use is not known; of several layers those of the top one.
 
@@ -186,24 +177,40 @@ def latent_use(q: Distribution, p: Distribution) -> LatentUse | None:
     """The metric that fits latents with the posterior q and the prior p; None if there is none for their families."""
     if _unknown(q, p) is not None:
         return None
-    kind = NormalLatentUse if family(p) is Normal else DiscreteLatentUse
+    kind = NormalLatentUse if probabilities(p) is None else DiscreteLatentUse
     return kind(event_shape=tuple(q.event_shape))
 
 
 def _unknown(q: Distribution, p: Distribution) -> str | None:
-    pair = family(q), family(p)
-    if pair in _KNOWN:
+    # The latents are bits, of C classes or normal, and those of q and p of one kind, one by one.
+    of_q, of_p = probabilities(q), probabilities(p)
+    discrete = of_q is not None and of_p is not None and q.event_shape == p.event_shape
+    if discrete or (issubclass(family(q), _NORMAL) and issubclass(family(p), Normal)):
         return None
-    names = " and ".join(each.__name__ for each in pair)
+    names = " and ".join(family(latents).__name__ for latents in (q, p))
     return f"use of latents: expected bits, categorical or normal latents with a prior of the same family, got {names}"
 
 
-def _log_probabilities(distribution: Distribution) -> Tensor:
-    # [*B, D, C], bits as two classes.
-    logits = parameters(distribution)["logits"].double()
-    if family(distribution) is Bernoulli:
-        return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], -1)
-    return logits.log_softmax(-1)
+_NORMAL = (Normal, MultivariateNormal, LowRankMultivariateNormal)
+"""Distributions of which every latent by itself is normal."""
+
+
+def _known_probabilities(q: Distribution) -> Tensor:
+    found = probabilities(q)
+    assert found is not None
+    return found
+
+
+def _log_probabilities(q: Distribution) -> Tensor:
+    # [*B, D, C], bits as two classes; from the logits where a probability's logarithm may be too small for it.
+    known, bits = _known_probabilities(q).double(), len(q.event_shape) == 1
+    logits = parameters(q).get("logits") if issubclass(family(q), Bernoulli | OneHotCategorical) else None
+    if logits is None:
+        of_classes = torch.stack([1.0 - known, known], -1) if bits else known
+        return of_classes.clamp_min(torch.finfo(known.dtype).tiny).log()
+    if bits:
+        return torch.stack([F.logsigmoid(-logits.double()), F.logsigmoid(logits.double())], -1)
+    return logits.double().log_softmax(-1)
 
 
 def _normal_entropy(variance: Tensor) -> Tensor:

@@ -59,18 +59,21 @@ def layerwise_sums(
     leaves = [list(cut.leaves.values()) for cut in recorder.cuts]
     wanted: list[list[Tensor]] = [list(at_q.values()), encoded, list(flat), *leaves, *outputs]
     found = _split(
-        torch.autograd.grad(objective.sum(), [each for some in wanted for each in some], materialize_grads=True), wanted
+        torch.autograd.grad(objective.sum(), [tensor for some in wanted for tensor in some], materialize_grads=True),
+        wanted,
     )
     by_q, back, totals = found[:3]
     at_leaves, deltas = found[3 : 3 + len(leaves)], found[3 + len(leaves) :]
 
     summed: dict[Tensor, Tensor] = dict(zip(flat, totals, strict=True))
-    parts = parts_of(recorder.calls, [tuple(each) for each in deltas])
+    parts = parts_of(recorder.calls, [tuple(of_call) for of_call in deltas])
     if recorder.encoded:
         through = _through_encoder(recorder.encoded, back, recorder.encoder_calls, flat, summed, R)
         parts += parts_of(recorder.encoder_calls, through)
     if few:
-        parts.append(Explicit({each: drawn.unflatten(0, (R, B)).transpose(0, 1) for each, drawn in few.items()}))
+        parts.append(
+            Explicit({parameter: drawn.unflatten(0, (R, B)).transpose(0, 1) for parameter, drawn in few.items()})
+        )
     parts += _through_sources(recorder.cuts, at_leaves, flat, summed, (R, B))
     moments = {
         name: _moments(group, _of(name, group, parts), summed, (R, B), per_element=per_element)
@@ -100,11 +103,11 @@ def _through_encoder(
     num_repeats: int,
 ) -> list[Deltas]:
     # At the outputs of every call, [R, *output]; the sums over data and repeats are added to `summed`.
-    repeats = [each.unflatten(0, (num_repeats, -1)) for each in back]
+    repeats = [gradient.unflatten(0, (num_repeats, -1)) for gradient in back]
     inside = set(encoded.module.parameters())
     reached = [parameter for parameter in flat if parameter in inside]
     totals = torch.autograd.grad(
-        encoded.made, reached, [each.sum(0) for each in repeats], retain_graph=True, materialize_grads=True
+        encoded.made, reached, [gradient.sum(0) for gradient in repeats], retain_graph=True, materialize_grads=True
     )
     for parameter, total in zip(reached, totals, strict=True):
         summed[parameter] = summed[parameter] + total
@@ -176,7 +179,7 @@ def _moments(
     if len(explained) + len(unexplained) != len(group):
         raise NotLayerwiseError("a parameter is used by more than one module")
     missed = [part.missed([summed[parameter] for parameter in part.parameters]) for part in parts]
-    missed += [summed[each].abs().amax().sign() for each in unexplained]
+    missed += [summed[parameter].abs().amax().sign() for parameter in unexplained]
     # What is not a number has no other road either: it is reported as such.
     if bool(torch.stack(missed).amax() > ROUNDING):
         raise NotLayerwiseError("the gradient reaches a parameter other than through the calls of its own module")

@@ -53,7 +53,7 @@ def layout_of(model: MeasuredModel, batch: Batch) -> Layout:
     module = as_module(model)
     recorder = Recorder(
         module,
-        [each for group in trained_parameters(model).values() for each in group],
+        [parameter for group in trained_parameters(model).values() for parameter in group],
         num_repeats=1,
         num_data=NUM_PROBED,
     )
@@ -124,7 +124,8 @@ def _candidates(call: Call, count: int) -> list[int]:
 def _formed_elements(calls: list[Call], axes: Iterable[int]) -> int:
     # Numbers in the gradients that are formed row by row.
     return sum(
-        call.outputs[0].shape[:leading].numel() * sum(each.numel() for each in call.module.parameters(recurse=False))
+        call.outputs[0].shape[:leading].numel()
+        * sum(parameter.numel() for parameter in call.module.parameters(recurse=False))
         for call, leading in zip(calls, axes, strict=True)
         if not is_affine(call.module)
     )

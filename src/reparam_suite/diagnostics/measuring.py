@@ -26,7 +26,7 @@ def measuring(model: MeasuredModel) -> Iterator[None]:
     estimators.
     """
     module = as_module(model)
-    modes = [(each, each.training) for each in module.modules()]
+    modes = [(child, child.training) for child in module.modules()]
     buffers = [
         _HeldBuffer(owner, *named)
         for estimator in estimators(module)
@@ -39,8 +39,8 @@ def measuring(model: MeasuredModel) -> Iterator[None]:
         with unchanged_streams(), torch.enable_grad(), torch.autograd.set_detect_anomaly(False):
             yield
     finally:
-        for each, mode in modes:
-            each.training = mode
+        for child, mode in modes:
+            child.training = mode
         for buffer in buffers:
             buffer.restore()
 

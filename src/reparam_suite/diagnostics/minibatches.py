@@ -62,8 +62,8 @@ def grouped_sums(
         whole = measurement.road == "whole batch" or mixture_of_data(model, batch) is not None
         for data in [batch] if whole else split_evenly(batch, min(num_groups, num_data(batch))):
             sums = measurement.sums(data, num_repeats, per_element=per_element, memory_budget=memory_budget)
-            for name, each in sums.items():
-                groups.setdefault(name, []).append(each)
+            for name, of_part in sums.items():
+                groups.setdefault(name, []).append(of_part)
     return groups
 
 
@@ -76,15 +76,15 @@ def data_variance(groups: Sequence[GradientSums]) -> DataVariance:
     Raises:
         ValueError: if every datum has parameters of its own.
     """
-    if not all(each.shared for each in groups):
+    if not all(group.shared for group in groups):
         raise ValueError(
             "groups: expected sums of a gradient with respect to parameters that all data share, got each datum's own"
         )
     repeats = groups[0].num_repeats
-    counts = torch.stack([each.num_data for each in groups])
-    noise = torch.stack([each.variance for each in groups])
-    squares = torch.stack([each.squared_norm for each in groups])
-    gradients = torch.stack([each.gradient for each in groups])
+    counts = torch.stack([group.num_data for group in groups])
+    noise = torch.stack([group.variance for group in groups])
+    squares = torch.stack([group.squared_norm for group in groups])
+    gradients = torch.stack([group.gradient for group in groups])
     scale = gradients.abs().amax().clamp_min(torch.finfo(gradients.dtype).tiny)
     products = doubled((gradients / scale) @ (gradients / scale).T) * doubled(scale).square()
 
@@ -92,7 +92,7 @@ def data_variance(groups: Sequence[GradientSums]) -> DataVariance:
         value = (squares - squared_sum / count) / (count - 1.0) - noise / count / repeats
         return value.where(count > 1.0, torch.nan)
 
-    whole = [each.sum() for each in (counts, noise, squares, products)]
+    whole = [of_groups.sum() for of_groups in (counts, noise, squares, products)]
     without_each = spread(
         whole[0] - counts,
         whole[1] - noise,

@@ -20,17 +20,17 @@ def gradients_of_module(module: nn.Module, calls: Sequence[tuple[Call, tuple[Ten
     Raises:
         NotLayerwiseError: if the module cannot be run row by row.
     """
-    own = {name: each for name, each in module.named_parameters(recurse=False) if each.requires_grad}
+    own = {name: parameter for name, parameter in module.named_parameters(recurse=False) if parameter.requires_grad}
     try:
         drawn = [_gradients_of_call(own, call, deltas) for call, deltas in calls]
     except RuntimeError as reason:
         raise NotLayerwiseError(f"{type(module).__name__} cannot be run row by row: {reason}") from reason
-    return {own[name]: torch.stack([each[name] for each in drawn]).sum(0) for name in own}
+    return {own[name]: torch.stack([of_call[name] for of_call in drawn]).sum(0) for name in own}
 
 
 def _gradients_of_call(own: dict[str, nn.Parameter], call: Call, deltas: tuple[Tensor, ...]) -> dict[str, Tensor]:
     lead = call.lead
-    inputs = tuple(_one_row_each(each, lead) for each in call.inputs)
+    inputs = tuple(_one_row_each(tensor, lead) for tensor in call.inputs)
     leading = [_num_leading(output, lead) for output in call.outputs]
 
     def outputs(values: dict[str, Tensor], of_row: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -39,19 +39,21 @@ def _gradients_of_call(own: dict[str, nn.Parameter], call: Call, deltas: tuple[T
 
     def pull_back(of_row: tuple[Tensor, ...], back: tuple[Tensor, ...]) -> dict[str, Tensor]:
         pull = torch.func.vjp(
-            lambda values: outputs(values, of_row), {name: each.detach() for name, each in own.items()}
+            lambda values: outputs(values, of_row), {name: parameter.detach() for name, parameter in own.items()}
         )[1]
-        cotangents = tuple(each.reshape((1,) * axes + each.shape) for each, axes in zip(back, leading, strict=True))
+        cotangents = tuple(
+            gradient.reshape((1,) * axes + gradient.shape) for gradient, axes in zip(back, leading, strict=True)
+        )
         return cast("dict[str, Tensor]", pull(cotangents)[0])
 
     over_rows: Any = torch.func.vmap(pull_back)
     if len(lead) == 1:
         over_repeats = torch.func.vmap(over_rows, in_dims=(None, 0), out_dims=1)
-        back = tuple(rows(each, (len(each), *lead)) for each in deltas)
+        back = tuple(rows(cotangent, (len(cotangent), *lead)) for cotangent in deltas)
         return cast("dict[str, Tensor]", over_repeats(inputs, back))
-    back = tuple(rows(each, lead).flatten(0, 2) for each in deltas)
-    flat = over_rows(tuple(each.flatten(0, 2) for each in inputs), back)
-    return {name: each.unflatten(0, lead).sum(0).transpose(0, 1) for name, each in flat.items()}
+    back = tuple(rows(cotangent, lead).flatten(0, 2) for cotangent in deltas)
+    flat = over_rows(tuple(tensor.flatten(0, 2) for tensor in inputs), back)
+    return {name: gradient.unflatten(0, lead).sum(0).transpose(0, 1) for name, gradient in flat.items()}
 
 
 def _one_row_each(tensor: Tensor, lead: tuple[int, ...]) -> Tensor:

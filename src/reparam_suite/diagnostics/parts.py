@@ -52,12 +52,12 @@ class Explicit(Part):
 
     def gram(self) -> Tensor:
         """One product per datum."""
-        flat = torch.cat([each.reshape(*each.shape[:2], -1) for each in self.gradients], -1)
+        flat = torch.cat([gradient.reshape(*gradient.shape[:2], -1) for gradient in self.gradients], -1)
         return flat @ flat.mT
 
     def element_variances(self) -> tuple[Tensor, ...]:
         """As it says."""
-        return tuple(spread(each, 1).sum(0) for each in self.gradients)
+        return tuple(spread(gradient, 1).sum(0) for gradient in self.gradients)
 
     def missed(self, gradients: Sequence[Tensor]) -> Tensor:
         """Compared element by element."""
@@ -84,7 +84,7 @@ class Affine(Part):
     def __init__(self, weight: Tensor, bias: Tensor | None, activations: Tensor, deltas: Tensor) -> None:
         self.weight = weight if weight.requires_grad else None
         self.bias = bias if bias is not None and bias.requires_grad else None
-        self.parameters = tuple(each for each in (self.weight, self.bias) if each is not None)
+        self.parameters = tuple(parameter for parameter in (self.weight, self.bias) if parameter is not None)
         self.activations = activations
         self.deltas = deltas
 

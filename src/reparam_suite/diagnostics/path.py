@@ -30,19 +30,21 @@ class PathVariance:
     def __init__(self, parameters: Iterable[nn.Parameter], *, decay: float = 0.999) -> None:
         if not 0.0 <= decay < 1.0:
             raise ValueError(f"decay of PathVariance: expected a number in [0, 1), got {decay}")
-        self._parameters = [each for each in parameters if each.requires_grad]
+        self._parameters = [parameter for parameter in parameters if parameter.requires_grad]
         if not self._parameters:
             raise ValueError("PathVariance: expected at least one trained parameter, got none")
         self.decay = decay
         self.num_steps = 0
-        self._first = [torch.zeros_like(each, requires_grad=False) for each in self._parameters]
+        self._first = [torch.zeros_like(parameter, requires_grad=False) for parameter in self._parameters]
         # Of the second moment the sum over elements is all that is asked for.
         self._second = torch.zeros((), dtype=torch.float64, device=self._first[0].device)
 
     @torch.no_grad()
     def update(self) -> None:
         """Takes in the gradients in `.grad`; a parameter without one counts as zero."""
-        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in self._parameters]
+        gradients = [
+            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in self._parameters
+        ]
         self.num_steps += 1
         lerp_all(self._first, gradients, 1.0 - self.decay)
         squares = squared_norm(gradients)
@@ -55,7 +57,7 @@ class PathVariance:
         if self.num_steps == 0:
             return torch.full_like(self._second, torch.nan)
         squared_mean = squared_norm(self._first) / weight**2
-        return (self._second / weight - squared_mean) / sum(each.numel() for each in self._first)
+        return (self._second / weight - squared_mean) / sum(gradient.numel() for gradient in self._first)
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to continue."""

@@ -149,9 +149,9 @@ class Recorder:
         if not places:
             return
         outputs = tuple(tensors[index] for index in places)
-        if kwargs or not inputs or not all(isinstance(each, Tensor) for each in inputs):
+        if kwargs or not inputs or not all(isinstance(tensor, Tensor) for tensor in inputs):
             raise NotLayerwiseError(f"{type(module).__name__} is called with other arguments than tensors")
-        given = tuple(each.detach() for each in inputs)
+        given = tuple(tensor.detach() for tensor in inputs)
         number = self._counts[module]
         self._counts[module] += 1
         if self._encoding:

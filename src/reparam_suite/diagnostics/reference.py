@@ -15,6 +15,7 @@ from reparam_suite.diagnostics.measuring import device_of, estimated_by, incompa
 from reparam_suite.diagnostics.memory import DEFAULT_BUDGET, graph_bytes
 from reparam_suite.diagnostics.statistics import GradientSums
 from reparam_suite.diagnostics.whole_batch import draw_once
+from reparam_suite.distributions import is_discrete
 from reparam_suite.estimators import (
     Average,
     Bound,
@@ -58,7 +59,7 @@ def exact_reference(model: MeasuredModel, batch: Batch) -> GradientEstimator:
         ValueError: naming the number of states or latents, the family or the bound, if it cannot be computed.
     """
     q, _, num_samples = _asked(model, batch)
-    reference = Enumeration(num_samples=num_samples) if _is_discrete(q) else Quadrature()
+    reference = Enumeration(num_samples=num_samples) if is_discrete(q) else Quadrature()
     if reason := incompatibility(model, batch, reference):
         raise ValueError(reason)
     return reference
@@ -99,7 +100,7 @@ def reference_gradients(
     Args:
         model: whose objective it is; its own estimator says only how many samples a multi-sample bound has.
         batch: the minibatch.
-        estimator: Enumeration or Quadrature, or any unbiased one; by default `exact_reference` where there is one,
+        estimator: Enumeration, Quadrature, or any unbiased one; by default `exact_reference` where there is one,
             else `unbiased_reference`: the result says which it was.
         num_repeats: how many gradients of each datum are averaged where they are noisy, rounded up to a multiple of 16.
         memory_budget: bytes.
@@ -114,7 +115,7 @@ def reference_gradients(
     if estimator is not None and (reason := incompatibility(model, batch, chosen)):
         raise ValueError(reason)
     with estimated_by(model, chosen):
-        if isinstance(chosen, Enumeration | Quadrature):
+        if chosen.noiseless:
             return _exact_gradients(model, batch, memory_budget)
         return _drawn_gradients(model, batch, num_repeats, memory_budget)
 
@@ -133,13 +134,6 @@ def _asked(model: MeasuredModel, batch: Batch) -> tuple[Distribution, Bound, int
     return target.q, target.bound, 1 if isinstance(target.bound, Average) else model.estimator.num_samples
 
 
-def _is_discrete(q: Distribution) -> bool:
-    try:
-        return q.support is not None and bool(q.support.is_discrete)
-    except NotImplementedError:
-        return False
-
-
 def _exact_gradients(model: MeasuredModel, batch: Batch, memory_budget: int) -> dict[str, ReferenceGradient]:
     groups = trained_parameters(model)
     with measuring(model):
@@ -151,16 +145,16 @@ def _exact_gradients(model: MeasuredModel, batch: Batch, memory_budget: int) -> 
         shards: dict[str, list[Tensor]] = {}
         for data in split(batch, portion):
             for name, gradients in draw_once(model, data).items():
-                flat = torch.cat([each.reshape(-1) for each in gradients])
+                flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
                 shards.setdefault(name, []).append(flat * (num_data(data) / num_data(batch)))
     return {
         name: ReferenceGradient(
-            gradient=torch.stack(each).sum(0) if name in groups else torch.cat(each),
-            variance=each[0].new_zeros(()),
+            gradient=torch.stack(portions).sum(0) if name in groups else torch.cat(portions),
+            variance=portions[0].new_zeros(()),
             estimator=type(model.estimator).__name__,
             exact=True,
         )
-        for name, each in shards.items()
+        for name, portions in shards.items()
     }
 
 
@@ -175,12 +169,12 @@ def _drawn_gradients(
         measurement = Measurement(model, batch)
         for _ in range(num_rounds):
             sums = measurement.sums(batch, _REPEATS_OF_A_ROUND, memory_budget=memory_budget)
-            for name, each in sums.items():
-                rounds.setdefault(name, []).append(each)
+            for name, of_part in sums.items():
+                rounds.setdefault(name, []).append(of_part)
     return {
         name: ReferenceGradient(
-            gradient=torch.stack([each.gradient for each in sums]).mean(0) / sums[0].num_data,
-            variance=torch.stack([each.statistics().variance for each in sums]).mean()
+            gradient=torch.stack([of_round.gradient for of_round in sums]).mean(0) / sums[0].num_data,
+            variance=torch.stack([of_round.statistics().variance for of_round in sums]).mean()
             / (num_rounds * _REPEATS_OF_A_ROUND),
             estimator=type(model.estimator).__name__,
             exact=False,

@@ -92,15 +92,13 @@ class GradientSums:
             # Spread of the means of R gradients about their mean, without what the estimator's noise adds to it.
             data_variance = (self.squared_norm - squared_sum / B) / (B - 1.0) / B - variance / R
             data_variance = data_variance.where(B > 1.0, torch.nan).to(self.gradient.dtype)
-        elements = self.element_variances
+        elements = self.element_variances and tuple(v / B.square().to(v.dtype) for v in self.element_variances)
         return GradientStatistics(
             variance=variance.to(self.gradient.dtype),
             standard_error=_root_of_greater(self.squared_error, self.least_squared_error, B).to(self.gradient.dtype),
             squared_norm=(squared_sum / B.square() - variance / R).to(self.gradient.dtype),
             data_variance=data_variance,
-            element_variances=None
-            if elements is None
-            else tuple(each / B.square().to(each.dtype) for each in elements),
+            element_variances=elements,
             road=self.road,
             off=self.off,
         )
@@ -108,14 +106,14 @@ class GradientSums:
 
 def averaged(measurements: Sequence[GradientStatistics]) -> GradientStatistics:
     """The mean of independent measurements, of one minibatch or of several; without the variances by element."""
+    like = measurements[0].variance
 
     def column(name: str) -> Tensor:
-        return torch.stack([getattr(each, name) for each in measurements])
+        return torch.stack([getattr(measurement, name) for measurement in measurements])
 
     return GradientStatistics(
         variance=column("variance").mean(0),
-        standard_error=doubled(column("standard_error")).square().sum(0).sqrt().to(measurements[0].variance.dtype)
-        / len(measurements),
+        standard_error=(doubled(column("standard_error")).square().sum(0).sqrt() / len(measurements)).to(like),
         squared_norm=column("squared_norm").mean(0),
         data_variance=None if measurements[0].data_variance is None else column("data_variance").mean(0),
         road=measurements[0].road,
@@ -131,15 +129,15 @@ def add(shards: Sequence[GradientSums]) -> GradientSums:
     first = shards[0]
 
     def total(name: str) -> Tensor:
-        return torch.stack([getattr(each, name) for each in shards]).sum(0)
+        return torch.stack([getattr(shard, name) for shard in shards]).sum(0)
 
     def joined(tensors: Sequence[Tensor]) -> Tensor:
         return torch.stack(list(tensors)).sum(0) if first.shared else torch.cat(list(tensors))
 
     elements = None
     if first.element_variances is not None:
-        columns = zip(*(each.element_variances or () for each in shards), strict=True)
-        elements = tuple(joined(each) for each in columns)
+        columns = zip(*(shard.element_variances or () for shard in shards), strict=True)
+        elements = tuple(joined(column) for column in columns)
     return GradientSums(
         num_repeats=first.num_repeats,
         num_data=total("num_data"),
@@ -147,7 +145,7 @@ def add(shards: Sequence[GradientSums]) -> GradientSums:
         squared_error=total("squared_error"),
         least_squared_error=total("least_squared_error"),
         squared_norm=total("squared_norm"),
-        gradient=joined([each.gradient for each in shards]),
+        gradient=joined([shard.gradient for shard in shards]),
         shared=first.shared,
         element_variances=elements,
         road=first.road,
@@ -175,8 +173,8 @@ class Moments:
 
 def moments_of_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> Moments:
     """Of R gradients of each of B data with respect to the same parameters, `[B, R, ...]` for each parameter."""
-    flat = torch.cat([each.reshape(*each.shape[:2], -1) for each in draws], -1)
-    elements = tuple(spread(each, 1).sum(0) for each in draws) if per_element else None
+    flat = torch.cat([draw.reshape(*draw.shape[:2], -1) for draw in draws], -1)
+    elements = tuple(spread(draw, 1).sum(0) for draw in draws) if per_element else None
     return Moments(gram=flat @ flat.mT, gradient=flat.mean(1).sum(0), shared=True, element_variances=elements)
 
 
@@ -189,7 +187,7 @@ def moments_of_own_draws(draws: Tensor, *, per_element: bool = False) -> Moments
 
 def sums_of_moments(moments: Mapping[str, Moments]) -> dict[str, GradientSums]:
     """The sums over data, of all groups at once."""
-    gram = doubled(torch.stack([each.gram for each in moments.values()]))
+    gram = doubled(torch.stack([of_part.gram for of_part in moments.values()]))
     trace = trace_of(gram)
     columns = torch.stack([trace.value, trace.squared_error, trace.least, gram.mean((2, 3))]).sum(-1)
     num_data = gram.new_tensor(float(gram.shape[1]))
@@ -262,18 +260,18 @@ def trace_of(gram: Tensor) -> Trace:
 def from_draws(draws: Sequence[Tensor], *, per_element: bool = False) -> GradientStatistics:
     """The statistics of R independent minibatch gradients, given as one tensor `[R, ...]` for each parameter."""
     num_repeats = len(draws[0])
-    flat = [each.reshape(num_repeats, -1) for each in draws]
+    flat = [draw.reshape(num_repeats, -1) for draw in draws]
     # About the mean, so that no digits are lost where the noise is small beside the gradient.
-    means = [each.mean(0) for each in flat]
-    centred = [each - mean for each, mean in zip(flat, means, strict=True)]
-    gram = doubled(torch.stack([each @ each.T for each in centred])).sum(0)
+    means = [draw.mean(0) for draw in flat]
+    centred = [draw - mean for draw, mean in zip(flat, means, strict=True)]
+    gram = doubled(torch.stack([draw @ draw.T for draw in centred])).sum(0)
     trace, dtype = trace_of(gram), flat[0].dtype
-    squared_norm = torch.stack([squared_length(each) for each in means]).sum() - trace.value / num_repeats
+    squared_norm = torch.stack([squared_length(mean) for mean in means]).sum() - trace.value / num_repeats
     return GradientStatistics(
         variance=trace.value.to(dtype),
         standard_error=_root_of_greater(trace.squared_error, trace.least).to(dtype),
         squared_norm=squared_norm.to(dtype),
-        element_variances=tuple(spread(each, 0) for each in draws) if per_element else None,
+        element_variances=tuple(spread(draw, 0) for draw in draws) if per_element else None,
     )
 
 
@@ -283,7 +281,7 @@ def sums_of_batch_draws(
     """The sums of which `statistics()` are those of R independent gradients of the mean over `num_data` data."""
     statistics = from_draws(draws, per_element=per_element)
     B = doubled(statistics.variance.new_tensor(float(num_data)))
-    num_repeats, mean = len(draws[0]), torch.cat([each.mean(0).reshape(-1) for each in draws])
+    num_repeats, mean = len(draws[0]), torch.cat([draw.mean(0).reshape(-1) for draw in draws])
     elements = statistics.element_variances
     return GradientSums(
         num_repeats=num_repeats,
@@ -294,7 +292,7 @@ def sums_of_batch_draws(
         squared_norm=torch.full_like(B, torch.nan) if shared else squared_length(mean) * B.square(),
         gradient=mean * float(num_data),
         shared=shared,
-        element_variances=None if elements is None else tuple(each * float(num_data) ** 2 for each in elements),
+        element_variances=None if elements is None else tuple(variance * float(num_data) ** 2 for variance in elements),
     )
 
 

@@ -60,5 +60,7 @@ def _drawn(model: MeasuredModel, batch: Batch, num_repeats: int) -> tuple[dict[s
     for _ in range(num_repeats):
         for name, gradients in draw_once(model, batch).items():
             draws.setdefault(name, []).append(gradients)
-    stacked = {name: [torch.stack(each) for each in zip(*repeats, strict=True)] for name, repeats in draws.items()}
+    stacked = {
+        name: [torch.stack(gradients) for gradients in zip(*repeats, strict=True)] for name, repeats in draws.items()
+    }
     return stacked, set(trained_parameters(model))

@@ -50,7 +50,15 @@ from reparam_suite.distributions.sampling import (
     samples,
 )
 from reparam_suite.distributions.scores import score, score_term
-from reparam_suite.distributions.support import num_states, support_of
+from reparam_suite.distributions.support import (
+    has_mean,
+    is_discrete,
+    is_real,
+    mean_of,
+    num_states,
+    probabilities,
+    support_of,
+)
 from reparam_suite.distributions.von_mises import VonMises
 
 __all__ = [
@@ -87,13 +95,18 @@ __all__ = [
     "frozen",
     "gamma",
     "has_inverse_cdf",
+    "has_mean",
     "inverse_cdf",
+    "is_discrete",
+    "is_real",
     "is_reparameterized",
     "kl_divergence",
+    "mean_of",
     "multivariate_normal",
     "normal",
     "num_states",
     "parameters",
+    "probabilities",
     "rebuilt",
     "relaxed",
     "reparameterized",

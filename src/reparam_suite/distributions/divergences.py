@@ -88,5 +88,5 @@ def _is_registered_right(q: Distribution) -> bool:
         q = q.base_dist
     if isinstance(q, TransformedDistribution) and not may_remember(q):
         return False
-    of_torch = next(each for each in type(q).__mro__ if each.__module__.startswith("torch.distributions"))
+    of_torch = next(cls for cls in type(q).__mro__ if cls.__module__.startswith("torch.distributions"))
     return of_torch is Distribution or type(q).log_prob is of_torch.log_prob  # type: ignore[attr-defined]

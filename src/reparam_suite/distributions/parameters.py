@@ -89,7 +89,7 @@ def parameters(q: Distribution) -> dict[str, Tensor]:
         return {name: _follow(q, path) for name, path in paths.items()}
     if isinstance(q, MixtureSameFamily):
         parts = {"mixture": q.mixture_distribution, "component": q.component_distribution}
-        return {f"{part}.{name}": value for part, each in parts.items() for name, value in parameters(each).items()}
+        return {f"{part}.{name}": value for part, inner in parts.items() for name, value in parameters(inner).items()}
     if isinstance(q, TransformedDistribution) and not q.arg_constraints:
         of_transforms = {
             f"transforms.{index}.{name}": value

@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +20,14 @@ class LatentFamily(ABC):
     Args:
         latent_size: D; without it, that of the model which takes the family.
 
+    Attributes:
+        are_bits: whether every latent is 0 or 1, so that a network may see -1 and 1 in their place.
+
     Raises:
         ValueError: if `latent_size` is below 1.
     """
+
+    are_bits: ClassVar[bool] = False
 
     def __init__(self, latent_size: int | None = None) -> None:
         self.latent_size = None if latent_size is None else as_integer("latent_size", latent_size)
@@ -129,6 +134,8 @@ class FactorizedBernoulli(DiscreteFamily):
     Args:
         latent_size: D; without it, that of the model.
     """
+
+    are_bits = True
 
     @property
     def num_parameters(self) -> int:

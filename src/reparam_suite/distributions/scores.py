@@ -25,8 +25,8 @@ def score(q: Distribution, z: Tensor) -> dict[str, Tensor]:
     if can_be_rebuilt(q):
         with torch.no_grad():
             # Each sample is given parameters of its own.
-            each = {name: value.detach().expand(len(z), *value.shape) for name, value in own.items()}
-            log_q, pull_back = torch.func.vjp(lambda values: rebuilt(q, values).log_prob(z), each)[:2]
+            by_sample = {name: value.detach().expand(len(z), *value.shape) for name, value in own.items()}
+            log_q, pull_back = torch.func.vjp(lambda values: rebuilt(q, values).log_prob(z), by_sample)[:2]
             (scores,) = pull_back(torch.ones_like(log_q))
             return {name: value.detach() for name, value in scores.items()}
     return _sample_by_sample(q, z.detach(), own)

@@ -39,7 +39,7 @@ def parts_of(transform: Transform) -> list[Transform]:
         inner = [transform.inv]
     else:
         return [transform]
-    return [part for each in inner for part in parts_of(each)]
+    return [part for transform in inner for part in parts_of(transform)]
 
 
 def tensors_of(transform: Transform) -> Iterator[tuple[str, Tensor]]:

@@ -55,7 +55,7 @@ def _von_mises_slope(centred: Tensor, concentration: Tensor) -> Tensor:
     start = torch.where(inner, 0.0, x)
     end = torch.where(inner, x, (x.cos() - 40.0 / k).clamp(min=-1.0).acos())
     shape = (-1, *(1,) * x.dim())
-    nodes, weights = (each.to(x.device).reshape(shape) for each in _gauss_legendre(24))
+    nodes, weights = (tensor.to(x.device).reshape(shape) for tensor in _gauss_legendre(24))
     t = start + (end - start) * nodes
     exponent = -2.0 * k * (0.5 * (t + x)).sin() * (0.5 * (t - x)).sin()
     integrand = (one_minus_a - 2.0 * (0.5 * t).sin().square()) * exponent.exp()

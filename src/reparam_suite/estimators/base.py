@@ -137,12 +137,14 @@ class GradientEstimator(nn.Module, ABC):
         relaxed: whether the value is that of a relaxed model instead of the bound.
         differentiates_f: whether f must be differentiable in z.
         unbiased: whether the expected gradient is exact.
+        noiseless: whether it draws nothing: every call gives its expected gradient.
         num_samples: hard draws from q that enter the value; an antithetic pair counts two.
     """
 
     bounds: ClassVar[tuple[type[Bound], ...]]
     admits_exact: ClassVar[bool] = True
     relaxed: ClassVar[bool] = False
+    noiseless: ClassVar[bool] = False
     differentiates_f: ClassVar[bool]
     num_samples: int
 
@@ -231,4 +233,4 @@ class GradientEstimator(nn.Module, ABC):
 
 def names(classes: Iterable[type]) -> str:
     """The names of classes, as alternatives."""
-    return " or ".join(each.__name__ for each in classes)
+    return " or ".join(cls.__name__ for cls in classes)

@@ -96,7 +96,7 @@ class ControlledScore(GradientEstimator, ABC):
             weight = conditional_weight(q, z, noise)
             score = hard - q.mean
         f = target.values(hard)
-        learns = self.training and any(each.requires_grad for each in self.parameters())
+        learns = self.training and any(parameter.requires_grad for parameter in self.parameters())
         with torch.enable_grad():
             z.requires_grad_()
             control = self.control(target, z)

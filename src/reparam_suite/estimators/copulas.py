@@ -15,8 +15,8 @@ from torch import Tensor
 from reparam_suite.estimators.base import uniform
 
 # Gauss-Legendre on [0, 1]. The integrand is smooth there, K being at least 3: 8 nodes leave an error of 1e-14.
-_NODES = [float(each) / 2.0 + 0.5 for each in np.polynomial.legendre.leggauss(8)[0]]
-_WEIGHTS = [float(each) / 2.0 for each in np.polynomial.legendre.leggauss(8)[1]]
+_NODES = [float(node) / 2.0 + 0.5 for node in np.polynomial.legendre.leggauss(8)[0]]
+_WEIGHTS = [float(weight) / 2.0 for weight in np.polynomial.legendre.leggauss(8)[1]]
 
 
 class Copula(ABC):

@@ -1,5 +1,6 @@
 """K mutually antithetic samples, coupled by a copula: ARMS, CARMS."""
 
+from abc import ABC
 from typing import final
 
 import torch
@@ -18,15 +19,8 @@ from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.copulas import Copula, DirichletCopula
 
 
-@final
-class ARMS(GradientEstimator):
-    """K mutually antithetic Bernoulli samples in a leave-one-out score function, its mean corrected for the coupling.
-
-    p (1 - p) / P(b_1 = 1, b_2 = 0)  1/(K - 1) sum_k (f_k - mean f) b_k              [*B, D]
-
-    Unbiased; factorised Bernoulli; f may be a black box. K evaluations of f. The correction lies between 1/2 and 1 and
-    is formed from logits without a division by a small number; with K = 2 this is DisARM.
-    Dimitriev & Zhou (2021), arXiv 2105.14141.
+class CoupledSamples(GradientEstimator, ABC):
+    """An estimator of K mutually antithetic samples of discrete latents.
 
     Args:
         num_samples: K, samples per datum.
@@ -43,6 +37,25 @@ class ARMS(GradientEstimator):
     def __init__(self, *, num_samples: int = 4, copula: Copula | None = None) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
         self.copula = DirichletCopula() if copula is None else copula
+
+
+@final
+class ARMS(CoupledSamples):
+    """K mutually antithetic Bernoulli samples in a leave-one-out score function, its mean corrected for the coupling.
+
+    p (1 - p) / P(b_1 = 1, b_2 = 0)  1/(K - 1) sum_k (f_k - mean f) b_k              [*B, D]
+
+    Unbiased; factorised Bernoulli; f may be a black box. K evaluations of f. The correction lies between 1/2 and 1 and
+    is formed from logits without a division by a small number; with K = 2 this is DisARM.
+    Dimitriev & Zhou (2021), arXiv 2105.14141.
+
+    Args:
+        num_samples: K, samples per datum.
+        copula: how the K samples are coupled; DirichletCopula if none is given.
+
+    Raises:
+        ValueError: if `num_samples` is below 2.
+    """
 
     def fits(self, q: Distribution) -> str | None:
         """D independent bits."""
@@ -67,7 +80,7 @@ class ARMS(GradientEstimator):
 
 
 @final
-class CARMS(GradientEstimator):
+class CARMS(CoupledSamples):
     """K mutually antithetic categorical samples; each pair is weighed by the odds of an independent pair.
 
     1/(K (K - 1)) sum_{k<l} (f_k - f_l) (z_k - z_l) q(z_k) q(z_l) / P(z_k, z_l)      [*B, D, C]
@@ -84,14 +97,6 @@ class CARMS(GradientEstimator):
     Raises:
         ValueError: if `num_samples` is below 2.
     """
-
-    bounds = (Average,)
-    differentiates_f = False
-    unbiased = True
-
-    def __init__(self, *, num_samples: int = 4, copula: Copula | None = None) -> None:
-        super().__init__(num_samples=num_samples, fewest_samples=2)
-        self.copula = DirichletCopula() if copula is None else copula
 
     def fits(self, q: Distribution) -> str | None:
         """D independent one-hot latents."""

@@ -109,7 +109,7 @@ class Remainder:
             return anything
         ways = self._ways()
         way = _categorical(ways.log_mass.expand(num_samples, *ways.row.shape)).unsqueeze(-1)
-        row, begin, end = (_at(each, way) for each in ways[:3])
+        row, begin, end = (_at(cut, way) for cut in ways[:3])
         # The first latent of the stretch with which the path loses a share of all that it loses there.
         share = uniform(way.shape, self.log_p)
         log_path = self._within(self._row(self.log_own, row), begin, end).cumsum(-1)
@@ -145,7 +145,7 @@ class Remainder:
         # Cuts the stretch of `row` that `latent` is in, all [*B, 1]; none if another state has branched off there.
         ways, own = self.stretches, self._row(self.log_own, row)
         cut = (ways.row == row) & (ways.begin <= latent) & (latent < ways.end)
-        begin, end = ((cut * each).sum(-1, keepdim=True) for each in (ways.begin, ways.end))
+        begin, end = ((cut * ends).sum(-1, keepdim=True) for ends in (ways.begin, ways.end))
         share = torch.where(cut, self._log_lost(own, begin, latent), ways.log_share)
         kept = ways._replace(end=torch.where(cut, latent, ways.end), log_share=share)
         after = latent + 1

@@ -60,9 +60,9 @@ class DoublyControlled(GradientEstimator, ABC):
         return Estimate(objective=target.bound.value(f) + carry(path), control_loss=carry(squared))
 
 
-def _others(each: Tensor) -> Tensor:
+def _others(values: Tensor) -> Tensor:
     # The mean over the other samples, [K, ...].
-    return (each.sum(0) - each) / (len(each) - 1)
+    return (values.sum(0) - values) / (len(values) - 1)
 
 
 @final

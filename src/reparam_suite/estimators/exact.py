@@ -32,6 +32,7 @@ class Enumeration(GradientEstimator):
     bounds = (Average, LogMeanExp)
     differentiates_f = False
     unbiased = True
+    noiseless = True
 
     def __init__(self, *, num_samples: int = 1, max_states: int = 16_384) -> None:
         super().__init__(num_samples=num_samples)
@@ -100,6 +101,7 @@ class Quadrature(GradientEstimator):
     bounds = (Average,)
     differentiates_f = True
     unbiased = True
+    noiseless = True
     max_latents: ClassVar[int] = 3
 
     def __init__(self, *, num_nodes: int = 20) -> None:
@@ -121,7 +123,9 @@ class Quadrature(GradientEstimator):
     def estimate(self, target: Expectation) -> Estimate:
         """The weighted sum over nodes that move with q."""
         num_latents, batch = target.q.event_shape[0], (1,) * len(target.q.batch_shape)
-        grid, weights = (torch.cartesian_prod(*[each] * num_latents).reshape(-1, num_latents) for each in self._rule)
+        grid, weights = (
+            torch.cartesian_prod(*[of_rule] * num_latents).reshape(-1, num_latents) for of_rule in self._rule
+        )
         eps = grid.to(target.q.mean.device).reshape(-1, *batch, num_latents)
         f = target.values(reparameterized(target.q, eps))
         mass = weights.prod(-1).to(f).reshape(-1, *batch)

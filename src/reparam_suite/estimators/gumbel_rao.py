@@ -66,9 +66,9 @@ class GumbelRao(Relaxation):
             hard = hardened(q, perturbed)
             own = -perturbed.abs() if family(q) is Bernoulli else perturbed - perturbed.amax(-1, keepdim=True)
             shortfalls = chain([own], shortfalls_given(q, hard, noises))
-            jacobian = mean_jacobian(q, (each.div_(temperature) for each in shortfalls), self.num_conditional).div_(
-                temperature
-            )
+            jacobian = mean_jacobian(
+                q, (shortfall.div_(temperature) for shortfall in shortfalls), self.num_conditional
+            ).div_(temperature)
         step = carry(logits)
         return hard + (jacobian * step if family(q) is Bernoulli else (jacobian @ step.unsqueeze(-1)).squeeze(-1))
 
@@ -79,11 +79,11 @@ def mean_jacobian(q: Distribution, shortfalls: Iterable[Tensor], num_conditional
     One number for a bit, `[K, *B, D]`, a matrix for a class, `[K, *B, D, C, C]`.
     """
     if family(q) is Bernoulli:
-        sides = (each.sigmoid_() for each in shortfalls)
+        sides = (shortfall.sigmoid_() for shortfall in shortfalls)
         return functools.reduce(torch.add, (p * (1.0 - p) for p in sides)) / num_conditional
     # None above 0, so that the softmax needs no maximum.
-    weights = (each.exp_() for each in shortfalls)
-    p = torch.stack([each.div_(each.sum(-1, keepdim=True)) for each in weights], -2)  # [K, *B, D, R, C]
+    weights = (shortfall.exp_() for shortfall in shortfalls)
+    p = torch.stack([weight.div_(weight.sum(-1, keepdim=True)) for weight in weights], -2)  # [K, *B, D, R, C]
     products = p.mT @ p
     products.neg_().diagonal(dim1=-2, dim2=-1).add_(p.sum(-2))
     return products.div_(num_conditional)

@@ -61,7 +61,7 @@ class _WeakDerivative(GradientEstimator, ABC):
         loc, scale = parameters(target.q).values()
         with torch.no_grad():
             base, others, maxwell, right, left = (
-                (loc + scale * each).to(loc.dtype) for each in self._laws(self.draw(target.q))
+                (loc + scale * law).to(loc.dtype) for law in self._laws(self.draw(target.q))
             )
         f = target.values(base)
         with torch.no_grad():

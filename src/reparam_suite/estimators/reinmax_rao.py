@@ -53,7 +53,7 @@ class ReinMaxRao(Relaxation):
             hard, pi = samples(q, self.num_samples), q.mean
             middle = 0.5 * (pi + hard)
             at_middle = bernoulli(middle.logit()) if family(q) is Bernoulli else categorical(middle.log())
-            shortfalls = (each.div(temperature) for each in shortfalls_given(at_middle, hard, self.draw(q)))
+            shortfalls = (shortfall.div(temperature) for shortfall in shortfalls_given(at_middle, hard, self.draw(q)))
             first = mean_jacobian(q, shortfalls, self.num_conditional).mul_(2.0).div_(temperature)
         step = carry(logits)
         if family(q) is Bernoulli:

@@ -4,10 +4,9 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.distributions import Categorical, Distribution
-from torch.distributions import VonMises as TorchVonMises
+from torch.distributions import Distribution
 
-from reparam_suite.distributions import factors, samples, score_term
+from reparam_suite.distributions import has_mean, samples, score_term
 from reparam_suite.estimators.base import Estimate, Expectation, GradientEstimator, carry, names, slopes
 from reparam_suite.estimators.baselines import Baseline, NoBaseline
 from reparam_suite.estimators.bounds import Average, LogMeanExp
@@ -102,8 +101,7 @@ class MuProp(_BaselineEstimator):
 
     def fits(self, q: Distribution) -> str | None:
         """Any q whose mean is known; the mean direction of an angle is no mean of the angle."""
-        mean = type(factors(q)).mean
-        if mean is Distribution.mean or isinstance(factors(q), TorchVonMises | Categorical):
+        if not has_mean(q):
             return f"expected a q whose mean is known, got {described(q)}"
         return super().fits(q)
 

@@ -34,7 +34,7 @@ class TemperatureSchedule(nn.Module, ABC):
 
 class _Decay(TemperatureSchedule):
     # From `start` at step 0 to `end` at step `num_steps`, and no further.
-    def __init__(self, *, start: float, end: float, num_steps: int) -> None:
+    def __init__(self, *, start: float = 1.0, end: float = 0.1, num_steps: int = 100_000) -> None:
         super().__init__()
         self.start = number(f"start of {type(self).__name__}", start, above=0.0)
         self.end = number(f"end of {type(self).__name__}", end, above=0.0, most=self.start)
@@ -58,9 +58,6 @@ class ExponentialDecay(_Decay):
         ValueError: unless 0 < `end` <= `start`, finite, and `num_steps` is at least 1.
     """
 
-    def __init__(self, *, start: float = 1.0, end: float = 0.1, num_steps: int = 100_000) -> None:
-        super().__init__(start=start, end=end, num_steps=num_steps)
-
     def at(self, step: Tensor) -> Tensor:
         """The temperature `[]` after so many steps."""
         return self.start * (self.progress(step) * math.log(self.end / self.start)).exp()
@@ -78,9 +75,6 @@ class LinearDecay(_Decay):
     Raises:
         ValueError: unless 0 < `end` <= `start`, finite, and `num_steps` is at least 1.
     """
-
-    def __init__(self, *, start: float = 1.0, end: float = 0.1, num_steps: int = 100_000) -> None:
-        super().__init__(start=start, end=end, num_steps=num_steps)
 
     def at(self, step: Tensor) -> Tensor:
         """The temperature `[]` after so many steps."""

@@ -132,8 +132,11 @@ def _numbered(ax: Axes, marks: Mapping[int, tuple[float, float]]) -> None:
             for radius in _RADII
             for angle in np.linspace(0.25 * math.pi, 2.25 * math.pi, 8, endpoint=False)
         ]
-        room = [min(float(np.hypot(*(place + each * pixels - at))) - reach for at, reach in taken) for each in offsets]
-        free = next((each for each, left in zip(offsets, room, strict=True) if left > 4.5 * pixels), None)
+        room = [
+            min(float(np.hypot(*(place + candidate * pixels - at))) - reach for at, reach in taken)
+            for candidate in offsets
+        ]
+        free = next((candidate for candidate, left in zip(offsets, room, strict=True) if left > 4.5 * pixels), None)
         offset = offsets[int(np.argmax(room))] if free is None else free
         taken.append((place + offset * pixels, 5.0 * pixels))
         leader = {"arrowstyle": "-", "color": HAIRLINE if np.hypot(*offset) < _RADII[1] else QUIET, "linewidth": 0.6}

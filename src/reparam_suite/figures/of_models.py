@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from reparam_suite.distributions import mean_of
 from reparam_suite.figures.images import reconstruction_grid, sample_grid, shown_shape
 from reparam_suite.runtime.random_streams import forked_generator
 
@@ -36,7 +37,7 @@ def reconstructions(model: VAE, x: Tensor, *, image_shape: Sequence[int] | None 
     with _evaluated(model, seed) as device:
         shown = x.to(device)
         means = model.reconstruct(shown)
-        origin = "q's mean" if _has_mean(model, shown[:1]) else "a sample of q"
+        origin = "a sample of q" if mean_of(model.encode(shown[:1])) is None else "q's mean"
     shape = shown_shape(x.shape[1:]) if image_shape is None else image_shape
     title = f"Data and their reconstructions, E[x|z] at {origin}"
     return reconstruction_grid(x, means, image_shape=shape, title=title)
@@ -74,10 +75,3 @@ def _evaluated(model: VAE, seed: int) -> Iterator[torch.device]:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-def _has_mean(model: VAE, x: Tensor) -> bool:
-    try:
-        return model.encode(x).mean is not None
-    except NotImplementedError:
-        return False

@@ -33,8 +33,8 @@ def page(title: str, sections: Sequence[str]) -> str:
 
 def table_section(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
     """A table under a heading."""
-    head = "".join(f"<th>{escape(each)}</th>" for each in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(each)}</td>" for each in row) + "</tr>" for row in rows)
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>" for row in rows)
     remark = f"<p class='note'>{escape(note)}</p>" if note else ""
     return f"<h2>{escape(title)}</h2><table><tr>{head}</tr>{body}</table>{remark}"
 
@@ -44,10 +44,10 @@ def curves_section(title: str, bands: Mapping[str, Band], *, quantity: str, loga
     from plotly import graph_objects as go
 
     figure = go.Figure()
-    for position, (name, each) in enumerate(bands.items()):
+    for position, (name, band) in enumerate(bands.items()):
         colour = COLOURS[position % len(COLOURS)]
-        low, high = (each.mean - each.error).tolist(), (each.mean + each.error).tolist()
-        around = [*each.step.tolist(), *each.step.tolist()[::-1]]
+        low, high = (band.mean - band.error).tolist(), (band.mean + band.error).tolist()
+        around = [*band.step.tolist(), *band.step.tolist()[::-1]]
         figure.add_scatter(
             x=around,
             y=[*high, *low[::-1]],
@@ -60,7 +60,7 @@ def curves_section(title: str, bands: Mapping[str, Band], *, quantity: str, loga
             showlegend=False,
             legendgroup=name,
         )
-        figure.add_scatter(x=each.step, y=each.mean, name=name, legendgroup=name, mode="lines", line_color=colour)
+        figure.add_scatter(x=band.step, y=band.mean, name=name, legendgroup=name, mode="lines", line_color=colour)
     figure.update_yaxes(title=quantity, type="log" if logarithmic else "linear")
     figure.update_xaxes(title="step")
     return _section(title, figure)
@@ -85,12 +85,12 @@ def parallel_section(title: str, columns: Mapping[str, Sequence[float | str]], *
 
     dimensions: list[dict[str, Any]] = []
     for name, values in columns.items():
-        if all(isinstance(each, int | float) for each in values):
+        if all(isinstance(value, int | float) for value in values):
             dimensions.append({"label": name, "values": list(values)})
             continue
-        places = {each: place for place, each in enumerate(dict.fromkeys(map(str, values)))}
+        places = {text: place for place, text in enumerate(dict.fromkeys(map(str, values)))}
         ticks = {"tickvals": list(places.values()), "ticktext": list(places)}
-        dimensions.append({"label": name, "values": [places[str(each)] for each in values], **ticks})
+        dimensions.append({"label": name, "values": [places[str(value)] for value in values], **ticks})
     line = {"color": list(columns[coloured_by]), "colorscale": "Viridis", "showscale": True}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
     return _section(title, figure, left=200)  # for the names on the first axis

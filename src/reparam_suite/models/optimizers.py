@@ -85,7 +85,7 @@ def checked(optimizer: Any) -> Optimizers:
     for part, settings in by_part.items():
         if not isinstance(settings, OptimizerSettings):
             name = f"optimizer[{part!r}]" if part else "optimizer"
-            accepted = ", ".join(each.name for each in fields(OptimizerSettings))
+            accepted = ", ".join(field.name for field in fields(OptimizerSettings))
             mend = f"; settings for all parts are {accepted}" if part else ""
             raise TypeError(f"{name}: expected OptimizerSettings, got {type(settings).__name__}{mend}")
     checked: Optimizers = optimizer
@@ -95,7 +95,7 @@ def checked(optimizer: Any) -> Optimizers:
 def _made(part: str, settings: Any) -> Any:
     if not isinstance(settings, Mapping):
         return settings
-    accepted = [each.name for each in fields(OptimizerSettings)]
+    accepted = [field.name for field in fields(OptimizerSettings)]
     if unknown := sorted(set(settings) - set(accepted)):
         raise TypeError(f"optimizer[{part!r}]: expected {', '.join(accepted)}, got {', '.join(unknown)}")
     return OptimizerSettings(**settings)
@@ -183,10 +183,10 @@ class PartedOptimizer(Optimizer):
 
 def _optimizers() -> dict[str, type[Optimizer]]:
     return {
-        name: each
-        for name, each in vars(torch.optim).items()
-        if inspect.isclass(each)
-        and issubclass(each, Optimizer)
-        and each is not Optimizer
+        name: cls
+        for name, cls in vars(torch.optim).items()
+        if inspect.isclass(cls)
+        and issubclass(cls, Optimizer)
+        and cls is not Optimizer
         and name not in {"LBFGS", "SparseAdam"}  # they need a closure of several calls, or sparse gradients
     }

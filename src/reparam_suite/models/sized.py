@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from reparam_suite.distributions import BernoulliLikelihood, Conditional, FactorizedBernoulli
+from reparam_suite.distributions import BernoulliLikelihood, Conditional
 from reparam_suite.distributions.posteriors import LatentFamily
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.models.layers import LayeredPrior
@@ -39,13 +39,13 @@ class SizedVAE(VAE):
                 raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")
         require_rate("learning_rate", given["learning_rate"])
         if not isinstance(posterior, self.accepts):
-            names = " or ".join(sorted(cls.__name__ for base in self.accepts for cls in _leaves(base)))
+            names = " or ".join(sorted(cls.__name__ for base in self.accepts for cls in _concrete(base)))
             raise ValueError(f"posterior of {type(self).__name__}: expected {names}, got {type(posterior).__name__}")
         family = posterior.of_latent_size(int(given["latent_size"]))
         likelihood = _likelihood(given["likelihood"], event_shape)
         mlp = MLP(hidden_sizes=given["hidden_sizes"], activation=given["activation"])
         mirrored = MLP(hidden_sizes=mlp.hidden_sizes[::-1], activation=mlp.activation)
-        signed = bool(given["centre_input"]) and isinstance(family, FactorizedBernoulli)
+        signed = bool(given["centre_input"]) and family.are_bits
 
         encoder = built(given["encoder"] or mlp, event_shape, (family.num_parameters,), "encoder")
         decoder = built(given["decoder"] or mirrored, family.event_shape, event_shape, "decoder")
@@ -138,6 +138,8 @@ def _prior(
     return made
 
 
-def _leaves(cls: type[LatentFamily]) -> list[type[LatentFamily]]:
-    below = cls.__subclasses__()
-    return [leaf for sub in below for leaf in _leaves(sub)] if below else [cls]
+def _concrete(cls: type[LatentFamily]) -> list[type[LatentFamily]]:
+    # Those of the suite.
+    below = [found for subclass in cls.__subclasses__() for found in _concrete(subclass)]
+    ours = cls.__module__.partition(".")[0] == "reparam_suite" and not inspect.isabstract(cls)
+    return [cls, *below] if ours else below

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from reparam_suite.distributions import parameters
+from reparam_suite.distributions import mean_of, parameters
 from reparam_suite.estimators import Expectation, GradientEstimator
 from reparam_suite.models.estimator_module import EstimatorModule
 from reparam_suite.models.fitting import check_parts
@@ -193,11 +193,3 @@ def datum_of(batch: Any) -> Tensor:
     if not isinstance(x, Tensor):
         raise TypeError(f"batch: expected a tensor x, or a tuple or list that begins with it, got {type(x).__name__}")
     return x
-
-
-def mean_of(q: Distribution) -> Tensor | None:
-    """The mean of q, or None where q does not know it."""
-    try:
-        return q.mean
-    except NotImplementedError:
-        return None

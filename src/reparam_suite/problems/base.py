@@ -32,7 +32,7 @@ class Problem(ABC):
     @property
     @abstractmethod
     def phi(self) -> Tensor:
-        """Where the gradient is asked for: the parameters of q, `[P]`, float64."""
+        """The point of the gradient: the parameters of q, `[P]`, float64."""
 
     @property
     @abstractmethod

@@ -155,7 +155,7 @@ class _LinearModel(GaussianProblem):
         num_samples = 1 if isinstance(self.bound, Average) else self.num_samples
         mean, covariance = self.moments(phi)
         scale_tril = torch.linalg.cholesky(covariance)
-        nodes, weights = (torch.from_numpy(each) for each in np.polynomial.hermite_e.hermegauss(self.num_nodes))
+        nodes, weights = (torch.from_numpy(array) for array in np.polynomial.hermite_e.hermegauss(self.num_nodes))
         num_coordinates = num_samples * self.num_latents
         grid = torch.cartesian_prod(*[nodes] * num_coordinates).reshape(-1, num_samples, self.num_latents)
         mass = torch.cartesian_prod(*[weights] * num_coordinates).prod(-1) / math.sqrt(2.0 * math.pi) ** num_coordinates

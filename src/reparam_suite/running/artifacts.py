@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from reparam_suite.data import DataModule, datum_of
+from reparam_suite.distributions import is_real, mean_of, probabilities
 from reparam_suite.figures import (
     code_use,
     curves,
@@ -25,8 +26,9 @@ from reparam_suite.figures import (
     training_curves,
 )
 from reparam_suite.figures.images import shown_shape
-from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
+from reparam_suite.running.offers import DRAWN_BY, TRAVERSED_BY, is_ours, offers
 from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.tracking import reason
 from reparam_suite.training import Journal
 from reparam_suite.training.endpoints import ELEMENT_VARIANCES
 from reparam_suite.training.latents import TEST_FILE
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Drawing = tuple[str, Callable[[], "Figure"]]
+Drawing = tuple[str, Callable[[], "Figure | None"]]
 
 _NUM_SAMPLES = 64
 _MOST_TRAVERSED = 10
@@ -44,40 +46,44 @@ _SEED = 7  # the same noise for the figures of every run, so that they compare
 
 
 def figures_of(model: Any, data: DataModule, journal: Journal) -> Iterator[tuple[str, "Figure"]]:
-    """Name and figure: of the model, where it is a VAE, and of its training.
+    """Name and figure: of the model, as far as it has the methods, and of its training.
 
-    Numbers that are not finite, as those of a run that has diverged, have no figure.
+    Numbers that are not finite, as those of a run that has diverged, have no figure; nor has a method of a model of a
+    user's own that raises.
     """
-    drawings = training_drawings(journal)
-    if isinstance(model, VAE):
-        drawings = chain(model_drawings(model, data), drawings)
-    for name, draw in drawings:
+    for name, draw in chain(model_drawings(model, data), training_drawings(journal)):
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")  # of matplotlib, about numbers at the end of their range
                 figure = draw()
-        except ValueError as error:
-            if "expected finite values" not in str(error):
+        except Exception as error:
+            if "expected finite values" not in str(error) and is_ours(model):
                 raise
-            _log.info("figure %s is not drawn: %s", name, error)
+            _log.info("figure %s is not drawn: %s", name, reason(error))
             continue
-        yield name, figure
+        if figure is not None:
+            yield name, figure
 
 
-def model_drawings(model: VAE, data: DataModule) -> Iterator[Drawing]:
-    """Name and how it is drawn: reconstructions, samples, and a latent traversal or the use of the code."""
-    device = next(model.parameters()).device
-    x = datum_of(data.sample_batch("valid")).to(device)
+def model_drawings(model: Any, data: DataModule) -> Iterator[Drawing]:
+    """Name and how it is drawn: reconstructions, samples, the use of discrete codes and a traversal of real latents.
+
+    A model answers by its methods: `encode(x)` and `reconstruct(x)`; `sample(n)`; `encode(x)`, or `posteriors(x)` of
+    several layers; `encode(x)`, `decode(z)` and `prior()`.
+    """
+    if not offers(model, "encode") and not offers(model, "sample"):
+        return
+    x = datum_of(data.sample_batch("valid")).to(model.device)
     shape = data.image_shape or shown_shape(x.shape[1:])
-    yield "reconstructions", partial(reconstructions, model, x, image_shape=shape, seed=_SEED)
-    if shape is not None:
+    if offers(model, *DRAWN_BY):
+        yield "reconstructions", partial(reconstructions, model, x, image_shape=shape, seed=_SEED)
+    if offers(model, "sample") and shape is not None:
         yield "samples", partial(samples, model, _NUM_SAMPLES, image_shape=shape, seed=_SEED)
-    if isinstance(model, DiscreteVAE):
-        with forked_generator(device, _SEED):
-            codes = model.posteriors(x)
-        for layer, code in enumerate(codes, 1):
-            yield "code_use" if layer == 1 else f"code_use_{layer}", partial(code_use, code.mean.cpu())
-    elif isinstance(model, GaussianVAE) and shape is not None:
+    if offers(model, "encode"):
+        yield "code_use", partial(_code_use, model, x, 0)
+    for layer in range(1, len(model.layers()) if offers(model, "posteriors", "layers") else 1):
+        yield f"code_use_{layer + 1}", partial(_code_use, model, x, layer)
+    if offers(model, *TRAVERSED_BY) and shape is not None:
         yield "latent_traversal", partial(_traversal, model, x, shape)
 
 
@@ -124,12 +130,25 @@ def _elements_by_time(journal: Journal) -> dict[str, dict[str, npt.NDArray[Any]]
     return by_time
 
 
-def _traversal(model: VAE, x: Tensor, image_shape: tuple[int, ...]) -> "Figure":
-    # The latents that the posterior uses most, moved over the bulk of the prior while the others stay at its mean.
-    order = model.encode(x).mean.std(0).argsort(descending=True)[:_MOST_TRAVERSED]
+def _code_use(model: Any, x: Tensor, layer: int) -> "Figure | None":
+    # None where the latents are no bits and of no classes.
+    with forked_generator(model.device, _SEED):
+        q = model.posteriors(x)[layer] if offers(model, "posteriors") else model.encode(x)
+    found = probabilities(q)
+    return None if found is None else code_use(found.cpu())
+
+
+def _traversal(model: Any, x: Tensor, image_shape: tuple[int, ...]) -> "Figure | None":
+    # The latents that the posterior uses most, moved over the bulk of the prior while the others stay at its mean; None
+    # where they are not real, or where posterior or prior has no mean.
+    q, p = model.encode(x), model.prior()
+    mean, centre = mean_of(q), mean_of(p)
+    if mean is None or centre is None or not is_real(q) or len(q.event_shape) != 1:
+        return None
+    order = mean.std(0).argsort(descending=True)[:_MOST_TRAVERSED]
     values = torch.linspace(-2.5, 2.5, 11, device=x.device)
-    z = model.top_prior().mean.expand(len(order), len(values), -1).clone()
+    z = centre.expand(len(order), len(values), -1).clone()
     for row, latent in enumerate(order):
-        z[row, :, latent] = values
+        z[row, :, latent] += values * p.stddev[latent]
     names = [f"z{latent}" for latent in order.tolist()]
     return latent_traversal(model.decode(z).mean.cpu(), values.cpu(), image_shape=image_shape, names=names)

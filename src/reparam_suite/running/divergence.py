@@ -48,7 +48,7 @@ def divergence(journal: Journal, monitor: str | None) -> Divergence | None:
         if not curve[-1][1] >= limit:  # NaN is not
             step = next(step for step, value in curve if not value >= limit)
             found.append(Divergence(name, step, sign * curve[-1][1], None if best is None else int(best)))
-    return min(found, key=lambda each: each.step, default=None)
+    return min(found, key=lambda point: point.step, default=None)
 
 
 def _curves(journal: Journal, monitor: str | None) -> Iterator[tuple[str, float]]:

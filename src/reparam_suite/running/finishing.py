@@ -4,20 +4,23 @@ import logging
 import warnings
 from collections.abc import Mapping
 from itertools import islice
+from typing import Any
 
 import torch
 
 from reparam_suite.data import datum_of
-from reparam_suite.diagnostics import bound_of_many_samples
-from reparam_suite.models import VAE
+from reparam_suite.diagnostics import bound_of_many_samples, bounds_of_samples
 from reparam_suite.running.artifacts import figures_of
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.export import export
+from reparam_suite.running.offers import BOUNDED_BY, EXPORTED_BY, has_forward, is_ours, offers
 from reparam_suite.running.stages import Stage, silent
-from reparam_suite.tracking import RunLogger
+from reparam_suite.tracking import RunLogger, reason
 from reparam_suite.training import BEST, LAST, Checkpoints, Journal, RecordSettings
 
 _log = logging.getLogger(__name__)
+
+_FEW_SAMPLES = 100  # of the bound that all test data are paid for, where the model's own test computes none
 
 
 def finish(
@@ -42,10 +45,15 @@ def finish(
     assert checkpoints.directory is not None
     model.to(parts.trainer.strategy.root_device)  # where the data are; Lightning has moved it to the CPU
     model.eval()
-    if isinstance(model, VAE) and parts.tests and (in_full or _asks_for_many_samples(parts)):
+    if offers(model, *BOUNDED_BY) and parts.tests and (in_full or _asks_for_many_samples(parts)):
         tested = {name: curve[-1][1] for name, curve in journal.curves.items() if name.startswith("test/")}
-        with stage("bound of many samples"):
-            journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
+        try:
+            with stage("bound of many samples"):
+                journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
+        except Exception as error:
+            if is_ours(model):
+                raise
+            _log.warning("run %s: no bound of many samples: %s", logger.run_id, reason(error))
     if not in_full:
         logger.log_artifact(checkpoints.directory / (BEST if checkpoints.has_best else LAST), "checkpoints")
         return
@@ -61,7 +69,7 @@ def finish(
             _log.warning("run %s: %s is gone, and not among the artifacts", logger.run_id, checkpoint)
     if summary := parts.trainer.profiler.summary():  # type: ignore[attr-defined]
         logger.log_text(summary, "profile.txt")
-    if isinstance(model, VAE):
+    if has_forward(model) and offers(model, *EXPORTED_BY):
         with stage("exported model"):
             export(model, data, logger)
 
@@ -71,21 +79,23 @@ def _asks_for_many_samples(parts: Assembly) -> bool:
     return (given.test_samples, given.test_data) != (default.test_samples, default.test_data)
 
 
-def _bound_of_many_samples(parts: Assembly, model: VAE, tested: Mapping[str, float]) -> dict[str, float]:
+def _bound_of_many_samples(parts: Assembly, model: Any, tested: Mapping[str, float]) -> dict[str, float]:
     # On as many test data as it is to be computed for; the name says if they are not all.
-    settings, few = parts.run.record, model.num_test_samples
-    if settings.test_data == 0 or f"test/bound_{few}" not in tested:
-        return {}
+    settings, few = parts.run.record, getattr(model, "num_test_samples", _FEW_SAMPLES)
     (num_batches,) = parts.trainer.num_test_batches
+    if settings.test_data == 0 or not num_batches:
+        return {}
     tested_on = islice(parts.data.undivided("test"), int(num_batches))
     x = torch.cat([datum_of(batch).to(model.device) for batch in tested_on])
+    known = tested.get(f"test/bound_{few}")
+    of_few = bounds_of_samples(model, x, few).mean() if known is None else x.new_tensor(known)
     bound = bound_of_many_samples(
         model,
         x,
         settings.test_samples,
         num_data=settings.test_data,
         few_samples=few,
-        bound_of_few=x.new_tensor(tested[f"test/bound_{few}"]),
+        bound_of_few=of_few,
     )
     name = f"test/bound_{settings.test_samples}"
     if settings.test_data >= len(x):

@@ -1,4 +1,4 @@
-"""Where a run resumes: the newest checkpoint that can be read, and what it is checked against."""
+"""The point at which a run resumes: the newest checkpoint that can be read, and what it is checked against."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

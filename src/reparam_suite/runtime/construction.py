@@ -23,7 +23,7 @@ def construct(data: Any, *, allow: Collection[str] = ()) -> Any:
         NotOnRecordError: if a part is opaque, or there is no such class.
     """
     if isinstance(data, list):
-        return [construct(each, allow=allow) for each in data]
+        return [construct(item, allow=allow) for item in data]
     if not isinstance(data, Mapping):
         return data
     if set(data) == {OPAQUE}:
@@ -31,11 +31,11 @@ def construct(data: Any, *, allow: Collection[str] = ()) -> Any:
     if set(data) == {REFERENCE}:
         return imported(data[REFERENCE], allow=allow)
     if CLASS_PATH not in data:
-        return {key: construct(each, allow=allow) for key, each in data.items()}
+        return {key: construct(item, allow=allow) for key, item in data.items()}
     cls = imported(data[CLASS_PATH], allow=allow)
     if not inspect.isclass(cls):  # a function would be called with what the file says
         raise NotOnRecordError(f"{data[CLASS_PATH]}: expected a class, got a function")
-    return cls(**{key: construct(each, allow=allow) for key, each in (data.get(INIT_ARGS) or {}).items()})
+    return cls(**{key: construct(argument, allow=allow) for key, argument in (data.get(INIT_ARGS) or {}).items()})
 
 
 def imported(path: str, *, allow: Collection[str] = ()) -> Any:
@@ -74,8 +74,8 @@ def check_all_allowed(data: Any, *, allow: Collection[str] = ()) -> None:
         NotAllowedError: naming the first one.
     """
     if isinstance(data, list):
-        for each in data:
-            check_all_allowed(each, allow=allow)
+        for item in data:
+            check_all_allowed(item, allow=allow)
     elif isinstance(data, Mapping):
         for key, value in data.items():
             if key in (CLASS_PATH, REFERENCE) and isinstance(value, str):

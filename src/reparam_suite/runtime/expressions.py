@@ -29,7 +29,7 @@ def written(value: object) -> str:
     if isinstance(data, dict) and CLASS_PATH in data and not isinstance(value, Mapping):
         return f"{type(value).__name__}({_given(value)})"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key!r}: {written(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {written(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(written, value)) + "]"
     return repr(data)
@@ -63,7 +63,7 @@ def _default(value: object, name: str, parameter: inspect.Parameter) -> object:
 @functools.cache
 def _at_defaults(cls: Any) -> object:
     parameters = constructor_arguments(cls).values()
-    required = [each for each in parameters if each.default is inspect.Parameter.empty]
+    required = [parameter for parameter in parameters if parameter.default is inspect.Parameter.empty]
     return None if required else cls()
 
 
@@ -78,4 +78,4 @@ def _digest(value: Any) -> str:
 
 
 def _constants(constants: tuple[Any, ...]) -> list[str]:
-    return [repr(each.co_code) if hasattr(each, "co_code") else repr(each) for each in constants]
+    return [repr(constant.co_code) if hasattr(constant, "co_code") else repr(constant) for constant in constants]

@@ -60,11 +60,11 @@ def plain(value: object) -> Any:
     if isinstance(value, bool | int | float | str | Path):  # of a class of its own, torch.Size's members say
         return str(value) if isinstance(value, str | Path) else float(value) if isinstance(value, float) else int(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Sequence):
-        return [plain(each) for each in value]
+        return [plain(item) for item in value]
     if isinstance(value, Set):
-        return sorted(plain(each) for each in value)
+        return sorted(plain(item) for item in value)
     if isinstance(value, FunctionType | type):
         return {REFERENCE: _path(value)} if _is_importable(value) else {OPAQUE: _told(value)}
     return _object(value)
@@ -76,7 +76,7 @@ def arguments(value: object) -> dict[str, Any]:
     An object that keeps them in another way has a method `constructor_arguments()`, which returns them by name.
     """
     if hasattr(value, "constructor_arguments"):
-        return {name: plain(each) for name, each in value.constructor_arguments().items()}
+        return {name: plain(argument) for name, argument in value.constructor_arguments().items()}
     found = {}
     for name in constructor_arguments(type(value)):
         kept = inspect.getattr_static(value, name, _ABSENT) is not _ABSENT or name in _entries(value)
@@ -89,8 +89,12 @@ def constructor_arguments(cls: type) -> dict[str, inspect.Parameter]:
     if _takes_nothing(cls):
         return {}
     given = list(inspect.signature(inspect.getattr_static(cls, "__init__")).parameters.values())[1:]
-    found = {each.name: each for each in given if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
-    if any(each.kind is each.VAR_KEYWORD for each in given):  # handed on to the next constructor
+    found = {
+        parameter.name: parameter
+        for parameter in given
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in given):  # handed on to the next constructor
         above = next(base for base in cls.__mro__ if "__init__" in vars(base)).__mro__[1]
         found = {**constructor_arguments(above), **found}
     return found
@@ -107,11 +111,11 @@ def opaque_parts(data: Any, name: str = "") -> Iterator[tuple[str, str]]:
         if set(data) == {OPAQUE}:
             yield name, str(data[OPAQUE])
             return
-        for key, each in data.items():
-            yield from opaque_parts(each, name if key == INIT_ARGS else f"{name}.{key}".removeprefix("."))
+        for key, item in data.items():
+            yield from opaque_parts(item, name if key == INIT_ARGS else f"{name}.{key}".removeprefix("."))
     elif isinstance(data, list):
-        for index, each in enumerate(data):
-            yield from opaque_parts(each, f"{name}[{index}]")
+        for index, item in enumerate(data):
+            yield from opaque_parts(item, f"{name}[{index}]")
 
 
 _ABSENT = object()
@@ -136,7 +140,7 @@ def _object(value: object) -> Any:
         signature = inspect.signature(cls)
     except (TypeError, ValueError):
         return {OPAQUE: _told(value)}
-    kinds = {each.kind for each in signature.parameters.values()}
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
     if foreign or not _is_importable(cls) or (inspect.Parameter.VAR_POSITIONAL in kinds and not _takes_nothing(cls)):
         return {OPAQUE: _told(value)}
     return {CLASS_PATH: _path(cls), INIT_ARGS: arguments(value)}

@@ -47,12 +47,12 @@ def average_buffers(modules: Iterable[nn.Module], share: float) -> None:
     """
     if not _together():
         return
-    buffers = [each for module in modules for each in module.buffers() if each.is_floating_point()]
+    buffers = [buffer for module in modules for buffer in module.buffers() if buffer.is_floating_point()]
     if not buffers:
         return
-    flat = torch.cat([each.reshape(-1).double() for each in buffers]) * share
+    flat = torch.cat([buffer.reshape(-1).double() for buffer in buffers]) * share
     distributed.all_reduce(flat)
-    for buffer, mean in zip(buffers, flat.split([each.numel() for each in buffers]), strict=True):
+    for buffer, mean in zip(buffers, flat.split([buffer.numel() for buffer in buffers]), strict=True):
         buffer.copy_(mean.view_as(buffer))
 
 

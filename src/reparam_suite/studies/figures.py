@@ -38,9 +38,9 @@ def drawn(study: Study, metrics: tuple[str, ...]) -> Iterator[tuple[str, "Figure
     for name, draw in _plots(matplotlib, study, metrics):
         with mpl.rc_context(_ROOM), _quietly():  # Optuna sets a style for all figures that follow
             axes = np.atleast_1d(np.asarray(draw(), dtype=object)).flat[0]
-            for each in axes.figure.axes:  # on a short logarithmic axis their labels would lie upon each other
-                each.xaxis.set_minor_formatter(NullFormatter())
-                each.yaxis.set_minor_formatter(NullFormatter())
+            for panel in axes.figure.axes:  # on a short logarithmic axis their labels would lie upon each other
+                panel.xaxis.set_minor_formatter(NullFormatter())
+                panel.yaxis.set_minor_formatter(NullFormatter())
             yield name, axes.figure
 
 
@@ -59,7 +59,7 @@ def write_page(study: Study, metrics: tuple[str, ...], file: Path) -> None:
     with _quietly():
         figures = [draw() for _, draw in _plots(visualization, study, metrics)]
     # The first brings plotly's script, for all of them.
-    parts = [each.to_html(full_html=False, include_plotlyjs=index == 0) for index, each in enumerate(figures)]
+    parts = [figure.to_html(full_html=False, include_plotlyjs=index == 0) for index, figure in enumerate(figures)]
     file.write_text(
         f"<!doctype html><html><head><meta charset='utf-8'><title>{study.study_name}</title></head>"
         f"<body>{''.join(parts)}</body></html>",

@@ -59,23 +59,28 @@ class Dimension(ABC):
         """The dimension as a study file writes it."""
 
 
-@final
 @dataclass(frozen=True)
-class FloatRange(Dimension):
-    """Real numbers between two, both included."""
+class Range(Dimension):
+    """Numbers between two, both included."""
 
     low: float
     high: float
     log: bool
 
-    def suggest(self, trial: "BaseTrial") -> Options:
-        """One number."""
-        return {self.option: trial.suggest_float(self.name, self.low, self.high, log=self.log)}
-
     def corners(self) -> Iterator[Options]:
         """Both ends."""
         yield {self.option: self.low}
         yield {self.option: self.high}
+
+
+@final
+@dataclass(frozen=True)
+class FloatRange(Range):
+    """Real numbers between two, both included."""
+
+    def suggest(self, trial: "BaseTrial") -> Options:
+        """One number."""
+        return {self.option: trial.suggest_float(self.name, self.low, self.high, log=self.log)}
 
     def definition(self) -> Any:
         """{float: [low, high]}."""
@@ -84,21 +89,15 @@ class FloatRange(Dimension):
 
 @final
 @dataclass(frozen=True)
-class IntRange(Dimension):
+class IntRange(Range):
     """Whole numbers between two, both included."""
 
     low: int
     high: int
-    log: bool
 
     def suggest(self, trial: "BaseTrial") -> Options:
         """One number."""
         return {self.option: trial.suggest_int(self.name, self.low, self.high, log=self.log)}
-
-    def corners(self) -> Iterator[Options]:
-        """Both ends."""
-        yield {self.option: self.low}
-        yield {self.option: self.high}
 
     def definition(self) -> Any:
         """{int: [low, high]}."""
@@ -200,7 +199,7 @@ def _parsed(option: str, name: str, described: Any) -> Dimension:
     whole, log = kind.endswith("int"), kind.startswith("log_")
     if not isinstance(values, list) or len(values) != 2:
         raise UsageError(f"space of {name}: expected {kind}: [lowest, highest], got {values}")
-    numbers = [_number(each, name, whole=whole) for each in values]
+    numbers = [_number(number, name, whole=whole) for number in values]
     low, high = numbers
     if not low < high or (log and not low > 0):
         wanted = "0 < lowest < highest" if log else "lowest < highest"
@@ -222,7 +221,7 @@ def _number(value: Any, name: str, *, whole: bool) -> float:
 
 def _choice(option: str, name: str, values: Any) -> Choice:
     if isinstance(values, list):
-        values = {choosable(each): {} for each in values}
+        values = {choosable(value): {} for value in values}
     if not isinstance(values, Mapping) or not values:
         raise UsageError(f"space of {name}: expected categorical: [choices], or a mapping of choices, got {values}")
     branches: dict[Value, tuple[Dimension, ...]] = {}

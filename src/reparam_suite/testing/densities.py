@@ -144,7 +144,7 @@ def _grid(units: Distribution, drawn: Tensor) -> Nodes | None:
     t = torch.cartesian_prod(*[axis] * num_dimensions).reshape(-1, *(1,) * len(units.batch_shape), num_dimensions)
     nodes = centre + width * t.sinh()
     log_volume = (width.log() + t.cosh().log() + math.log(step)).sum(-1)
-    nodes, middle = (each if event_dim else each.squeeze(-1) for each in (nodes, centre))
+    nodes, middle = (tensor if event_dim else tensor.squeeze(-1) for tensor in (nodes, centre))
     values = to_support(nodes)
     log_volume = log_volume + to_support.log_abs_det_jacobian(nodes, values)
     return _with_mass(units, Nodes(values, log_volume), to_support(middle))

@@ -99,7 +99,7 @@ def check_path_gradient(make: Callable[..., Distribution], arguments: Sequence[T
         if not path:
             value = (value - value.mean(0)) * large.log_prob(z).reshape(value.shape)
         found = torch.autograd.grad(value.sum(), repeated, allow_unused=True, materialize_grads=True)
-        return [each.reshape(num_repeats, *argument.shape) for each, argument in zip(found, arguments, strict=True)]
+        return [result.reshape(num_repeats, *argument.shape) for result, argument in zip(found, arguments, strict=True)]
 
     blocks = draw_until_precise(lambda: gradients(path=True), _MOST_ROUNDS)
     subject = f"gradient that samples of {name} carry to argument"

@@ -75,7 +75,7 @@ def experiment_names(settings: TrackingSettings) -> list[str]:
 
     uri = settings.resolved_uri()
     with opening_timeout(), as_tracking_error(f"--tracking.uri {uri} cannot be read"):
-        return sorted(each.name for each in MlflowClient(uri).search_experiments())
+        return sorted(experiment.name for experiment in MlflowClient(uri).search_experiments())
 
 
 def _opened_sqlite(settings: TrackingSettings, uri: str) -> Opened:

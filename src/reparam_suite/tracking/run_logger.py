@@ -120,7 +120,7 @@ class RunLogger(Logger):
 
     @property
     def artifact_uri(self) -> str:
-        """Where the run's artifacts are."""
+        """The URI of the run's artifacts."""
         return self._to.artifact_uri
 
     @property

@@ -1,4 +1,4 @@
-"""Where runs are recorded, and the one error of this package."""
+"""The store that runs are recorded in, and the one error of this package."""
 
 import os
 import shlex
@@ -21,7 +21,7 @@ class TrackingError(RuntimeError):
 @final
 @dataclass(frozen=True)
 class TrackingSettings:
-    """Where runs are recorded.
+    """The store that runs are recorded in.
 
     Args:
         uri: MLflow's tracking store: `sqlite:///FILE`, `http(s)://SERVER` or the URL of a PostgreSQL or MySQL

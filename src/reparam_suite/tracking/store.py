@@ -54,9 +54,9 @@ class Store:
             TrackingError: see `open` and `recover`.
         """
         store = cls.open(settings)
-        for each in store.recover():
-            if each.kind != "left alone":
-                tell(f"earlier run {each.run_id}  {each.outcome}")
+        for recovered in store.recover():
+            if recovered.kind != "left alone":
+                tell(f"earlier run {recovered.run_id}  {recovered.outcome}")
         return store
 
     @property

@@ -34,7 +34,7 @@ def check_compilable(model: LightningModule) -> None:
         ValueError: if it has several layers of latents, measuring whose KL takes noise of its own, or an objective of
             which may depend on the step and does not say whether it does: it would be compiled anew at each one.
     """
-    layers = sum(isinstance(getattr(each, "estimator", None), GradientEstimator) for each in model.modules())
+    layers = sum(isinstance(getattr(module, "estimator", None), GradientEstimator) for module in model.modules())
     if layers > 1:
         raise ValueError(f"compile: expected one layer of latents, got num_layers {layers}")
     objective = getattr(model, "objective", None)

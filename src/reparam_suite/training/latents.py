@@ -28,8 +28,8 @@ class LatentRecord(HeldOutCallback):
     latent/STAGE/aggregate_kl: KL(q(z_d) || p(z_d)) of the aggregate posterior, summed over latents, in nats.
     latent/STAGE/information: what the latents say about x, KL(q(z_d|x) || p(z_d)) less that, summed, in nats.
     latent/STAGE/code_perplexity: of discrete latents, how many values one takes, the mean over latents.
-    latents/test.npz: the same, latent by latent. See `LatentUse`; of several layers it is the top one's. A model that
-    is no VAE, or whose latents are of a kind that `latent_use` does not know, has no such record.
+    latents/test.npz: the same, latent by latent. See `LatentUse`; of several layers it is the top one's. A model
+    without `posterior(x)` and `prior()`, or with latents of a kind that `latent_use` does not know, has no such record.
 
     Args:
         journal: to record in.

@@ -243,7 +243,7 @@ class StepRecord(Callback):
         self._check_objectives()
         finite = {name: parameter.isfinite().all() for name, parameter in model.named_parameters()}
         if finite and not torch.stack(list(finite.values())).all():
-            name = next(name for name, each in finite.items() if not each)
+            name = next(name for name, is_finite in finite.items() if not is_finite)
             what = f"{name} has become NaN or infinite"
             raise NonFiniteLoss(what, step=trainer.global_step, checkpoint=self._checkpoints.newest())
 

@@ -186,7 +186,7 @@ class _Launcher(SubprocessScriptLauncher):
 
 
 def started_by_another() -> bool:
-    """Whether this process was started for a training that another one began, which goes on alone when it is over."""
+    """Whether this process was started for a training that another one began, which continues alone when it is over."""
     return os.environ.get(FIRST_PROCESS) == str(os.getppid())
 
 

@@ -6,7 +6,7 @@ from typing import final
 import pytest
 import torch
 from tests.diagnostics.cases import data
-from tests.diagnostics.test_roads import ROUNDING, reference
+from tests.diagnostics.test_gradients import ROUNDING, reference
 from tests.statistics import LIMIT
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
@@ -43,7 +43,7 @@ def assert_exact(model: VAE, num_repeats: int = 4) -> None:
         got = sums[name].statistics()
         torch.testing.assert_close(got.variance, variance, rtol=ROUNDING, atol=ROUNDING)
         torch.testing.assert_close(got.squared_norm, squared_norm, rtol=ROUNDING, atol=ROUNDING)
-        flat = torch.cat([each.flatten() for each in got.element_variances])
+        flat = torch.cat([variance.flatten() for variance in got.element_variances])
         torch.testing.assert_close(flat, elements, rtol=ROUNDING, atol=ROUNDING)
 
 
@@ -241,7 +241,7 @@ def test_what_goes_around_the_layers_is_noticed_and_measured_datum_by_datum(name
     for group, (variance, _, elements) in expected.items():
         ours = got[group]
         assert (ours.variance - variance).abs() < LIMIT * 2**0.5 * ours.standard_error, group
-        assert sum(each.numel() for each in ours.element_variances) == elements.numel()
+        assert sum(variance.numel() for variance in ours.element_variances) == elements.numel()
 
 
 def test_no_hook_stays_behind():

@@ -49,7 +49,9 @@ def test_the_gradient_is_the_estimators(name):
             assert torch.equal(one.grad, same.grad), group
             assert one.grad.any(), group
     if name == "learned baseline":
-        assert not any(each.grad is not None and each.grad.any() for each in other.estimator.parameters())
+        assert not any(
+            parameter.grad is not None and parameter.grad.any() for parameter in other.estimator.parameters()
+        )
         estimate.control_loss.backward()
         for one, same in zip(model.estimator.parameters(), other.estimator.parameters(), strict=True):
             assert torch.equal(one.grad, same.grad)

@@ -25,7 +25,7 @@ def reference(model, x: Tensor, num_repeats: int) -> dict[str, tuple[Tensor, Ten
         drawn = explicit_gradients(model, x, num_repeats)
     result, B = {}, num_data(x)
     for name, gradients in drawn.by_group.items():
-        flat = torch.cat([each.reshape(B, num_repeats, -1) for each in gradients], -1)
+        flat = torch.cat([gradient.reshape(B, num_repeats, -1) for gradient in gradients], -1)
         elements = flat.var(1).sum(0) / B**2
         mean = flat.mean((0, 1))
         result[name] = (elements.sum(), mean.square().sum() - elements.sum() / num_repeats, elements)
@@ -55,7 +55,7 @@ def test_layer_by_layer_is_exact_on_the_noise_of_explicit_gradients(case: Case):
         scale = float(squared_norm.abs() + variance)
         torch.testing.assert_close(got.variance, variance, rtol=ROUNDING, atol=ROUNDING * scale)
         torch.testing.assert_close(got.squared_norm, squared_norm, rtol=ROUNDING, atol=ROUNDING * scale)
-        flat = torch.cat([each.flatten() for each in got.element_variances])
+        flat = torch.cat([variance.flatten() for variance in got.element_variances])
         torch.testing.assert_close(flat, elements, rtol=ROUNDING, atol=ROUNDING * scale)
 
 
@@ -112,18 +112,20 @@ def test_datum_by_datum_agrees_too(case: Case):
     for name, sums in slow.items():
         ours, theirs = fast[name].statistics(), sums.statistics()
         assert_same_variance(ours, theirs, name)
-        assert [each.shape for each in ours.element_variances] == [each.shape for each in theirs.element_variances]
+        assert [variance.shape for variance in ours.element_variances] == [
+            variance.shape for variance in theirs.element_variances
+        ]
 
 
 def test_sums_of_shards_are_the_sums_of_the_whole():
     model, x = CASES[-1].model(), data(5)
     with torch.random.fork_rng(), measuring(model):
         torch.manual_seed(1)
-        shards = [datumwise_sums(model, each, 4, per_element=True) for each in x.split([2, 3])]
+        shards = [datumwise_sums(model, part, 4, per_element=True) for part in x.split([2, 3])]
         torch.manual_seed(1)
         whole = datumwise_sums(model, x, 4, per_element=True)
     for name, sums in whole.items():
-        merged = add([each[name] for each in shards])
+        merged = add([shard[name] for shard in shards])
         assert isinstance(merged, GradientSums)
         ours, theirs = vars(merged.statistics()), vars(sums.statistics())
         assert {ours.pop("road"), theirs.pop("road")} == {"layer by layer"}

@@ -16,11 +16,13 @@ from reparam_suite.distributions import (
     BernoulliLikelihood,
     Conditional,
     DiagonalNormal,
+    DiscreteFamily,
     FactorizedBernoulli,
     FactorizedCategorical,
     FullCovarianceNormal,
     NormalLikelihood,
     StandardNormal,
+    bernoulli,
 )
 from reparam_suite.estimators import (
     OVIS,
@@ -36,7 +38,7 @@ from reparam_suite.estimators import (
     VarianceNormalized,
 )
 from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
-from reparam_suite.networks import Activation
+from reparam_suite.networks import Activation, SignedBits
 from reparam_suite.objectives import ELBO, ImportanceWeighted
 from reparam_suite.runtime.construction import construct
 from reparam_suite.runtime.plain_data import arguments, opaque_parts, plain
@@ -221,8 +223,8 @@ def test_defaults_are_objects_of_their_own():
 def test_both_models_have_the_same_networks():
     one, other = gaussian(posterior=DiagonalNormal(), latent_size=3), discrete(latent_size=6)
     assert [type(each) for each in one.posterior.network] == [type(each) for each in other.posterior.network]
-    assert [each.shape for each in one.posterior.network.parameters()] == [
-        each.shape for each in other.posterior.network.parameters()
+    assert [parameter.shape for parameter in one.posterior.network.parameters()] == [
+        parameter.shape for parameter in other.posterior.network.parameters()
     ]
 
 
@@ -239,9 +241,16 @@ def test_the_decoder_is_the_encoder_in_reverse():
 def test_a_lazy_baseline_has_its_shape_and_its_optimizer_from_the_start(wrap):
     baseline = Learned(hidden_sizes=(4, 5))
     model = discrete(estimator=ScoreFunction(baseline=wrap(baseline)))
-    assert [tuple(each.shape) for each in baseline.parameters()] == [(4, 12), (4,), (5, 4), (5,), (1, 5), (1,)]
+    assert [tuple(parameter.shape) for parameter in baseline.parameters()] == [
+        (4, 12),
+        (4,),
+        (5, 4),
+        (5,),
+        (1, 5),
+        (1,),
+    ]
     stepped = {id(each) for group in model.configure_optimizers().param_groups for each in group["params"]}
-    assert {id(each) for each in model.parameters() if each.requires_grad} == stepped
+    assert {id(parameter) for parameter in model.parameters() if parameter.requires_grad} == stepped
     assert list(model.parameter_groups()) == ["encoder", "decoder", "control"]
 
 
@@ -348,3 +357,26 @@ def test_images_keep_their_axes():
     assert model.reconstruct(x).shape == x.shape
     assert model.sample(7).shape == (7, 1, 4, 3)
     assert model.expectation((x, torch.arange(5))).context.shape == (5, 12)
+
+
+def test_a_family_of_ones_own_says_whether_its_latents_are_bits():
+    class Own(DiscreteFamily):
+        @property
+        def num_parameters(self) -> int:
+            return self.size
+
+        def distribution(self, raw):
+            return bernoulli(raw)
+
+        def prior(self, *, learned: bool) -> nn.Module:
+            return FactorizedBernoulli(self.size).prior(learned=learned)
+
+    class OwnBits(Own):
+        are_bits = True
+
+    def signed(family) -> bool:
+        model = discrete(posterior=family, centre_input=True, num_layers=2)
+        return any(isinstance(module, SignedBits) for module in model.modules())
+
+    assert signed(OwnBits())
+    assert not signed(Own())

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule
 from tests.diagnostics.own_models import LowerHalf, Mixed, MixedInputs, PlainVAE, SharedLatents, Steps
-from tests.diagnostics.test_roads import assert_same_variance, reference
+from tests.diagnostics.test_gradients import assert_same_variance, reference
 from torch import Tensor, nn
 
 from reparam_suite.diagnostics import (
@@ -51,7 +51,9 @@ def test_a_stochastic_layer_and_a_batch_with_a_name_in_it():
         assert got[name].road == "layer by layer"
         torch.testing.assert_close(got[name].variance, variance)
         torch.testing.assert_close(got[name].squared_norm, squared_norm)
-        torch.testing.assert_close(torch.cat([each.flatten() for each in got[name].element_variances]), elements)
+        torch.testing.assert_close(
+            torch.cat([variance.flatten() for variance in got[name].element_variances]), elements
+        )
     assert gradient_cost(model, batch).evaluations == 4
     biases = gradient_bias(model, batch)
     assert all(reference_gradients(model, batch)[name].exact for name in biases)
@@ -117,8 +119,10 @@ def test_batch_norm_is_refused_on_every_road_and_dropout_is_off():
     model = plain().double()
     model.posterior.network[1] = nn.Dropout(0.5)
     statistics = gradient_statistics(model, rows(4))
-    assert {each.off for each in statistics.values()} == {("posterior.network.1",)}
-    assert {each.off for each in naive_gradient_statistics(model, rows(4), 4).values()} == {("posterior.network.1",)}
+    assert {statistic.off for statistic in statistics.values()} == {("posterior.network.1",)}
+    assert {statistics.off for statistics in naive_gradient_statistics(model, rows(4), 4).values()} == {
+        ("posterior.network.1",)
+    }
     assert model.posterior.network[1].training
     model.likelihood.network[1] = nn.BatchNorm1d(5).double()
     for measure in (gradient_statistics, naive_gradient_statistics, grouped_sums, reference_gradients, gradient_bias):

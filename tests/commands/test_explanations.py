@@ -134,7 +134,7 @@ def test_a_corrupt_archive_is_named_with_the_way_out(refused, tmp_path):
 
 def test_a_missing_archive_that_cannot_be_downloaded_is_named(refused, tmp_path, monkeypatch, free_port):
     nowhere = f"http://127.0.0.1:{free_port}/"
-    remotes = tuple(replace(each, bases=(nowhere,)) for each in MNIST.archive.remotes)
+    remotes = tuple(replace(remote, bases=(nowhere,)) for remote in MNIST.archive.remotes)
     monkeypatch.setattr(MNIST, "archive", replace(MNIST.archive, remotes=remotes))
     monkeypatch.setattr("builtins.print", lambda *_, **__: None)  # that it downloads
     (tmp_path / "data").mkdir()
