@@ -70,7 +70,7 @@ def replaced(runs: Sequence[RecordedRun]) -> str | None:
     """How the data of one of these runs differ from those of another that describes them alike; None without any."""
     found: dict[tuple[tuple[str, str], ...], RecordedRun] = {}
     for run in runs:
-        described = {name: value for name, value in _compared(run.parameters).items() if name.startswith("data.")}
+        described = {name: value for name, value in _compared(run.options).items() if name.startswith("data.")}
         if any(name.endswith(f".{OPAQUE}") for name in described):
             described = {name: value for name, value in run.tags.items() if name.startswith("sweep.value.")}
         other = found.setdefault(tuple(sorted(described.items())), run)
