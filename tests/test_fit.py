@@ -371,7 +371,7 @@ def test_every_number_is_in_a_file_beside_the_checkpoints(gaussian):
 # ------------------------------------------------------------------------------------------------ printed lines
 
 
-def test_the_end_tells_what_was_reached_and_where(gaussian):
+def test_the_lines_tell_what_is_done_the_results_and_where_they_are(gaussian):
     lines = gaussian.out
     for label in (
         "Results (bounds in nats)",
@@ -386,7 +386,13 @@ def test_the_end_tells_what_was_reached_and_where(gaussian):
     assert f"run        {gaussian.run.info.run_id}" in lines
     assert f"artifacts  {gaussian.run.info.artifact_uri}" in lines
     told = re.search(r"^MLflow UI +(.*)$", lines, re.MULTILINE)[1]
-    assert f"mlflow ui --backend-store-uri sqlite:///{gaussian.root}/mlflow.db" in told
+    assert told == f"python -m reparam_suite.ui --tracking.root {gaussian.root}"
+    first, second = lines.splitlines()[:2]
+    assert first == "Pathwise-3-Digits  GaussianVAE on Digits with Pathwise, 15 steps, seed 3"
+    assert second == f"recorded as run {gaussian.run.info.run_id} in {gaussian.root}"
+    assert re.search(r"^step 15 of 15  train -\S+  val -\S+  best -\S+  in 0:", lines, re.MULTILINE)
+    steps = re.findall(r"^(.+?) {2,}\d+\.\d s$", lines, re.MULTILINE)
+    assert steps == ["test", "bound of many samples", "figures", "exported model"]
 
 
 # ----------------------------------------------------------------------------------------------------------- repetition
