@@ -100,6 +100,29 @@ def small_mnist(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def small_root(small_mnist, monkeypatch) -> Iterator[Path]:
+    """That directory, and the official files of CIFAR-10 and SVHN for download, each of few images."""
+    from tests.data.formats import official_files
+    from tests.data.server import Server, offer
+
+    from reparam_suite.data import CIFAR10, SVHN  # after the hook above
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    shapes = {"x_train": (30, 3, 32, 32), "y_train": (30,), "x_test": (5, 3, 32, 32), "y_test": (5,)}
+    noise = np.random.default_rng(0)
+    arrays = {
+        key: noise.integers(0, 256 if key[0] == "x" else 10, shape).astype(np.uint8) for key, shape in shapes.items()
+    }
+    server = Server()
+    try:
+        for cls in (CIFAR10, SVHN):
+            offer(cls, server, monkeypatch, official_files(cls.__name__, arrays), shapes)
+        yield small_mnist
+    finally:
+        server.close()
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[postgresql_server.Cluster]:
     """A PostgreSQL cluster; a test makes the database it needs."""

@@ -5,6 +5,7 @@ import io
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -63,13 +64,16 @@ class Ended:
 
 @contextlib.contextmanager
 def as_it_was() -> Iterator[None]:
-    """Environment and generators are those of before at the end: a command seeds all of them."""
+    """Environment, generators and signal handlers are those of before at the end: a command changes all of them."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one that is seeded
+    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
     with mock.patch.dict(os.environ), torch.random.fork_rng():
         os.environ.pop("MLFLOW_TRACKING_URI", None)
         try:
             yield
         finally:
+            for signum, handler in handlers.items():
+                signal.signal(signum, handler)
             random.setstate(python)
             np.random.set_state(numpy)  # noqa: NPY002
 
@@ -124,6 +128,13 @@ def study(*args: str, root: Path) -> Ended:
     from reparam_suite import study as study_command
 
     return _ended(study_command.main, ["--tracking.root", str(root), *args], root)
+
+
+def sync(*args: str, root: Path) -> Ended:
+    """Delivers what runs under `root` have left."""
+    from reparam_suite import sync as sync_command
+
+    return _ended(sync_command.main, ["--tracking.root", str(root), *args], root)
 
 
 def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:

@@ -18,6 +18,7 @@ from reparam_suite.data import Digits
 from reparam_suite.estimators import DisARM, LeaveOneOut, ScoreFunction, StraightThrough
 from reparam_suite.models import DiscreteVAE
 from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.training import CheckpointFiles
 
 SMALL = ("--model.latent_size", "6", "--model.hidden_sizes", "[10]", "--trainer.max_steps", "20")
 QUICK = ("--repeats", "32", "--batches", "2")
@@ -289,7 +290,7 @@ def edited(trained, file, change):
     """A copy of the checkpoint of which `change` has altered the content."""
     content = torch.load(best(trained), weights_only=True)
     change(content)
-    torch.save(content, file)
+    CheckpointFiles().save_checkpoint(content, file)
     return str(file)
 
 

@@ -1,11 +1,14 @@
 """`python -m reparam_suite.compare runs`: from runs on record to a table, a page and a record of its own."""
 
 import csv
+import errno
 import io
 import math
+import os
 import random
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -229,6 +232,23 @@ def test_data_replaced_under_one_name_have_a_table_of_their_own(recorder, capsys
     assert "GaussianVAE, Digits, ELBO(), data 1a2b" in shown
     assert "GaussianVAE, Digits, ELBO(), data ffff" in shown
     assert re.findall(r"│ Pathwise +│ +(\d+)", shown) == ["2", "1"]
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_made(root, tmp_path, capsys, monkeypatch):
+    def write_text(path, data, **_):
+        path.write_bytes(data.encode())
+        if path.name == "runs.html":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    ids = [each.experiment_id for each in client.search_experiments()]
+    runs = len(client.search_runs(ids))
+    monkeypatch.setattr(Path, "write_text", write_text)
+    assert compared(root, "--output", str(tmp_path / "a" / "b")) == 2
+    told = f"reparam_suite.compare: --output: {tmp_path}/a/b cannot be written: No space left on device\n"
+    assert capsys.readouterr().err == told
+    assert list(tmp_path.iterdir()) == []
+    assert len(client.search_runs(ids)) == runs
 
 
 def test_an_output_that_is_a_file_is_refused_before_anything_is_made(root, tmp_path, capsys):

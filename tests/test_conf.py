@@ -22,6 +22,12 @@ CONF = Path(__file__).parents[1] / "conf"
 README = CONF.parent / "README.md"
 RUNS = sorted(CONF.glob("*.yaml"))
 TRAINERS = sorted((CONF / "trainer").glob("*.yaml"))
+DOWNLOADED = ("MNIST", "CIFAR10", "SVHN")
+NARROW = {  # networks of images, with few channels
+    "cifar10": ["--model.encoder.width", "4", "--model.encoder.depth", "1"],
+    "colour_patches": ["--model.encoder.channels", "[4, 8]"],
+    "svhn": ["--model.encoder.channels", "[4, 4, 8]"],
+}
 FEW_TEST_DATA = ["--record.test_data", "10"]  # of the bound of 5,000 samples, which takes longest by far
 
 
@@ -40,9 +46,10 @@ def assembled(*args: str) -> Assembly:
 
 
 @pytest.mark.parametrize("file", RUNS, ids=lambda path: path.stem)
-def test_it_trains(file, root, small_mnist):
+def test_it_trains(file, root, small_root):
     content = yaml.safe_load(file.read_text())
-    data = ["--data.root", str(small_mnist)] if content["data"]["class_path"] == "MNIST" else []
+    data = ["--data.root", str(small_root)] if content["data"]["class_path"] in DOWNLOADED else []
+    data += NARROW.get(file.stem, [])
     ended = fit("--config", str(file), "--trainer.max_steps", "1", *FEW_TEST_DATA, *data, root=root)
     assert ended.code == 0, ended.err
     assert ended.run.info.status == "FINISHED"
@@ -51,6 +58,8 @@ def test_it_trains(file, root, small_mnist):
         if not isinstance(value, dict | str):
             assert options[f"model.init_args.{name}"] == str(value)
     assert {step for step, _ in ended.curve("val/elbo")} == {0, 1}
+    assert bool(ended.curve("val/bits_per_dim")) == (file.stem in NARROW)
+    assert ended.run.data.tags["gradients.road"] == "layer by layer"
 
 
 @pytest.mark.parametrize("file", RUNS, ids=lambda path: path.stem)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.launching import Ended, fit, mlflow_at
 from reparam_suite import fit as command
 from reparam_suite.estimators import Pathwise
 from reparam_suite.models import DiscreteVAE, GaussianVAE
+from reparam_suite.tracking import RunLogger
 from reparam_suite.tracking.options import options_of
 from reparam_suite.training import GradientRecord
 
@@ -234,10 +236,11 @@ def test_the_dataset_is_recorded_with_its_digest(gaussian, one_step):
 # ------------------------------------------------------------------------------------------------------------ artifacts
 
 GRADIENTS = ("gradient_variance", "element_variances", "latent_use")
+IMAGES = ("reconstructions", "samples", "samples_along_training")
 FIGURES = {
-    "gaussian": {"reconstructions", "samples", "latent_traversal", "curves", *GRADIENTS},
-    "discrete": {"reconstructions", "samples", "code_use", "curves", *GRADIENTS},
-    "relaxed": {"reconstructions", "samples", "code_use", "curves", *GRADIENTS},
+    "gaussian": {*IMAGES, "latent_traversal", "interpolations", "curves", *GRADIENTS},
+    "discrete": {*IMAGES, "code_use", "curves", *GRADIENTS},
+    "relaxed": {*IMAGES, "code_use", "curves", *GRADIENTS},
     "one_step": {"reconstructions", "curves", *GRADIENTS},
 }
 
@@ -253,6 +256,18 @@ def test_figures_are_pictures_with_something_on_them(name, request):
             pixels = np.asarray(image.convert("L"))
         assert min(pixels.shape) >= 100
         assert len(np.unique(pixels)) > 10, path.name
+
+
+def test_samples_and_reconstructions_are_images_by_step(gaussian):
+    names = [path.name.split("+") for path in (gaussian.artifacts() / "images").glob("*.png")]
+    kept = sorted(path.stem for path in (gaussian.artifacts() / "samples").glob("*.npz"))
+    steps = {int(name.removeprefix("step_")) for name in kept}
+    assert {0, max(step for step, _ in gaussian.curve("val/elbo"))} <= steps
+    assert {(name[0], int(name[2])) for name in names} == {
+        (key, step) for key in ("samples", "reconstructions") for step in steps
+    }
+    assert len(names) == 2 * len(steps)
+    assert gaussian.run.data.tags["mlflow.loggedImages"] == "True"
 
 
 def test_the_figures_of_every_latent_add_up_to_the_metrics(gaussian, discrete):
@@ -545,6 +560,26 @@ def test_an_error_after_training_leaves_a_failed_run_too(root, monkeypatch):
     run = Ended(1, "", "", root).every_run()[0]
     assert run.info.status == "FAILED"
     assert "test/elbo" in run.data.metrics
+
+
+# -------------------------------------------------------------------------------------------------------------- signals
+
+
+def test_ctrl_c_during_the_last_upload_loses_no_table(root, monkeypatch):
+    """Of two seeds the second one is not begun."""
+    real = RunLogger.close
+
+    def close(logger, status):
+        signal.raise_signal(signal.SIGINT)
+        real(logger, status)
+
+    monkeypatch.setattr("reparam_suite.running.fitting.finish", lambda *_, **__: None)
+    monkeypatch.setattr(RunLogger, "close", close)
+    ended = fit(*SHORT, "--trainer.max_steps", "1", "--seeds", "5", "6", root=root)
+    assert (ended.code, ended.err) == (130, "reparam_suite.fit: interrupted; what is shown is finished\n")
+    assert "test ELBO" in ended.out
+    assert ended.run.info.status == "FINISHED"
+    assert ended.run.data.tags["seed"] == "5"
 
 
 # ---------------------------------------------------------------------------------------------------------- the command

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -10,6 +11,8 @@ from tests.launching import fit
 from tests.statistics import LIMIT, SEED
 from torch import Tensor, nn
 
+from reparam_suite.data import StreamedArrays
+from reparam_suite.data.positioned import Place
 from reparam_suite.estimators import Expectation, LogMeanExp
 
 pytestmark = [
@@ -59,13 +62,22 @@ def root(tmp_path_factory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
 @pytest.mark.parametrize("file", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_configuration_trains_there(file, precision, root, small_mnist):
-    data = (
-        ["--data.root", str(small_mnist)] if "MNIST" in yaml.safe_load(file.read_text())["data"]["class_path"] else []
-    )
+def test_a_configuration_trains_there(file, precision, root, small_root):
+    downloaded = yaml.safe_load(file.read_text())["data"]["class_path"] in ("MNIST", "CIFAR10", "SVHN")
+    data = ["--data.root", str(small_root)] if downloaded else []
     trainer = ["--trainer", str(CONF / "trainer" / "gpu.yaml"), "--trainer.max_steps", "3"]
     ended = fit("--config", str(file), *trainer, "--trainer.precision", precision, *data, root=root)
     assert ended.code == 0, ended.err
     assert ended.run.info.status == "FINISHED"
     assert ended.run.data.tags["device"] == torch.cuda.get_device_name()
     assert {step for step, _ in ended.curve("val/elbo")} == {0, 3}
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_streamed_batches_arrive_there_as_they_are_on_the_cpu(num_workers, tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (500, 3, 8, 8), dtype=np.uint8))
+    data = StreamedArrays(train=tmp_path / "x.npy", batch_size=30, num_workers=num_workers)
+    here, there = (list(data.train_batches(Place(torch.device(device)))) for device in ("cpu", "cuda"))
+    assert {rows.device.type for rows in there} == {"cuda"}
+    for ours, rows in zip(here, there, strict=True):
+        torch.testing.assert_close(ours, rows.cpu())

@@ -16,7 +16,7 @@ from reparam_suite.tracking.page_server import Served
 def root(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("ui") / "mlruns"
     with as_it_was():
-        Store.open(TrackingSettings(root=root))
+        assert Store.open(TrackingSettings(root=root)).experiment_id
     return root
 
 

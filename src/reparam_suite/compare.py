@@ -1,22 +1,33 @@
 """`python -m reparam_suite.compare`: estimators on one checkpoint, or finished runs, side by side."""
 
 import sys
+
+if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.runtime.interruption import end_quietly
+
+    end_quietly("compare")
+
 from collections.abc import Callable
 
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
+from reparam_suite.commands.complaint import complain
 from reparam_suite.comparison import gradient_options, gradients, runs
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
 
 _USAGE = 2
 _ANY_WIDTH = 1_000
 
-_COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[list[str], Console], None]]] = {
+_Compare = Callable[[list[str], Console, StopSignals], None]
+
+_COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], _Compare]] = {
     "gradients": (gradient_options.parser, gradients.compare_checkpoint),
     "runs": (runs.parser, runs.compare_runs),
 }
@@ -44,27 +55,28 @@ def main(args: list[str] | None = None) -> int:
         print(parser().format_help())
         return 0
     quiet()
-    with StopSignals():
+    with StopSignals() as signals:
         try:
-            compare(options, _console())
+            compare(options, _console(), signals)
+            signals.wait_no_longer()
         except (SuiteError, TrackingError) as error:
             return _complain(str(error), _USAGE)
         except Stopped as error:
-            return _complain(f"{error.what}; what had been measured is recorded", error.exit_code)
+            return _complain(f"{error.what}; what had been measured until then is recorded", error.exit_code)
     return 0
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
+    console = TextConsole()
     if not console.is_terminal:  # a file has no width that a line would have to fit in
         console.width = _ANY_WIDTH
     return console
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"reparam_suite.compare: {message}", file=sys.stderr)
+    complain("compare", message)
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main()))

@@ -1,11 +1,18 @@
 """`python -m reparam_suite.fit`: trains a model with a chosen gradient estimator and records it in MLflow."""
 
 import sys
+
+if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.runtime.interruption import end_quietly
+
+    end_quietly("fit")
+
 from collections.abc import Iterator
 
 from rich.console import Console
 
 from reparam_suite.commands.automatic import automatic_runs, is_automatic, requeued
+from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.options import Options, set_threads
@@ -17,8 +24,10 @@ from reparam_suite.commands.verification import verify_resume
 from reparam_suite.running import Result, Run, RunStopped, SameData, Surroundings
 from reparam_suite.runtime.errors import RunFinishedError, SuiteError
 from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.launchers import is_further_process
 from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
 
@@ -29,38 +38,52 @@ _USAGE, _FAILED = 2, 1
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     args = sys.argv[1:] if args is None else args
-    console = Console(highlight=False)
+    console = TextConsole()
     quiet()
+    results: list[Result] = []
     with StopSignals() as signals:
-        same_data = SameData()
-        try:
-            if option_values("--verify_resume", args):
-                return verify_resume(args, console, signals)
-            results = [
-                _trained(
-                    run,
-                    Surroundings(console, signals, _command(own), tell=_tell, of_command=True, observer=same_data),
-                    args,
-                )
-                for run, own in _runs(args)
-            ]
-        except (NonFiniteLoss, CheckpointError) as error:
-            return _complain(str(error), _FAILED)
-        except ProcessLost as error:
-            return _complain(str(error), _FAILED, survivor=error.of_first)
-        except RunStopped as error:
-            return _stopped(str(error), error.exit_code, args)
-        except Stopped as error:
-            return _stopped(f"{error.what}; no run had begun", error.exit_code, args)
-        except (SuiteError, TrackingError) as error:
-            return _complain(as_typed(as_option(str(error), run_parser()), args), _USAGE)
-        if not (finished := [result for result in results if result is not None]):
-            return 0
-        console.print(results_table(finished))
-        console.print(f"run        {', '.join(result.run_id for result in finished)}", soft_wrap=True, markup=False)
-        console.print(f"artifacts  {finished[-1].artifacts}", soft_wrap=True, markup=False)
-        console.print(f"MLflow UI  {finished[-1].ui_command}", soft_wrap=True, markup=False)
+        code = _train(args, results, console, signals)
+        signals.wait()  # what is finished is shown whole, whatever comes
+        if results:
+            _show(results, console)
+        if code == 0 and signals.received is not None:
+            stopped = Stopped(signals.received)
+            return _complain(f"{stopped.what}; what is shown is finished", stopped.exit_code)
+    return code
+
+
+def _train(args: list[str], results: list[Result], console: Console, signals: StopSignals) -> int:
+    # The exit code; results of finished runs are added, whatever happens to the next one.
+    same_data = SameData()
+    try:
+        if option_values("--verify_resume", args):
+            return verify_resume(args, console, signals)
+        for run, own in _runs(args):
+            surroundings = Surroundings(
+                console, signals, _command(own), tell=_tell, of_command=True, observer=same_data
+            )
+            if (result := _trained(run, surroundings, args)) is not None:
+                results.append(result)
+            signals.wait_no_longer()
+    except (NonFiniteLoss, CheckpointError) as error:
+        return _complain(str(error), _FAILED)
+    except ProcessLost as error:
+        return _complain(str(error), _FAILED, survivor=error.of_first)
+    except RunStopped as error:
+        return _stopped(str(error), error.exit_code, args)
+    except Stopped as error:
+        state = "what is shown is finished" if results else "no run had begun"
+        return _stopped(f"{error.what}; {state}", error.exit_code, args)
+    except (SuiteError, TrackingError) as error:
+        return _complain(as_typed(as_option(str(error), run_parser()), args), _USAGE)
     return 0
+
+
+def _show(results: list[Result], console: Console) -> None:
+    console.print(results_table(results))
+    console.print(f"run        {', '.join(result.run_id for result in results)}", soft_wrap=True)
+    console.print(f"artifacts  {results[-1].artifacts}", soft_wrap=True)
+    console.print(f"MLflow UI  {results[-1].ui_command}", soft_wrap=True)
 
 
 def _command(args: list[str]) -> list[str]:
@@ -107,9 +130,9 @@ def _tell(note: str) -> None:
 def _complain(message: str, code: int, *, survivor: bool = False) -> int:
     # The first process alone reports what stops all of them; after its death another one does.
     if survivor or not is_further_process():
-        print(f"reparam_suite.fit: {message}", file=sys.stderr)
+        complain("fit", message)
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main()))

@@ -2,12 +2,19 @@
 
 import sys
 
-from rich.console import Console
+if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.runtime.interruption import end_quietly
 
+    end_quietly("study")
+
+
+from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
+from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
 
@@ -29,7 +36,10 @@ def main(args: list[str] | None = None) -> int:
     quiet()
     with StopSignals() as signals:
         try:
-            search(args, Console(highlight=False), signals)
+            search(args, TextConsole(), signals)
+            if signals.received is not None:
+                stopped = Stopped(signals.received)
+                return _complain(f"{stopped.what}; the study is finished", stopped.exit_code)
         except (StudyFailed, WorkersLost) as error:
             return _complain(str(error), _FAILED)
         except StudyStopped as error:
@@ -42,9 +52,9 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"reparam_suite.study: {message}", file=sys.stderr)
+    complain("study", message)
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main()))

@@ -2,13 +2,22 @@
 
 import sys
 
-from jsonargparse import ArgumentParser, Namespace
-from rich.console import Console
+if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.runtime.interruption import end_quietly
 
+    end_quietly("sync")
+
+
+from jsonargparse import ArgumentParser
+
+from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import explained
-from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.errors import SuiteError
+from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
+from reparam_suite.training import Stopped, StopSignals
 
 _DESCRIPTION = (
     "Sends to the tracking store what runs have left unsent under --tracking.root, in order and once, and marks runs "
@@ -20,23 +29,26 @@ _DONE, _UNSENT, _USAGE = 0, 1, 2
 @plain_warnings("reparam_suite.sync")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code: 1 if something is unsent."""
-    console = Console(highlight=False)
-    try:
-        config = _parse(sys.argv[1:] if args is None else args)
-        store = Store.open(TrackingSettings(**vars(config.tracking)))
-        kinds = []
-        for recovered in store.recover(gone=config.gone):
-            console.print(f"{recovered.run_id}  {recovered.outcome}", soft_wrap=True, markup=False)
-            kinds.append(recovered.kind)
-    except (UsageError, TrackingError) as error:
-        print(f"reparam_suite.sync: {error}", file=sys.stderr)
-        return _USAGE
+    console = TextConsole()
+    kinds = []
+    with StopSignals():
+        try:
+            tracking, gone = _parse(sys.argv[1:] if args is None else args)
+            for recovered in Store.open(tracking).recover(gone=gone):
+                console.print(f"{recovered.run_id}  {recovered.outcome}", soft_wrap=True, markup=False)
+                kinds.append(recovered.kind)
+        except (SuiteError, TrackingError) as error:
+            complain("sync", str(error))
+            return _USAGE
+        except Stopped as error:
+            complain("sync", f"{error.what}; what was sent is marked, and the rest is kept")
+            return error.exit_code
     if not {"recovered", "unsent"} & set(kinds):
         console.print("nothing to send")
     return _UNSENT if "unsent" in kinds else _DONE
 
 
-def _parse(args: list[str]) -> Namespace:
+def _parse(args: list[str]) -> tuple[TrackingSettings, list[str]]:
     parser = ArgumentParser(prog="python -m reparam_suite.sync", description=_DESCRIPTION, exit_on_error=False)
     parser.add_class_arguments(TrackingSettings, "tracking")
     parser.add_argument(
@@ -46,9 +58,13 @@ def _parse(args: list[str]) -> Namespace:
         metavar="HOST",
         help="machines that will not come back: their runs are taken for ended, and what they left here is sent",
     )
+    if {"-h", "--help"} & set(args):
+        print(parser.format_help())
+        raise SystemExit(0)
     with explained(parser):
-        return parser.parse_args(args)
+        parsed = parser.parse_args(args)
+        return TrackingSettings(**vars(parsed.tracking)), parsed.gone
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main()))

@@ -19,7 +19,10 @@ OWN = "or the dotted path of a class of your own"
 MODEL_OPTIONS = ", ".join(inspect.signature(GaussianVAE).parameters)
 DISCRETE_OPTIONS = ", ".join(inspect.signature(DiscreteVAE).parameters)
 *MOST, LAST = get_args(Activation)
-DATA = "Arrays, BinarizedMNIST, Digits, FashionMNIST, MNIST, Omniglot"
+DATA = (
+    "Arrays, BinarizedMNIST, CIFAR10, ColourPatches, Digits, FashionMNIST, ImageFolder, MNIST, Omniglot, SVHN, "
+    "StreamedArrays"
+)
 
 OPTIONS = [
     # an option that does not exist
@@ -70,7 +73,10 @@ OPTIONS = [
         "--model.objective Elbo",
         f"--model.objective: expected ELBO, ImportanceWeighted {OWN}, got Elbo, did you mean ELBO?",
     ),
-    ("--model.encoder ConvolutionalNet", f"--model.encoder: expected MLP {OWN}, got ConvolutionalNet"),
+    (
+        "--model.encoder ConvolutionalNet",
+        f"--model.encoder: expected ConvNet, MLP, ResNet {OWN}, got ConvolutionalNet, did you mean ConvNet?",
+    ),
     (
         "--data.bach_size 3",
         (
@@ -209,11 +215,13 @@ OPTIONS = [
     # parts that do not fit together
     (
         "--model.estimator Enumeration",
-        "Enumeration: expected a q whose values can be enumerated (enumerate_support), got Normal of event_shape [10]",
+        "Enumeration: expected a q whose values can be enumerated (enumerate_support), got Normal of event_shape [10]; "
+        "it fits --model DiscreteVAE",
     ),
     (
         "--model DiscreteVAE --model.estimator Pathwise",
-        "Pathwise: expected a q with reparameterized samples (rsample), got Bernoulli of event_shape [200]",
+        "Pathwise: expected a q with reparameterized samples (rsample), got Bernoulli of event_shape [200]; "
+        "it fits --model GaussianVAE",
     ),
     (
         "--model DiscreteVAE --model.estimator ScoreFunction --model.estimator.num_samples 1 "
@@ -250,7 +258,8 @@ OPTIONS = [
     ),
     (
         "--model.estimator DisARM",
-        "DisARM: expected a q of independent bits, event_shape [D], got Normal of event_shape [10]",
+        "DisARM: expected a q of independent bits, event_shape [D], got Normal of event_shape [10]; "
+        "it fits --model DiscreteVAE",
     ),
     (
         "--model DiscreteVAE --model.estimator GumbelSoftmax --model.estimator.temperature 0",
@@ -303,7 +312,50 @@ OPTIONS = [
     # the data
     ("--data Arrays", "--data: expected path for Arrays, got none"),
     ("--data Arrays --data.path missing.npz", "missing.npz: expected an .npz file, got a path that does not exist"),
+    # names that are common elsewhere
+    ("--estimator DisARM", "unknown option --estimator, did you mean --model.estimator?; --help lists all of them"),
+    ("--epochs 3", "unknown option --epochs, did you mean --trainer.max_epochs?; --help lists all of them"),
+    ("--batch_size 3", "unknown option --batch_size, did you mean --data.batch_size?; --help lists all of them"),
+    (
+        "--model.lr 0.1",
+        f"--model.lr: GaussianVAE has no such option, did you mean learning_rate?; it takes {MODEL_OPTIONS}",
+    ),
+    (
+        "--model.kl_weight 2",
+        "--model.kl_weight: GaussianVAE has no such option, did you mean --model.objective.weight?; "
+        f"it takes {MODEL_OPTIONS}",
+    ),
+    ("--model.estimator.help Nope", "--model.estimator.help: expected a class, as --help lists them, got Nope"),
+    ("--model.estimator.help", "--model.estimator.help: expected a class, as --help lists them, got none"),
+    # names and values that would be known too late
+    ("--name=", "--name: expected a printable name, got ''"),
+    ("--tags {../x: a}", "--tags: expected at most 250 letters, digits, spaces and _ - . : /, got '../x'"),
+    ("--tracking.experiment=", "--tracking.experiment: expected a printable name, got ''"),
+    (
+        f"--tracking.experiment {'e' * 251}",
+        f"--tracking.experiment: expected at most 250 characters, got 251: {'e' * 30}...",
+    ),
+    (
+        f"--tracking.root {'r' * 300}",
+        f"--tracking.root: expected a path of at most 3,800 bytes whose names have at most 255, got {'r' * 300}",
+    ),
     # the store
+    (
+        "--tracking.uri http://[::1",
+        "--tracking.uri: expected sqlite:///FILE, http(s)://SERVER, postgresql://... or mysql://..., "
+        "got http://[::1: Invalid IPv6 URL",
+    ),
+    (
+        "--tracking.uri postgresql://ada:secret@host:port/runs",
+        "--tracking.uri: expected sqlite:///FILE, http(s)://SERVER, postgresql://... or mysql://..., "
+        "got postgresql://***@host:port/runs: Port could not be cast to integer value as 'port'",
+    ),
+    (
+        "--tracking.uri mysql://host:99999/runs",
+        "--tracking.uri: expected sqlite:///FILE, http(s)://SERVER, postgresql://... or mysql://..., "
+        "got mysql://host:99999/runs: Port out of range 0-65535",
+    ),
+    ("--tracking.uri sqlite://", "--tracking.uri: expected sqlite:///FILE, got sqlite://"),
     (
         "--tracking.uri file:///somewhere",
         "--tracking.uri: expected sqlite:///FILE, http(s)://SERVER, postgresql://... or mysql://..., "

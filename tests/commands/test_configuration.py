@@ -9,6 +9,7 @@ import torch
 import yaml
 from tests.commands.parsing import assembled, model_of, parse
 
+from reparam_suite.commands.options import Options
 from reparam_suite.distributions import (
     FullCovarianceNormal,
 )
@@ -145,6 +146,26 @@ def test_a_class_of_the_users_own_is_named_by_its_dotted_path(my_module, tmp_pat
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(recorded))
     assert model_of(f"--config {tmp_path}/config.yaml").estimator.share == 0.25
+
+
+# ----------------------------------------------------------------------------------------------------------------- help
+
+
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        (["--model.estimator.help", "DisARM"], {"--model.estimator.num_samples"}),
+        (["--model.estimator.baseline.help=MovingAverage"], {"--model.estimator.baseline.decay"}),
+        (["--data.help", "reparam_suite.data.Digits"], {"--data.batch_size", "--data.binarization"}),
+    ],
+)
+def test_help_of_a_class_names_its_options_as_they_are_typed(args, options, capsys):
+    with pytest.raises(SystemExit) as ended:
+        Options.of(args)
+    assert ended.value.code == 0
+    told = {word.strip(",") for word in capsys.readouterr().out.split() if word.startswith("--")}
+    assert options <= told
+    assert all(name.startswith(args[0].partition(".help")[0]) for name in told)
 
 
 def test_the_printed_configuration_can_be_read_again(capsys, tmp_path):

@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -80,6 +81,13 @@ FILES = {
         "data: {class_path: Digits, init_args: {batch_size: x}}",
         "--data.batch_size: expected int, got x",
     ),
+    "a key that is there twice": (
+        "seed: 1\nname: a\nseed: 2",
+        "--config: expected every key once, got seed in lines 1 and 3",
+    ),
+    "nothing": ("", "--config: expected options with their values, got an empty value"),
+    "lists without end": ("a: &a [*a]", "--config: expected a value that ends, got *a within itself in line 1"),
+    "lists within lists": ("[" * 9_999, "--config: expected at most 100 levels, got more in line 1"),
     "no mapping": ("- 1", "--config: expected options with their values, got - 1"),
     "no YAML": (
         "a: b: c",
@@ -101,6 +109,13 @@ def test_a_file_that_is_no_text_is_refused(refused, tmp_path):
     assert refused("--config=run.yaml") == (
         "--config: it is no YAML: 'utf-8' codec can't decode byte 0xff in position 1: invalid start byte"
     )
+
+
+def test_a_file_is_read_as_utf_8_whatever_the_locale(refused, tmp_path, monkeypatch):
+    """What jsonargparse itself opens is in the encoding of the locale."""
+    (tmp_path / "run.yaml").write_bytes("# é\nname: ñ\nseed: x".encode())
+    monkeypatch.setattr("jsonargparse._paths.open", partial(open, encoding="ascii"), raising=False)
+    assert refused("--config", "run.yaml") == "--seed: expected int, got x"
 
 
 def test_a_missing_configuration_file_is_refused(refused, tmp_path):
@@ -166,6 +181,21 @@ def test_a_root_that_cannot_be_written_is_refused(refused, tmp_path):
     assert refused("--tracking.root", "file/mlruns") == (
         "--tracking.root: the directory file/mlruns cannot be written: Not a directory"
     )
+
+
+@pytest.mark.parametrize("name", ["artifacts", "checkpoints", "spool"])
+def test_a_file_where_a_run_has_a_directory_is_refused(refused, tmp_path, name):
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns" / name).touch()
+    assert refused() == f"--tracking.root: expected a directory mlruns/{name}, got a file of this name"
+
+
+@pytest.mark.parametrize("name", ["r" * 10_000, "r" * 10_000 + ".ckpt", "a\0b", "[red]x\x1b[31m", ""])
+def test_a_run_of_an_odd_name_is_refused_in_a_short_line(refused, name):
+    message = refused("--resume", name)
+    assert message.startswith("--resume: ")
+    assert len(message) < 500
+    assert "\x1b" not in message
 
 
 def test_a_server_that_does_not_answer_is_refused(refused, free_port):

@@ -70,7 +70,7 @@ def test_a_file_lists_expressions_and_configurations(tmp_path):
         ("a: 1", "holds no list of estimators, got dict"),
         ("- 3", "holds 3; expected an expression, or class_path and init_args"),
         ("- other.yaml", "holds 'other.yaml'; expected an expression, or class_path and init_args"),
-        ("a: b: c", "is no YAML: mapping values are not allowed here"),
+        ("a: b: c", "is no YAML: mapping values are not allowed"),
     ],
 )
 def test_a_file_that_is_no_list_is_refused(tmp_path, content, message):

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentError, ArgumentParser, _typehints
 from torch import nn
 
 from reparam_suite.commands.classes import concrete_subclasses
-from reparam_suite.commands.jsonargparse_internals import imports_only, one_path_per_class, option_strings
+from reparam_suite.commands.jsonargparse_internals import imports_only, one_path_per_class, option_strings, strict_files
 from reparam_suite.commands.options import Options
 from reparam_suite.models import GaussianVAE
 from reparam_suite.running.export import decoder_of
@@ -27,6 +27,17 @@ def test_imports_are_restricted_within_the_context_and_free_again_afterwards():
     with imports_only(["reparam_suite"]), pytest.raises(ArgumentError):
         parser.parse_args(["--cls", "decimal.DecimalException"])
     assert parser.parse_args(["--cls", "decimal.DecimalException"]).cls.__name__ == "DecimalException"
+
+
+def test_files_and_values_are_strict_within_the_context_and_free_again_afterwards(tmp_path):
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--config", action="config")
+    parser.add_argument("--a", type=int)
+    file = tmp_path / "a.yaml"
+    file.write_text("a: 1\na: 2")
+    with strict_files(), pytest.raises(ArgumentError, match="expected every key once, got a in lines 1 and 2"):
+        parser.parse_args([f"--config={file}"])
+    assert parser.parse_args([f"--config={file}"]).a == 2
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from reparam_suite.data import Arrays, Digits
 from reparam_suite.distributions import (
     BernoulliLikelihood,
     DiagonalNormal,
+    DiscretizedLogisticLikelihood,
     FactorizedCategorical,
     NormalLikelihood,
 )
@@ -114,6 +115,18 @@ def test_networks_are_chosen_by_builders():
     shapes = [list(parameter.shape) for parameter in model.posterior.parameters()]
     assert shapes[0] == [7, 64]
     assert [200, 10] in [list(parameter.shape) for parameter in model.likelihood.parameters()]
+
+
+def test_images_get_the_networks_that_are_named_and_a_likelihood_of_levels():
+    data = "--data ColourPatches --data.size 8 "
+    model = model_of(f"{data} --model.encoder ConvNet --model.encoder.channels [4,6] --model.encoder.norm group")
+    assert model.event_shape == (3, 8, 8)
+    assert type(model.likelihood.family) is DiscretizedLogisticLikelihood
+    layers = [type(layer).__name__ for layer in model.likelihood.network]
+    assert layers[-4:] == ["ConvTranspose2d", "GroupNorm", "ReLU", "ConvTranspose2d"]
+    model = model_of(f"{data} --model.encoder ResNet --model.encoder.width 4 --model.decoder MLP")
+    assert sum(parameter.dim() == 4 for parameter in model.posterior.parameters()) == 7
+    assert not any(parameter.dim() == 4 for parameter in model.likelihood.parameters())
 
 
 def test_the_model_takes_its_sizes_and_its_likelihood_from_the_data_and_the_data_the_seed(real_file):

@@ -30,3 +30,15 @@ def server(monkeypatch):
     server = Server()
     yield server
     server.close()
+
+
+@pytest.fixture
+def files(tmp_path) -> dict[str, Path]:
+    """Colour images of 2 x 2 pixels in an .npy file for each split."""
+    rng = np.random.default_rng(2)
+    arrays = {"train": 83, "valid": 9, "test": 7}
+    found = {}
+    for split, number in arrays.items():
+        found[split] = tmp_path / f"{split}.npy"
+        np.save(found[split], rng.integers(0, 256, (number, 3, 2, 2), dtype=np.uint8))
+    return found

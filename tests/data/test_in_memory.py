@@ -9,8 +9,22 @@ import torch
 from sklearn.datasets import load_digits
 from tests.statistics import LIMIT
 
-from reparam_suite.data import MNIST, ArrayDataModule, Arrays, BinarizedMNIST, Digits, FashionMNIST, Omniglot
+from reparam_suite.data import (
+    CIFAR10,
+    MNIST,
+    SVHN,
+    Arrays,
+    BinarizedMNIST,
+    ColourPatches,
+    DataModule,
+    Digits,
+    FashionMNIST,
+    ImageFolder,
+    Omniglot,
+    StreamedArrays,
+)
 
+CLASSES = [Digits, MNIST, FashionMNIST, Omniglot, BinarizedMNIST, ColourPatches, CIFAR10, SVHN]
 DOWNLOADED = [MNIST, FashionMNIST, Omniglot, BinarizedMNIST]
 
 
@@ -58,17 +72,29 @@ def test_a_second_run_begins_with_the_first_batch():
     assert torch.equal(everything(digits.train_dataloader()), first)
 
 
-@pytest.mark.parametrize("cls", [Digits, *DOWNLOADED, Arrays], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls",
+    [*CLASSES, Arrays, ImageFolder, StreamedArrays],
+    ids=lambda cls: cls.__name__,
+)
 def test_constructor_arguments_are_documented_keywords_and_kept(cls, tmp_path):
     parameters = inspect.signature(cls).parameters
     assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
-    documentation = "".join(inspect.getdoc(base) or "" for base in cls.__mro__ if issubclass(base, ArrayDataModule))
+    documentation = "".join(inspect.getdoc(base) or "" for base in cls.__mro__ if issubclass(base, DataModule))
     assert all(f"{name}: " in documentation for name in parameters)
 
     np.savez(tmp_path / "x.npz", x_train=np.zeros((20, 3)))
+    np.save(tmp_path / "x.npy", np.zeros((20, 3)))
     given = {
         "event_shape": (4, 16) if cls is Digits else (28, 28),
-        "kind": "real",
+        "kind": "grey" if cls is ImageFolder else "real",
+        "columns": None,
+        "size": 8,
+        "crop": "none",
+        "num_workers": 1,
+        "train": tmp_path / "x.npy",
+        "valid": None,
+        "test": None,
         "batch_size": 7,
         "binarization": "fixed",
         "seed": 5,

@@ -9,9 +9,11 @@ from tests.diagnostics.test_gradients import assert_same_variance, reference
 from torch import Tensor, nn
 
 from reparam_suite.diagnostics import gradient_statistics, measuring, naive_gradient_statistics
+from reparam_suite.diagnostics.layers_at_evaluation import layers_off
 from reparam_suite.diagnostics.layerwise import layerwise_sums
 from reparam_suite.diagnostics.layout import layout_of
 from reparam_suite.estimators import ScoreFunction
+from reparam_suite.networks import ResNet
 
 ENCODERS = {
     "strided": lambda: [nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(16, 4)],
@@ -33,6 +35,21 @@ ENCODERS = {
     ],
     "of a line": lambda: [nn.Flatten(2), nn.Conv1d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(28, 4)],
     "embedded": lambda: [Tokens(2), nn.Flatten(), nn.Linear(32, 4)],
+    "back and forth": lambda: [
+        nn.Conv2d(1, 2, 4, stride=2, padding=1),
+        nn.Tanh(),
+        nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1, output_padding=1, dilation=1),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(48, 4),
+    ],
+    "instance norm": lambda: [
+        nn.Conv2d(1, 2, 3),
+        nn.InstanceNorm2d(2, affine=True),
+        nn.SiLU(),
+        nn.Flatten(),
+        nn.Linear(8, 4),
+    ],
     "attention": lambda: [Tokens(3), Attention(3), nn.Flatten(), nn.Linear(48, 4)],
 }
 DECODERS = {
@@ -42,6 +59,14 @@ DECODERS = {
         nn.SiLU(),
         nn.ConvTranspose2d(2, 1, 4, stride=2, padding=1),
     ],
+    "transposed without bias": lambda: [
+        nn.Linear(2, 8),
+        nn.Unflatten(-1, (2, 2, 2)),
+        nn.SiLU(),
+        nn.ConvTranspose2d(2, 1, 2, padding=1, stride=2, dilation=3, output_padding=1, bias=False),
+        nn.UpsamplingNearest2d(size=4),
+    ],
+    "residual": lambda: [ResNet(width=2, depth=1, stages=1)((2,), (1, 4, 4))],
     "linear": lambda: [nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 16), nn.Unflatten(-1, (1, 4, 4))],
 }
 SLOW = {
@@ -62,7 +87,8 @@ def plain_vae(encoder, decoder, **options) -> PlainVAE:
         return model.double()
 
 
-PAIRS = [(name, "linear") for name in ENCODERS] + [("strided", "transposed")]
+PAIRS = [(name, "linear") for name in ENCODERS]
+PAIRS += [("strided", name) for name in DECODERS if name != "linear"]
 
 
 @pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
@@ -122,3 +148,17 @@ def test_score_function_gradients_of_a_convolution():
         expected = reference(model, x, 4)["posterior"][0]
         torch.manual_seed(2)
         torch.testing.assert_close(gradient_statistics(model, x, 4)["posterior"].variance, expected)
+
+
+@pytest.mark.parametrize(
+    ("norm", "reason"),
+    [
+        (nn.BatchNorm2d(2), "expected a model without batch norm, got BatchNorm2d at 0; in evaluation mode"),
+        (nn.InstanceNorm2d(2, track_running_stats=True), "got InstanceNorm2d with track_running_stats at 0; in eval"),
+    ],
+    ids=["batch norm", "running averages"],
+)
+def test_norms_that_are_another_function_in_evaluation_are_refused(norm: nn.Module, reason: str):
+    with pytest.raises(ValueError, match=reason):
+        layers_off(nn.Sequential(norm))
+    assert layers_off(nn.Sequential(nn.InstanceNorm2d(2), nn.GroupNorm(1, 2), nn.Dropout(0.5))) == ("2",)

@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 import torch
 
-from reparam_suite.figures import latent_traversal, reconstruction_grid, sample_grid
+from reparam_suite.figures import (
+    interpolation_grid,
+    latent_traversal,
+    reconstruction_grid,
+    sample_grid,
+    samples_along_training,
+)
 from reparam_suite.figures.images import shown_shape
 
 
@@ -186,3 +192,15 @@ def test_matplotlib_is_left_as_it_was():
     before = dict(mpl.rcParams)
     sample_grid(pixels(2, 4), image_shape=(2, 2))
     assert dict(mpl.rcParams) == before
+
+
+def test_a_row_of_samples_for_each_step():
+    figure = samples_along_training({100: pixels(3, 4), 0: pixels(3, 4), 1600: pixels(3, 4)}, image_shape=(2, 2))
+    (ax,) = figure.axes
+    assert len(ax.images) == 9
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["step 0", "step 100", "step 1,600"]
+
+
+def test_rows_between_pairs_have_to_fit():
+    with pytest.raises(ValueError, match=r"between: expected 3 images for each of 2 pairs, got \[2, 4, 4\] for"):
+        interpolation_grid(pixels(2, 2, 4), pixels(2, 4, 4), [0.0, 0.5, 1.0], image_shape=(2, 2), title="")

@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributions import Bernoulli, Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import AffineTransform, TanhTransform
 
-from reparam_suite.figures import reconstructions, samples
+from reparam_suite.figures import interpolations, reconstructions, samples
 
 
 class Toy(nn.Module):
@@ -91,3 +91,26 @@ def test_pyplot_is_not_touched():
 def test_no_sample_at_all_is_refused():
     with pytest.raises(ValueError, match="n: expected at least 1, got 0"):
         samples(Toy((9,)), 0)
+
+
+@pytest.mark.parametrize("event_shape", [(9,), (3, 2, 2)])
+def test_between_two_data_are_the_decoded_points_of_the_line(event_shape):
+    x = torch.rand(5, *event_shape, generator=torch.Generator().manual_seed(1))
+    model = Toy(event_shape)
+    figure = interpolations(model, x, num_pairs=4, num_steps=3)
+    drawn = images(figure).reshape(2, 5, -1)  # two pairs of five data; a datum, three points, a datum
+    means = x.flatten(1).mean(-1).double().numpy()
+    for pair in range(2):
+        first, last = means[2 * pair], means[2 * pair + 1]
+        for place, expected in ((1, first), (2, (first + last) / 2), (3, last)):
+            np.testing.assert_allclose(drawn[pair, place], expected, rtol=1e-6)
+        expected = x[2 * pair]
+        expected = expected.permute(1, 2, 0) if len(event_shape) == 3 else expected
+        np.testing.assert_allclose(drawn[pair, 0], expected.flatten(), rtol=1e-6)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["data", "0", "0.5", "1", "data"]
+
+
+def test_one_datum_and_data_that_are_no_images_have_none():
+    for x in (torch.rand(1, 9), torch.rand(4, 30)):
+        with pytest.raises(ValueError, match=r"^x: expected two images or more, got shape"):
+            interpolations(Toy(x.shape[1:]), x)

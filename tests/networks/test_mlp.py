@@ -24,6 +24,7 @@ def test_nothing_hidden_is_one_linear_layer():
         ("leaky_relu", lambda x: torch.where(x > 0, x, 0.01 * x)),
         ("elu", lambda x: torch.where(x > 0, x, x.exp() - 1.0)),
         ("tanh", torch.tanh),
+        ("silu", lambda x: x / (1.0 + (-x).exp())),
         ("softplus", lambda x: torch.log1p(x.exp())),
     ],
 )
@@ -43,6 +44,11 @@ def test_event_shapes_are_flattened_and_restored():
     flat.load_state_dict(dict(zip(flat.state_dict(), network.state_dict().values(), strict=True)))
     assert network(x).shape == (9, 2, 2)
     assert torch.equal(network(x).flatten(1), flat(x.flatten(1)))
+
+
+def test_the_mirror_image_has_the_widths_in_reverse():
+    mirrored = MLP(hidden_sizes=(5, 7), activation="tanh").mirrored()
+    assert (mirrored.hidden_sizes, mirrored.activation) == ((7, 5), "tanh")
 
 
 @pytest.mark.parametrize("sizes", [[0], [5, -1]])

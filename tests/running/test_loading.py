@@ -13,7 +13,7 @@ from reparam_suite import Run, load
 from reparam_suite.data import Arrays, Digits
 from reparam_suite.estimators import Pathwise
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.training import RecordSettings
+from reparam_suite.training import CheckpointFiles, RecordSettings
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -111,7 +111,7 @@ def test_a_record_that_names_a_class_of_another_module_imports_nothing(result, t
     kept = path.read_bytes()
     content = torch.load(path, weights_only=True)
     content["reparam_suite"]["model"]["init_args"]["objective"] = {"class_path": "strange.Strange", "init_args": {}}
-    torch.save(content, path)
+    CheckpointFiles().save_checkpoint(content, path)
     try:
         with pytest.raises(ValueError, match=r"strange\.Strange: expected a class of reparam_suite"):
             load(result.run_id, tracking=tracking)

@@ -19,7 +19,7 @@ from reparam_suite import Run, runs
 from reparam_suite.data import Arrays, Digits
 from reparam_suite.estimators import Pathwise
 from reparam_suite.running import surroundings
-from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.tracking import RunLogger, Store, TrackingSettings
 from reparam_suite.training import RecordSettings, stopping
 
 
@@ -246,6 +246,25 @@ def test_a_run_and_a_command_in_a_thread_train_without_handlers_and_say_so_once(
     assert results == [2, 0, 0, 0]
     told = [record.message for record in caplog.records if "main thread" in record.message]
     assert told == ["a run outside of the main thread: Ctrl-C and SIGTERM leave no checkpoint of their step"]
+
+
+def test_ctrl_c_during_the_last_upload_finds_a_run_that_is_finished(tracking, monkeypatch):
+    real = RunLogger.close
+
+    def close(logger, status):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)  # a later one changes nothing
+        real(logger, status)
+
+    monkeypatch.setattr("reparam_suite.running.fitting.finish", lambda *_, **__: None)
+    monkeypatch.setattr(RunLogger, "close", close)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        Run(gaussian, Digits(), name="uploading", **short(tracking, max_steps=1)).fit()
+    assert signal.getsignal(signal.SIGINT) is handler
+    (run,) = Store.open(tracking).runs_named("uploading")
+    assert run.info.status == "FINISHED"
+    assert "test/elbo" in run.data.metrics
 
 
 @pytest.mark.usefixtures("undrawn")

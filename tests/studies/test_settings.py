@@ -1,8 +1,13 @@
 """The content of study files, and refusals before anything is created."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from tests.launching import study
 from tests.studies.small import refused
+
+from reparam_suite import study as study_command
 
 
 @pytest.mark.parametrize(
@@ -29,6 +34,20 @@ from tests.studies.small import refused
         ({"budget": {"steps": 5, "evaluations": 5}}, "expected steps or evaluations, got both"),
         ({"budget": {"steps": 0}}, "budget.steps: expected 1 or more, got 0"),
         ({"sampler": {"name": "TPE"}}, "--sampler.name: expected "),
+        ({"name": ""}, "--name: expected a printable name, got ''"),
+        ({"name": "n" * 251}, "--name: expected at most 250 characters, got 251: nnn"),
+        ({"seeds": [1, 1]}, "--seeds: expected every value once, got 1 again"),
+        ({"seeds": [-1]}, "--seeds: expected 0 to 4294967295, got -1"),
+        (
+            {"sampler": {"name": "BaseGASampler"}},
+            "--sampler.name: expected CmaEsSampler, GPSampler, NSGAIIISampler, NSGAIISampler, PartialFixedSampler, "
+            "QMCSampler, RandomSampler or TPESampler, got BaseGASampler",
+        ),
+        (
+            {"sampler": {"name": "TPESampler", "options": {"n_startup_trials": "ten"}}},
+            "--sampler.options.n_startup_trials: expected int, got ten",
+        ),
+        ({"pruner": {"name": "MedianPruner", "options": {"n_warmup_steps": "a"}}}, "--pruner.options.n_warmup_steps: "),
         ({"sampler": {"name": "TPESampler", "options": {"sed": 1}}}, "--sampler.options: TPESampler takes "),
         ({"pruner": {"name": "MedianPruner", "options": {"n_startup_trials": -1}}}, "--pruner: "),
         ({"objectives": {"val/elbo": "up"}}, "maximize"),
@@ -76,3 +95,35 @@ def test_without_a_study_file_it_says_what_is_missing(tmp_path):
     ended = study(root=tmp_path / "mlruns")
     assert ended.code == 2
     assert "--config is needed" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("sqlite://", "got sqlite://, which is in memory and ends with the study"),
+        ("sqlite:///:memory:", "got sqlite:///:memory:, which is in memory and ends with the study"),
+        ("sqlite:///nowhere/x.db", "cannot be used: there is no directory nowhere"),
+        ("redis://host", "--storage: expected sqlite:///FILE, postgresql://... or mysql://..., got redis://host"),
+        ("postgresql://ada:secret@host:port/x", "--storage postgresql+psycopg://***@host:port/x cannot be used: "),
+    ],
+)
+def test_a_storage_that_cannot_be_used_leaves_nothing(tmp_path, monkeypatch, storage, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(tmp_path, "--storage", storage)
+
+
+def test_a_database_of_mlflow_is_no_storage(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        for table in ("alembic_version", "experiments", "runs", "metrics", "params", "tags"):
+            connection.execute(f"CREATE TABLE {table} (a)")
+    before = (tmp_path / "mlflow.db").read_bytes()
+    told = refused(tmp_path, "--storage", f"sqlite:///{tmp_path}/mlflow.db")
+    assert told.endswith("mlflow.db: expected a database of Optuna or an empty one, got one of MLflow\n")
+    assert (tmp_path / "mlflow.db").read_bytes() == before
+
+
+def test_help_needs_no_file(capsys):
+    with pytest.raises(SystemExit) as ended:
+        study_command.main(["--help"])
+    assert ended.value.code == 0
+    assert "--storage" in capsys.readouterr().out

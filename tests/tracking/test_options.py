@@ -2,7 +2,8 @@
 
 import pytest
 
-from reparam_suite.tracking.options import TAG, option_tags, options_of, parameter_texts
+from reparam_suite.tracking.names import parameter_texts
+from reparam_suite.tracking.options import TAG, option_tags, options_of
 
 
 @pytest.mark.parametrize("length", [1, 100, 10_000, 30_000])

@@ -15,10 +15,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from tests.launching import compare, fit
+from tests.launching import sync as sync_in
 from tests.lives import Life, kill_itself
 
 from reparam_suite import sync
-from reparam_suite.tracking import Store, TrackingError, TrackingSettings, records
+from reparam_suite.tracking import Store, TrackingError, TrackingSettings, records, recovery
 from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.records import Artifact, End, Point
 from reparam_suite.tracking.spool import Spool
@@ -200,6 +201,22 @@ def test_a_store_that_fails_in_the_middle_keeps_the_rest_for_the_next_time(store
     capsys.readouterr()
     assert sync.main(root) == 0
     assert capsys.readouterr().out == "nothing to send\n"
+
+
+def test_a_signal_during_a_delivery_is_told_and_loses_nothing(store, left, gone, monkeypatch):
+    run_id = left(gone, 3)
+    real = recovery.send
+
+    def send(to, entries):
+        monkeypatch.setattr(recovery, "send", real)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(recovery, "send", send)
+    ended = sync_in(root=store.root)
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.err == "reparam_suite.sync: interrupted; what was sent is marked, and the rest is kept\n"
+    assert sync_in(root=store.root).code == 0
+    assert store.history(run_id, "a") == [(0, 0.0), (1, 1.0), (2, 2.0)]
 
 
 def test_a_resumed_run_first_delivers_what_it_had_left(store, left, gone):

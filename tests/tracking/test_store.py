@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import ViewType
 from tests.lives import Life
 
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings, quiet
@@ -45,6 +47,62 @@ def test_a_fresh_store_is_made_with_nothing_printed(tmp_path, capfd):
     assert (run.artifact_dir / "config.yaml").read_text() == "seed: 0\n"
     printed = capfd.readouterr()
     assert printed.out == printed.err == ""
+
+
+@pytest.mark.parametrize("name", ["50%20", "what?", "no#1 é"])
+def test_a_directory_may_have_any_name(database, tmp_path, monkeypatch, name):
+    (tmp_path / name / "mlruns").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / name)
+    shutil.copy(database, "mlruns/mlflow.db")
+    store = Store.open(TrackingSettings())
+    run = store.start_run(name="run", parameters={}, tags={}, config_file="seed: 0\n")
+    run.log_metrics({"a": 1.0}, step=2)
+    run.close("FINISHED")
+    assert store.history(run.run_id, "a") == [(2, 1.0)]
+    assert store.histories([run.run_id], "a") == {run.run_id: [(2, 1.0)]}
+    fetched = store.fetch_artifact(run.run_id, "config.yaml", tmp_path / "fetched")
+    assert fetched.read_text() == "seed: 0\n"
+    assert run.artifact_dir == Path.cwd() / "mlruns/artifacts" / run.run_id / "artifacts"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "fetched"])
+
+
+def test_an_experiment_is_made_with_its_first_run(settings):
+    named = replace(settings, experiment="another")
+    store = Store.open(named)
+    assert list(store.recover()) == store.runs() == store.runs_named("run") == []
+    assert "another" not in Store.experiments(settings)
+    store.start_run(name="run", parameters={}, tags={}).close("FINISHED")
+    assert "another" in Store.experiments(settings)
+    assert [run.name for run in store.runs()] == ["run"]
+
+
+@pytest.mark.parametrize("at", ["initialize_tables", "SqlAlchemyStore"])
+def test_nothing_is_left_of_a_database_that_could_not_be_made(database, tmp_path, monkeypatch, at):
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    if at == "initialize_tables":
+        monkeypatch.setattr("reparam_suite.tracking.database.initialize_tables", full)
+    else:
+        made = lambda engine: shutil.copy(database, engine.url.database)  # noqa: E731
+        monkeypatch.setattr("reparam_suite.tracking.database.initialize_tables", made)
+        monkeypatch.setattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore", full)
+    with pytest.raises(TrackingError, match=r"mlflow\.db cannot be used: database or disk is full"):
+        Store.open(TrackingSettings(root=tmp_path / "a" / "mlruns"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spool_that_cannot_be_made_leaves_no_run(store, monkeypatch):
+    """A read-only one, say."""
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("reparam_suite.tracking.store.tempfile.TemporaryDirectory", refuse)
+    with pytest.raises(TrackingError, match=r"no run could be started in sqlite:.*: Permission denied"):
+        store.start_run(name="run", parameters={}, tags={})
+    client = MlflowClient(f"sqlite:///{store.root}/mlflow.db")
+    assert client.search_runs([store.experiment_id], run_view_type=ViewType.ALL) == []
 
 
 def test_a_relative_root_does_not_depend_on_where_the_process_goes_later(database, tmp_path, monkeypatch):

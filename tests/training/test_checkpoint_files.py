@@ -83,6 +83,30 @@ class Evil:
         return os.system, (self.command,)
 
 
+CHANGES = {
+    "a part that is gone": lambda content: content.pop("numbers"),
+    "a part more": lambda content: content.update(more=1),
+    "another value": lambda content: content[HEADER].update(run_id="b" * 32),
+    "another type": lambda content: content.update(numbers=(None,)),
+    "another shape": lambda content: content.update(state_dict={"w": torch.zeros(3)}),
+    "without the digest": lambda content: content[HEADER].pop("structure"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_parts_that_were_exchanged_under_right_checksums_are_noticed(tmp_path, what):
+    """A moment of another shape than its parameter would be written over the end of its memory."""
+    path = tmp_path / "last.ckpt"
+    CheckpointFiles().save_checkpoint(CONTENT, path)
+    content = torch.load(path, weights_only=True)
+    CHANGES[what](content)
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=f"^{path}: expected the parts that a run has written, got others"):
+        read_checkpoint(path)
+    CheckpointFiles().save_checkpoint(content, path)  # as another version of the suite might have written it
+    read_checkpoint(path)
+
+
 def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path):
     trace = tmp_path / "trace"
     evil = Evil(f"touch {trace}")

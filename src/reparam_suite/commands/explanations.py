@@ -1,6 +1,5 @@
 """Objections of jsonargparse and of constructors in one line: the option, what is expected, what was given."""
 
-import difflib
 import inspect
 import re
 import typing
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jsonargparse import ArgumentParser, Namespace
 
 from reparam_suite.commands.classes import concrete_subclasses, either
-from reparam_suite.commands.jsonargparse_internals import one_path_per_class, option_strings
+from reparam_suite.commands.jsonargparse_internals import one_path_per_class, option_strings, strict_files
+from reparam_suite.commands.suggestions import meant, meant_of_class, nearest
 from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,10 +37,12 @@ def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
         UsageError: if arguments cannot be parsed, or objects not be made from them.
     """
     try:
-        with one_path_per_class():
+        with strict_files(), one_path_per_class():
             yield
     except UsageError:
         raise
+    except RecursionError as error:
+        raise UsageError("expected values that do not nest without end, got some that do") from error
     except (ArgumentError, ValueError, TypeError) as error:
         raise UsageError(as_option(_Objection(str(error), parser, roots).explained(), parser)) from error
 
@@ -90,6 +92,12 @@ _FRAME = re.compile(
 
 _NOTHING = "an empty value"
 
+# Options of classes within a model, which have no parser until they are chosen.
+_WITHIN_THE_MODEL = (
+    *("estimator.num_samples", "estimator.baseline", "estimator.temperature"),
+    *("objective.weight", "objective.warmup_steps"),
+)
+
 
 @dataclass
 class _Objection:
@@ -138,9 +146,20 @@ class _Objection:
         return self.unknown_argument(name) if self.classes else self.unknown_option(f"--{name}")
 
     def unknown_option(self, name: str) -> str:
-        known = option_strings(self.parser)
-        near = _nearest(name, known) or _nearest(name.partition(".")[0], known)
-        return f"unknown option {name}{near}; --help lists all of them"
+        known = [*option_strings(self.parser), *self.options_of_classes()]
+        return f"unknown option {name}{meant(name, known)}; --help lists all of them"
+
+    def options_of_classes(self) -> list[str]:
+        """The options of the classes that the parser takes, as far as they have names of their own."""
+        known = set(option_strings(self.parser))
+        classes: dict[str, Iterable[type]] = {
+            key: sorted(concrete_subclasses(root), key=lambda cls: cls.__name__)
+            for key, root in self.roots.items()
+            if f"--{key}" in known
+        }
+        names = [f"--{key}.{name}" for key, those in classes.items() for cls in those for name in _arguments(cls)]
+        within = [f"--model.{name}" for name in _WITHIN_THE_MODEL] if "model" in classes else []
+        return list(dict.fromkeys([*names, *within]))
 
     def unknown_argument(self, name: str) -> str:
         *parents, last = name.split(".")
@@ -150,13 +169,14 @@ class _Objection:
         accepted = _arguments(cls) if cls else []
         listed = f"; it takes {', '.join(accepted)}" if accepted else "; it takes none"
         owner = cls.__name__ if cls else self.classes[-1]
-        return f"{self.option(name)}: {owner} has no such option{_nearest(last, accepted)}{listed}"
+        near = meant_of_class(last, [*self.keys, *parents], accepted)
+        return f"{self.option(name)}: {owner} has no such option{near}{listed}"
 
     def no_class(self, found: re.Match[str]) -> str:
         plain = [cls.__name__ for cls in self.wanted() if cls.__module__ == "builtins"]
         if plain:
             return f"{self.option()}: expected {either(plain)}, {self.listed()}, got {found[1]}"
-        near = _nearest(found[1], self.accepted())
+        near = nearest(found[1], self.accepted())
         return f"{self.option()}: expected {self.listed()}, got {found[1]}{near}"
 
     def abstract(self, found: re.Match[str]) -> str:
@@ -188,8 +208,14 @@ class _Objection:
         reason = " ".join(self.text.removeprefix("Problems parsing config: ").split())
         return f"--config: it is no YAML: {reason}"
 
+    def refused_yaml(self, found: re.Match[str]) -> str:
+        return f"--config: {found[1]}"
+
     def no_mapping(self, found: re.Match[str]) -> str:
-        return f"--config: expected options with their values, got {found[1]}"
+        return f"--config: expected options with their values, got {found[1] or _NOTHING}"
+
+    def no_file(self, found: re.Match[str]) -> str:
+        return f"{self.option() if self.keys else '--config'}: expected a name of a file, got one with a {found[0]}"
 
     def wanted(self) -> list[type]:
         """The types that the option may be of."""
@@ -221,15 +247,11 @@ _RULES: list[_Rule] = [
     ),
     (re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>. Got value:\s*(.*)"), _Objection.wrong_type),
     (re.compile(r"the following arguments are required: (.*)"), _Objection.required),
+    (re.compile(r"Problems parsing config: (expected .*)"), _Objection.refused_yaml),
     (re.compile(r"Problems parsing config: | codec can't decode "), _Objection.no_yaml),
-    (re.compile(r"Unexpected config: (.*)"), _Objection.no_mapping),
+    (re.compile(r"Unexpected config: ?(.*)"), _Objection.no_mapping),
+    (re.compile(r"embedded null byte"), _Objection.no_file),
 ]
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    by_lower = {word.lower(): word for word in known}
-    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
-    return f", did you mean {by_lower[close[0]]}?" if close else ""
 
 
 def _imported(class_path: str) -> Any:

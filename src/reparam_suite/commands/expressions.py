@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from reparam_suite.runtime import strict_yaml
 from reparam_suite.runtime.errors import UsageError
 
 ALL = "all"
@@ -83,10 +84,12 @@ def _dotted(node: ast.expr, text: str, option: str) -> str:
 
 def _of_file(file: Path, option: str) -> list[Configuration | str]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = strict_yaml.read(file)
     except OSError as error:
         raise UsageError(f"{option}: the file {file} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except strict_yaml.YAMLRefused as error:
+        raise UsageError(f"{option}: {file}: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{option}: {file} is no YAML: {' '.join(str(error).split())}") from error
     if content is not None and not isinstance(content, list):
         raise UsageError(f"{option}: {file} holds no list of estimators, got {type(content).__name__}")

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from reparam_suite.runtime import strict_yaml
+
 _OF_A_CLASS = ("class_path", "init_args")
 
 
@@ -51,8 +53,8 @@ def given_options(args: list[str]) -> dict[str, Any]:
 def content_of(file: Path) -> Any:
     """The content of a YAML file; of one that cannot be read, which the parser complains about, nothing."""
     try:
-        return _loaded(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        return strict_yaml.read(file)
+    except (OSError, ValueError, yaml.YAMLError):
         return {}
 
 
@@ -66,6 +68,6 @@ def _flattened(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _loaded(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return strict_yaml.loaded(text)
     except yaml.YAMLError:
         return {}

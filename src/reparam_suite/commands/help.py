@@ -1,6 +1,7 @@
 """The pages of `--help`: what matters first, every option, a table of the classes of a kind, one class."""
 
 import difflib
+import inspect
 import os
 import re
 import sys
@@ -8,13 +9,22 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from jsonargparse import ArgumentParser
+from lightning.pytorch import LightningDataModule
+from torch import nn
 
 from reparam_suite.commands import shipped
 from reparam_suite.commands.class_help import KINDS, class_named, class_page, class_table
+from reparam_suite.commands.classes import concrete_subclasses
 from reparam_suite.commands.jsonargparse_internals import described_options
 from reparam_suite.commands.short_options import SHORT_OPTIONS
+from reparam_suite.commands.suggestions import nearest
 from reparam_suite.data import Digits
+from reparam_suite.distributions.likelihoods import LikelihoodFamily
+from reparam_suite.distributions.posteriors import LatentFamily
+from reparam_suite.estimators import Bound
 from reparam_suite.models import GaussianVAE
+from reparam_suite.networks import Builder
+from reparam_suite.runtime.construction import imported
 from reparam_suite.runtime.errors import UsageError
 
 WIDTH = 80
@@ -66,6 +76,9 @@ _TEXTS: Mapping[str, str] = {
     "trainer.devices": "how many devices train together; 1 by default",
 }
 
+_BASES = (nn.Module, LightningDataModule, LatentFamily, LikelihoodFamily, Bound, Builder)
+"""Of the classes that options name."""
+
 
 def help_page(parser: ArgumentParser, topic: str | None) -> str:
     """The page for `--help`, and for `--help TOPIC`.
@@ -107,6 +120,36 @@ def first_page(parser: ArgumentParser) -> str:
     lines += _row("--help CLASS", "one class with its arguments, DisARM for example")
     lines += _row("--print_config", "the configuration that the options make, as YAML")
     return "\n".join(lines)
+
+
+def class_help(option: str, name: str) -> str:
+    """The description and the options of a class, for `--model.estimator.help DisARM`.
+
+    Args:
+        option: as it was typed.
+        name: of a class of the suite, or a dotted path.
+
+    Raises:
+        UsageError: if there is no such class.
+    """
+    key = option.removeprefix("--").removesuffix(".help")
+    known = {cls.__name__: cls for base in _BASES for cls in concrete_subclasses(base)}
+    if "." in name:
+        cls = imported(name, allow=[name.rpartition(".")[0]])
+    elif name in known:
+        cls = known[name]
+    else:
+        got = name or "none"
+        raise UsageError(f"{option}: expected a class, as --help lists them, got {got}{nearest(name, known)}")
+    return "\n".join([f"{name}:", inspect.getdoc(cls) or "", "", _options(f"Options of {name}", key, cls)])
+
+
+def _options(title: str, key: str, cls: type) -> str:
+    parser = ArgumentParser(add_help=False, usage="")
+    parser.add_class_arguments(cls, key, instantiate=False, fail_untyped=False)
+    lines = parser.format_help().splitlines()
+    first = next((i for i, line in enumerate(lines) if line.lstrip().startswith(f"--{key}.")), None)
+    return "\n".join([f"{title}:", *(["  none"] if first is None else lines[first:]), ""])
 
 
 def _terminal_width() -> int:

@@ -6,10 +6,15 @@ Its public `set_parsing_settings` adds to the import policy of the whole process
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser, _typehints, set_parsing_settings
+import yaml
+from jsonargparse import ArgumentParser, _typehints, get_loader, set_loader, set_parsing_settings
 from jsonargparse._common import parsing_settings
+from jsonargparse._paths import Path as _Path
+
+from reparam_suite.runtime import strict_yaml
 
 _POLICY = ("import_path_verdicts", "import_paths_enforced")
 
@@ -38,6 +43,31 @@ def imports_only(modules: Collection[str]) -> Iterator[None]:
         yield
     finally:
         parsing_settings.update(before)
+
+
+@contextmanager
+def strict_files() -> Iterator[None]:
+    """Within this context what is parsed is held to `strict_yaml`: files in UTF-8, every key once, no endless text.
+
+    A `Path` of jsonargparse reads in the encoding of the locale, and its loader lets the last of two equal keys win.
+    """
+    load, read = get_loader("yaml"), _Path.read_text
+
+    def strictly_loaded(text: str) -> Any:
+        strict_yaml.check(text)
+        return load(text)
+
+    def read_text(path: _Path) -> str:
+        is_file = not (path.is_url or path.is_fsspec or str(path) == "-")
+        return strict_yaml.read_text(Path(path.absolute)) if is_file else read(path)
+
+    set_loader("yaml", strictly_loaded, exceptions=(yaml.YAMLError,))
+    _Path.read_text = read_text  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        set_loader("yaml", load, exceptions=(yaml.YAMLError,))
+        _Path.read_text = read  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -15,14 +15,19 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import nn
 
 from reparam_suite.commands.explanations import arguments_of, explained
-from reparam_suite.commands.given import given_options, with_signed_monitor
-from reparam_suite.commands.help import help_page
+from reparam_suite.commands.given import given_options, option_values, with_signed_monitor
+from reparam_suite.commands.help import class_help, help_page
 from reparam_suite.commands.jsonargparse_internals import imports_only
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.shipped import with_shipped_files
 from reparam_suite.commands.short_options import with_dotted_options
 from reparam_suite.data import adapted
-from reparam_suite.distributions import BernoulliLikelihood, NormalLikelihood
+from reparam_suite.distributions import (
+    BernoulliLikelihood,
+    DiscretizedLogisticLikelihood,
+    LikelihoodFamily,
+    NormalLikelihood,
+)
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.running import Run
 from reparam_suite.running.resumption import RUN_KEY
@@ -34,7 +39,15 @@ from reparam_suite.training import CheckpointSettings, RecordSettings
 
 ROOTS = {"model": LightningModule, "data": LightningDataModule}
 _SIZED: dict[str, type[GaussianVAE | DiscreteVAE]] = {"GaussianVAE": GaussianVAE, "DiscreteVAE": DiscreteVAE}
-_WITHIN_0_AND_1 = ("binary", "grey")  # kinds of data
+_FEW_LATENTS = 4  # that every estimator can work with
+# By kind of the data.
+_LIKELIHOODS: dict[str, type[LikelihoodFamily]] = {
+    "binary": BernoulliLikelihood,
+    "grey": BernoulliLikelihood,
+    "colour": DiscretizedLogisticLikelihood,
+    "real": NormalLikelihood,
+    "count": NormalLikelihood,
+}
 
 
 @final
@@ -71,11 +84,17 @@ class Options:
             topic = next((text for text in args[position + 1 : position + 2] if not text.startswith("-")), None)
             print(help_page(parser, topic))
             raise SystemExit(0)
-        args = with_shipped_files(with_dotted_options(with_signed_monitor(args)))
+        args = with_dotted_options(with_signed_monitor(args))
+        for option in (each.partition("=")[0] for each in args):
+            if option.startswith(("--model.", "--data.")) and option.endswith(".help"):
+                print(class_help(option, option_values(option, args)[0]))
+                raise SystemExit(0)
+        args = with_shipped_files(args)
         given = given_options(args)
         with explained(parser, **ROOTS), nullcontext() if allow is None else imports_only(allow):
             values = parser.parse_args(_defaults(given) + args)
         _check_given(given)
+        _check_groups(values)
         _check_ranges(values)
         return cls(parser, values, given)
 
@@ -168,17 +187,38 @@ class _Parts:
         """The model, with sizes and likelihood of the data unless they were given."""
         config = self._options.values.model.clone()
         cls = _imported(config.class_path)
-        with arguments_of("model", cls), explained(self._options.parser, **ROOTS):
-            if isinstance(cls, type) and issubclass(cls, tuple(_SIZED.values())):
-                self._take_from_data(config.init_args)
-            return self._options.parser.instantiate(Namespace(model=config)).model
+        if isinstance(cls, type) and issubclass(cls, tuple(_SIZED.values())):
+            self._take_from_data(config.init_args)
+        try:
+            with arguments_of("model", cls), explained(self._options.parser, **ROOTS):
+                return self._options.parser.instantiate(Namespace(model=config)).model
+        except UsageError as error:
+            raise UsageError(f"{error}{self._model_that_fits(cls, config)}") from error
+
+    def _model_that_fits(self, cls: object, config: Namespace) -> str:
+        # The suite's other model, if the estimator fits that one as it starts, and not this one.
+        estimator = config.init_args.get("estimator")
+        if cls not in _SIZED.values() or not isinstance(estimator, Namespace):
+            return ""
+        fitting = [name for name in _SIZED if self._fits(name, estimator)]
+        others = [name for name, other in _SIZED.items() if other is not cls]
+        return f"; it fits --model {fitting[0]}" if fitting == others else ""
+
+    def _fits(self, name: str, estimator: Namespace) -> bool:
+        small = Namespace(latent_size=_FEW_LATENTS, hidden_sizes=[_FEW_LATENTS], estimator=estimator)
+        described = Namespace(class_path=f"{_SIZED[name].__module__}.{name}", init_args=small)
+        try:
+            self._options.parser.instantiate(Namespace(model=described))
+        except (ValueError, TypeError):
+            return False
+        return True
 
     def _take_from_data(self, model: Namespace) -> None:
         given, data = self._options.given, adapted(self.data)
         if "model.event_shape" not in given and data.event_shape is not None:
             model.event_shape = list(data.event_shape)
         if data.kind is not None and not any(key.startswith("model.likelihood") for key in given):
-            model.likelihood = BernoulliLikelihood() if data.kind in _WITHIN_0_AND_1 else NormalLikelihood()
+            model.likelihood = _LIKELIHOODS[data.kind]()
 
 
 def _values(group: Namespace) -> dict[str, Any]:
@@ -216,6 +256,13 @@ def _options_of(key: str, value: object) -> list[str]:
 def _check_given(given: dict[str, Any]) -> None:
     if "trainer.logger" in given and given["trainer.logger"] in (True, "true", "True"):
         raise UsageError("--trainer.logger: a run is recorded in MLflow, expected a further logger, got true")
+
+
+def _check_groups(values: Namespace) -> None:
+    # The parser takes a list for a group of a file.
+    for name in ("trainer", "tracking", "record", "checkpoint"):
+        if not isinstance(values[name], Namespace):
+            raise UsageError(f"--{name}: expected options with their values, got {values[name]}")
 
 
 def _check_ranges(values: Namespace) -> None:

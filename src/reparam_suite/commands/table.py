@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.table import Table
 
 from reparam_suite.running import Result
+from reparam_suite.runtime.terminal import as_text
 
 MOST = 1e6
 """Larger values are shown in scientific form."""
@@ -29,7 +30,8 @@ def results_table(results: Sequence[Result]) -> Table:
     table.add_column("", no_wrap=True)
     shown = results if len(results) <= _SEEDS else []
     for result in shown:
-        table.add_column(result.name if len(results) == 1 else f"seed {result.seed}", justify="right", overflow="fold")
+        head = as_text(result.name if len(results) == 1 else f"seed {result.seed}")
+        table.add_column(head, justify="right", overflow="fold")
     for label in _spread_labels(len(results)):
         table.add_column(label, justify="right")
     for label, name, form in _lines(results[0].metrics):

@@ -1,5 +1,6 @@
 """The model and the data of a checkpoint: of a file, or of the best weights of a run. The file runs no code."""
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ def find(source: str, tracking: TrackingSettings, allow: Collection[str] = ()) -
         TrackingError: if the store does not answer.
     """
     path = Path(source)
-    if path.is_file():
+    if os.path.isfile(path):  # of any name, one that is too long say
         return Checkpoint(source, path.name, _content(path, source), allow)
     if path.suffix == ".ckpt" or len(path.parts) > 1:
         raise UsageError(f"{_OPTION}: there is no file {source}")
@@ -151,6 +152,6 @@ def _content(file: Path, source: str) -> Mapping[str, Any]:
 
 
 def _of_model(content: Mapping[str, Any], file: object, source: str) -> Mapping[str, Any]:
-    if "model" not in header(content) or not isinstance(content.get("state_dict"), dict):
+    if not isinstance(header(content).get("model"), dict) or not isinstance(content.get("state_dict"), dict):
         raise UsageError(f"{_OPTION} {source}: {file} does not say which model it is of")
     return content

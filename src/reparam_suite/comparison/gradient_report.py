@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
 from reparam_suite.comparison.gradient_comparison import GradientComparison
 from reparam_suite.diagnostics import EstimatorRow, GradientBias, ranked
+from reparam_suite.runtime.terminal import as_text
 
 _UNTRAINED, _BIASED = "*", "†"
 _LONGEST = 5
@@ -74,7 +75,7 @@ class GradientReport:
             console.print(line, soft_wrap=True, markup=False)
 
     def _table(self, part: str) -> Table:
-        title = f"Gradient with respect to {escape(part)}"
+        title = as_text(f"Gradient with respect to {part}")
         table = Table(title=title, title_justify="left", title_style="bold")
         table.add_column("estimator", overflow="fold", min_width=16)
         costs = ("evaluations", "ms", "MiB") if part == self._order_by else ()
@@ -82,8 +83,8 @@ class GradientReport:
             table.add_column(name, justify="right", overflow="fold")
         for row in self._ranked:
             statistics, bias, cost = row.statistics[part], row.bias.get(part), row.cost
-            cells = [
-                escape(self._label(row)),
+            cells: list[Text | str] = [
+                as_text(self._label(row)),
                 f"{float(row.work_normalized(part)):.3g}",
                 _with_error(statistics.variance, statistics.standard_error),
                 _number(statistics.snr),

@@ -13,10 +13,10 @@ from reparam_suite.comparison.gradient_report import GradientReport
 from reparam_suite.diagnostics.measuring import device_of
 from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.tracking.views import COMPARISON, KIND
-from reparam_suite.training import Stopped
+from reparam_suite.training import Stopped, StopSignals
 
 
-def compare_checkpoint(args: list[str], console: Console) -> None:
+def compare_checkpoint(args: list[str], console: Console, signals: StopSignals) -> None:
     """Measures, prints and records; what was measured before an interruption is kept.
 
     Raises:
@@ -32,9 +32,11 @@ def compare_checkpoint(args: list[str], console: Console) -> None:
     try:
         _measure(command, record, console)
     except BaseException as error:
+        signals.wait()
         record.finish(console, store)
         logger.close("KILLED" if isinstance(error, Stopped) else "FAILED")
         raise
+    signals.wait()  # all is measured: it is shown and recorded whole
     record.finish(console, store)
     logger.close("FINISHED")
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from reparam_suite.comparison.groups import Group
@@ -15,6 +14,7 @@ from reparam_suite.comparison.quantities import Quantity, Value, columns_of, is_
 from reparam_suite.comparison.significance import TEST, best
 from reparam_suite.figures import Band, band, banded_curves, gradient_cost
 from reparam_suite.figures.page import curves_section, page, parallel_section, scatter_section, table_section
+from reparam_suite.runtime.terminal import as_text
 from reparam_suite.tracking import RecordedRun
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ class RunReport:
         """Prints a table for each setting, and notes."""
         for setting, groups in self._settings.items():
             columns, rows = _cells(groups)
-            table = Table(title=escape(setting), title_justify="left", title_style="bold")
+            table = Table(title=as_text(setting), title_justify="left", title_style="bold")
             for position, column in enumerate(columns):
                 table.add_column(column, justify="right" if position else "left", overflow="fold")
             for row in rows:
-                table.add_row(*map(escape, row))
+                table.add_row(*map(as_text, row))
             console.print(table)
         for line in self.notes():
             console.print(line, soft_wrap=True, markup=False)

@@ -1,6 +1,7 @@
 """`compare runs`: finished runs side by side, from the command line to the record."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,12 @@ from rich.console import Console
 from reparam_suite.commands.explanations import explained, options_of
 from reparam_suite.comparison.groups import grouped, is_training
 from reparam_suite.comparison.run_report import CURVES, RunReport
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import UsageError
-from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.runtime.file_locks import made_directories
+from reparam_suite.tracking import LONGEST_NAME, Store, TrackingSettings
 from reparam_suite.tracking.views import COMPARISON, KIND
+from reparam_suite.training import StopSignals
 
 USAGE = "python -m reparam_suite.compare runs [--experiment E | --study S] [options]"
 DESCRIPTION = """Reads finished runs from MLflow, prints them grouped by estimator (mean and standard error over seeds),
@@ -52,6 +56,9 @@ class RunOptions:
                 f"--study: expected one of --experiment and --study, since a study is an experiment of its own, got "
                 f"--experiment {self.experiment} and --study {self.study}"
             )
+        for option, name in {"--experiment": self.experiment, "--study": self.study}.items():
+            if name is not None:
+                checks.name(option, name, most=LONGEST_NAME)
         if self.output is not None:
             _check_directory(self.output)
 
@@ -61,7 +68,7 @@ class RunOptions:
         return self.study or self.experiment or TrackingSettings().experiment
 
 
-def compare_runs(args: list[str], console: Console) -> None:
+def compare_runs(args: list[str], console: Console, signals: StopSignals) -> None:
     """Reads, prints and records.
 
     Raises:
@@ -77,12 +84,17 @@ def compare_runs(args: list[str], console: Console) -> None:
     ids = [run.run_id for run in runs]
     groups = grouped(runs)
     report = RunReport(f"Runs of {options.source}", groups, {key: store.histories(ids, key) for key in CURVES})
+    if options.output is not None:
+        _write_out(options.output, report)
     report.show(console)
+    signals.wait()  # a record is whole
     _record(store, options, report, num_runs=len(runs), console=console)
 
 
 def _check_directory(path: Path) -> None:
-    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if "\0" in str(path):
+        raise ValueError("--output: expected a name of a directory, got one with a null byte")
+    there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     if not there.is_dir():
         raise ValueError(f"--output: expected a directory, got the file {there}")
     if not os.access(there, os.W_OK | os.X_OK):
@@ -123,6 +135,33 @@ def _store(options: RunOptions, tracking: TrackingSettings, console: Console) ->
     return Store.begin(tracking, partial(console.print, soft_wrap=True, markup=False))
 
 
+def _write_out(directory: Path, report: RunReport) -> None:
+    # Before anything is recorded; what was made is taken back if the rest cannot be.
+    files: dict[str, Callable[[Path], object]] = {
+        name: partial(Path.write_text, data=text, encoding="utf-8") for name, text in _texts(report).items()
+    }
+    files |= {f"{name}.png": figure.savefig for name, figure in report.figures()}
+    made: list[Path] = []
+    try:
+        with made_directories(directory):
+            for name, write in files.items():
+                path = directory / name
+                if not path.exists():
+                    made.append(path)
+                try:
+                    write(path)
+                except OSError:
+                    for each in made:
+                        each.unlink(missing_ok=True)
+                    raise
+    except OSError as error:
+        raise UsageError(f"--output: {directory} cannot be written: {error.strerror or error}") from error
+
+
+def _texts(report: RunReport) -> dict[str, str]:
+    return {"runs.csv": report.csv(), "runs.html": report.page()}
+
+
 def _record(store: Store, options: RunOptions, report: RunReport, *, num_runs: int, console: Console) -> None:
     logger = store.start_run(
         name=f"runs-{options.source}",
@@ -130,16 +169,9 @@ def _record(store: Store, options: RunOptions, report: RunReport, *, num_runs: i
         tags={KIND: COMPARISON, "comparison": "runs"},
     )
     try:
-        files = {"runs.csv": report.csv(), "runs.html": report.page()}
-        for name, text in files.items():
+        for name, text in _texts(report).items():
             logger.log_text(text, name)
-        if options.output is not None:
-            options.output.mkdir(parents=True, exist_ok=True)
-            for name, text in files.items():
-                (options.output / name).write_text(text, encoding="utf-8")
         for name, figure in report.figures():
-            if options.output is not None:
-                figure.savefig(options.output / f"{name}.png")
             logger.log_figure(figure, f"figures/{name}")
     except BaseException:
         logger.close("FAILED")

@@ -1,25 +1,31 @@
 """A user's own arrays, in a file or in memory."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, final, get_args
+from typing import Any, final
 
 import numpy as np
 from torch import Tensor
 
-from reparam_suite.data import conversion, npz
+from reparam_suite.data import conversion
+from reparam_suite.data.array_files import ONE, array_file
 from reparam_suite.data.in_memory import ArrayDataModule, Binarization
-from reparam_suite.data.kinds import Array, Kind, type_of
+from reparam_suite.data.kinds import Array, Kind, check_kind, type_of
+from reparam_suite.data.rows import FEWEST_TENTHS, tenths
 from reparam_suite.data.splits import Splits
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentTypeError, DataError
 
 _KEYS = ("x_train", "x_valid", "x_test")
-_EVERY = 10  # of ten training rows in a row the ninth validates and the tenth tests, where those arrays are absent
 
 
 @final
 class Arrays(ArrayDataModule):
-    """A file of your own: .npz with x_train and, if you like, x_valid and x_test, each [N, ...].
+    """A file of your own: .npz with x_train and, if you like, x_valid and x_test, each [N, ...]; or .npy or .parquet
+    with the training rows.
+
+    A row of a .parquet file holds the numbers of its columns one after the other; a single column of lists of one
+    length, or of lists of lists, keeps their shape.
 
     The kind of the values is decided over all arrays. bool, or 0 and 1 in any type: binary. Other uint8: intensities
     x / 255; grey ones are binarized, those of three or four channels, [N, 3, H, W] or [N, H, W, 3], are colour and
@@ -30,7 +36,8 @@ class Arrays(ArrayDataModule):
     called x_... are left alone. `Arrays.of` takes arrays in memory.
 
     Args:
-        path: of the .npz file.
+        path: of the file.
+        columns: of a .parquet file, in their order; by default all.
         kind: what the batches shall hold, "binary", "grey", "colour", "real" or "count"; by default decided by type
             and values. "grey" gives uint8 as x / 255, not binarized; "real" and "count" give values as they are.
         batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
@@ -46,19 +53,22 @@ class Arrays(ArrayDataModule):
         self,
         *,
         path: Path,
+        columns: Sequence[str] | None = None,
         kind: Kind | None = None,
         batch_size: int = 100,
         binarization: Binarization = "dynamic",
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, binarization=binarization, seed=seed)
-        _check_kind(kind)
+        check_kind(kind)
         self.path = Path(path)
+        self.columns = columns
         self.source = str(path)
         self.name = f"Arrays-{self.path.stem}"
         self._stated = kind
+        self._file = array_file(self.path, columns)
         self._given = self._find_keys()
-        self._shape, self._dtype = shape, dtype = npz.header(self.path, "x_train")
+        self._shape, self._dtype = shape, dtype = self._file.header(ONE)
         self._check("x_train", shape, dtype)
 
     @staticmethod
@@ -83,7 +93,7 @@ class Arrays(ArrayDataModule):
         return self._shape[1:]
 
     def _find_keys(self) -> list[str]:
-        keys = npz.keys(self.path)
+        keys = self._file.keys()
         strange = [key for key in keys if key.lower().startswith("x_") and key not in _KEYS]
         if "x_train" not in keys or strange:
             found = ", ".join(keys) or "nothing"
@@ -100,7 +110,7 @@ class Arrays(ArrayDataModule):
 
     def read(self) -> Splits:
         """Returns the source arrays."""
-        arrays = npz.arrays(self.path, self._given)
+        arrays = self._file.arrays(self._given)
         for key, array in arrays.items():
             self._check(key, array.shape, array.dtype)
         stored = conversion.stored(
@@ -114,17 +124,16 @@ class Arrays(ArrayDataModule):
         return Splits(train=train, valid=valid, test=test, levels=stored.levels, kind=stored.kind)
 
     def _split(self, rows: dict[str, Array]) -> tuple[Array, Array, Array]:
-        x = rows["x_train"]
-        tenth = np.arange(len(x)) % _EVERY
-        valid = rows.get("x_valid", x[tenth == _EVERY - 2])
-        test = rows.get("x_test", x[tenth == _EVERY - 1])
-        taken = [_EVERY - 2] * ("x_valid" not in rows) + [_EVERY - 1] * ("x_test" not in rows)
-        if not len(valid) or not len(test):
+        x = rows[ONE]
+        takes = {split: f"x_{split}" not in rows for split in ("valid", "test")}
+        if any(takes.values()) and len(x) < FEWEST_TENTHS:
             raise DataError(
-                f"{self.path}: x_train: expected at least {_EVERY} rows to take validation and test rows from, "
+                f"{self.path}: x_train: expected at least {FEWEST_TENTHS} rows to take validation and test rows from, "
                 f"got {len(x)}; or add x_valid and x_test"
             )
-        return x[~np.isin(tenth, taken)], valid, test
+        taken = {split: x[chosen] for split, chosen in tenths(len(x), **takes).items()}
+        valid, test = (taken[split] if takes[split] else rows[f"x_{split}"] for split in ("valid", "test"))
+        return taken["train"], valid, test
 
 
 @final
@@ -162,7 +171,7 @@ class ArraysInMemory(ArrayDataModule):
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, binarization="none", seed=seed)
-        _check_kind(kind)
+        check_kind(kind)
         self.name = checks.name("name", name)
         given = {"train": train, "valid": valid} | ({} if test is None else {"test": test})
         arrays = {split: _as_array(split, value) for split, value in given.items()}
@@ -182,11 +191,6 @@ class ArraysInMemory(ArrayDataModule):
     def read(self) -> Splits:
         """Returns the source arrays."""
         raise AssertionError("loaded at construction")
-
-
-def _check_kind(kind: Any) -> None:
-    if kind is not None:
-        checks.one_of("kind", kind, get_args(Kind))
 
 
 def _as_array(split: str, value: Any) -> Array:

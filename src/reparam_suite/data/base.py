@@ -52,6 +52,11 @@ class DataModule(LightningDataModule, ABC):
         """
 
     @property
+    def levels(self) -> int | None:
+        """The level that stands for intensity 1 in grey and colour images, 255 where it is not known; else None."""
+        return 255 if self.kind in ("grey", "colour") else None
+
+    @property
     @abstractmethod
     def num_rows(self) -> dict[Split, int]:
         """Number of data in each split; a split of unknown length is left out."""

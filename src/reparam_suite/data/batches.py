@@ -1,7 +1,8 @@
 """Batches sliced from a tensor on the training device; binarization; randomness by key."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -30,23 +31,21 @@ def binarize(intensity: Tensor, *, levels: int, generator: torch.Generator) -> T
     return (u < intensity).view(torch.uint8)
 
 
-@final
-class TrainBatches:
-    """The training set in shuffled batches, one epoch after another.
+class ShuffledBatches(ABC):
+    """The training rows in shuffled batches, one epoch after another.
 
-    The order of an epoch and its binarization depend on (seed, epoch) only. An iterator yields what *remains* of the
-    current epoch, so that a loaded state continues in mid-epoch; after the last batch the next epoch is current.
-    The order is drawn on the CPU and is the same on every device; the binarization is drawn on the device of x.
+    The order of an epoch depends on (seed, epoch) only. An iterator yields what *remains* of the current epoch, so that
+    a loaded state continues in mid-epoch; after the last batch the next epoch is current. The order is drawn on the CPU
+    and is the same on every device.
 
     Args:
-        x: [N, *event] on the training device, uint8 or float32.
-        levels: x / levels is redrawn as Bernoulli at each epoch; None yields x as it is.
-        divisor: of the values of a batch; None leaves them as they are.
+        total: number of rows.
         batch_size: rows of a global batch; the last one of an epoch may be smaller.
-        seed: of the order and the binarization.
+        seed: of the order.
         rank: of this process, which takes every `world_size`-th row of a global batch.
         world_size: number of processes.
         epoch_length: batches in an epoch, where it is cut short; `len` stays that of the whole set, as Lightning wants.
+        index_device: where the indices are wanted.
 
     Attributes:
         num_rows: of the global batch that was yielded last, over all processes.
@@ -57,30 +56,28 @@ class TrainBatches:
 
     def __init__(
         self,
-        x: Tensor,
+        total: int,
         *,
-        levels: int | None = None,
-        divisor: int | None = None,
         batch_size: int,
         seed: int,
         rank: int = 0,
         world_size: int = 1,
         epoch_length: int | None = None,
+        index_device: torch.device | str = "cpu",
     ) -> None:
-        last = (len(x) - 1) % batch_size + 1
+        last = (total - 1) % batch_size + 1
         if min(last, batch_size) < world_size:
             raise DataError(
                 f"batch_size {batch_size}: expected batches of at least {world_size} rows, one per process, "
-                f"got a last batch of {last} of the {len(x)} training rows"
+                f"got a last batch of {last} of the {total} training rows"
             )
-        self._x = x
-        self._levels = levels
-        self._divisor = divisor
+        self.seed = seed
+        self._total = total
+        self._index_device = index_device
         self._batch_size = batch_size
-        self._seed = seed
         self._rank = rank
         self._world_size = world_size
-        self._num_batches = -(-len(x) // batch_size)
+        self._num_batches = -(-total // batch_size)
         self.epoch_length = self._num_batches if epoch_length is None else epoch_length
         self.num_rows = 0
         self._epoch = 0
@@ -89,23 +86,22 @@ class TrainBatches:
     def __len__(self) -> int:
         return self._num_batches
 
+    @abstractmethod
+    def rows_of(self, batches: Iterator[Tensor], epoch: int) -> Iterator[Tensor]:
+        """The rows of batches of an epoch, given as indices; those of a batch are asked for when it is due."""
+
     def __iter__(self) -> Iterator[Tensor]:
         # Lightning makes iterators that it never uses: nothing may happen before the first batch is asked for.
-        epoch = self._epoch
-        order = torch.randperm(len(self._x), generator=keyed_generator(ORDER, self._seed, epoch))
-        order = order.to(self._x.device)
-        x = self._x
-        if self._levels is not None:
-            noise = keyed_generator(BINARIZATION, self._seed, epoch, device=x.device)
-            x = binarize(x, levels=self._levels, generator=noise)
-        while self._epoch == epoch:
-            start = self._batch * self._batch_size
-            batch = order[start : start + self._batch_size]
-            self.num_rows = len(batch)
+        epoch, first = self._epoch, self._batch
+        order = torch.randperm(self._total, generator=keyed_generator(ORDER, self.seed, epoch))
+        order = order.to(self._index_device)
+        starts = range(first * self._batch_size, self._total, self._batch_size)[: max(1, self.epoch_length - first)]
+        shares = (order[start : start + self._batch_size][self._rank :: self._world_size] for start in starts)
+        for start, rows in zip(starts, self.rows_of(shares, epoch), strict=False):
+            self.num_rows = min(self._batch_size, self._total - start)
             # Before the yield: Lightning never asks for a batch beyond the last, and saves its checkpoint in between.
             self._advance()
-            rows = x.index_select(0, batch[self._rank :: self._world_size]).to(torch.float32)
-            yield rows if self._divisor is None else rows.div_(self._divisor)
+            yield rows
 
     def _advance(self) -> None:
         self._batch += 1
@@ -129,6 +125,37 @@ class TrainBatches:
                 "the data or batch_size differ from the checkpoint's"
             )
         self._epoch, self._batch = epoch, batch
+
+
+@final
+class TrainBatches(ShuffledBatches):
+    """Shuffled batches sliced from a tensor; their binarization is drawn on the device of x, by (seed, epoch) only.
+
+    Args:
+        x: [N, *event] on the training device, uint8 or float32.
+        levels: x / levels is redrawn as Bernoulli at each epoch; None yields x as it is.
+        divisor: of the values of a batch; None leaves them as they are.
+        options: of `ShuffledBatches`: batch_size, seed, rank, world_size, epoch_length.
+
+    Raises:
+        DataError: if some batch has fewer rows than there are processes.
+    """
+
+    def __init__(self, x: Tensor, *, levels: int | None = None, divisor: int | None = None, **options: Any) -> None:
+        super().__init__(len(x), index_device=x.device, **options)
+        self._x = x
+        self._levels = levels
+        self._divisor = divisor
+
+    def rows_of(self, batches: Iterator[Tensor], epoch: int) -> Iterator[Tensor]:
+        """Sliced from x, binarized where it has levels."""
+        x = self._x
+        if self._levels is not None:
+            noise = keyed_generator(BINARIZATION, self.seed, epoch, device=x.device)
+            x = binarize(x, levels=self._levels, generator=noise)
+        for batch in batches:
+            rows = x.index_select(0, batch).to(torch.float32)
+            yield rows if self._divisor is None else rows.div_(self._divisor)
 
 
 @final

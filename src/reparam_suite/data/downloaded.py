@@ -14,7 +14,6 @@ class DownloadedDataModule(ArrayDataModule, ABC):
     """A data set kept as one .npz file in `root`, made from the official files when it is not there.
 
     Args:
-        event_shape: of an image: (784,), (28, 28), (1, 28, 28) or another one of 784 elements.
         batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
         binarization: of grey images: "dynamic" draws the training rows anew in each epoch, "fixed" once for all runs;
             "none" gives intensities in [0, 1].
@@ -27,16 +26,47 @@ class DownloadedDataModule(ArrayDataModule, ABC):
     def __init__(
         self,
         *,
-        event_shape: tuple[int, ...] = (784,),
         batch_size: int = 100,
         binarization: Binarization = "dynamic",
         seed: int | None = None,
         root: Path = Path("data"),
     ) -> None:
         super().__init__(batch_size=batch_size, binarization=binarization, seed=seed)
-        self._event_shape = checks.shape("event_shape", event_shape, num_elements=784)
         self.root = Path(root)
         self.source = str(self.root / self.archive.file)
+
+    def prepare_data(self) -> None:
+        """Download the data where it is missing."""
+        self.archive.download(self.root)
+
+    def rows(self) -> dict[str, Array]:
+        """The archive's arrays, [N, P]."""
+        return {key: array.reshape(len(array), -1) for key, array in self.archive.read(self.root).items()}
+
+
+class DownloadedGrey(DownloadedDataModule, ABC):
+    """A downloaded data set of grey images of 28 x 28 pixels.
+
+    Args:
+        event_shape: of an image: (784,), (28, 28), (1, 28, 28) or another one of 784 elements.
+        batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
+        binarization: of grey images: "dynamic" draws the training rows anew in each epoch, "fixed" once for all runs;
+            "none" gives intensities in [0, 1].
+        seed: of the order of the training batches and of their binarization; by default the run's, without a run 0.
+        root: directory of the file; created, and the file downloaded into it, where missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        event_shape: tuple[int, ...] = (784,),
+        batch_size: int = 100,
+        binarization: Binarization = "dynamic",
+        seed: int | None = None,
+        root: Path = Path("data"),
+    ) -> None:
+        super().__init__(batch_size=batch_size, binarization=binarization, seed=seed, root=root)
+        self._event_shape = checks.shape("event_shape", event_shape, num_elements=784)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -53,10 +83,25 @@ class DownloadedDataModule(ArrayDataModule, ABC):
         """The kind of the batches: "binary", or "grey" where nothing is binarized."""
         return self.kind_of_batches("grey")
 
-    def prepare_data(self) -> None:
-        """Download the data where it is missing."""
-        self.archive.download(self.root)
 
-    def rows(self) -> dict[str, Array]:
-        """The archive's arrays, [N, P]."""
-        return {key: array.reshape(len(array), -1) for key, array in self.archive.read(self.root).items()}
+class DownloadedColour(DownloadedDataModule, ABC):
+    """A downloaded data set of colour images of 32 x 32 pixels, [3, 32, 32] of intensities in [0, 1].
+
+    Args:
+        batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
+        seed: of the order of the training batches; by default the run's, without a run 0.
+        root: directory of the file; created, and the file downloaded into it, where missing.
+    """
+
+    def __init__(self, *, batch_size: int = 100, seed: int | None = None, root: Path = Path("data")) -> None:
+        super().__init__(batch_size=batch_size, binarization="none", seed=seed, root=root)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """[3, 32, 32]."""
+        return (3, 32, 32)
+
+    @property
+    def kind(self) -> Kind:
+        """Colour."""
+        return "colour"

@@ -1,15 +1,15 @@
 """Data sets held in memory as arrays: up to three splits, fixed evaluation sets, a position that can be saved."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, Literal, final, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from reparam_suite.data.base import SPLITS, DataModule, Split
+from reparam_suite.data.base import SPLITS, Split
 from reparam_suite.data.batches import FIXED, EvaluationBatches, TrainBatches, binarize, keyed_generator
 from reparam_suite.data.kinds import Kind
+from reparam_suite.data.positioned import Place, PositionedDataModule
 from reparam_suite.data.splits import Facts, Splits
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import DataError
@@ -20,17 +20,7 @@ Binarization = Literal["dynamic", "fixed", "none"]
 _FIXED_KEYS: dict[Split, int] = {"train": 0, "valid": 1, "test": 2}
 
 
-@final
-@dataclass(frozen=True)
-class _Place:
-    """The place of a process in the training."""
-
-    device: torch.device
-    rank: int
-    world_size: int
-
-
-class ArrayDataModule(DataModule, ABC):
+class ArrayDataModule(PositionedDataModule, ABC):
     """A data set that is stored as a whole on the training device; every batch is x, [b, *event_shape] float32.
 
     Where grey images are binarized, training rows are by `binarization`, validation and test rows once and for all,
@@ -47,22 +37,14 @@ class ArrayDataModule(DataModule, ABC):
         ArgumentValueError: if an argument is out of range.
     """
 
-    resumes = "bitwise"
-
     def __init__(
         self, *, batch_size: int = 100, binarization: Binarization = "dynamic", seed: int | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size=batch_size, seed=seed)
         checks.one_of("binarization", binarization, get_args(Binarization))
-        self.batch_size = checks.integer("batch_size", batch_size, least=1)
         self.binarization: Binarization = binarization
-        self.seed = None if seed is None else checks.integer("seed", seed, least=0)
-        self._run_seed = 0
         self._known: Facts | None = None
         self._x: dict[Split, Tensor] = {}
-        self._place: _Place | None = None
-        self._batches: TrainBatches | None = None
-        self._position = {"epoch": 0, "batch": 0}
 
     @abstractmethod
     def read(self) -> Splits:
@@ -87,6 +69,11 @@ class ArrayDataModule(DataModule, ABC):
         return self._facts.kind
 
     @property
+    def levels(self) -> int | None:
+        """The level that stands for intensity 1 in grey and colour images; else None."""
+        return self._facts.divisor or super().levels
+
+    @property
     def num_rows(self) -> dict[Split, int]:
         """Number of data in each split."""
         return dict(self._facts.num_rows)
@@ -103,11 +90,6 @@ class ArrayDataModule(DataModule, ABC):
         return self._mean
 
     @property
-    def seed_in_use(self) -> int:
-        """The seed of the training order: the data set's own, else the run's, else 0."""
-        return self._run_seed if self.seed is None else self.seed
-
-    @property
     def summary(self) -> str:
         """One line: the kind that the data are taken for, their event shape and the number of rows of each split."""
         levels, line = self._facts.grey_levels, super().summary
@@ -121,19 +103,10 @@ class ArrayDataModule(DataModule, ABC):
         checks.one_of("split", split, SPLITS)
         return split in self._facts.num_rows
 
-    def begin(self, seed: int) -> None:
-        """Starts the training order from its beginning, for a run with this seed."""
-        self._run_seed = checks.integer("seed", seed, least=0)
-        self._position = {"epoch": 0, "batch": 0}
-        self._batches = self._place = None
-
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  (Lightning's signature)
-        """Load the data, once, and move it to the training device."""
+    def open(self) -> None:
+        """Loads the data, where they are not."""
         if self._known is None:
             self.load(self.read())
-        place = self._find_place()
-        if place != self._place:
-            self._move(place)
 
     @property
     def _facts(self) -> Facts:
@@ -165,16 +138,11 @@ class ArrayDataModule(DataModule, ABC):
         """The levels of training rows that are binarized in each epoch, if they are."""
         return self._facts.grey_levels if self.binarization == "dynamic" else None
 
-    def _find_place(self) -> _Place:
-        if self.trainer is None:
-            return _Place(torch.device("cpu"), rank=0, world_size=1)
-        return _Place(self.trainer.strategy.root_device, self.trainer.global_rank, self.trainer.world_size)
-
-    def _move(self, place: _Place) -> None:
-        position = self.state_dict()
+    def train_batches(self, place: Place) -> TrainBatches:
+        """The training batches at a place, to whose device the data are moved."""
         self._x = {split: rows.to(place.device) for split, rows in self._x.items()}
         self._mean = self._mean.to(place.device)
-        batches = TrainBatches(
+        return TrainBatches(
             self._x["train"],
             levels=self._redrawn,
             divisor=self._facts.divisor,
@@ -183,35 +151,15 @@ class ArrayDataModule(DataModule, ABC):
             rank=place.rank,
             world_size=place.world_size,
         )
-        batches.load_state_dict(position)
-        self._batches, self._place = batches, place
 
-    def train_dataloader(self) -> TrainBatches:
-        """The training batches; see `TrainBatches` for what an iteration yields."""
-        batches = self._ready()[0]
-        if self.trainer is not None:
-            # Lightning drops an epoch at its limit without a word to the loader.
-            limit = self.trainer.limit_train_batches
-            length = min(len(batches), limit) if isinstance(limit, int) else int(len(batches) * limit)
-            batches.epoch_length = max(1, length)
-        return batches
-
-    def val_dataloader(self) -> EvaluationBatches:
-        """The validation rows, in order."""
-        return self._evaluation("valid")
-
-    def test_dataloader(self) -> EvaluationBatches:
-        """The test rows, in order."""
-        return self._evaluation("test")
-
-    def _evaluation(self, split: Split) -> EvaluationBatches:
-        place = self._ready()[1]
+    def evaluation_batches(self, split: Split, place: Place) -> EvaluationBatches:
+        """The rows of a split in order."""
         rows = self._rows_of(split)
         return EvaluationBatches(rows, divisor=self._facts.divisor, rank=place.rank, world_size=place.world_size)
 
     def undivided(self, split: Split) -> EvaluationBatches:
         """All rows of a split, in the batches in which they are evaluated, whatever the number of processes."""
-        self._ready()
+        self.place_in_use()
         rows = self._rows_of(split)
         if split == "train" and self._redrawn is not None:
             rows = self._fixed(rows, split, self._redrawn)
@@ -222,7 +170,7 @@ class ArrayDataModule(DataModule, ABC):
 
         They are binarized once and for all, and no generator or training position moves.
         """
-        self._ready()
+        self.place_in_use()
         x = self._rows_of(split)
         number = min(self.batch_size, len(x))
         rows = x[torch.arange(number, device=x.device) * len(x) // number]
@@ -235,22 +183,3 @@ class ArrayDataModule(DataModule, ABC):
         if not self.has(split):
             raise DataError(f"{self.name}: expected one of its splits {', '.join(self._x)}, got {split}")
         return self._x[split]
-
-    def _ready(self) -> tuple[TrainBatches, _Place]:
-        if self._batches is None or self._place is None:
-            _ = self._facts
-            self.setup()
-        assert self._batches is not None
-        assert self._place is not None
-        return self._batches, self._place
-
-    def state_dict(self) -> dict[str, Any]:
-        """The position in the training data: the epoch and the number of its batches already yielded."""
-        return dict(self._position) if self._batches is None else self._batches.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from where `state_dict` was taken, before or after `setup`."""
-        if self._batches is None:
-            self._position = dict(state_dict)
-        else:
-            self._batches.load_state_dict(state_dict)

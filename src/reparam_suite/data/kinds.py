@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -60,6 +61,16 @@ class Values:
         if self.least == self.greatest:
             return f"{self.dtype} of {self.least:.4g} alone"
         return f"{self.dtype} from {self.least:.4g} to {self.greatest:.4g}"
+
+
+def check_kind(kind: Any) -> None:
+    """Refuses a statement that is no kind.
+
+    Raises:
+        ArgumentValueError: naming the kinds.
+    """
+    if kind is not None:
+        checks.one_of("kind", kind, get_args(Kind))
 
 
 def kind_of(splits: Mapping[str, Values], event_shape: tuple[int, ...], *, where: str) -> Kind:

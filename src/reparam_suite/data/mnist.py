@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from reparam_suite.data.downloaded import DownloadedDataModule
+from reparam_suite.data.downloaded import DownloadedGrey
 from reparam_suite.data.kinds import Array, Kind
 from reparam_suite.data.remote import Archive, RemoteFile
 from reparam_suite.data.splits import Splits
@@ -64,7 +64,7 @@ def _split(rows: dict[str, Array], kind: Kind) -> Splits:
 
 
 @final
-class MNIST(DownloadedDataModule):
+class MNIST(DownloadedGrey):
     """Handwritten digits of 28 x 28 grey pixels: 50,000 / 10,000 / 10,000.
 
     The first 50,000 of the official training file are for training, its last 10,000 for validation.
@@ -91,7 +91,7 @@ class MNIST(DownloadedDataModule):
 
 
 @final
-class FashionMNIST(DownloadedDataModule):
+class FashionMNIST(DownloadedGrey):
     """Articles of clothing in 28 x 28 grey pixels: 50,000 / 10,000 / 10,000, split as MNIST is.
 
     Xiao, Rasul & Vollgraf (2017), arXiv 1708.07747.
@@ -117,7 +117,7 @@ class FashionMNIST(DownloadedDataModule):
 
 
 @final
-class BinarizedMNIST(DownloadedDataModule):
+class BinarizedMNIST(DownloadedGrey):
     """MNIST in the one fixed binarization of likelihood tables: 50,000 / 10,000 / 10,000 images of 0 and 1.
 
     Larochelle & Murray (2011), The neural autoregressive distribution estimator.

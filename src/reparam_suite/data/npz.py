@@ -1,4 +1,4 @@
-"""Reading .npz files that others wrote: never a pickle, and every failure is a DataError that names the file."""
+"""Reading .npz and .npy files that others wrote: never a pickle; every failure is a DataError that names the file."""
 
 import math
 import os
@@ -7,7 +7,9 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, final
 
 import numpy as np
 
@@ -33,15 +35,85 @@ _UNREADABLE = (
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(path: Path, suffix: str = ".npz") -> Iterator[None]:
     try:
         yield
     except DataError:
         raise
     except FileNotFoundError as error:
-        raise DataError(f"{path}: expected an .npz file, got a path that does not exist") from error
+        raise DataError(f"{path}: expected an {suffix} file, got a path that does not exist") from error
     except _UNREADABLE as error:
-        raise DataError(f"{path} cannot be read as an .npz file: {error or type(error).__name__}") from error
+        raise DataError(f"{path} cannot be read as an {suffix} file: {error or type(error).__name__}") from error
+
+
+@final
+@dataclass(frozen=True)
+class NpyHeader:
+    """The header of an .npy file.
+
+    Attributes:
+        shape: of the array, [N, ...].
+        dtype: of its numbers.
+        offset: of the first of them in the file, in bytes.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    offset: int
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+
+def npy_header(path: Path) -> NpyHeader:
+    """The header of an .npy file whose rows follow one another.
+
+    Raises:
+        DataError: if the file cannot be read, or is shorter than its header says.
+    """
+    with _naming(path, ".npy"), path.open("rb") as file:
+        shape, is_fortran, dtype = _read_header(file)
+        header = NpyHeader(_checked_shape(path, shape), dtype, file.tell())
+        held = os.fstat(file.fileno()).st_size
+    if is_fortran and len(shape) > 1:
+        raise DataError(f"{path}: expected rows in C order, got columns: save numpy.ascontiguousarray(x)")
+    claimed = header.offset + math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and held < claimed:
+        raise DataError(f"{path}: expected {_told(claimed)} of {dtype} {shape}, got a file of {_told(held)}")
+    return header
+
+
+def npy_array(path: Path) -> Array:
+    """The array of an .npy file.
+
+    Raises:
+        DataError: if the file cannot be read, or the array does not fit in memory.
+    """
+    header = npy_header(path)
+    _check_fits(str(path), header.shape, header.dtype)
+    with _naming(path, ".npy"):
+        array: Array = np.load(path, allow_pickle=False)
+        return array
+
+
+def _check_fits(where: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    size, memory = math.prod(shape) * dtype.itemsize, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > memory:
+        raise DataError(f"{where}: expected at most {_told(memory)}, the machine's memory, got {_told(size)}")
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    if np.lib.format.read_magic(file) == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
+
+
+def _checked_shape(where: object, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if any(isinstance(size, bool) or size < 0 for size in shape):
+        raise DataError(f"{where}: expected a shape, got {shape}")
+    return shape
 
 
 def keys(path: Path) -> list[str]:
@@ -83,9 +155,7 @@ def arrays(path: Path, names: list[str]) -> dict[str, Array]:
 
 def _array(path: Path, file: zipfile.ZipFile, key: str) -> Array:
     shape, dtype = _header(path, file, key)
-    size, memory = math.prod(shape) * dtype.itemsize, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if size > memory:
-        raise DataError(f"{path}: {key}: expected at most {_told(memory)}, the machine's memory, got {_told(size)}")
+    _check_fits(f"{path}: {key}", shape, dtype)
     with file.open(key + _SUFFIX) as member:
         array: Array = np.lib.format.read_array(member, allow_pickle=False)
         member.read(1)  # the end of a member is where its checksum is compared
@@ -96,12 +166,8 @@ def _header(path: Path, file: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...
     if key + _SUFFIX not in file.namelist():
         raise DataError(f"{path}: expected a member {key}{_SUFFIX}, got {', '.join(file.namelist())}")
     with file.open(key + _SUFFIX) as member:
-        if np.lib.format.read_magic(member) == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-        else:
-            shape, _, dtype = np.lib.format.read_array_header_2_0(member)
-    if any(isinstance(size, bool) or size < 0 for size in shape):
-        raise DataError(f"{path}: {key}: expected a shape, got {shape}")
+        shape, _, dtype = _read_header(member)
+    _checked_shape(f"{path}: {key}", shape)
     claimed, held = math.prod(shape) * dtype.itemsize, file.getinfo(key + _SUFFIX).compress_size * _DEFLATE_RATIO
     if not dtype.hasobject and claimed > held:
         raise DataError(

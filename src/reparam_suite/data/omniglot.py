@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from reparam_suite.data.downloaded import DownloadedDataModule
+from reparam_suite.data.downloaded import DownloadedGrey
 from reparam_suite.data.kinds import Array
 from reparam_suite.data.remote import Archive, RemoteFile
 from reparam_suite.data.splits import Splits
@@ -42,7 +42,7 @@ def _from_pictures(contents: Sequence[bytes]) -> dict[str, Array]:
 
 
 @final
-class Omniglot(DownloadedDataModule):
+class Omniglot(DownloadedGrey):
     """Characters of 50 alphabets, reduced from 105 x 105 to 28 x 28: 23,000 / 1,345 / 8,115.
 
     Drawers 1 to 15 of every character are for training, of whom evenly spaced pictures go to validation, 16 to 20 for

@@ -29,7 +29,7 @@ class RemoteFile:
     Attributes:
         name: appended to each base.
         bases: URLs that end in a slash, tried in this order.
-        md5: of the content, decompressed where it comes as gzip.
+        md5: of the file as it is offered, or of its content where it comes as gzip.
         timeout: seconds to wait for the connection and for each piece of the answer.
     """
 
@@ -48,14 +48,16 @@ class RemoteFile:
         for base in self.bases:
             url = base + self.name
             try:
-                content = self._fetch(url)
+                offered = self._fetch(url)
+                if _md5(offered) == self.md5:
+                    return _decompressed(offered)
+                content = _decompressed(offered)
             except (OSError, EOFError, zlib.error) as error:
                 failures.append(f"{url}: {error}")
                 continue
-            found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-            if found == self.md5:
+            if _md5(content) == self.md5:
                 return content
-            failures.append(f"{url}: expected the MD5 {self.md5}, got {found}")
+            failures.append(f"{url}: expected the MD5 {self.md5}, got {_md5(content)}")
         raise DataError(f"{self.name} could not be downloaded. " + "; ".join(failures))
 
     def _fetch(self, url: str) -> bytes:
@@ -63,9 +65,16 @@ class RemoteFile:
 
         buffer = io.BytesIO()
         HTTPDownloader(chunk_size=1 << 20, timeout=self.timeout)(url, buffer, None)
-        content = buffer.getvalue()
-        # By its content, not by its name: some servers make the client decompress it on the way.
-        return gzip.decompress(content) if content.startswith(_GZIP_MAGIC) else content
+        return buffer.getvalue()
+
+
+def _decompressed(content: bytes) -> bytes:
+    # By its content, not by its name: some servers make the client decompress it on the way.
+    return gzip.decompress(content) if content.startswith(_GZIP_MAGIC) else content
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 @final

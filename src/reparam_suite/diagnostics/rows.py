@@ -29,20 +29,22 @@ def parts_of(calls: Sequence[Call], deltas: Sequence[Deltas]) -> list[Part]:
     by_module: dict[nn.Module, list[tuple[Call, Deltas]]] = {}
     for call, delta in zip(calls, deltas, strict=True):
         by_module.setdefault(call.module, []).append((call, delta))
-    return [_part_of(module, mine) for module, mine in by_module.items()]
+    return [part for module, mine in by_module.items() for part in _parts_of_module(module, mine)]
 
 
 def is_affine(module: nn.Module) -> bool:
     """Whether gradients of single data are computed from the rows of the module, without ever being formed."""
-    return _is_linear(module) or _is_convolution(module)
+    return _is_linear(module) or _is_convolution(module) or _is_transposed(module)
 
 
-def _part_of(module: nn.Module, calls: list[tuple[Call, Deltas]]) -> Part:
+def _parts_of_module(module: nn.Module, calls: list[tuple[Call, Deltas]]) -> list[Part]:
     if _is_linear(module):
-        return _affine(module, calls, _linear_rows)
+        return [_affine(module, calls, _linear_rows)]
     if _is_convolution(module):
-        return _affine(module, calls, _convolution_rows)
-    return Explicit(gradients_of_module(module, calls))
+        return [_affine(module, calls, _convolution_rows)]
+    if _is_transposed(module):
+        return _transposed(module, calls)
+    return [Explicit(gradients_of_module(module, calls))]
 
 
 def _affine(module: nn.Linear | nn.Conv2d, calls: list[tuple[Call, Deltas]], as_rows: AsRows) -> Affine:
@@ -66,6 +68,40 @@ def _is_convolution(module: nn.Module) -> TypeGuard[nn.Conv2d]:
         and module.padding_mode == "zeros"
         and not isinstance(module.padding, str)
     )
+
+
+def _is_transposed(module: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
+    return (
+        isinstance(module, nn.ConvTranspose2d)
+        and type(module).forward is nn.ConvTranspose2d.forward
+        and module.groups == 1
+        and all(rest < stride for rest, stride in zip(module.output_padding, module.stride, strict=True))
+    )
+
+
+def _transposed(module: nn.ConvTranspose2d, calls: list[tuple[Call, Deltas]]) -> list[Part]:
+    # The gradient by the weight, [I, O, ..], is that of a convolution from what comes back to what went in: every
+    # position of the input is a row, and the two change places. Rows of the bias are the positions of the output.
+    parts: list[Part] = []
+    if module.weight.requires_grad:
+        patches, images = zip(*(_transposed_rows(module, call, delta) for call, (delta,) in calls), strict=True)
+        parts.append(Affine(module.weight, None, _joined(patches), _joined(images)))
+    if module.bias is not None and module.bias.requires_grad:
+        back = _joined([_delta_rows(delta.flatten(-2).transpose(-1, -2), call.lead) for call, (delta,) in calls])
+        parts.append(Affine(module.weight.detach(), module.bias, back[..., :1], back))
+    return parts
+
+
+def _transposed_rows(module: nn.ConvTranspose2d, call: Call, delta: Tensor) -> tuple[Tensor, Tensor]:
+    (images,) = call.inputs
+    if images.dim() != 4:
+        raise NotLayerwiseError(f"a convolution of an image without a batch axis, {list(images.shape)}")
+    assert not isinstance(module.padding, str)
+    unfolded = F.unfold(delta.flatten(0, -4), module.kernel_size, module.dilation, module.padding, module.stride)
+    positions = unfolded.transpose(-1, -2)
+    patches = _delta_rows(positions.unflatten(0, delta.shape[:-3]), call.lead)
+    seen = _activation_rows(images.flatten(-2).transpose(-1, -2), call.lead)
+    return patches, seen.expand(-1, -1, patches.shape[2], -1)
 
 
 def _linear_rows(call: Call, delta: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ made with `validate_args=False`: parameters are checked once, where it is built.
 """
 
 from reparam_suite.distributions.conditional import Conditional, Family
+from reparam_suite.distributions.discretized import DiscretizedLogistic, DiscretizedLogisticLikelihood
 from reparam_suite.distributions.divergences import kl_divergence
 from reparam_suite.distributions.factors import factors, family, translated
 from reparam_suite.distributions.families import (
@@ -68,6 +69,8 @@ __all__ = [
     "Conditional",
     "DiagonalNormal",
     "DiscreteFamily",
+    "DiscretizedLogistic",
+    "DiscretizedLogisticLikelihood",
     "FactorizedBernoulli",
     "FactorizedCategorical",
     "Family",

@@ -88,8 +88,8 @@ class BernoulliLikelihood(LikelihoodFamily):
         return mean.clamp(1e-3, 1.0 - 1e-3).logit()
 
 
-class NormalLikelihood(LikelihoodFamily):
-    """Independent normals; the decoder gives their means, and one scale serves all of them.
+class ScaledLikelihood(LikelihoodFamily):
+    """A likelihood whose decoder gives a location for each element, and one scale serves all of them.
 
     Args:
         event_shape: of one datum; without it, that of the model.
@@ -111,11 +111,12 @@ class NormalLikelihood(LikelihoodFamily):
     ) -> None:
         super().__init__(event_shape)
         fixed: Any = scale
+        name = type(self).__name__
         is_number = isinstance(fixed, Real) and not isinstance(fixed, bool)
         if not (is_number and 0.0 < fixed < math.inf) and (is_number or fixed != "learned"):
-            raise ValueError(f"scale of NormalLikelihood: expected learned or a positive number, got {scale!r}")
-        if not 0.0 < as_number("initial_scale of NormalLikelihood", initial_scale) < math.inf:
-            raise ValueError(f"initial_scale of NormalLikelihood: expected a positive number, got {initial_scale!r}")
+            raise ValueError(f"scale of {name}: expected learned or a positive number, got {scale!r}")
+        if not 0.0 < as_number(f"initial_scale of {name}", initial_scale) < math.inf:
+            raise ValueError(f"initial_scale of {name}: expected a positive number, got {initial_scale!r}")
         self.scale: Literal["learned"] | float = scale
         self.initial_scale = initial_scale
         log_scale = torch.tensor(math.log(initial_scale if isinstance(scale, str) else scale))
@@ -127,6 +128,19 @@ class NormalLikelihood(LikelihoodFamily):
     def constructor_arguments(self) -> dict[str, Any]:
         """The arguments that make the same family, its scale where the training of this one began."""
         return {**super().constructor_arguments(), "scale": self.scale, "initial_scale": self.initial_scale}
+
+
+class NormalLikelihood(ScaledLikelihood):
+    """Independent normals; the decoder gives their means, and one scale serves all of them.
+
+    Args:
+        event_shape: of one datum; without it, that of the model.
+        scale: "learned", or a fixed number.
+        initial_scale: where a learned scale starts.
+
+    Raises:
+        ValueError: if a scale is not positive and finite.
+    """
 
     def distribution(self, raw: Tensor) -> Distribution:
         """Normals of the event shape."""

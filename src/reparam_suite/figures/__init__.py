@@ -5,10 +5,17 @@ from reparam_suite.figures.codes import code_use
 from reparam_suite.figures.costs import gradient_cost
 from reparam_suite.figures.curves import curves, gradient_variance, training_curves
 from reparam_suite.figures.elements import element_variances
-from reparam_suite.figures.images import latent_traversal, reconstruction_grid, sample_grid
+from reparam_suite.figures.images import (
+    interpolation_grid,
+    latent_traversal,
+    reconstruction_grid,
+    sample_grid,
+    samples_along_training,
+)
 from reparam_suite.figures.latents import latent_use
-from reparam_suite.figures.of_models import reconstructions, samples
+from reparam_suite.figures.of_models import interpolations, reconstructions, samples
 from reparam_suite.figures.style import COLOURS, HAIRLINE, INK, QUIET, STYLE, WIDTH, styled
+from reparam_suite.figures.tiles import tiled
 
 __all__ = [
     "COLOURS",
@@ -25,12 +32,16 @@ __all__ = [
     "element_variances",
     "gradient_cost",
     "gradient_variance",
+    "interpolation_grid",
+    "interpolations",
     "latent_traversal",
     "latent_use",
     "reconstruction_grid",
     "reconstructions",
     "sample_grid",
     "samples",
+    "samples_along_training",
     "styled",
+    "tiled",
     "training_curves",
 ]

@@ -117,6 +117,46 @@ def latent_traversal(
     return figure
 
 
+@styled
+def interpolation_grid(
+    x: Array, between: Array, weights: Array | Sequence[float], *, image_shape: Sequence[int], title: str
+) -> Figure:
+    """One pair of data a row, at its ends; between them what is decoded on the way from one to the other.
+
+    x is [N, 2, *event], between [N, S, *event] and weights, of the second datum, [S]; image_shape is [H, W], [1, H, W]
+    or [3, H, W].
+    """
+    ends = finite("x", _flattened(x, 2), "N", "2", "P")
+    inner = finite("between", _flattened(between, 2), "N", "S", "P")
+    moved = finite("weights", weights if not isinstance(weights, Sequence) else np.asarray(weights), "S")
+    if ends.shape[1] != 2 or inner.shape[1] != len(moved) or len(inner) != len(ends):
+        raise ValueError(
+            f"between: expected {len(moved)} images for each of {len(ends)} pairs, got {list(inner.shape)} "
+            f"for data of {list(ends.shape)}"
+        )
+    tiles = _as_images(np.concatenate([ends[:, :1], inner, ends[:, 1:]], axis=1), image_shape)
+    figure, ax = _grid(tiles, title=title)
+    labels = ["data", *(f"{weight:.3g}" for weight in moved), "data"]
+    ax.set_xticks(_centres(len(labels), _scale(tiles) * tiles.shape[-1]), labels)
+    ax.set_xlabel("weight of the datum at the right")
+    _fit(figure, ax)
+    return figure
+
+
+@styled
+def samples_along_training(images: Mapping[int, Array], *, image_shape: Sequence[int]) -> Figure:
+    """Samples at the same noise, a row for each step of the training.
+
+    images are [N, *event] by step; image_shape is [H, W], [1, H, W] or [3, H, W].
+    """
+    steps = sorted(images)
+    tiles = np.stack([_as_images(_rows(f"images at step {step}", images[step]), image_shape) for step in steps])
+    figure, ax = _grid(tiles, title="Samples along training, at the same noise")
+    _label_rows(ax, tiles, [f"step {step:,}" for step in steps])
+    _fit(figure, ax)
+    return figure
+
+
 def _flattened(values: Array, axes: int) -> Array:
     # [..., *event] -> [..., P], where `axes` stand before the event's.
     shape = tuple(values.shape)

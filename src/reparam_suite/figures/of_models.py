@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from reparam_suite.distributions import mean_of
-from reparam_suite.figures.images import reconstruction_grid, sample_grid, shown_shape
+from reparam_suite.figures.images import interpolation_grid, reconstruction_grid, sample_grid, shown_shape
 from reparam_suite.runtime.random_streams import forked_generator
 
 if TYPE_CHECKING:
@@ -62,6 +62,37 @@ def samples(model: VAE, n: int, *, image_shape: Sequence[int] | None = None, see
     shape = shown_shape(means.shape[1:]) if image_shape is None else image_shape
     title = "E[x|z] at one sample of the prior" if n == 1 else f"E[x|z] at {n} samples of the prior"
     return sample_grid(means, image_shape=shape, title=title)
+
+
+def interpolations(
+    model: VAE, x: Tensor, *, num_pairs: int = 6, num_steps: int = 9, image_shape: Sequence[int] | None = None
+) -> Figure:
+    """Pairs of data, and between them E[x|z] on the straight line from one mean of q to the other.
+
+    Args:
+        model: with `encode` and `decode`, and a q that has a mean.
+        x: `[N, *event]`, images; the first and the second are a pair, and so on.
+        num_pairs: at most so many.
+        num_steps: images between the two, those of the means themselves among them.
+        image_shape: to show vectors in, where it is known.
+
+    Raises:
+        ValueError: if there are fewer than two data, they are no images, or a value is not finite.
+    """
+    shape = shown_shape(x.shape[1:]) if image_shape is None else image_shape
+    if len(x) < 2 or shape is None:
+        raise ValueError(f"x: expected two images or more, got shape {list(x.shape)}")
+    pairs = min(num_pairs, len(x) // 2)
+    with _evaluated(model, 0) as device:
+        shown = x[: 2 * pairs].to(device)
+        mean = model.encode(shown).mean
+        weights = torch.linspace(0.0, 1.0, num_steps, device=device, dtype=mean.dtype)
+        ends = mean.unflatten(0, (pairs, 2))  # [N, 2, D]
+        z = torch.lerp(ends[:, None, 0], ends[:, None, 1], weights[:, None])
+        between = model.decode(z).mean
+    title = "Between two data: E[x|z] on the line from one mean of q to the other"
+    data = shown.unflatten(0, (pairs, 2)).cpu()
+    return interpolation_grid(data, between.cpu(), weights.cpu(), image_shape=shape, title=title)
 
 
 @contextmanager

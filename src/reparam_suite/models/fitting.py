@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam_suite.estimators import Expectation
+from reparam_suite.models.bits_per_dim import Support, support_of_data
 from reparam_suite.runtime.random_streams import forked_generator
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 _ROWS = 2
 
 
-def check_parts(model: "VAE") -> tuple[int, ...]:
-    """Passes dummy data through prior, likelihood, posterior, objective and estimator; the event shape of x.
+def check_parts(model: "VAE") -> tuple[tuple[int, ...], Support]:
+    """Passes dummy data through prior, likelihood, posterior, objective and estimator; event shape and support of x.
 
     Lazy layers get their shapes on the way. Evaluation mode and a forked generator: nothing else moves.
 
@@ -30,17 +31,17 @@ def check_parts(model: "VAE") -> tuple[int, ...]:
     like = next((p for p in model.parameters() if not isinstance(p, nn.UninitializedParameter)), torch.zeros(()))
     try:
         with forked_generator(like.device), torch.enable_grad():
-            x = _checked_data(model, like)
+            x, support = _checked_data(model, like)
         with forked_generator(like.device), torch.enable_grad():  # lazy layers start from the state that was found here
             _estimate(model, x[:1])
-        return tuple(x.shape[1:])
+        return tuple(x.shape[1:]), support
     finally:
         for module, mode in modes:
             module.training = mode
 
 
-def _checked_data(model: "VAE", like: Tensor) -> Tensor:
-    # Dummy data of the likelihood's event shape, which the posterior takes.
+def _checked_data(model: "VAE", like: Tensor) -> tuple[Tensor, Support]:
+    # Dummy data of the likelihood's event shape, which the posterior takes, and the support of the likelihood.
     prior = _distribution("prior", model.prior)
     if prior.batch_shape != ():
         raise ValueError(
@@ -66,7 +67,7 @@ def _checked_data(model: "VAE", like: Tensor) -> Tensor:
         raise ValueError(
             f"prior: expected the event_shape of the posterior, {tuple(q.event_shape)}, got {tuple(prior.event_shape)}"
         )
-    return x
+    return x, support_of_data(given)
 
 
 def _estimate(model: "VAE", x: Tensor) -> None:

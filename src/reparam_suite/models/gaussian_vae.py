@@ -22,7 +22,8 @@ class GaussianVAE(SizedVAE):
         posterior: the family of q(z|x), DiagonalNormal (the default) or FullCovarianceNormal.
         likelihood: the family of p(x|z), by default BernoulliLikelihood; on the command line it comes from the data.
         encoder: x `[B, *event_shape]` -> the parameters of q(z|x): a module, or a builder; by default an MLP.
-        decoder: z -> the parameters of p(x|z): a module, or a builder; by default the encoder's MLP in reverse.
+        decoder: z -> the parameters of p(x|z): a module, or a builder; by default the mirror
+            image of the encoder that a builder makes, else an MLP.
         prior: "fixed", N(0, I); "learned", learned from there; or a module () -> p(z).
         objective: what is maximised, (model, x, step) -> Expectation; by default ELBO().
         estimator: of the gradient, by default Pathwise.

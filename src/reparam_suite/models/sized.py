@@ -48,7 +48,9 @@ class SizedVAE(VAE):
         signed = bool(given["centre_input"]) and family.are_bits
 
         encoder = built(given["encoder"] or mlp, event_shape, (family.num_parameters,), "encoder")
-        decoder = built(given["decoder"] or mirrored, family.event_shape, event_shape, "decoder")
+        decoder = built(
+            given["decoder"] or _mirrored(given["encoder"]) or mirrored, family.event_shape, event_shape, "decoder"
+        )
         if given["initialize_bias"]:
             decoder = BiasFromMean(decoder, likelihood.raw_of)
         if given["centre_input"]:
@@ -78,6 +80,10 @@ class SizedVAE(VAE):
         own = set(names) == set(self._arguments)
         kept = dict(self._arguments) | {"objective": self.objective, "estimator": self.estimator}
         return kept if own else {name: getattr(self, name) for name in names}
+
+
+def _mirrored(encoder: Any) -> Builder | None:
+    return encoder.mirrored() if isinstance(encoder, Builder) else None
 
 
 def _shape(event_shape: Any) -> tuple[int, ...]:

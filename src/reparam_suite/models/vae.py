@@ -8,6 +8,7 @@ from torch.distributions import Distribution
 
 from reparam_suite.distributions import mean_of, parameters
 from reparam_suite.estimators import Expectation, GradientEstimator
+from reparam_suite.models.bits_per_dim import ImageData, bits_per_dim
 from reparam_suite.models.estimator_module import EstimatorModule
 from reparam_suite.models.fitting import check_parts
 from reparam_suite.models.held_out import HeldOutBounds
@@ -56,7 +57,7 @@ class VAE(EstimatorModule):
         self.prior = prior
         self.objective: Objective = ELBO() if objective is None else objective
         self.held_out_bounds = HeldOutBounds()
-        self.event_shape = check_parts(self)
+        self.event_shape, self._support = check_parts(self)
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z), `[K, *B]` in nats, for x of `[*B, *datum]` and z of `[K, *B, *event]`."""
@@ -175,12 +176,21 @@ class VAE(EstimatorModule):
         self.held_out_bounds.add(self, datum_of(batch), batch_idx, self.num_test_samples)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs val/elbo, val/bound_K, val/reconstruction and val/kl."""
-        self.log_dict(self.held_out_bounds.take("val", self.num_val_samples))
+        """Logs val/elbo, val/bound_K, val/reconstruction and val/kl; val/bits_per_dim of images, see `bits_per_dim`."""
+        self._log_held_out("val", self.num_val_samples)
 
     def on_test_epoch_end(self) -> None:
-        """Logs test/elbo, test/bound_K, test/reconstruction and test/kl."""
-        self.log_dict(self.held_out_bounds.take("test", self.num_test_samples))
+        """Logs test/elbo, test/bound_K, test/reconstruction and test/kl; test/bits_per_dim of images."""
+        self._log_held_out("test", self.num_test_samples)
+
+    def _log_held_out(self, stage: str, num_samples: int) -> None:
+        metrics = self.held_out_bounds.take(stage, num_samples)
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, ImageData):
+            elbo = metrics[f"{stage}/elbo"]
+            bits = bits_per_dim(elbo, support=self._support, event_shape=self.event_shape, data=data)
+            metrics |= {} if bits is None else {f"{stage}/bits_per_dim": bits}
+        self.log_dict(metrics)
 
 
 def datum_of(batch: Any) -> Tensor:

@@ -42,20 +42,24 @@ class SignedBits(nn.Module):
 
 
 class BiasFromMean(nn.Sequential):
-    """A network whose last linear layer starts with the bias that gives the mean of the training data.
+    """A network whose last layer, linear or a convolution, starts with the bias that gives the mean of the data.
+
+    The bias of a convolution is one number a channel: it gives the channel's mean over the pixels.
 
     Args:
-        network: a network whose last linear layer gives all elements of a datum.
+        network: a network whose last linear layer or convolution gives all elements of a datum.
         raw_of: the network's output for a given mean.
 
     Raises:
-        ValueError: if the network has no linear layer.
+        ValueError: if the network has no such layer.
     """
 
     def __init__(self, network: nn.Module, raw_of: Callable[[Tensor], Tensor]) -> None:
         super().__init__(network)
-        if not any(isinstance(module, nn.Linear) for module in network.modules()):
-            raise ValueError("initialize_bias: expected a decoder that ends with a linear layer, got one without any")
+        if not any(isinstance(module, _LAST) for module in network.modules()):
+            raise ValueError(
+                "initialize_bias: expected a decoder that ends with a linear layer or a convolution, got one without"
+            )
         self._raw_of = raw_of
 
     @torch.no_grad()
@@ -63,13 +67,19 @@ class BiasFromMean(nn.Sequential):
         """Sets the bias.
 
         Raises:
-            ValueError: if the last linear layer gives another number of outputs than a datum has elements.
+            ValueError: if the last layer gives another number of outputs than a datum has elements, or channels.
         """
-        output = [module for module in self.modules() if isinstance(module, nn.Linear)][-1]
+        output = [module for module in self.modules() if isinstance(module, _LAST)][-1]
+        if not isinstance(output, nn.Linear):
+            mean = mean.mean((-2, -1))
         raw = self._raw_of(mean).flatten()
         if output.bias is None or output.bias.shape != raw.shape:
+            given = output.out_features if isinstance(output, nn.Linear) else output.out_channels
             raise ValueError(
-                f"initialize_bias: expected a decoder whose last linear layer gives {len(raw)} numbers with a bias, "
-                f"got {output.out_features}{'' if output.bias is not None else ' without one'}"
+                f"initialize_bias: expected a decoder whose last layer, {type(output).__name__}, gives {len(raw)} "
+                f"numbers with a bias, got {given}{'' if output.bias is not None else ' without one'}"
             )
         output.bias.copy_(raw)
+
+
+_LAST = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)

@@ -16,6 +16,10 @@ class Builder(ABC):
     def __call__(self, inputs: tuple[int, ...], outputs: tuple[int, ...], /) -> nn.Module:
         """A module from `[B, *inputs]` to `[B, *outputs]`, or to as many numbers per datum in any shape."""
 
+    def mirrored(self) -> "Builder | None":
+        """The builder of a decoder where this one makes the encoder and no decoder is given; None if there is none."""
+        return None
+
 
 def built(
     network: nn.Module | Callable[..., nn.Module], inputs: tuple[int, ...], outputs: tuple[int, ...], part: str

@@ -3,23 +3,14 @@
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any
 
 from torch import nn
 
+from reparam_suite.networks.activations import Activation, activation_of, require_activation
 from reparam_suite.networks.builder import Builder
 from reparam_suite.runtime.checks import as_integer
 from reparam_suite.runtime.errors import ArgumentTypeError
-
-Activation = Literal["relu", "leaky_relu", "elu", "tanh", "softplus"]
-
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "tanh": nn.Tanh,
-    "softplus": nn.Softplus,
-}
 
 
 class MLP(Builder):
@@ -42,8 +33,7 @@ class MLP(Builder):
         widths = tuple(as_integer("hidden_sizes", size) for size in given)
         if any(size < 1 for size in widths):
             raise ValueError(f"hidden_sizes: expected widths of at least 1, got {list(widths)}")
-        if activation not in _ACTIVATIONS:
-            raise ValueError(f"activation: expected one of {', '.join(get_args(Activation))}, got {activation!r}")
+        require_activation(activation)
         self.hidden_sizes = widths
         self.activation: Activation = activation
 
@@ -52,6 +42,10 @@ class MLP(Builder):
         sizes = [math.prod(inputs), *self.hidden_sizes, math.prod(outputs)]
         layers: list[nn.Module] = [nn.Flatten()] if len(inputs) > 1 else []
         for fan_in, fan_out in pairwise(sizes):
-            layers += [nn.Linear(fan_in, fan_out), _ACTIVATIONS[self.activation]()]
+            layers += [nn.Linear(fan_in, fan_out), activation_of(self.activation)]
         del layers[-1]
         return nn.Sequential(*layers, *([nn.Unflatten(-1, outputs)] if len(outputs) > 1 else []))
+
+    def mirrored(self) -> "MLP":
+        """The same widths in reverse."""
+        return MLP(hidden_sizes=self.hidden_sizes[::-1], activation=self.activation)

@@ -19,19 +19,22 @@ from reparam_suite.figures import (
     curves,
     element_variances,
     gradient_variance,
+    interpolations,
     latent_traversal,
     latent_use,
     reconstructions,
     samples,
+    samples_along_training,
     training_curves,
 )
-from reparam_suite.figures.images import shown_shape
+from reparam_suite.running.images import image_shape
 from reparam_suite.running.offers import DRAWN_BY, TRAVERSED_BY, is_ours, offers
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.tracking import reason
 from reparam_suite.training import Journal
 from reparam_suite.training.endpoints import ELEMENT_VARIANCES
 from reparam_suite.training.latents import TEST_FILE
+from reparam_suite.training.samples import SAMPLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,8 +76,8 @@ def model_drawings(model: Any, data: DataModule) -> Iterator[Drawing]:
     """
     if not offers(model, "encode") and not offers(model, "sample"):
         return
-    x = datum_of(data.sample_batch("valid")).to(model.device)
-    shape = data.image_shape or shown_shape(x.shape[1:])
+    x = datum_of(data.sample_batch("valid" if data.has("valid") else "train")).to(model.device)
+    shape = image_shape(data)
     if offers(model, *DRAWN_BY):
         yield "reconstructions", partial(reconstructions, model, x, image_shape=shape, seed=_SEED)
     if offers(model, "sample") and shape is not None:
@@ -85,10 +88,15 @@ def model_drawings(model: Any, data: DataModule) -> Iterator[Drawing]:
         yield f"code_use_{layer + 1}", partial(_code_use, model, x, layer)
     if offers(model, *TRAVERSED_BY) and shape is not None:
         yield "latent_traversal", partial(_traversal, model, x, shape)
+    if offers(model, "encode", "decode") and shape is not None and len(x) > 1:
+        yield "interpolations", partial(_interpolations, model, x, shape)
 
 
 def training_drawings(journal: Journal) -> Iterator[Drawing]:
-    """Name and how it is drawn: curves along training, the gradient's variance, use of latents."""
+    """Name and how it is drawn: curves along training, the gradient's variance, use of latents, samples by step."""
+    if len(by_step := _samples_by_step(journal)) > 1:
+        shape = next(iter(by_step.values())).shape[1:]
+        yield "samples_along_training", partial(samples_along_training, by_step, image_shape=shape)
     recorded = journal.curves
     trained = [name for name in recorded if name.startswith("train/") and not name.endswith(_NO_OBJECTIVE)]
     if trained and "val/elbo" in recorded:
@@ -117,6 +125,14 @@ def training_drawings(journal: Journal) -> Iterator[Drawing]:
 _NO_OBJECTIVE = ("/kl", "/kl_weight", "reconstruction")
 
 
+def _samples_by_step(journal: Journal) -> dict[int, Tensor]:
+    return {
+        int(name.removeprefix(SAMPLES)): arrays["samples"] / 255
+        for name, arrays in journal.arrays.items()
+        if name.startswith(SAMPLES)
+    }
+
+
 def _elements_by_time(journal: Journal) -> dict[str, dict[str, npt.NDArray[Any]]]:
     # The parameters of a group laid end to end.
     by_time: dict[str, dict[str, npt.NDArray[Any]]] = {}
@@ -136,6 +152,14 @@ def _code_use(model: Any, x: Tensor, layer: int) -> "Figure | None":
         q = model.posteriors(x)[layer] if offers(model, "posteriors") else model.encode(x)
     found = probabilities(q)
     return None if found is None else code_use(found.cpu())
+
+
+def _interpolations(model: Any, x: Tensor, image_shape: tuple[int, ...]) -> "Figure | None":
+    # None where latents are not real, or where the posterior has no mean.
+    q = model.encode(x[:1])
+    if mean_of(q) is None or not is_real(q):
+        return None
+    return interpolations(model, x, image_shape=image_shape)
 
 
 def _traversal(model: Any, x: Tensor, image_shape: tuple[int, ...]) -> "Figure | None":

@@ -6,7 +6,6 @@ from typing import Any, final
 
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
@@ -128,8 +127,8 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
             trainer = Trainer(**{**options, **_OF_THE_RUN, "strategy": strategy})
     except UsageError:
         raise
-    except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
-        raise UsageError(f"trainer: {' '.join(str(error).split())}") from error
+    except Exception as error:  # whatever Lightning, or a callback of the user's, makes of the options
+        raise UsageError(f"trainer: {' '.join(str(error).split()) or type(error).__name__}") from error
     rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # guessed from variables until now
     trainer.loggers = loggers
     trainer.strategy.checkpoint_io = CheckpointFiles()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from rich.markup import escape
+from rich.text import Text
 
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.description import TAG as DESCRIPTION
@@ -12,6 +12,7 @@ from reparam_suite.running.description import begun, planned
 from reparam_suite.running.record import keep_configuration, put_on_record, record_of, run_name_of
 from reparam_suite.running.surroundings import Observer
 from reparam_suite.running.weights import restore_best
+from reparam_suite.runtime.terminal import as_text
 from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.training import Checkpoints, Journal
 
@@ -46,7 +47,7 @@ class Beginning(Callback):
         checkpoints: Checkpoints,
         observer: Observer,
         command: Sequence[str] | None,
-        show: Callable[[str], object],
+        show: Callable[[Text], object],
     ) -> None:
         self.logger: RunLogger | None = None
         self._parts = parts
@@ -70,9 +71,9 @@ class Beginning(Callback):
         logger.set_tags({DESCRIPTION: self.description})
         put_on_record(parts, logger, self._journal, self._checkpoints, self._store.root)
         began = f", from step {resumption.step}" if resumption else ""
-        self._show(f"[bold]{escape(logger.run_name)}[/bold]  {escape(planned(parts))}")
-        self._show(f"recorded as run {logger.run_id} in {escape(str(parts.run.tracking.root))}{began}")
-        self._show(escape(parts.data.summary))
+        self._show(Text.assemble(as_text(logger.run_name, "bold"), "  ", as_text(planned(parts))))
+        self._show(as_text(f"recorded as run {logger.run_id} in {parts.run.tracking.root}{began}"))
+        self._show(as_text(parts.data.summary))
         parts.trainer.callbacks.extend(self._observer.begun(logger, self._journal))  # type: ignore[attr-defined]
         keep_configuration(parts, self._checkpoints)
         restore_best(self._checkpoints, self._store, logger.run_id)

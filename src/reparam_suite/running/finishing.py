@@ -82,9 +82,9 @@ def _asks_for_many_samples(parts: Assembly) -> bool:
 def _bound_of_many_samples(parts: Assembly, model: Any, tested: Mapping[str, float]) -> dict[str, float]:
     # On as many test data as it is to be computed for; the name says if they are not all.
     settings, few = parts.run.record, getattr(model, "num_test_samples", _FEW_SAMPLES)
-    num_batches = sum(parts.trainer.num_test_batches)  # 0 where nothing was tested, in a trial say
-    if settings.test_data == 0 or not num_batches:
+    if settings.test_data == 0 or not sum(parts.trainer.num_test_batches):  # there are none where nothing was tested
         return {}
+    (num_batches,) = parts.trainer.num_test_batches
     tested_on = islice(parts.data.undivided("test"), int(num_batches))
     x = torch.cat([datum_of(batch).to(model.device) for batch in tested_on])
     known = tested.get(f"test/bound_{few}")

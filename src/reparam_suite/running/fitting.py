@@ -14,6 +14,7 @@ from reparam_suite.running.description import TAG as DESCRIPTION
 from reparam_suite.running.description import finished
 from reparam_suite.running.divergence import divergence
 from reparam_suite.running.finishing import finish
+from reparam_suite.running.images import sample_record
 from reparam_suite.running.optimizer_states import OptimizerStates
 from reparam_suite.running.result import Result, result_of
 from reparam_suite.running.resumed import check_resumption, refusal
@@ -34,6 +35,7 @@ from reparam_suite.training import (
     PathRecord,
     ProgressBar,
     Replicas,
+    SampleRecord,
     StepRecord,
     Stopped,
     StopSignals,
@@ -65,11 +67,16 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     bar = ProgressBar(journal=journal, console=console, monitor=parts.monitor)
     recording = callbacks(parts, journal, checkpoints, surroundings.signals)
     if not observer.in_full:
-        recording = [callback for callback in recording if not isinstance(callback, EndpointRecord)]
+        recording = [callback for callback in recording if not isinstance(callback, EndpointRecord | SampleRecord)]
     add_callbacks(parts, [*recording, *([] if run.trainer.get("enable_progress_bar") is False else [bar])])
     ended = False
     if run.resumption is not None:
-        resumed = check_resumption(parts, run.resumption, surroundings.tell)
+        try:
+            resumed = check_resumption(parts, run.resumption, surroundings.tell)
+        except Exception as error:
+            if (refused := refusal(run.resumption, error)) is not None:
+                raise refused from error
+            raise
         ended = resumed.ended
         add_callbacks(parts, [OptimizerStates(resumed.optimizer_states)])
     if not trainer.is_global_zero:
@@ -101,6 +108,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         metrics = {name: curve[-1][1] for name, curve in journal.curves.items()}
         logger.set_tags({DESCRIPTION: finished(beginning.description, logger.run_id, metrics)})
         observer.finished(logger, journal)
+        surroundings.signals.wait()  # from here on a signal finds a finished run: the caller acts on it
     except Stopped as error:
         if beginning.logger is None:
             raise
@@ -185,6 +193,7 @@ def callbacks(parts: Assembly, journal: Journal, checkpoints: Checkpoints, signa
         record,
         Validation(journal=journal, record=record, checkpoints=checkpoints),
         LatentRecord(journal=journal, record=record),
+        *sample_record(parts.data, journal, record),
         GradientRecord(every=settings.gradients_every, journal=journal, record=record),
         EndpointRecord(journal=journal, record=record),
         PathRecord(every=settings.gradients_every, journal=journal),

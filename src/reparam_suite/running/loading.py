@@ -1,5 +1,6 @@
 """A model from the record of a run, in a fresh process too."""
 
+import os
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -50,7 +51,7 @@ def _made(model: Any, content: dict[str, Any], run_id: str, allow: Collection[st
 
 def _checkpoint(run_id: str, tracking: TrackingSettings) -> tuple[dict[str, Any], str]:
     best = checkpoint_directory(tracking.root, run_id) / BEST
-    if best.exists():
+    if os.path.isfile(best):
         return given_checkpoint(best), str(best)
     if tracking.missing_file() is not None:
         raise UsageError(f"load: expected the id of a run under {tracking.root.absolute()}, got {run_id}")

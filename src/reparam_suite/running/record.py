@@ -1,6 +1,7 @@
 """The record of a run beside its metrics: its configuration, tags and data."""
 
 import copy
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from reparam_suite.tracking.views import KIND, TRAINING
 from reparam_suite.training import Checkpoints, Journal, write_durably
 from reparam_suite.training.metrics_file import NAME as METRICS
 from reparam_suite.training.metrics_file import MetricsFile
+
+_log = logging.getLogger(__name__)
 
 
 @final
@@ -141,7 +144,10 @@ def keep_configuration(parts: Assembly, checkpoints: Checkpoints) -> None:
     directory = checkpoints.directory
     assert directory is not None
     config = {key: value for key, value in configuration(parts).items() if key != "tracking"}
-    directory.mkdir(parents=True, exist_ok=True)
     unfinished = directory / f"{CONFIG}.unfinished"
-    write_durably(unfinished, yaml.safe_dump(config, sort_keys=False).encode())
-    os.replace(unfinished, directory / CONFIG)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_durably(unfinished, yaml.safe_dump(config, sort_keys=False).encode())
+        os.replace(unfinished, directory / CONFIG)
+    except OSError as error:  # the run's record has it as well
+        _log.warning("%s cannot be written (%s); training continues", directory / CONFIG, error.strerror or error)

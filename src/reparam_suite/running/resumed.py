@@ -65,7 +65,7 @@ def refusal(resumption: Resumption | None, error: BaseException) -> UsageError |
     """An error with which the state of a run could not be loaded, as the refusal that it is; None of another one."""
     if resumption is None or isinstance(error, ProcessLost | SuiteError | TrackingError | CheckpointError):
         return None
-    if not isinstance(error, KeyError | ValueError | TypeError | RuntimeError | AttributeError):
+    if not isinstance(error, Exception):
         return None
     what = f"{resumption.checkpoint or resumption.run_id} cannot be resumed under these options"
     return UsageError(f"resume: {what}: {' '.join(str(error).split())[:300]}; the run is as it was")

@@ -18,6 +18,7 @@ from reparam_suite.running.resumption import (
     header,
     newest_checkpoint,
 )
+from reparam_suite.runtime import strict_yaml
 from reparam_suite.runtime.construction import check_all_allowed, construct
 from reparam_suite.runtime.errors import NotAllowedError, NotOnRecordError, UsageError
 from reparam_suite.runtime.launchers import is_further_process
@@ -40,13 +41,17 @@ def resumed_arguments(run_id: str, *, allow: Collection[str], changes: Mapping[s
     resumption = found_run(run_id, tracking, allow_changes=True)
     config: dict[str, Any] = copy.deepcopy(dict(resumption.recorded))
     limits = {name: config["trainer"].pop(name, None) for name in ("max_steps", "max_epochs")}
-    arguments: dict[str, Any] = {
-        **{name: config[name] for name in ("seed", "compile", "monitor", "name", "tags")},
-        **{name: None if limit == -1 else limit for name, limit in limits.items()},
-        **{name: cls(**config[name]) for name, cls in _SETTINGS.items()},
-        "tracking": tracking,
-        "resumption": resumption,
-    }
+    try:
+        arguments: dict[str, Any] = {
+            **{name: config[name] for name in ("seed", "compile", "monitor", "name", "tags")},
+            **{name: None if limit == -1 else limit for name, limit in limits.items()},
+            **{name: cls(**config[name]) for name, cls in _SETTINGS.items()},
+            "tracking": tracking,
+            "resumption": resumption,
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        file = checkpoint_directory(tracking.root, run_id) / CONFIG
+        raise UsageError(f"resume: {file}: expected options as a run has written them, got {error!r}") from error
     for name in ("model", "data"):
         if name not in changes:
             arguments[name] = from_record(config[name], name, run_id, allow)
@@ -94,9 +99,9 @@ def found_run(target: str, tracking: TrackingSettings, *, allow_changes: bool) -
         store = _opened(tracking, run_id)
         notes += [f"earlier run {run.run_id}  {run.outcome}" for run in store.recover() if run.kind != "left alone"]
         store.check_stopped(run_id)
-        if not file.exists():
+        if not os.path.exists(file):
             store.fetch_artifact(run_id, CONFIG, directory)
-        if not any((directory / name).exists() for name in (LAST, PREVIOUS, BEST)):
+        if not any(os.path.exists(directory / name) for name in (LAST, PREVIOUS, BEST)):
             notes += _fetched(store, run_id, directory)
         finished = store.run(run_id).info.status == "FINISHED"
     recorded = _configuration(file)
@@ -119,8 +124,8 @@ def _fetched(store: Store, run_id: str, directory: Path) -> Iterator[str]:
 
 def _configuration(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        content = strict_yaml.read(file)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"resume: {file} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not all(isinstance(content.get(name), dict) for name in _PARTS):
         raise UsageError(f"resume: {file}: expected {', '.join(_PARTS)} with their options, as a run has written it")
@@ -129,12 +134,12 @@ def _configuration(file: Path) -> dict[str, Any]:
 
 def _trainer_of(file: Path) -> dict[str, Any]:
     # The options with which a run was begun, as far as they are here.
-    return dict(_configuration(file)["trainer"]) if file.exists() else {}
+    return dict(_configuration(file)["trainer"]) if os.path.exists(file) else {}
 
 
 def _given_file(target: str) -> Path | None:
     path = Path(target)
-    if path.is_file():
+    if os.path.isfile(path):  # of any name, one that is too long say
         return path
     if path.suffix == ".ckpt" or len(path.parts) > 1:
         raise UsageError(f"resume: expected a run's id or a checkpoint, got {target}, and there is no such file")

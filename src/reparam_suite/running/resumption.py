@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from torch import Tensor
+
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.training import BEST, HEADER, LAST, PREVIOUS, CheckpointError, DamagedCheckpoint, read_checkpoint
 
@@ -59,8 +61,10 @@ def newest_checkpoint(directory: Path, notes: list[str]) -> tuple[Path, dict[str
         if not path.exists():
             gone.append(name)
             continue
+        if path.is_dir():
+            raise UsageError(f"resume: expected a checkpoint {path}, got a directory of this name")
         try:
-            content = read_checkpoint(path)
+            content = _whole(read_checkpoint(path), path)
         except DamagedCheckpoint as error:
             notes.append(f"{error}; the one before it is taken")
             continue
@@ -79,9 +83,35 @@ def given_checkpoint(path: Path) -> dict[str, Any]:
         UsageError: if it cannot be read.
     """
     try:
-        return read_checkpoint(path)
+        return _whole(read_checkpoint(path), path)
     except CheckpointError as error:
         raise UsageError(f"resume: {error}") from error
+
+
+# The parts of a checkpoint, and the types that they have.
+_PARTS: Mapping[str, tuple[type, ...]] = {
+    "state_dict": (dict,),
+    "epoch": (int,),
+    "global_step": (int,),
+    "loops": (dict,),
+    "callbacks": (dict,),
+    "optimizer_states": (list,),
+    "lr_schedulers": (list,),
+}
+_HEADER_PARTS: Mapping[str, tuple[type, ...]] = {"run_id": (str,), "model": (dict,), "data": (dict,)}
+
+
+def _whole(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    # The checksums say that a file is what was written; not that this suite has written it.
+    for parts, kinds, where in ((content, _PARTS, ""), (header(content), _HEADER_PARTS, f"{HEADER}.")):
+        for name, kind in kinds.items():
+            if not isinstance(found := parts.get(name), kind) or isinstance(found, bool):
+                got = type(found).__name__ if name in parts else "none"
+                raise CheckpointError(f"{path}: expected {where}{name} of type {kind[0].__name__}, got {got}")
+    for name, value in content["state_dict"].items():
+        if not isinstance(value, Tensor):
+            raise CheckpointError(f"{path}: expected a tensor {name} in state_dict, got {type(value).__name__}")
+    return content
 
 
 def check_weights(model: Any, content: Mapping[str, Any], source: object) -> None:

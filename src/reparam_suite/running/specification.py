@@ -7,8 +7,9 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from reparam_suite.running.resumption import Resumption
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.checks import as_integer
-from reparam_suite.tracking import TrackingSettings
+from reparam_suite.tracking import LONGEST_NAME, TrackingSettings, check_key
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
 DEFAULT_STEPS = 5_000
@@ -41,6 +42,10 @@ class Specification:
         object.__setattr__(self, "seed", as_integer("seed", self.seed))
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"seed: expected 0 to {LARGEST_SEED}, got {self.seed}")
+        if self.name is not None:
+            checks.name("name", self.name, most=LONGEST_NAME)
+        for key in self.tags:
+            check_key("tags", key)
         for name in ("max_steps", "max_epochs"):
             given = getattr(self, name)
             if given is not None:

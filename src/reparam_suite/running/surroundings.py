@@ -14,6 +14,7 @@ from typing import Any, Literal, final
 from lightning.pytorch import Callback
 from rich.console import Console
 
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import RunLogger
 from reparam_suite.training import STOP_SIGNALS, Journal, Stopped, StopSignals
 
@@ -95,7 +96,7 @@ def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings
         progress: whether the run is shown.
         first: whether no run came before in this program: one that is started again would make that once more.
     """
-    console = Console(highlight=False, quiet=not progress)
+    console = TextConsole(quiet=not progress)
     signals = StopSignals()
     command = script_command() if first else None
     if threading.current_thread() is not threading.main_thread():
@@ -106,6 +107,7 @@ def library_call(*, progress: bool, first: bool = True) -> Iterator[Surroundings
     try:
         with signals:
             yield Surroundings(console, signals, command)
+            signals.wait_no_longer()
     except RunStopped as stopped:
         _restore(before)
         if stopped.signum == signal.SIGINT:

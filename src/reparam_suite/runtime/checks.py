@@ -146,15 +146,28 @@ def checked_shape(what: str, value: Any) -> tuple[int, ...]:
     return tuple(integer(what, size, least=1) for size in value)
 
 
-def name(what: str, value: Any) -> str:
-    """`value` as a name that can be shown.
+def name(what: str, value: Any, *, most: int | None = None) -> str:
+    """`value` as a name that can be shown, of at most `most` characters.
 
     Raises:
         ArgumentTypeError: if it is no string.
-        ArgumentValueError: if it is blank, or holds characters that cannot be printed.
+        ArgumentValueError: if it is blank or too long, or holds characters that cannot be printed.
     """
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{what}: expected a string, got {value!r}")
     if not value.strip() or not value.isprintable():
         raise ArgumentValueError(f"{what}: expected a printable name, got {value!r}")
+    if most is not None and len(value) > most:
+        raise ArgumentValueError(f"{what}: expected at most {most} characters, got {len(value):,}: {value[:30]}...")
     return value
+
+
+def distinct(what: str, values: Sequence[Any]) -> None:
+    """Refuses values of which two are equal: they would count twice.
+
+    Raises:
+        ArgumentValueError: naming the first that comes again.
+    """
+    for position, value in enumerate(values):
+        if value in values[:position]:
+            raise ArgumentValueError(f"{what}: expected every value once, got {value} again")

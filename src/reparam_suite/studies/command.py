@@ -1,6 +1,7 @@
 """The command line of a study: everything that can be refused is refused here, and nothing is created."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,11 +111,14 @@ def command(args: Sequence[str]) -> StudyCommand:
     Raises:
         UsageError: if something cannot be used.
     """
+    made = parser()
+    if {"-h", "--help"} & set(args):
+        print(made.format_help())
+        raise SystemExit(0)
     args = with_shipped_files(args, STUDIES)
     files = option_values("--config", args)
     if not files:
         raise UsageError(f"--config is needed: a study file, or one of {', '.join(shipped_names('studies'))}")
-    made = parser()
     with explained(made):
         given = made.parse_args(args)
         settings = _settings(made.instantiate(given), Path(files[-1]))
@@ -149,7 +153,7 @@ def _check_resources(given: Namespace) -> None:
 def _settings(given: Namespace, file: Path) -> StudySettings:
     settings = options_of(StudySettings, given)
     base = file.parent / settings.base
-    if not base.is_file():
+    if not os.path.isfile(base):
         raise UsageError(f"--base: there is no file {base}")
     return replace(settings, base=base)
 

@@ -11,10 +11,11 @@ from uuid import uuid4
 from optuna.trial import TrialState
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
+from rich.text import Text
 
 from reparam_suite.runtime.errors import StateError, UsageError
 from reparam_suite.runtime.global_state import unchanged_globals
+from reparam_suite.runtime.terminal import as_text
 from reparam_suite.studies.command import StudyCommand
 from reparam_suite.studies.command import command as parsed
 from reparam_suite.studies.display import Display, best_trials
@@ -66,6 +67,7 @@ def search(args: Sequence[str], console: Console, signals: StopSignals) -> None:
         signals.wait()
         with _pool(command, searched) as pool:
             signals.wait_no_longer()
+            Store.open(command.tracking)
             # The schema is made before any worker starts: two processes that make one at once break each other.
             queue = joined(searched, command.database)
             try:
@@ -113,7 +115,8 @@ class _Launch:
         summary = Summary(command.settings, store, self._queue, self._signals)
         summary.open()
         display = Display(self._queue, tuple(command.settings.objectives), time.time())
-        console.print(f"[bold]{escape(command.settings.name)}[/bold]  {self._planned()}", soft_wrap=True)
+        title = Text.assemble(as_text(command.settings.name, "bold"), "  ", as_text(self._planned()))
+        console.print(title, soft_wrap=True)
         self._lines = TrialLines(self._queue, display.metrics, console)
         try:
             with Live(get_renderable=display, console=console, refresh_per_second=1, transient=True):
@@ -122,6 +125,7 @@ class _Launch:
             failure = self._failure()
             if failure is None:
                 summary.finish_best()
+            self._signals.wait()  # from here on a signal finds a study that is finished
         except Stopped as error:
             self._signals.wait()
             summary.update()
@@ -157,8 +161,7 @@ class _Launch:
         settings, command = self._command.settings, self._command
         objectives = ", ".join(f"{direction} {metric}" for metric, direction in settings.objectives.items())
         workers = f"{command.workers} workers" if command.workers > 1 else "one worker"
-        told = f"{settings.trials} trials that {objectives}, {workers}, stored in {redact(command.database.url)}"
-        return escape(told)
+        return f"{settings.trials} trials that {objectives}, {workers}, stored in {redact(command.database.url)}"
 
     def _how_to_resume(self, args: Sequence[str]) -> str:
         again = redact(shlex.join(["python", "-m", "reparam_suite.study", *args]))

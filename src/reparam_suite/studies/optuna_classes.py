@@ -4,7 +4,10 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
+from jsonargparse import ArgumentParser
+
 from reparam_suite.commands.classes import either
+from reparam_suite.commands.explanations import explained
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.studies.storage import unexperimental
 
@@ -32,7 +35,11 @@ class OptunaClass:
         Raises:
             UsageError: naming the accepted ones.
         """
-        known = {name: cls for name, cls in vars(module).items() if inspect.isclass(cls) and issubclass(cls, base)}
+        known = {
+            name: cls
+            for name, cls in vars(module).items()
+            if inspect.isclass(cls) and issubclass(cls, base) and not inspect.isabstract(cls)
+        }
         for name in (base.__name__, *STOP_STUDIES):
             known.pop(name, None)
         if self.name not in known:
@@ -40,6 +47,10 @@ class OptunaClass:
         accepted = [name for name in inspect.signature(known[self.name]).parameters if name != "self"]
         if unknown := sorted(set(self.options) - set(accepted)):
             raise UsageError(f"--{what}.options: {self.name} takes {', '.join(accepted)}; got {', '.join(unknown)}")
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_class_arguments(known[self.name], f"{what}.options", fail_untyped=False, instantiate=False)
+        with explained(parser):
+            parser.parse_object({f"{what}.options.{name}": value for name, value in self.options.items()})
         try:
             self.made(module)
         except (ValueError, TypeError, ImportError) as error:

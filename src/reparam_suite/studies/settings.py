@@ -8,12 +8,15 @@ from typing import Any, final
 import optuna
 import yaml
 
+from reparam_suite.running.specification import LARGEST_SEED
+from reparam_suite.runtime import checks, strict_yaml
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.studies.file_runs import RunsOfFile
 from reparam_suite.studies.limits import Limit
 from reparam_suite.studies.optuna_classes import OptunaClass
 from reparam_suite.studies.search import Direction, Search
 from reparam_suite.studies.space import OptionSpace, choosable, parsed
-from reparam_suite.tracking import TrackingSettings
+from reparam_suite.tracking import LONGEST_NAME, TrackingSettings
 
 
 @dataclass(frozen=True)  # not @final: jsonargparse takes no instance of a final class as a default
@@ -76,6 +79,11 @@ class StudySettings:
     pruner: OptunaClass = field(default_factory=lambda: OptunaClass("NopPruner"))
 
     def __post_init__(self) -> None:
+        checks.name("--name", self.name, most=LONGEST_NAME)
+        checks.distinct("--seeds", self.seeds)
+        for seed in self.seeds:
+            if not 0 <= seed <= LARGEST_SEED:
+                raise ValueError(f"--seeds: expected 0 to {LARGEST_SEED}, got {seed}")
         if self.trials < 1:
             raise ValueError(f"--trials: expected 1 or more, got {self.trials}")
         for name in ("space", "objectives", "seeds"):
@@ -120,13 +128,19 @@ class StudySettings:
             tracking=tracking,
         )
 
+    def _content_of_base(self) -> Any:
+        try:
+            return strict_yaml.read(self.base)
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise UsageError(f"--base: {self.base} cannot be read: {' '.join(str(error).split())}") from error
+
     def definition(self) -> dict[str, Any]:
         """The settings that make trials comparable; the number of trials, sampler and pruner do not."""
         limits = {metric: vars(limit) for metric, limit in self.constraints.items()}
         plain: dict[str, Any] = json.loads(
             json.dumps(
                 {
-                    "base": yaml.safe_load(self.base.read_text(encoding="utf-8")),
+                    "base": self._content_of_base(),
                     "options": self.options,
                     "space": self.parsed_space.definition(),
                     "objectives": list(self.objectives.items()),  # in their order

@@ -1,6 +1,6 @@
 """The database of studies: made by one process, shared by many, and waited for while it does not answer."""
 
-import fcntl
+import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,11 +13,13 @@ from typing import Any, TypeVar, final
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from reparam_suite.runtime.errors import UsageError
-from reparam_suite.tracking import reason, redact
+from reparam_suite.runtime.file_locks import locked
+from reparam_suite.runtime.file_urls import sqlite_file, sqlite_url
+from reparam_suite.tracking import foreign_tables, reason, redact, sqlite_tables
 
 MAX_RETRIES = 2
 """How often a trial whose worker died is begun again: it may be the trial that kills."""
@@ -49,25 +51,69 @@ def open_storage(url: str, *, heartbeat: int, root: Path) -> RDBStorage:
     Raises:
         UsageError: if it cannot be used; no password is in the message.
     """
-    if url.partition(":")[0].partition("+")[0] not in _DATABASES:
-        accepted = "sqlite:///FILE, postgresql://... or mysql://..."
-        raise UsageError(f"--storage: expected {accepted}, got {redact(url)}")
-    try:
-        if not url.startswith("sqlite:"):
-            _check_access(url)
-        root.mkdir(parents=True, exist_ok=True)
-        with (root / "optuna.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two that make the tables at once break each other
+    check_storage(url, root)
+    file = sqlite_file(url)
+    created = file is not None and not file.exists()
+    with _as_usage_error(url), locked(root / "optuna.lock"):  # two that make the tables at once break each other
+        try:
             return _opened(url, heartbeat)
-    except (SQLAlchemyError, StorageInternalError, OSError, ImportError, RuntimeError, ValueError) as error:
+        except BaseException:
+            if file is not None and created:
+                file.unlink(missing_ok=True)
+            raise
+
+
+def check_storage(url: str, root: Path) -> None:
+    """Refuses a storage that cannot be used; nothing is created.
+
+    Args:
+        url: of SQLAlchemy.
+        root: of the directory that has the lock, which need not be there.
+
+    Raises:
+        UsageError: if it is of another kind, in memory, or another program's; or if its server lets nobody in.
+    """
+    accepted = "sqlite:///FILE, postgresql://... or mysql://..."
+    if url.partition(":")[0].partition("+")[0] not in _DATABASES or not url.isprintable():
+        raise UsageError(f"--storage: expected {accepted}, got {redact(url)}")
+    file = sqlite_file(url)
+    if url.startswith("sqlite") and (file is None or ":memory:" in url or "mode=memory" in url):
+        raise UsageError(
+            f"--storage: expected {accepted}, got {redact(url)}, which is in memory and ends with the study"
+        )
+    with _as_usage_error(url):
+        if file is None:
+            tables = _tables_of_server(url)
+        else:
+            tables = sqlite_tables(file)
+            if not file.parent.is_dir() and file.parent.absolute() != root.absolute():
+                raise FileNotFoundError(f"there is no directory {file.parent}")
+        if (wrong := foreign_tables(tables, "Optuna")) is not None:
+            raise UsageError(f"--storage {redact(url)}: {wrong}")
+
+
+@contextmanager
+def _as_usage_error(url: str) -> Iterator[None]:
+    try:
+        yield
+    except UsageError:
+        raise
+    except (
+        SQLAlchemyError,
+        StorageInternalError,
+        sqlite3.Error,
+        OSError,
+        ImportError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise UsageError(f"--storage {redact(url)} cannot be used: {_why(error)}") from error
 
 
-def _check_access(url: str) -> None:
-    # Before anything is made: a server that lets nobody in is the usual mistake.
+def _tables_of_server(url: str) -> set[str]:
     engine = create_engine(url, connect_args={"connect_timeout": _CONNECT_TIMEOUT})
     try:
-        engine.connect().close()
+        return set(inspect(engine).get_table_names())
     finally:
         engine.dispose()
 
@@ -174,6 +220,6 @@ def silence() -> None:
 def url_of(storage: str | None, root: Path) -> str:
     """The URL of a study's database for SQLAlchemy; optuna.db below `root` where none is given."""
     if storage is None:
-        return f"sqlite:///{root}/optuna.db"
+        return sqlite_url(root / "optuna.db")
     scheme, separator, rest = storage.partition("://")
     return f"postgresql+psycopg{separator}{rest}" if scheme == "postgresql" else storage

@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
 
 from reparam_suite.running.surroundings import library_call
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentValueError
 from reparam_suite.studies.distributions import ArgumentSpace
 from reparam_suite.studies.identity import identity
@@ -19,7 +20,7 @@ from reparam_suite.studies.result import StudyResult, result_of
 from reparam_suite.studies.search import Direction, Search, StudyStorage, running_metric
 from reparam_suite.studies.storage import url_of, when_it_answers
 from reparam_suite.studies.workers import StudyWork, is_begun, joined, work
-from reparam_suite.tracking import TrackingSettings
+from reparam_suite.tracking import LONGEST_NAME, TrackingSettings
 from reparam_suite.training import StopSignals
 from reparam_suite.workers import LocalProcesses, MakeRun, check_main_guard, obstacle
 
@@ -72,6 +73,7 @@ class Study:
     ) -> None:
         arguments = ArgumentSpace(dict(space))
         arguments.check_accepted_by(make_run)
+        checks.name("name", name, most=LONGEST_NAME)
         for what, number, least in (("num_trials", num_trials, 1), ("workers", workers, 1), ("seed", seed, 0)):
             if number < least:
                 raise ArgumentValueError(f"{what}: expected at least {least}, got {number}")

@@ -20,6 +20,7 @@ from reparam_suite.running.fitting import add_callbacks, callbacks
 from reparam_suite.running.resumption import CONFIG, checkpoint_directory, header
 from reparam_suite.running.same_data import check_same_data
 from reparam_suite.running.weights import recorded_best, restore_best, test_best
+from reparam_suite.runtime import strict_yaml
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.studies import figures
@@ -196,7 +197,7 @@ class Summary:
             file = checkpoint_directory(self._store.root, run_id) / CONFIG
             if not file.exists():
                 file = self._store.fetch_artifact(run_id, CONFIG, Path(directory))
-            recorded: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+            recorded: dict[str, Any] = strict_yaml.read(file)
         config = {key: value for key, value in recorded.items() if key not in _OF_THE_TRIAL}
         if len(self._settings.seeds) > 1:
             config["seeds"] = list(self._settings.seeds)

@@ -2,19 +2,20 @@
 
 import copy
 import gc
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 import optuna
 
+from reparam_suite.runtime.file_urls import sqlite_file
 from reparam_suite.studies.queue import CALL, Queue, found
 from reparam_suite.studies.sampling import TrialSeeds
 from reparam_suite.studies.search import Search, StudyStorage
-from reparam_suite.studies.storage import Heartbeat, open_storage, silence, when_it_answers
+from reparam_suite.studies.storage import Heartbeat, check_storage, open_storage, silence, when_it_answers
 from reparam_suite.studies.trials import TrialRunner
 from reparam_suite.training import Stopped, StopSignals
 
@@ -104,8 +105,9 @@ def is_begun(search: Search, storage: StudyStorage) -> bool:
     Raises:
         UsageError: if the storage cannot be used.
     """
-    file = storage.url.removeprefix("sqlite:///")
-    if storage.url.startswith("sqlite:///") and not Path(file).exists():
+    check_storage(storage.url, storage.root)
+    file = sqlite_file(storage.url)
+    if file is not None and not os.path.exists(file):
         return False
     opened = open_storage(storage.url, heartbeat=storage.heartbeat, root=storage.root)
     try:

@@ -15,7 +15,7 @@ from reparam_suite.runtime.global_state import unchanged_globals
 from reparam_suite.runtime.plain_data import OPAQUE
 from reparam_suite.sweeps.grid import Cell
 from reparam_suite.tracking import RecordedRun, RunLogger, Store
-from reparam_suite.tracking.options import parameter_texts
+from reparam_suite.tracking.names import parameter_texts
 from reparam_suite.training import Journal, StopSignals
 
 SWEEP, CELL = "sweep", "sweep.cell"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from rich.console import Console
 from rich.table import Table as TerminalTable
+
+from reparam_suite.runtime.terminal import TextConsole
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -59,7 +60,7 @@ class Table:
         for row in self._rows(lambda text: f"{text} *"):
             shown.add_row(*map(_broken, row))
         out = io.StringIO()
-        Console(file=out, width=_WIDTH, highlight=False, markup=False, color_system=None).print(shown)
+        TextConsole(file=out, width=_WIDTH, color_system=None).print(shown)
         return out.getvalue().rstrip("\n")
 
     def to_latex(self) -> str:

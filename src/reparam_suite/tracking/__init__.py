@@ -4,25 +4,33 @@ Importing this package does not import MLflow; opening a `Store` does.
 """
 
 from reparam_suite.tracking.environment import environment_tags, run_name
+from reparam_suite.tracking.images import log_image
+from reparam_suite.tracking.names import check_key
 from reparam_suite.tracking.reading import RecordedRun
 from reparam_suite.tracking.reasons import reason
 from reparam_suite.tracking.records import flattened
 from reparam_suite.tracking.recovery import Recovered
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.run_logger import RunLogger
-from reparam_suite.tracking.settings import TrackingError, TrackingSettings
+from reparam_suite.tracking.settings import LONGEST_NAME, TrackingError, TrackingSettings
 from reparam_suite.tracking.store import Store
+from reparam_suite.tracking.tables import foreign_tables, sqlite_tables
 
 __all__ = [
+    "LONGEST_NAME",
     "RecordedRun",
     "Recovered",
     "RunLogger",
     "Store",
     "TrackingError",
     "TrackingSettings",
+    "check_key",
     "environment_tags",
     "flattened",
+    "foreign_tables",
+    "log_image",
     "reason",
     "redact",
     "run_name",
+    "sqlite_tables",
 ]

@@ -39,11 +39,40 @@ def schema_revisions(engine: Any) -> tuple[str | None, str]:
     return _get_schema_version(engine), _get_latest_schema_revision()
 
 
+def is_known_revision(revision: str) -> bool:
+    """Whether this MLflow has, or comes after, the revision of a database's tables; there is no public list."""
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+    from mlflow.store.db.utils import _get_alembic_config
+
+    try:
+        ScriptDirectory.from_config(_get_alembic_config(db_url="")).get_revision(revision)
+    except CommandError:
+        return False
+    return True
+
+
 def upgrade_tables(engine: Any) -> None:
     """Brings the tables of a database to the latest revision, as `mlflow db upgrade` does."""
     from mlflow.store.db.utils import _upgrade_db
 
     _upgrade_db(engine)
+
+
+@contextmanager
+def directories_as_they_are() -> Iterator[None]:
+    """Within this context MLflow makes no directory for the file of a sqlite URL.
+
+    It takes the URL's path as it is written: beside a directory `what?` it makes another one, `what%3F`.
+    """
+    from mlflow.store.db import utils
+
+    before = utils._make_parent_dirs_if_sqlite
+    utils._make_parent_dirs_if_sqlite = lambda db_uri: None  # noqa: ARG005
+    try:
+        yield
+    finally:
+        utils._make_parent_dirs_if_sqlite = before
 
 
 @contextmanager

@@ -78,14 +78,14 @@ def find_run(client: "MlflowClient", run_id: str) -> "Run | None":
 
 
 def recorded_runs(
-    client: "MlflowClient", experiment_id: str, wanted: str, *, finished: bool = False
+    client: "MlflowClient", experiment_ids: list[str], wanted: str, *, finished: bool = False
 ) -> Iterator[RecordedRun]:
-    """The runs of an experiment that MLflow's filter string `wanted` selects, the oldest first; finished ones alone."""
+    """The runs of experiments that MLflow's filter string `wanted` selects, the oldest first; finished ones alone."""
     conditions = [*(["attributes.status = 'FINISHED'"] if finished else []), *([wanted] if wanted else [])]
     order, token = ["attributes.start_time ASC"], None
-    while True:
+    while experiment_ids:
         page = client.search_runs(
-            [experiment_id], " and ".join(conditions), max_results=_RUNS_A_PAGE, order_by=order, page_token=token
+            experiment_ids, " and ".join(conditions), max_results=_RUNS_A_PAGE, order_by=order, page_token=token
         )
         for run in page:
             data, info = run.data, run.info

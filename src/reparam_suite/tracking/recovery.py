@@ -49,21 +49,23 @@ class Recovery:
 
     Args:
         client: of the store.
-        experiment_id: whose runs are looked at.
+        experiment_ids: of the experiment whose runs are looked at; none if it does not exist yet.
         spools: the directory of the spools.
         destination: of a run.
         gone: hosts that will not come back. Of all others, a run on another host than this one is left alone.
     """
 
     client: "MlflowClient"
-    experiment_id: str
+    experiment_ids: list[str]
     spools: Path
     destination: Callable[["Run"], Destination]
     gone: Collection[str] = ()
 
     def recover(self) -> Iterator[Recovered]:
         """Recovers one run after the other. One query, if there is nothing to do."""
-        running = self.client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'", max_results=_MOST)
+        wanted = "attributes.status = 'RUNNING'"
+        ids = self.experiment_ids
+        running = self.client.search_runs(ids, wanted, max_results=_MOST) if ids else []
         found: dict[str, Run | None] = {run.info.run_id: run for run in running}
         for run_id in _spooled(self.spools):
             found.setdefault(run_id, None)

@@ -2,8 +2,8 @@
 
 import atexit
 import json
+import logging
 import os
-import re
 import shutil
 import sys
 import time
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from reparam_suite.tracking.exported_model import Graph, save_model
 from reparam_suite.tracking.locations import local_directory
-from reparam_suite.tracking.options import LONGEST_NAME, option_tags, parameter_texts
+from reparam_suite.tracking.names import LONGEST, check_key, parameter_texts
+from reparam_suite.tracking.options import option_tags
 from reparam_suite.tracking.outbox import Outbox
 from reparam_suite.tracking.records import (
     Artifact,
@@ -37,6 +38,7 @@ from reparam_suite.tracking.records import (
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.settings import TrackingSettings
 from reparam_suite.tracking.spool import Spool
+from reparam_suite.tracking.waiting_files import WaitingFiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,9 +47,11 @@ if TYPE_CHECKING:
 # Seconds that the end of a run waits for a store that takes nothing.
 PATIENCE = 10.0
 
-# MLflow's limit, in characters, and its rule for names.
+# MLflow's limit, in characters.
 _LONGEST_TAG = 8000
-_NAME = re.compile(r"[\w./ :-]+")
+
+
+_log = logging.getLogger(__name__)
 
 
 @final
@@ -55,7 +59,8 @@ class RunLogger(Logger):
     """An MLflow run. Nothing here waits for the store, save `flush` and the ends of training and of the run.
 
     Metrics, tags and copies of files go to a `Spool` under `root`/spool/`run_id`, from where an `Outbox` delivers them.
-    What the store has not taken when the process ends, or is killed, stays there.
+    What the store has not taken when the process ends, or is killed, stays there. A disk that is full stops nothing:
+    see `WaitingFiles`.
 
     Made by `Store.start_run` and `Store.resume_run`. `close` ends the run; a process that exits without it leaves
     the run FAILED, or KILLED after Ctrl-C.
@@ -85,6 +90,11 @@ class RunLogger(Logger):
         self._pid = os.getpid()
         self._outbox = Outbox(
             spool=spool, deliver=lambda entries: send(destination, entries), name=f"tracking store {self._store}"
+        )
+        self._staging = WaitingFiles(
+            spool,
+            put=lambda record: self._outbox.put([record], urgent=True),
+            warn=lambda told: _log.warning("%s", told),
         )
         atexit.register(self._at_exit)
 
@@ -138,7 +148,7 @@ class RunLogger(Logger):
         """
         if not self._names.issuperset(metrics):
             for name in metrics:
-                _check_name(name)
+                check_key("name of a metric", name)
             self._names.update(metrics)
         now = int(time.time() * 1000)
         at = 0 if step is None else step
@@ -152,9 +162,7 @@ class RunLogger(Logger):
         texts = parameter_texts(values)
         new = {key: text for key, text in texts.items() if key not in self._parameters}
         changed = {
-            f"changed.{key}"[:LONGEST_NAME]: text
-            for key, text in texts.items()
-            if self._parameters.get(key, text) != text
+            f"changed.{key}"[:LONGEST]: text for key, text in texts.items() if self._parameters.get(key, text) != text
         }
         self._parameters |= new
         if new:
@@ -224,8 +232,11 @@ class RunLogger(Logger):
             name: of the model.
             further: see `exported_model.save_model`.
         """
-        path = self._stage(name, lambda staged: save_model(module, example, staged, **further))
-        self._outbox.put([LoggedModel(path, name, token=uuid4().hex)], urgent=True)
+        self._staging.stage(
+            name,
+            lambda staged: save_model(module, example, staged, **further),
+            lambda path: LoggedModel(path, name, token=uuid4().hex),
+        )
 
     def save(self) -> None:
         """Lightning calls it now and then; the thread that sends needs no reminder."""
@@ -248,6 +259,7 @@ class RunLogger(Logger):
         """
         if not self._ended:
             self._ended = True
+            self._stage_the_rest()
             actual: Status = "FAILED" if self._failed and status == "FINISHED" else status
             self._outbox.put([End(actual, int(time.time() * 1000))], urgent=True)
         rest = self._outbox.stop(PATIENCE)
@@ -270,25 +282,17 @@ class RunLogger(Logger):
         if target.is_absolute() or ".." in target.parts or target.name == "":
             raise ValueError(f"name of an artifact: expected a relative path without '..', got {name!r}")
         directory = None if target.parent == PurePosixPath() else str(target.parent)
-        self._outbox.put([Artifact(self._stage(target.name, write), directory)], urgent=True)
+        self._staging.stage(target.name, write, lambda path: Artifact(path, directory))
 
-    def _stage(self, name: str, write: Callable[[Path], object]) -> str:
-        """Has `write` make a file or directory in the spool, and returns its path there."""
-        staged = self._spool.staging_directory() / name
-        try:
-            write(staged)
-        except BaseException:
-            shutil.rmtree(staged.parent)
-            raise
-        return str(staged.relative_to(self._spool.directory))
+    def _stage_the_rest(self) -> None:
+        # What is sent leaves room for what waits.
+        self._staging.retry()
+        if self._staging.waiting:
+            self._outbox.drain(PATIENCE)
+            self._staging.retry()
+        if missing := ", ".join(self._staging.waiting):
+            self._warn(f"has no room for files of run {self.run_id}, which are not on record: {missing}")
+            self.set_tags({"missing_files": missing})
 
     def _warn(self, message: str) -> None:
         warnings.warn(f"the tracking store {self._store} {message}", stacklevel=3)
-
-
-def _check_name(name: str) -> None:
-    # MLflow may use a name as a path, and refuses those that are not in normal form.
-    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name) or os.path.normpath(name) != name or name[0] in "./":
-        raise ValueError(
-            f"name of a metric: expected at most {LONGEST_NAME} letters, digits, spaces and _ - . : /, got {name!r}"
-        )

@@ -5,9 +5,17 @@ import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import final
-from urllib.parse import urlsplit
 
+from reparam_suite.runtime import checks
+from reparam_suite.runtime.errors import ArgumentValueError
+from reparam_suite.runtime.file_urls import sqlite_file, sqlite_url
 from reparam_suite.tracking.redaction import redact
+
+LONGEST_NAME = 250
+"""Characters of an experiment's name: what the databases of MLflow and Optuna both keep whole."""
+
+# Bytes of a name and of a path that Linux takes, the latter less what a run adds to its root.
+_LONGEST_PART, _LONGEST_ROOT = 255, 3_800
 
 
 @final
@@ -32,6 +40,7 @@ class TrackingSettings:
 
     Raises:
         TypeError: if the root is no path.
+        ValueError: if `experiment` is blank, too long or cannot be printed, or no directory can be called `root`.
     """
 
     uri: str | None = None
@@ -42,10 +51,17 @@ class TrackingSettings:
         if not isinstance(self.root, str | os.PathLike):
             raise TypeError(f"tracking.root: expected a path, got {self.root!r}")
         object.__setattr__(self, "root", Path(self.root))
+        checks.name("tracking.experiment", self.experiment, most=LONGEST_NAME)
+        parts, whole = map(os.fsencode, self.root.parts), os.fsencode(self.root.absolute())
+        if b"\0" in whole or len(whole) > _LONGEST_ROOT or any(len(part) > _LONGEST_PART for part in parts):
+            raise ArgumentValueError(
+                f"tracking.root: expected a path of at most {_LONGEST_ROOT:,} bytes whose names have at most "
+                f"{_LONGEST_PART}, got {self.root}"
+            )
 
     def resolved_uri(self) -> str:
         """The URI that is meant, a relative path in it still relative."""
-        return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root}/mlflow.db"
+        return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_url(self.root / "mlflow.db")
 
     def sync_command(self) -> str:
         """The command that delivers what these settings' store has not taken; without the password of a URI."""
@@ -69,9 +85,8 @@ class TrackingSettings:
 
     def missing_file(self) -> Path | None:
         """The file of a SQLite store that does not exist yet; None if the store is there, or on a server."""
-        uri = self.resolved_uri()
-        file = Path(uri.removeprefix("sqlite:///"))
-        return file if uri.startswith("sqlite:///") and not file.exists() else None
+        file = sqlite_file(self.resolved_uri())
+        return file if file is not None and not os.path.exists(file) else None
 
     @property
     def shown_uri(self) -> str:
@@ -81,4 +96,4 @@ class TrackingSettings:
 
 def is_server(uri: str) -> bool:
     """Whether a store's URI is that of an MLflow server."""
-    return urlsplit(uri).scheme in ("http", "https")
+    return uri.partition("://")[0].lower() in ("http", "https")

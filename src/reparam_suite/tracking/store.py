@@ -1,14 +1,17 @@
 """The runs of a tracking store: starting, resuming, recovering and reading them."""
 
 import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from reparam_suite.runtime.file_locks import made_directories
 from reparam_suite.tracking import opening, reading, views
 from reparam_suite.tracking.environment import environment_tags
-from reparam_suite.tracking.options import option_tags, parameter_texts
+from reparam_suite.tracking.names import parameter_texts
+from reparam_suite.tracking.options import option_tags
 from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.reading import RecordedRun
 from reparam_suite.tracking.reasons import as_tracking_error
@@ -32,14 +35,14 @@ class Store:
         self._locations = opened.locations
         self._uri = settings.resolved_uri()
         self._settings = settings
-        self.experiment_id = opened.experiment_id
+        self._experiment_id = opened.experiment_id
         self.experiment = settings.experiment
         self.root = settings.root
         self._spools = settings.root.absolute() / "spool"  # the working directory may change
 
     @classmethod
     def open(cls, settings: TrackingSettings) -> "Store":
-        """Checks that runs can be recorded and makes what is missing: schema, experiment, directories.
+        """Checks that runs can be recorded and makes what is missing: schema and directories.
 
         Raises:
             TrackingError: see `opening.opened`.
@@ -58,6 +61,22 @@ class Store:
             if recovered.kind != "left alone":
                 tell(f"earlier run {recovered.run_id}  {recovered.outcome}")
         return store
+
+    @property
+    def experiment_id(self) -> str:
+        """MLflow's id of the experiment, which is made when it is first needed: a refused command leaves none.
+
+        Raises:
+            TrackingError: if it cannot be made.
+        """
+        if self._experiment_id is None:
+            self._experiment_id = opening.created_experiment(self._client, self._settings)
+        return self._experiment_id
+
+    @property
+    def _experiment_ids(self) -> list[str]:
+        # Of runs that are looked for.
+        return [] if self._experiment_id is None else [self._experiment_id]
 
     @property
     def uri(self) -> str:
@@ -108,6 +127,7 @@ class Store:
         all_tags |= option_tags(parameter_texts(options)) if options else {}
         with as_tracking_error(f"no run could be started in {self.uri}"):
             started = int(time.time() * 1000)
+            self._check_spools()
             run = self._client.create_run(self.experiment_id, started, all_tags, name)
             try:
                 Parameters(parameter_texts(parameters)).send(self._destination(run))
@@ -154,7 +174,7 @@ class Store:
             TrackingError: if the store does not answer.
         """
         with as_tracking_error(f"{self.uri} cannot be searched"):
-            yield from Recovery(self._client, self.experiment_id, self._spools, self._destination, gone).recover()
+            yield from Recovery(self._client, self._experiment_ids, self._spools, self._destination, gone).recover()
 
     def end_gone(self, run_id: str) -> None:
         """Ends a run of which the caller knows that its process is gone, on whatever host that was.
@@ -163,7 +183,7 @@ class Store:
             TrackingError: if the store does not answer.
         """
         with as_tracking_error(f"{self.uri} cannot be searched"):
-            Recovery(self._client, self.experiment_id, self._spools, self._destination).end(run_id)
+            Recovery(self._client, self._experiment_ids, self._spools, self._destination).end(run_id)
 
     def check_stopped(self, run_id: str) -> None:
         """Refuses a run that cannot be resumed.
@@ -213,9 +233,11 @@ class Store:
         if "'" in name and '"' in name:  # MLflow's filters cannot say it
             return []
         quote = "'" if '"' in name else '"'
+        if not self._experiment_ids:
+            return []
         wanted, order = f"attributes.run_name = {quote}{name}{quote}", ["attributes.start_time DESC"]
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(self._client.search_runs([self.experiment_id], wanted, order_by=order))
+            return list(self._client.search_runs(self._experiment_ids, wanted, order_by=order))
 
     @classmethod
     def experiments(cls, settings: TrackingSettings) -> list[str]:
@@ -236,7 +258,7 @@ class Store:
             TrackingError: if MLflow does not accept the condition, or the store does not answer.
         """
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(reading.recorded_runs(self._client, self.experiment_id, wanted))
+            return list(reading.recorded_runs(self._client, self._experiment_ids, wanted))
 
     def finished_runs(self, wanted: str = "") -> list[RecordedRun]:
         """The finished runs of the experiment, the oldest first.
@@ -248,7 +270,7 @@ class Store:
             TrackingError: if MLflow does not accept the condition, or the store does not answer.
         """
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(reading.recorded_runs(self._client, self.experiment_id, wanted, finished=True))
+            return list(reading.recorded_runs(self._client, self._experiment_ids, wanted, finished=True))
 
     def histories(self, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
         """Steps and values of a metric for many runs at once; runs without it are left out."""
@@ -281,6 +303,11 @@ class Store:
 
     def _located(self, run: "Run", *, new: bool) -> "Run":
         return run if self._locations is None else self._locations.of_run(run, new=new)
+
+    def _check_spools(self) -> None:
+        # Before the run is made: one whose spool cannot be made would stay behind, deleted.
+        with made_directories(self._spools), tempfile.TemporaryDirectory(dir=self._spools):
+            pass
 
     def _spool(self, run_id: str) -> Spool:
         about = {"run_id": run_id, "store": self.uri, "experiment": self.experiment}

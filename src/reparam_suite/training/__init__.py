@@ -24,6 +24,7 @@ from reparam_suite.training.progress import ProgressBar
 from reparam_suite.training.record import StepRecord
 from reparam_suite.training.record_settings import RecordSettings
 from reparam_suite.training.replicas import Replicas, started_by_another
+from reparam_suite.training.samples import SampleRecord
 from reparam_suite.training.stopping import STOP_SIGNALS, StopSignals
 from reparam_suite.training.validation import HeldOutCallback, Validation
 
@@ -54,6 +55,7 @@ __all__ = [
     "ProgressBar",
     "RecordSettings",
     "Replicas",
+    "SampleRecord",
     "StepRecord",
     "StopSignals",
     "Stopped",

@@ -1,24 +1,30 @@
 """Checkpoints as files: complete or absent, verified when they are read, and read as data only."""
 
+import hashlib
 import io
 import os
 import pickle
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from lightning.fabric.plugins import CheckpointIO
+from torch import Tensor
 from typing_extensions import override
 
 from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint
 
-FORMAT = 3
+FORMAT = 4
 """The format of what `Checkpoints` and the recording callbacks add to Lightning's content; others are refused."""
 
 HEADER = "reparam_suite"
 """The key of the added content."""
+
+
+_STRUCTURE = "structure"
 
 
 @final
@@ -27,6 +33,8 @@ class CheckpointFiles(CheckpointIO):
 
     @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        if isinstance(header := checkpoint.get(HEADER), dict):
+            checkpoint = {**checkpoint, HEADER: {**header, _STRUCTURE: structure(checkpoint)}}
         content = io.BytesIO()  # torch's own writer turns a full disk into an error without its reason
         torch.save(checkpoint, content)
         target = Path(path)
@@ -84,13 +92,44 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     header = content.get(HEADER) if isinstance(content, dict) else None
     if not isinstance(header, dict) or "format" not in header:
         raise CheckpointError(f"{path}: expected a checkpoint of a run of reparam_suite, got another file")
-    if header["format"] != FORMAT:
+    if not isinstance(header["format"], int) or header["format"] != FORMAT:
         version = header.get("version")
         raise CheckpointError(
             f"{path}: expected format {FORMAT}, got {header['format']}, written by reparam_suite {version}"
         )
+    if header.pop(_STRUCTURE, None) != structure(content):
+        raise CheckpointError(f"{path}: expected the parts that a run has written, got others; it was changed since")
     loaded: dict[str, Any] = content
     return loaded
+
+
+def structure(content: dict[str, Any]) -> str:
+    """A digest of a checkpoint: its names, types, shapes and single values. The file has checksums of its tensors.
+
+    What is left out or exchanged would be found much later, if at all: a moment of an optimizer that has not the shape
+    of its parameter is written over the end of its memory.
+    """
+    return hashlib.sha256("".join(_told(content)).encode()).hexdigest()
+
+
+def _told(value: Any) -> Iterator[str]:
+    if isinstance(value, Tensor):
+        yield f"{value.dtype}{tuple(value.shape)}"
+    elif isinstance(value, Mapping):
+        yield "{"
+        for key, each in value.items():
+            if key != _STRUCTURE:
+                yield f"{key!r}:"
+                yield from _told(each)
+        yield "}"
+    elif isinstance(value, list | tuple):
+        yield f"{type(value).__name__}("
+        for each in value:
+            yield from _told(each)
+        yield ")"
+    else:
+        plain = value is None or type(value) in (bool, int, float, str)
+        yield f"{value!r}," if plain else f"{type(value).__name__},"
 
 
 def _check_sums(path: Path) -> None:

@@ -43,9 +43,9 @@ class StopSignals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self.received is None:  # else the process ends, and a later signal must not change how
-            for signum, handler in self._before.items():
-                signal.signal(signum, handler)
+        for signum, handler in self._before.items():
+            # After a signal the process ends, and a later one must not change how: Python itself would let it.
+            signal.signal(signum, handler if self.received is None else signal.SIG_IGN)
         self._before.clear()
 
     def _install(self) -> None:
