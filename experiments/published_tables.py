@@ -15,7 +15,7 @@ error; single runs of such models vary by about half a nat, which is taken for o
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias, final
@@ -24,7 +24,6 @@ import torch
 from experiments.presenting import Experiment, Findings, rounded
 from experiments.setting import Length, Setting
 from experiments.trainings import mean_and_error, num_workers, require_success
-from lightning.pytorch import Callback, Trainer
 from matplotlib.figure import Figure
 
 from reparam_suite import Run, Sweep, load
@@ -44,7 +43,7 @@ from reparam_suite.figures import COLOURS, HAIRLINE, INK, WIDTH, styled
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, OptimizerSettings
 from reparam_suite.models.held_out_bounds import held_out_bounds
 from reparam_suite.objectives import ELBO, ImportanceWeighted
-from reparam_suite.training import RecordSettings
+from reparam_suite.training import LearningRateStages, RecordSettings
 
 NAME = "published_tables"
 
@@ -137,28 +136,6 @@ def schedule(row: Row, length: Length, steps_per_epoch: int) -> list[tuple[int, 
 
 
 @final
-class Stages(Callback):
-    """Sets the learning rate of each stage of a training, for all parts of a model.
-
-    Args:
-        stages: the steps of each, and its learning rate.
-    """
-
-    def __init__(self, stages: Sequence[tuple[int, float]]) -> None:
-        self.stages = list(stages)
-
-    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
-        """Sets the rate of the step that begins."""
-        left = trainer.global_step
-        for num_steps, rate in self.stages:
-            left -= num_steps
-            if left < 0:
-                for group in trainer.optimizers[0].param_groups:
-                    group["lr"] = rate
-                return
-
-
-@final
 @dataclass(frozen=True)
 class Training:
     """Makes the run of a row, named, with a seed.
@@ -183,7 +160,7 @@ class Training:
             trainer={
                 "accelerator": "cpu" if self.setting.length == "short" else "auto",
                 "limit_val_batches": 0,
-                "callbacks": [Stages(stages)] if len(stages) > 1 else [],
+                "callbacks": [LearningRateStages(stages)] if len(stages) > 1 else [],
                 **({} if published.table == "IWAE" else {"limit_test_batches": 1}),
             },
             record=RecordSettings(

@@ -137,6 +137,13 @@ def sync(*args: str, root: Path) -> Ended:
     return _ended(sync_command.main, ["--tracking.root", str(root), *args], root)
 
 
+def sweep(*args: str, root: Path) -> Ended:
+    """Runs a sweep with what it records under `root`."""
+    from reparam_suite import sweep as sweep_command
+
+    return _ended(sweep_command.main, [*args, "--tracking.root", str(root)], root)
+
+
 def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     with as_it_was(), ended_sooner(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -21,7 +21,7 @@ from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training import CheckpointFiles
 
 SMALL = ("--model.latent_size", "6", "--model.hidden_sizes", "[10]", "--trainer.max_steps", "20")
-QUICK = ("--repeats", "32", "--batches", "2")
+QUICK = ("--repeats", "32", "--batches", "2", "--train_steps", "0")
 RLOO = "ScoreFunction(num_samples=4, baseline=LeaveOneOut())"
 NAMES = ["DisARM()", RLOO, "StraightThrough()"]
 
@@ -180,6 +180,22 @@ def test_all_measures_what_fits_and_tells_why_the_rest_does_not(trained):
     assert "StraightThrough()†" in ended.out
     exact = next(row for row in written(ended)["rows"] if row["estimator"] == "Enumeration()")
     assert exact["encoder/variance"] == pytest.approx(0.0, abs=1e-10)
+
+
+def test_what_is_learned_is_trained_first_with_its_cost_on_record(trained):
+    few = ("--repeats", "32", "--batches", "1", "--train_steps", "3", "--estimators", "REBAR", "DisARM")
+    ended = compare("gradients", "--checkpoint", trained.run_ids[0], *few, root=trained.root)
+    assert ended.code == 0, ended.err
+    assert "untrained" in ended.out
+    assert "trained    REBAR(): 3 steps on the frozen model, " in ended.out
+    assert "REBAR()*" not in ended.out
+    rows = {row["estimator"]: row for row in written(ended)["rows"]}
+    assert rows["REBAR()"]["learned_parts"] == "trained here"
+    assert rows["REBAR()"]["encoder/untrained_variance"] > 0.0
+    assert (rows["REBAR()"]["training_steps"], rows["DisARM()"]["training_steps"]) == (3, 0)
+    assert rows["DisARM()"]["encoder/untrained_variance"] is None
+    assert rows["DisARM()"]["encoder/relative_bias"] is None
+    assert rows["DisARM()"]["encoder/relative_bias_below"] > 0.0
 
 
 # ------------------------------------------------------------------------------------------------------------ bad input

@@ -123,7 +123,7 @@ def test_settings_have_tables_of_their_own_and_comparisons_are_no_runs(root, cap
 
 def test_histories_of_many_runs_at_once_are_those_of_each(root):
     store = Store.open(TrackingSettings(root=root))
-    runs = store.finished_runs("tags.dataset = 'Digits' and tags.estimator LIKE '%a%'")
+    runs = store.runs("tags.dataset = 'Digits' and tags.estimator LIKE '%a%'", finished=True)
     found = store.histories([run.run_id for run in runs], "val/elbo")
     assert found == {run.run_id: store.history(run.run_id, "val/elbo") for run in runs if "val/elbo" in run.metrics}
     assert len(next(iter(found.values()))) == len(STEPS)

@@ -11,6 +11,7 @@ from tests.launching import as_it_was, compare, fit
 
 from reparam_suite.tracking import Store, TrackingSettings
 from reparam_suite.tracking.page_server import page_server
+from reparam_suite.tracking.prepared_views import prepared_views
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
@@ -43,7 +44,7 @@ def pages(runs) -> Iterator[dict[str, str]]:
     tracking = TrackingSettings(root=Path(runs["root"]))
     with as_it_was():
         store = Store.open(tracking)
-        views = store.prepared_views()
+        views = prepared_views(tracking)
         with page_server(tracking.resolved_uri(), tracking.root / "artifacts") as served:
             of_views = {key: f"{served.address}/{view}" for key, view in views.items()}
             experiment = f"{served.address}/#/experiments/{store.experiment_id}"

@@ -6,6 +6,7 @@ from importlib.metadata import version
 _COMMANDS = {
     "fit": "trains a model with a chosen gradient estimator and records the run",
     "study": "searches hyperparameters with Optuna",
+    "sweep": "trains a grid of runs, and makes tables of it",
     "compare": "compares gradients on one model, or finished runs",
     "ui": "opens MLflow's page on the curves of the trainings",
     "sync": "delivers what runs could not send to their tracking store",

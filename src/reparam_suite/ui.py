@@ -11,6 +11,7 @@ from reparam_suite.commands.explanations import explained
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 from reparam_suite.tracking.page_server import page_server
+from reparam_suite.tracking.prepared_views import prepared_views
 from reparam_suite.tracking.settings import is_server
 
 _DESCRIPTION = (
@@ -33,7 +34,7 @@ def main(args: list[str] | None = None) -> int:
             raise UsageError(f"--tracking.root: expected a directory with runs on record, got none in {missing.parent}")
         if tracking.experiment not in (known := Store.experiments(tracking)):
             raise UsageError(f"--tracking.experiment: expected one of {', '.join(known)}, got {tracking.experiment}")
-        path = Store.open(tracking).prepared_views()[config.view]
+        path = prepared_views(tracking)[config.view]
         if is_server(tracking.resolved_uri()):
             _open(f"{tracking.shown_uri.rstrip('/')}/{path}", console, config)
             return 0

@@ -18,6 +18,7 @@ from reparam_suite.estimators import (
     Expectation,
     Learned,
     LeaveOneOut,
+    MovingAverage,
     Pathwise,
     ScoreFunction,
     StickTheLanding,
@@ -149,6 +150,47 @@ def test_the_models_own_estimator_is_measured_with_what_it_has_learned(x):
     comparison = compare_gradients(model, x, [REBAR(), model.estimator, DisARM()])
     assert comparison.own == "REBAR() 2"
     assert comparison.learned_parts == {"REBAR()": "initial", "REBAR() 2": "trained", "DisARM()": "none"}
+
+
+def test_what_an_estimator_learns_is_trained_on_the_frozen_model_first(x):
+    model = DiscreteVAE(**SIZES)
+    before = parameters_and_buffers(model)
+    constant = ScoreFunction(baseline=MovingAverage())
+    given = [constant, DisARM()]
+    comparison = compare_gradients(model, x, given, train_on=[x] * 200, num_repeats=256)
+    frame, (name, _) = comparison.frame, comparison.frame.index
+    assert comparison.learned_parts == {name: "trained here", "DisARM()": "none"}
+    # A score function without a baseline to speak of; then with one near the mean of f.
+    assert frame["variance"][name] < 0.5 * frame["untrained"][name]
+    untrained = compare_gradients(model, x, given, num_repeats=256).frame
+    assert untrained["variance"][name] == frame["untrained"][name]
+    assert untrained["variance"]["DisARM()"] == frame["variance"]["DisARM()"]
+    assert list(untrained.columns) == COLUMNS
+    assert np.isnan(frame["untrained"]["DisARM()"])
+    cost = comparison.training[name]
+    assert (cost.steps, cost.evaluations) == (200, 200)
+    assert frame["training_ms"][name] == cost.milliseconds > 0.0
+    assert all(torch.equal(before[each], value) for each, value in parameters_and_buffers(model).items())
+    assert all(
+        torch.equal(value, again)
+        for value, again in zip(constant.buffers(), ScoreFunction(baseline=MovingAverage()).buffers(), strict=True)
+    )
+
+
+def test_a_network_is_trained_by_its_own_loss(x):
+    model = DiscreteVAE(**SIZES)
+    comparison = compare_gradients(model, x, [ScoreFunction(baseline=Learned())], train_on=[x] * 300)
+    assert comparison.frame["variance"].iloc[0] < 0.8 * comparison.frame["untrained"].iloc[0]
+
+
+def test_the_bias_of_an_unbiased_estimator_is_what_the_measurement_resolves(x):
+    comparison = compare_gradients(DiscreteVAE(**SIZES), x, [DisARM(), StraightThrough()], num_repeats=256)
+    unbiased, biased = (row.figures() for row in comparison.rows)
+    assert np.isnan(unbiased["encoder/relative_bias"])
+    assert 0.0 < unbiased["encoder/relative_bias_below"] < 1.0
+    assert biased["encoder/relative_bias"] > 0.0
+    assert np.isnan(biased["encoder/relative_bias_below"])
+    assert unbiased["encoder/variance_times_evaluations"] == 2 * unbiased["encoder/variance"]
 
 
 def test_an_estimator_may_be_compared_on_one_model_after_another(x):

@@ -7,7 +7,7 @@ from scipy.stats import ttest_ind
 
 from reparam_suite.comparison.groups import Group
 from reparam_suite.comparison.quantities import Quantity
-from reparam_suite.comparison.significance import best, welch
+from reparam_suite.comparison.significance import best, holm, welch
 from reparam_suite.tracking import RecordedRun
 
 ELBO = Quantity("test/elbo", "test ELBO", "higher", positive=False)
@@ -39,8 +39,7 @@ def test_the_smallest_variance_is_the_best_one_in_logarithms():
 @pytest.mark.parametrize("other", [[-20.2, -20.3, -20.12, -20.24], [-19.0, -25.0], [3.0, 3.1, 3.2]], ids=str)
 def test_the_probability_is_that_ofwelchs_test(other):
     one = [-20.0, -20.1, -19.9, -20.05]
-    values = [group("A", each).value(ELBO) for each in (one, other)]
-    assert welch(*values, ELBO) == pytest.approx(ttest_ind(one, other, equal_var=False).pvalue, rel=1e-9)
+    assert welch(one, other, positive=False) == pytest.approx(ttest_ind(one, other, equal_var=False).pvalue, rel=1e-9)
 
 
 def test_many_rows_ask_for_more():
@@ -78,3 +77,9 @@ def test_a_variance_of_zero_has_no_logarithm_and_ends_no_comparison():
 def test_without_any_spread_what_differs_differs():
     assert best([group("A", [-20.0, -20.0]), group("B", [-21.0, -21.0])], ELBO).estimator == "A"
     assert best([group("A", [-20.0, -20.0]), group("B", [-20.0, -20.0])], ELBO) is None
+
+
+def test_holms_correction_keeps_the_order_and_exceeds_no_one():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []

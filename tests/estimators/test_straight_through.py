@@ -98,6 +98,19 @@ def test_straight_through_is_exact_without_noise_on_linear_functions(num_classes
     assert drawn.std(0).max() < 1e-12
 
 
+@pytest.mark.parametrize("make", [bernoulli, categorical])
+def test_straight_through_takes_the_derivative_of_the_tempered_mean(make):
+    torch.manual_seed(4)
+    phi, slope = (torch.randn(5, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    target = Expectation(
+        q=make(phi if make is categorical else phi.flatten(1)),
+        f=lambda z, _: (z.flatten(2) * slope.detach().flatten(1)).sum(-1),
+    )
+    ours = torch.autograd.grad(StraightThrough(temperature=1.5)(target).objective.sum(), phi)[0]
+    mean = (phi / 1.5).softmax(-1) if make is categorical else (phi / 1.5).sigmoid()
+    torch.testing.assert_close(ours, torch.autograd.grad((mean * slope.detach()).sum(), phi)[0])
+
+
 @each_estimator
 @each_problem
 def test_a_constant_gives_no_gradient(estimator, problem):

@@ -1,7 +1,6 @@
 """The experiments that train: equal evaluations, the same numbers again, published schedules."""
 
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -99,16 +98,6 @@ def test_the_published_schedule_of_the_importance_weighted_autoencoder():
     stages = [(round(rate, 7), steps) for steps, rate in published_tables.schedule(row, "short", steps_per_epoch=5)]
     assert stages == [(1e-3, 5), (7.2e-4, 15), (5.2e-4, 45)]
     assert sum(3**stage for stage in range(published_tables.STAGES["full"])) == 3280
-
-
-def test_the_learning_rate_of_every_step_is_that_of_its_stage():
-    group = {"lr": 0.0}
-    trainer = SimpleNamespace(optimizers=[SimpleNamespace(param_groups=[group])])
-    stages, rates = published_tables.Stages([(2, 0.1), (3, 0.01)]), []
-    for trainer.global_step in range(5):
-        stages.on_train_batch_start(trainer)
-        rates.append(group["lr"])
-    assert rates == [0.1, 0.1, 0.01, 0.01, 0.01]
 
 
 def test_differences_are_reported_in_standard_errors():

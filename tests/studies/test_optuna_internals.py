@@ -2,7 +2,7 @@
 
 import optuna
 
-from reparam_suite.studies.optuna_internals import trial_id
+from reparam_suite.studies.optuna_internals import grid_of, trial_id
 
 
 def test_a_trial_is_found_by_its_id():
@@ -14,3 +14,7 @@ def test_a_trial_is_found_by_its_id():
     assert trial.number == 0
     assert storage.get_study_id_from_name("second") != storage.get_study_id_from_name("first")
     assert storage.get_trial(trial_id(trial)) == trial
+
+
+def test_the_values_of_a_grid_are_those_that_it_was_given():
+    assert grid_of(optuna.samplers.GridSampler({"b": [1, 2], "a": ["x"]})) == {"a": ["x"], "b": [1, 2]}

@@ -185,7 +185,11 @@ def test_what_cannot_be_sent_trains_here_and_says_so(caplog):
             ValueError,
             "pruner: expected an objective that has a value at each validation, got test/elbo",
         ),
-        ({"sampler": GridSampler({"a": [1]})}, ValueError, "sampler: expected one that ends no study, got GridSampler"),
+        (
+            {"sampler": GridSampler({"a": [1]})},
+            ValueError,
+            "sampler: expected a search_space of latent_size, learning_ra",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_at_construction(changes, error, told):

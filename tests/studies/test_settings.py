@@ -40,8 +40,8 @@ from reparam_suite import study as study_command
         ({"seeds": [-1]}, "--seeds: expected 0 to 4294967295, got -1"),
         (
             {"sampler": {"name": "BaseGASampler"}},
-            "--sampler.name: expected CmaEsSampler, GPSampler, NSGAIIISampler, NSGAIISampler, PartialFixedSampler, "
-            "QMCSampler, RandomSampler or TPESampler, got BaseGASampler",
+            "--sampler.name: expected BruteForceSampler, CmaEsSampler, GPSampler, GridSampler, NSGAIIISampler, "
+            "NSGAIISampler, PartialFixedSampler, QMCSampler, RandomSampler or TPESampler, got BaseGASampler",
         ),
         (
             {"sampler": {"name": "TPESampler", "options": {"n_startup_trials": "ten"}}},

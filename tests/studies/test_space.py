@@ -2,7 +2,7 @@ import optuna
 import pytest
 
 from reparam_suite.runtime.errors import UsageError
-from reparam_suite.studies.space import arguments, choosable, parsed
+from reparam_suite.studies.space import parsed
 
 SPACE = {
     "model.learning_rate": {"log_float": ["1e-4", 0.1]},
@@ -73,11 +73,6 @@ def test_every_end_and_every_choice_is_in_a_corner():
         ("model.estimator.temperature", 2.0),
     }
     assert len(found) == 5
-
-
-def test_options_are_written_as_the_command_line_reads_them():
-    options = {"a": 0.001, "b": True, "c": None, "d": "DisARM", "e": choosable([200, 200])}
-    assert arguments(options) == ["--a=0.001", "--b=true", "--c=null", "--d=DisARM", "--e=[200, 200]"]
 
 
 def test_equal_spaces_have_equal_definitions_and_others_have_not():

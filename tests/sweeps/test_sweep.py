@@ -1,6 +1,5 @@
 """Sweeps that train."""
 
-import logging
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +8,7 @@ from reparam_suite import Run, Sweep, runs
 from reparam_suite.data import Digits
 from reparam_suite.estimators import DisARM, ScoreFunction
 from reparam_suite.models import DiscreteVAE
-from reparam_suite.sweeps.grid import cells_of
+from reparam_suite.sweeps.grid import Grid
 from reparam_suite.sweeps.records import tags_of
 from reparam_suite.tracking import Store, TrackingSettings
 
@@ -50,6 +49,12 @@ def named(estimator, learning_rate, seed):
 def breaking(estimator, learning_rate, seed):
     if learning_rate > 1:
         raise ValueError("too fast")
+    return small(estimator, learning_rate, seed)
+
+
+def partly_wrong(estimator, learning_rate, seed, wrong=None):
+    if wrong is not None:
+        raise ValueError("not this")
     return small(estimator, learning_rate, seed)
 
 
@@ -131,7 +136,7 @@ def test_finished_runs_of_another_model_are_refused_and_not_counted(make, told):
 @pytest.mark.usefixtures("_there")
 def test_an_interrupted_run_is_resumed():
     grid = {"estimator": GRID["estimator"][:1], "learning_rate": [2e-3]}
-    (cell,) = cells_of(grid, [0])
+    (cell,) = Grid(grid).with_seeds([0])
     interrupted = small(**cell.values, seed=0, tags=tags_of("s", cell)).fit()
     store = Store.open(TrackingSettings())
     store.resume_run(interrupted.run_id).close("KILLED")
@@ -142,16 +147,30 @@ def test_an_interrupted_run_is_resumed():
     assert result.frame["test/elbo"][0] == interrupted.metrics["test/elbo"]
 
 
-def test_values_of_which_no_run_can_be_made_have_their_reason(tmp_path, monkeypatch, caplog):
+def test_values_of_which_no_run_can_be_made_are_refused_or_left_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     grid = {"estimator": GRID["estimator"][:1], "learning_rate": [1e-3, 2.0]}
-    with caplog.at_level(logging.WARNING):
-        result = sweep(breaking, grid=grid, seeds=[0]).run()
+    with pytest.raises(ValueError, match="grid: expected values that fit each other") as raised:
+        sweep(breaking, grid=grid, seeds=[0]).run()
+    assert (
+        "got 1 of 2 combinations that make no run: estimator=DisARM(), learning_rate=2.0: ValueError: too fast. "
+        "skip_misfits leaves them out"
+    ) in str(raised.value)
+    assert not list(tmp_path.iterdir())
+    result = sweep(breaking, grid=grid, seeds=[0], skip_misfits=True).run()
     assert result.trained == 1
-    assert list(result.frame["status"]) == ["FINISHED", "FAILED"]
+    assert list(result.frame["status"]) == ["FINISHED", "SKIPPED"]
     assert result.frame["reason"][1] == "ValueError: too fast"
-    assert "too fast" in caplog.text
     result.frame.to_string()
+
+
+def test_an_argument_that_fits_nothing_is_refused_however_misfits_are_treated(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    grid = Grid(
+        {"estimator": GRID["estimator"][:1]}, cells=[{"learning_rate": 1e-3}, {"learning_rate": 1e-3, "wrong": 1}]
+    )
+    with pytest.raises(ValueError, match=r"grid: no run can be made with .*wrong=1: ValueError: not this"):
+        sweep(partly_wrong, grid=grid, skip_misfits=True).run()
 
 
 def test_what_cannot_be_sent_trains_here_and_says_so(tmp_path, monkeypatch, caplog):
@@ -173,6 +192,7 @@ def test_what_cannot_be_sent_trains_here_and_says_so(tmp_path, monkeypatch, capl
     [
         ({"workers": 0}, ValueError, "workers: expected at least 1, got 0"),
         ({"name": ""}, ValueError, "name: expected a name"),
+        ({"shard": "0/3"}, ValueError, "shard: expected I/N with I from 1 to N, got 0/3"),
         ({"grid": {"estimater": [1]}}, TypeError, "make_run: expected a function of estimater, seed"),
     ],
 )

@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind
 
 from reparam_suite.sweeps.result import SweepResult
 
@@ -90,9 +92,65 @@ def test_latex_has_the_rules_of_booktabs_and_the_best_in_bold():
         r"\toprule",
         r"estimator & rate & test/elbo & grad/encoder/variance & $n$ \\",
     ]
-    assert latex[4] == r"A\_1 & 0.2 & $0.0 \pm 1.0$ & $4.0 \pm 2.0$ & 3 \\"
+    assert latex[4] == r"A\_1 & 0.2 & $0.0 \pm 1.0$\dag & $4.0 \pm 2.0$\dag & 3 \\"
     assert latex[5] == r"B & 0.1 & $\mathbf{4.0 \pm 2.0}$ & $\mathbf{2.0 \pm 1.0}$ & 3 \\"
     assert latex[6:] == [r"\bottomrule", r"\end{tabular}"]
+
+
+def test_a_dagger_marks_what_is_not_significantly_worse_than_the_best():
+    samples = {"best": [5.0, 5.1, 4.9, 5.05], "near": [4.9, 5.0, 4.85, 4.95], "far": [3.0, 3.2, 2.9, 3.1], "one": [4.0]}
+    rows = [
+        {"a": name, "seed": seed, "status": "FINISHED", "m": value}
+        for name, values in samples.items()
+        for seed, value in enumerate(values)
+    ]
+    table = SweepResult(frame=pd.DataFrame(rows), trained=0, _arguments=("a",)).table(rows="a", columns="m")
+    near, far = (ttest_ind(samples["best"], samples[name], equal_var=False).pvalue for name in ("near", "far"))
+    assert far < near
+    assert list(table.frame["m p"]) == pytest.approx([math.nan, near, 2 * far, math.nan], nan_ok=True)
+    shown = [line.split("|")[2].strip() for line in table.to_markdown().splitlines()[2:]]
+    assert shown[0].startswith("**")
+    assert ["†" in text for text in shown] == [False, True, False, False]
+    assert "† not" in str(table)
+
+
+def test_variances_are_tested_in_logarithms():
+    samples = {"a": [1.0, 1.2, 0.9], "b": [100.0, 30.0, 250.0]}
+    rows = [
+        {"a": name, "seed": seed, "status": "FINISHED", "grad/encoder/variance": value}
+        for name, values in samples.items()
+        for seed, value in enumerate(values)
+    ]
+    frame = (
+        SweepResult(frame=pd.DataFrame(rows), trained=0, _arguments=("a",))
+        .table(rows="a", columns="grad/encoder/variance")
+        .frame
+    )
+    expected = ttest_ind(*(np.log(values) for values in samples.values()), equal_var=False).pvalue
+    assert frame["grad/encoder/variance p"][1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["t.tex", "t.md", "t.csv"])
+def test_a_file_has_the_form_that_its_name_asks_for(tmp_path, name):
+    table = chosen()
+    table.write(tmp_path / name)
+    first = (tmp_path / name).read_text().splitlines()[0]
+    assert first == {"t.tex": r"\begin{tabular}{llrrr}", "t.md": table.to_markdown().splitlines()[0]}.get(
+        name, ",".join(table.frame.columns)
+    )
+    with pytest.raises(ValueError, match=r"output: expected a file that ends in .tex, .md or .csv, got t.txt"):
+        table.write("t.txt")
+
+
+def test_an_option_that_goes_with_the_rows_need_not_be_one_of_them():
+    """As the learning rate of each estimator, where combinations are given one by one."""
+    given = result()
+    given = SweepResult(
+        frame=given.frame[(given.frame["estimator"] == "A_1") == (given.frame["rate"] == 0.1)],
+        trained=0,
+        _arguments=given._arguments,
+    )
+    assert list(given.table(rows="estimator", columns="test/elbo").frame["test/elbo"]) == [9.0, 7.0]
 
 
 def test_markdown_and_csv(tmp_path):

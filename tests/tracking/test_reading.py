@@ -26,10 +26,11 @@ def fill(store, client):
 
 
 def assert_read(store, ids):
-    runs = store.finished_runs()
+    runs = store.runs(finished=True)
     assert sorted(run.run_id for run in runs) == sorted(ids)
-    assert [run.run_id for run in store.finished_runs("tags.kind = '2'")] == [ids[1]]
+    assert [run.run_id for run in store.runs("tags.kind = '2'", finished=True)] == [ids[1]]
     assert_every_run_is_read(store, ids)
+    assert_tagged_runs_are_those_of_a_search(store, ids)
     found = store.histories(ids, "m")
     assert found[ids[0]] == [(0, 3.0), (1, 1.0), (2, 2.0)]
     assert math.isnan(found[ids[1]][0][1])
@@ -46,6 +47,16 @@ def assert_every_run_is_read(store, ids):
     assert {every[run_id].status for run_id in ids} == {"FINISHED"}
     assert every[ids[0]].metrics == {"m": 2.0}
     assert [run.run_id for run in store.runs("attributes.status = 'RUNNING'")] == [running]
+
+
+def assert_tagged_runs_are_those_of_a_search(store, ids):
+    for number, run_id in (("3", ids[0]), ("2", ids[1])):
+        (tagged,) = store.tagged_runs("kind", number)
+        (searched,) = store.runs(f"tags.kind = '{number}'")
+        assert tagged.run_id == run_id
+        for name in ("run_id", "name", "tags", "parameters", "metrics", "status", "digest"):
+            assert getattr(tagged, name) == getattr(searched, name), name
+    assert store.tagged_runs("kind", "4") == []
 
 
 def test_what_a_run_of_the_suite_records_is_read_by_name(store):

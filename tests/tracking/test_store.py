@@ -309,17 +309,6 @@ def test_an_experiment_is_described(store):
     assert "mlflow.sharedViewState.curves" in experiment.tags
 
 
-def test_views_are_stored_with_the_experiment(store):
-    run = store.start_run(name="run", parameters={}, tags={})
-    run.log_metrics({"val/elbo": -1.0, "my/own": 2.0}, step=1)
-    run.close("FINISHED")
-    addresses = store.prepared_views()
-    assert list(addresses) == ["curves", "table", "others"]
-    assert addresses["table"].startswith(f"#/experiments/{store.experiment_id}/runs?")
-    tags = MlflowClient(f"sqlite:///{store.root}/mlflow.db").get_experiment(store.experiment_id).tags
-    assert {f"mlflow.sharedViewState.{key}" for key in addresses} <= set(tags)
-
-
 def test_every_option_is_read_back_from_a_run(store):
     run = store.start_run(name="run", parameters={"a": 1}, tags={}, options={"model": {"size": 3}, "seed": 0})
     run.log_options({"model": {"size": 4}, "seed": 0})

@@ -14,6 +14,8 @@ RUNS: Mapping[str, str] = {"--config": "", "-c": "", "--trainer": "trainer"}
 """Options of a run that take a file, with the directory below CONF of those that are shipped."""
 STUDIES: Mapping[str, str] = {"--config": "studies"}
 """Options of a study that take a file, likewise."""
+SWEEPS: Mapping[str, str] = {"--config": "sweeps"}
+"""Options of a sweep that take a file, likewise."""
 
 
 def names(directory: str = "") -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from reparam_suite.comparison.estimator_training import train
 from reparam_suite.comparison.fitness import check_batches, check_model, check_repeats
 from reparam_suite.comparison.gradient_comparison import GradientComparison
 from reparam_suite.comparison.references import mean_reference, reference_estimators
@@ -13,6 +14,7 @@ from reparam_suite.comparison.selection import Selection, selected
 from reparam_suite.diagnostics import (
     DEFAULT_BUDGET,
     NUM_ROUNDS,
+    EstimatorRow,
     MeasuredModel,
     ReferenceGradient,
     measure,
@@ -30,14 +32,17 @@ def compare_gradients(
     estimators: Iterable[GradientEstimator],
     *,
     reference: GradientEstimator | None = None,
+    train_on: Iterable[Any] = (),
     num_repeats: int = 64,
     memory_budget: int = DEFAULT_BUDGET,
 ) -> GradientComparison:
     """Measures gradient estimators on a model and a minibatch: variance, direction, cost.
 
     It is the gradient of `model.expectation(batch)`, whatever the objective, in eval mode. Estimators are copied before
-    they are used, and measured with what they have learned: a new one is untrained. The model's mode, gradients,
-    buffers and own estimator, and the global random generators, are as before.
+    they are used. What one learns or remembers (a baseline, a moving average, a temperature, a network) is trained on
+    `train_on` first, while the model stands still, and its variance before is kept as `untrained`; the model's own
+    estimator is measured with what it has learned with the model. The model's mode, gradients, buffers and own
+    estimator, and the global random generators, are as before.
 
     Args:
         model: any nn.Module with `expectation(batch)` and an `estimator`.
@@ -45,6 +50,7 @@ def compare_gradients(
         estimators: to be measured; one that does not fit is left out, with the reason.
         reference: an unbiased estimator whose expected gradient gives the cosine; by default the exact gradient, where
             it takes at most 1,024 evaluations of f per datum, else the mean of the unbiased estimators.
+        train_on: minibatches, a step for each, for what estimators learn; without any they are measured as they start.
         num_repeats: gradients of each datum, a multiple of 8; standard errors fall with the root of it.
         memory_budget: bytes that a measurement may hold at a time.
 
@@ -53,8 +59,15 @@ def compare_gradients(
         ValueError: if the model has weights that are not finite, nothing to train, or does not take the batch; if there
             is no estimator, or `reference` is biased or does not fit.
     """
-    options = {"reference": reference, "num_repeats": num_repeats, "memory_budget": memory_budget}
-    *_, whole = comparisons(model, [batch], estimators, **options)  # type: ignore[arg-type]
+    *_, whole = comparisons(
+        model,
+        [batch],
+        estimators,
+        reference=reference,
+        train_on=train_on,
+        num_repeats=num_repeats,
+        memory_budget=memory_budget,
+    )
     return whole
 
 
@@ -64,6 +77,7 @@ def comparisons(
     estimators: Iterable[GradientEstimator],
     *,
     reference: GradientEstimator | None = None,
+    train_on: Iterable[Any] = (),
     num_repeats: int = 64,
     memory_budget: int = DEFAULT_BUDGET,
     after_batch: Callable[[str], object] = lambda _: None,
@@ -78,6 +92,7 @@ def comparisons(
         batches: minibatches of one size; variances are means over them.
         estimators: as in `compare_gradients`.
         reference: as in `compare_gradients`.
+        train_on: as in `compare_gradients`.
         num_repeats: as in `compare_gradients`.
         memory_budget: as in `compare_gradients`.
         after_batch: called with the estimator's expression, or "reference", when a minibatch is done.
@@ -113,7 +128,9 @@ def comparisons(
                 )
             )
         after_batch("reference")
-    for name, estimator in selection.chosen.items():
+    training_batches = list(train_on)
+
+    def measured(name: str, estimator: GradientEstimator, told: Callable[[str], object]) -> EstimatorRow:
         with forked_generator(device, seed):  # the numbers of a row do not depend on the others
             (row,) = measure(
                 model,
@@ -122,9 +139,22 @@ def comparisons(
                 references=references,
                 num_repeats=num_repeats // NUM_ROUNDS,
                 memory_budget=memory_budget,
-                after_batch=after_batch,
+                after_batch=told,
             )
-        comparison = replace(comparison, rows=(*comparison.rows, row))
+        return row
+
+    for name, estimator in selection.chosen.items():
+        if training_batches and comparison.learned_parts[name] == "initial":
+            before = measured(name, estimator, lambda _: None)
+            with forked_generator(device, seed):
+                cost = train(model, estimator, training_batches)
+            comparison = replace(
+                comparison,
+                learned_parts={**comparison.learned_parts, name: "trained here"},
+                untrained={**comparison.untrained, name: before},
+                training={**comparison.training, name: cost},
+            )
+        comparison = replace(comparison, rows=(*comparison.rows, measured(name, estimator, after_batch)))
         yield comparison
 
 

@@ -1,7 +1,7 @@
 """The command line of `compare gradients`, parsed and checked: the model, data and estimators that it names."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +29,7 @@ from reparam_suite.diagnostics import (
     unbiased_reference,
 )
 from reparam_suite.diagnostics.batches import mapped, num_data, part
+from reparam_suite.diagnostics.measuring import device_of
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.running.compatibility import check_fit
 from reparam_suite.runtime.construction import check_all_allowed
@@ -63,6 +64,18 @@ class GradientCommand:
     candidates: Candidates
     reference: GradientEstimator
     order_by: str
+
+    def training_batches(self) -> Iterator[Any]:
+        """The minibatches on which what estimators learn is trained, a step for each, through the data again and again.
+
+        Empty where no estimator of the comparison learns anything.
+        """
+        learns = any([*each.parameters(), *each.buffers()] for each in self.candidates.chosen.values())
+        left, device = self.options.train_steps if learns else 0, device_of(self.model)
+        while left > 0:
+            for batch in islice(self.data.train_dataloader(), left):
+                yield mapped(batch, lambda tensor: tensor.to(device))
+                left -= 1
 
 
 def prepared(args: list[str]) -> GradientCommand:

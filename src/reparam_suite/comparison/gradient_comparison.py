@@ -1,9 +1,11 @@
 """The result of a comparison of gradient estimators: rows, a frame, a figure."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
+from reparam_suite.comparison.estimator_training import TrainingCost
 from reparam_suite.diagnostics import EstimatorRow
 from reparam_suite.figures import gradient_cost
 
@@ -21,7 +23,10 @@ class GradientComparison:
         rows: one for each estimator, in the order given, with every part of the model.
         parts: of the model, by name; the first is the one of `frame` and `figure`.
         left_out: the refusal, which begins with the estimator's name, by expression.
-        learned_parts: of each estimator: "none", "trained" with the model, or "initial".
+        learned_parts: of each estimator: "none", "trained" with the model, "trained here" on the frozen model, or
+            "initial".
+        untrained: the rows that estimators trained here had before, by expression.
+        training: the cost of training them, by expression.
         own: the expression of the model's own estimator, if it is among them.
         reference: the expressions of the estimators whose mean bias and cosine are held against; "" if there is none.
         num_estimators: to be measured, this many.
@@ -34,6 +39,8 @@ class GradientComparison:
     own: str | None
     reference: str
     num_estimators: int
+    untrained: Mapping[str, EstimatorRow] = field(default_factory=dict)
+    training: Mapping[str, TrainingCost] = field(default_factory=dict)
 
     @property
     def frame(self) -> "DataFrame":
@@ -46,11 +53,19 @@ class GradientComparison:
         cosine: of the angle between E g and the reference, without the bias of noise: it may exceed 1 by its error
         evaluations: of f per datum
         ms: milliseconds per gradient, forward and backward
+        untrained: the variance before what the estimator learns was trained on the frozen model; of all three NaN where
+            nothing was trained here, and no columns where nothing was at all
+        training_evaluations: of f per datum, for that training
+        training_ms: milliseconds of that training
         """
         from pandas import DataFrame, Index
 
         names = Index([row.name for row in self.rows], name="estimator", dtype=object)
-        return DataFrame([self._numbers(row) for row in self.rows], index=names, columns=list(_COLUMNS))
+        return DataFrame([self._numbers(row) for row in self.rows], index=names, columns=self._columns)
+
+    @property
+    def _columns(self) -> list[str]:
+        return [*_COLUMNS, *(_OF_TRAINING if self.training else ())]
 
     def figure(self, part: str | None = None) -> "Figure":
         """The variance of the gradient with respect to a part, by default the first, against milliseconds.
@@ -75,7 +90,11 @@ class GradientComparison:
 
     def _numbers(self, row: EstimatorRow) -> dict[str, float | int]:
         measured, bias = row.statistics[self.parts[0]], row.bias.get(self.parts[0])
+        cost, before = self.training.get(row.name), self.untrained.get(row.name)
         return {
+            "untrained": math.nan if before is None else float(before.statistics[self.parts[0]].variance),
+            "training_evaluations": math.nan if cost is None else cost.evaluations,
+            "training_ms": math.nan if cost is None else cost.milliseconds,
             "variance": float(measured.variance),
             "standard_error": float(measured.standard_error),
             "squared_norm": float(measured.squared_norm),
@@ -87,3 +106,4 @@ class GradientComparison:
 
 
 _COLUMNS = ("variance", "standard_error", "squared_norm", "snr", "cosine", "evaluations", "ms")
+_OF_TRAINING = ("untrained", "training_evaluations", "training_ms")

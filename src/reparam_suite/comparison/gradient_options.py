@@ -15,10 +15,11 @@ from reparam_suite.tracking import TrackingSettings
 USAGE = "python -m reparam_suite.compare gradients --checkpoint RUN_OR_FILE [options]"
 DESCRIPTION = """Measures many gradient estimators on the same parameters and minibatches of a trained model, prints
 them in order of work-normalised variance (variance x milliseconds) and records table and figure in an MLflow run."""
-EPILOG = """Learned and remembered parts of an estimator (a baseline's network, moving averages, the temperature of
-REBAR, the network of RELAX) are those of the checkpoint where the estimator is the checkpoint's own, with the same
-arguments; those of every other estimator are as they start, untrained, and the table marks it with an asterisk. Nothing
-is trained here. The columns are described in docs/diagnostics.md."""
+EPILOG = """What an estimator learns or remembers (a baseline's network, moving averages, the temperature of REBAR, the
+network of RELAX) is that of the checkpoint where the estimator is the checkpoint's own, with the same arguments. That
+of every other is trained for --train_steps on the frozen model first; the column "untrained" has its variance before.
+With 0 steps it is measured as it starts, untrained, and marked with an asterisk. The columns are described in
+docs/diagnostics.md."""
 
 
 @final
@@ -35,6 +36,7 @@ class GradientOptions:
             stated.
         batches: training minibatches to measure on, the same for every estimator.
         repeats: gradients of each datum, a multiple of 8; standard errors fall with its root.
+        train_steps: for what an estimator learns or remembers, before it is measured; the model stands still.
         order_by: the part whose work-normalised variance orders the table: encoder, decoder, prior, a part of a model
             of your own, or a variational parameter (logits, loc, scale); by default the first part.
         memory_budget: bytes that a measurement may hold at a time.
@@ -52,6 +54,7 @@ class GradientOptions:
     reference: str = "best"
     batches: int = 4
     repeats: int = 64
+    train_steps: int = 300
     order_by: str | None = None
     memory_budget: int = DEFAULT_BUDGET
     seed: int = 0
@@ -60,7 +63,7 @@ class GradientOptions:
     allow_modules: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for name, least in {"batches": 1, "num_threads": 1, "memory_budget": 1}.items():
+        for name, least in {"batches": 1, "num_threads": 1, "memory_budget": 1, "train_steps": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"--{name}: expected at least {least}, got {getattr(self, name)}")
         if not 0 <= self.seed <= LARGEST_SEED:

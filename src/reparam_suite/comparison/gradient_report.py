@@ -18,8 +18,6 @@ from reparam_suite.runtime.terminal import as_text
 _UNTRAINED, _BIASED = "*", "†"
 _LONGEST = 5
 """Digits after the point, or zeros before it, that a table shows."""
-_CLEAR = 2.0
-"""Standard errors by which a squared bias must exceed zero to be shown as one, and not as a bound."""
 
 
 @final
@@ -40,8 +38,10 @@ class GradientReport:
 
     def records(self) -> list[dict[str, float | int | bool | str]]:
         """A row each, the best first, as plain numbers."""
-        learned = self._comparison.learned_parts
-        return [{**row.figures(), "learned_parts": learned[row.name]} for row in self._ranked]
+        return [
+            {**row.figures(), "learned_parts": self._comparison.learned_parts[row.name], **self._of_training(row)}
+            for row in self._ranked
+        ]
 
     def csv(self) -> str:
         """The records, one a line."""
@@ -74,12 +74,29 @@ class GradientReport:
         for line in self._notes():
             console.print(line, soft_wrap=True, markup=False)
 
+    def _of_training(self, row: EstimatorRow) -> dict[str, float]:
+        # Empty where nothing was trained here at all, so that all rows have the same columns.
+        if not self._comparison.training:
+            return {}
+        cost, before = self._comparison.training.get(row.name), self._comparison.untrained.get(row.name)
+        variances = {
+            f"{part}/untrained_variance": math.nan if before is None else float(before.statistics[part].variance)
+            for part in row.statistics
+        }
+        return {
+            **variances,
+            "training_steps": 0 if cost is None else cost.steps,
+            "training_evaluations": 0 if cost is None else cost.evaluations,
+            "training_milliseconds": 0.0 if cost is None else cost.milliseconds,
+        }
+
     def _table(self, part: str) -> Table:
         title = as_text(f"Gradient with respect to {part}")
         table = Table(title=title, title_justify="left", title_style="bold")
         table.add_column("estimator", overflow="fold", min_width=16)
         costs = ("evaluations", "ms", "MiB") if part == self._order_by else ()
-        for name in ("variance x ms", "variance", "snr", "bias", "cosine", *costs):
+        untrained = ("untrained",) if self._comparison.training else ()
+        for name in ("variance x ms", "variance", *untrained, "snr", "bias", "cosine", *costs):
             table.add_column(name, justify="right", overflow="fold")
         for row in self._ranked:
             statistics, bias, cost = row.statistics[part], row.bias.get(part), row.cost
@@ -87,14 +104,20 @@ class GradientReport:
                 as_text(self._label(row)),
                 f"{float(row.work_normalized(part)):.3g}",
                 _with_error(statistics.variance, statistics.standard_error),
+                *(self._untrained(row, part) for _ in untrained),
                 _number(statistics.snr),
-                "-" if bias is None else _bias_cell(bias),
+                "-" if bias is None else _bias_cell(bias, unbiased=row.unbiased),
                 "-" if bias is None else _with_error(bias.cosine, bias.cosine_error),
             ]
             if costs:
                 cells += [f"{cost.evaluations:,}", f"{cost.milliseconds:.2f}", f"{cost.peak_bytes / 2**20:.1f}"]
             table.add_row(*cells)
         return table
+
+    def _untrained(self, row: EstimatorRow, part: str) -> str:
+        if (before := self._comparison.untrained.get(row.name)) is None:
+            return "-"
+        return _with_error(before.statistics[part].variance, before.statistics[part].standard_error)
 
     def _label(self, row: EstimatorRow) -> str:
         own = " (of the checkpoint)" if row.name == self._comparison.own else ""
@@ -107,6 +130,11 @@ class GradientReport:
             yield f"{missing} of {self._comparison.num_estimators} estimators were not measured"
         if "initial" in {self._comparison.learned_parts[row.name] for row in self._ranked}:
             yield f"{_UNTRAINED} what it learns or remembers is as it starts, untrained"
+        for name, cost in self._comparison.training.items():
+            yield (
+                f"trained    {name}: {cost.steps:,} steps on the frozen model, {cost.evaluations:,} evaluations per "
+                f"datum, {cost.milliseconds:,.0f} ms"
+            )
         if not all(row.unbiased for row in self._ranked):
             yield f"{_BIASED} biased: a small variance may be that of another gradient"
         if self._comparison.reference:
@@ -130,13 +158,11 @@ class GradientReport:
         }
 
 
-def _bias_cell(bias: GradientBias) -> str:
-    # |bias| / |reference|, or an upper bound.
-    squared, error = float(bias.squared_bias), float(bias.squared_bias_error)
-    if squared > _CLEAR * error:
+def _bias_cell(bias: GradientBias, *, unbiased: bool) -> str:
+    # |bias| / |reference|, or what the measurement resolves: of an unbiased estimator noise alone can be above that.
+    if bias.is_seen and not unbiased:
         return f"{float(bias.relative):.2g}"
-    bound = math.sqrt((max(squared, 0.0) + _CLEAR * error) / float(bias.reference_squared_norm))
-    return f"< {bound:.2g}"
+    return f"< {bias.resolution:.2g}"
 
 
 def _with_error(value: Tensor, error: Tensor) -> str:

@@ -105,6 +105,7 @@ def _measure(command: GradientCommand, record: _Record, console: Console) -> Non
         batches,
         chosen.values(),
         reference=command.reference,
+        train_on=command.training_batches(),
         num_repeats=options.repeats,
         memory_budget=options.memory_budget,
         after_batch=lambda name: progress.update(task, advance=1, description=name),

@@ -77,7 +77,7 @@ def compare_runs(args: list[str], console: Console, signals: StopSignals) -> Non
     """
     options, tracking = _parsed(args)
     store = _store(options, tracking, console)
-    runs = [run for run in store.finished_runs(options.filter) if is_training(run)]
+    runs = [run for run in store.runs(options.filter, finished=True) if is_training(run)]
     if not runs:
         told = f" that fulfils {options.filter}" if options.filter else ""
         raise UsageError(f"--experiment {options.source}: it has no finished run{told}")

@@ -25,16 +25,30 @@ def best(groups: Sequence[Group], quantity: Quantity) -> Group | None:
         return None
     sign = 1.0 if quantity.better == "higher" else -1.0
     first, *others = sorted(tested, key=lambda pair: -sign * pair[1].mean)
-    p_values = sorted(welch(first[1], other, quantity) for _, other in others)
-    sure = all(p * (len(others) - rank) < SIGNIFICANCE for rank, p in enumerate(p_values))
-    return first[0] if sure and not first[1].diverged else None
+    p_values = [welch(first[1].values, other.values, positive=quantity.positive) for _, other in others]
+    return first[0] if max(holm(p_values)) < SIGNIFICANCE and not first[1].diverged else None
 
 
-def welch(one: Value, other: Value, quantity: Quantity) -> float:
-    """The two-sided p-value of Welch's test; 1 where a value has no logarithm."""
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values with Holm's correction for their number, in their order."""
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, position in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, p_values[position] * (len(p_values) - rank)))
+        corrected[position] = largest
+    return corrected
+
+
+def welch(one: Sequence[float], other: Sequence[float], *, positive: bool) -> float:
+    """The two-sided p-value of Welch's test; 1 where a value has no logarithm.
+
+    Args:
+        one: at least two finite values.
+        other: likewise.
+        positive: whether they spread by factors: then their logarithms are compared.
+    """
     from scipy.special import stdtr  # scipy's own test warns where a spread is small
 
-    left, right = _scaled(one.values, quantity), _scaled(other.values, quantity)
+    left, right = (list(map(_logarithm, values)) if positive else values for values in (one, other))
     if not all(map(math.isfinite, [*left, *right])):
         return 1.0
     samples = [Value.of(left), Value.of(right)]
@@ -48,7 +62,5 @@ def welch(one: Value, other: Value, quantity: Quantity) -> float:
     return float(2.0 * stdtr(freedom, -abs(difference) / math.sqrt(squared)))
 
 
-def _scaled(values: Sequence[float], quantity: Quantity) -> list[float]:
-    if not quantity.positive:
-        return list(values)
-    return [math.log(value) if value > 0 else -math.inf for value in values]
+def _logarithm(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf

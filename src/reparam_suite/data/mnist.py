@@ -1,6 +1,7 @@
 """MNIST, Fashion-MNIST and Larochelle's binarized MNIST."""
 
 import struct
+from abc import ABC
 from collections.abc import Sequence
 from pathlib import Path
 from typing import final
@@ -8,7 +9,8 @@ from typing import final
 import numpy as np
 
 from reparam_suite.data.downloaded import DownloadedGrey
-from reparam_suite.data.kinds import Array, Kind
+from reparam_suite.data.in_memory import Binarization
+from reparam_suite.data.kinds import Array
 from reparam_suite.data.remote import Archive, RemoteFile
 from reparam_suite.data.splits import Splits
 from reparam_suite.runtime.errors import DataError
@@ -58,17 +60,46 @@ def _idx_files(bases: tuple[str, ...], *md5s: str) -> tuple[RemoteFile, ...]:
     return tuple(RemoteFile(f"{name}-ubyte.gz", bases, md5) for name, md5 in zip(names, md5s, strict=True))
 
 
-def _split(rows: dict[str, Array], kind: Kind) -> Splits:
-    train = rows["x_train"]
-    return Splits(train=train[:_NUM_TRAIN], valid=train[_NUM_TRAIN:], test=rows["x_test"], levels=255, kind=kind)
+class _SixtyThousand(DownloadedGrey, ABC):
+    def __init__(
+        self,
+        *,
+        event_shape: tuple[int, ...] = (784,),
+        batch_size: int = 100,
+        binarization: Binarization = "dynamic",
+        hold_out: bool = True,
+        seed: int | None = None,
+        root: Path = Path("data"),
+    ) -> None:
+        super().__init__(
+            event_shape=event_shape, batch_size=batch_size, binarization=binarization, seed=seed, root=root
+        )
+        self.hold_out = hold_out
+
+    def read(self) -> Splits:
+        """Returns the source arrays."""
+        rows = self.rows()
+        images = rows["x_train"]
+        train = images[:_NUM_TRAIN] if self.hold_out else images
+        return Splits(train=train, valid=images[_NUM_TRAIN:], test=rows["x_test"], levels=255, kind=self.kind)
 
 
 @final
-class MNIST(DownloadedGrey):
+class MNIST(_SixtyThousand):
     """Handwritten digits of 28 x 28 grey pixels: 50,000 / 10,000 / 10,000.
 
     The first 50,000 of the official training file are for training, its last 10,000 for validation.
     LeCun, Bottou, Bengio & Haffner (1998), Gradient-based learning applied to document recognition.
+
+    Args:
+        event_shape: of an image: (784,), (28, 28), (1, 28, 28) or another one of 784 elements.
+        batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
+        binarization: of grey images: "dynamic" draws the training rows anew in each epoch, "fixed" once for all runs;
+            "none" gives intensities in [0, 1].
+        hold_out: whether the 10,000 images of validation are kept from training; False trains on all 60,000, of which
+            the last 10,000 still validate: then a validation metric is one of training data, and chooses nothing.
+        seed: of the order of the training batches and of their binarization; by default the run's, without a run 0.
+        root: directory of the file; created, and the file downloaded into it, where missing.
     """
 
     name = "MNIST"
@@ -85,16 +116,22 @@ class MNIST(DownloadedGrey):
         _from_idx,
     )
 
-    def read(self) -> Splits:
-        """Returns the source arrays."""
-        return _split(self.rows(), self.kind)
-
 
 @final
-class FashionMNIST(DownloadedGrey):
+class FashionMNIST(_SixtyThousand):
     """Articles of clothing in 28 x 28 grey pixels: 50,000 / 10,000 / 10,000, split as MNIST is.
 
     Xiao, Rasul & Vollgraf (2017), arXiv 1708.07747.
+
+    Args:
+        event_shape: of an image: (784,), (28, 28), (1, 28, 28) or another one of 784 elements.
+        batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
+        binarization: of grey images: "dynamic" draws the training rows anew in each epoch, "fixed" once for all runs;
+            "none" gives intensities in [0, 1].
+        hold_out: whether the 10,000 images of validation are kept from training; False trains on all 60,000, of which
+            the last 10,000 still validate: then a validation metric is one of training data, and chooses nothing.
+        seed: of the order of the training batches and of their binarization; by default the run's, without a run 0.
+        root: directory of the file; created, and the file downloaded into it, where missing.
     """
 
     name = "FashionMNIST"
@@ -110,10 +147,6 @@ class FashionMNIST(DownloadedGrey):
         ),
         _from_idx,
     )
-
-    def read(self) -> Splits:
-        """Returns the source arrays."""
-        return _split(self.rows(), self.kind)
 
 
 @final

@@ -16,6 +16,9 @@ from reparam_suite.diagnostics.reference import ReferenceGradient, reference_gra
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS, GradientSums
 from reparam_suite.diagnostics.wide_numbers import doubled, squared_length
 
+_CLEAR = 2.0
+"""Standard errors by which a squared bias must exceed zero to be a number, and not a bound."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,17 @@ class GradientBias:
     def relative(self) -> Tensor:
         """|bias| / |reference|, 0 where noise hides it, `[]`."""
         return (self.squared_bias.clamp_min(0.0) / self.reference_squared_norm).sqrt()
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether |bias|^2 is more than two standard errors above 0."""
+        return float(self.squared_bias) > _CLEAR * float(self.squared_bias_error)
+
+    @property
+    def resolution(self) -> float:
+        """The relative bias that the noise may hide: |bias| / |reference| is below it, at two standard errors."""
+        most = self.squared_bias.clamp_min(0.0) + _CLEAR * self.squared_bias_error
+        return float((most / self.reference_squared_norm).sqrt())
 
 
 def gradient_bias(

@@ -1,5 +1,6 @@
 """Estimators on a common checkpoint: the same parameters and the same minibatches for each."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -48,7 +49,11 @@ class EstimatorRow:
         return self.cost.normalized(self.statistics[group].variance)
 
     def figures(self) -> dict[str, float | int | bool | str]:
-        """All of it as plain numbers, for a table or a file."""
+        """All of it as plain numbers, for a table or a file.
+
+        Of an estimator that declares itself unbiased, or whose bias noise hides, `relative_bias` is NaN and
+        `relative_bias_below` what the measurement resolves; of any other it is the other way round.
+        """
         result: dict[str, float | int | bool | str] = {
             "estimator": self.name,
             "unbiased": self.unbiased,
@@ -62,8 +67,11 @@ class EstimatorRow:
             result[f"{group}/variance_standard_error"] = float(measured.standard_error)
             result[f"{group}/snr"] = float(measured.snr)
             result[f"{group}/work_normalized_variance"] = float(self.work_normalized(group))
+            result[f"{group}/variance_times_evaluations"] = float(measured.variance) * self.cost.evaluations
         for group, bias in self.bias.items():
-            result[f"{group}/relative_bias"] = float(bias.relative)
+            seen = bias.is_seen and not self.unbiased  # what noise alone makes is no bias
+            result[f"{group}/relative_bias"] = float(bias.relative) if seen else math.nan
+            result[f"{group}/relative_bias_below"] = math.nan if seen else bias.resolution
             result[f"{group}/squared_bias"] = float(bias.squared_bias)
             result[f"{group}/squared_bias_standard_error"] = float(bias.squared_bias_error)
             result[f"{group}/cosine"] = float(bias.cosine)

@@ -57,26 +57,33 @@ class HardSample(GradientEstimator, ABC):
 class StraightThrough(HardSample):
     """The sample's derivative is taken to be that of its mean.
 
-    J(pi) df/dz                                                                      [*B]
+    1/t J(pi_t) df/dz,  pi_t = softmax(phi / t)                                      [*B]
 
-    phi's gradient is biased unless f is linear in each factor, the value and theta's gradient are not; discrete; f
-    differentiable in z, near the corners. K evaluations of f.
-    Bengio, Leonard & Courville (2013), arXiv 1308.3432, section 4.
+    phi's gradient is biased unless the temperature t is 1 and f linear in each factor, the value and theta's gradient
+    are not; discrete; f differentiable in z, near the corners. K evaluations of f.
+    Bengio, Leonard & Courville (2013), arXiv 1308.3432, section 4; with a temperature as in the code of Liu et al.
+    (2023), arXiv 2304.08612.
 
     Args:
         num_samples: K, samples per datum.
+        temperature: of the mean whose derivative is taken, above 0.
 
     Raises:
-        ValueError: if `num_samples` is below 1.
+        ValueError: if `num_samples` is below 1 or `temperature` is not positive.
     """
 
-    def __init__(self, *, num_samples: int = 1) -> None:
+    def __init__(self, *, num_samples: int = 1, temperature: float = 1.0) -> None:
         super().__init__(num_samples=num_samples)
+        self.temperature = number(f"temperature of {type(self).__name__}", temperature, above=0.0)
 
     def image(self, q: Distribution, z: Tensor, step: Tensor) -> Tensor:  # noqa: ARG002
-        """J(pi) step."""
-        pi = q.mean.detach()
-        return pi * (1.0 - pi) * step if family(q) is Bernoulli else _jacobian(pi, step)
+        """1/t J(pi_t) step."""
+        if self.temperature == 1.0:
+            pi, scaled = q.mean.detach(), step
+        else:
+            logits, scaled = latents.logits_of(q).detach() / self.temperature, step / self.temperature
+            pi = logits.sigmoid() if family(q) is Bernoulli else softmax(logits)
+        return pi * (1.0 - pi) * scaled if family(q) is Bernoulli else _jacobian(pi, scaled)
 
 
 @final

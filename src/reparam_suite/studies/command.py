@@ -1,17 +1,17 @@
 """The command line of a study: everything that can be refused is refused here, and nothing is created."""
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, final
+from typing import final
 
 import optuna
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
 from reparam_suite.commands.explanations import as_option, explained, options_of
+from reparam_suite.commands.file_runs import Budget
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.shipped import STUDIES, with_shipped_files
@@ -21,13 +21,13 @@ from reparam_suite.running import Surroundings
 from reparam_suite.running.assembly import assemble
 from reparam_suite.runtime.errors import SuiteError, UsageError
 from reparam_suite.runtime.global_state import unchanged_globals
+from reparam_suite.studies.exhaustive import as_sampler
 from reparam_suite.studies.search import Search, StudyStorage, running_metric
-from reparam_suite.studies.settings import Budget, StudySettings
+from reparam_suite.studies.settings import StudySettings
 from reparam_suite.studies.storage import url_of
 from reparam_suite.tracking import TrackingError, TrackingSettings
 from reparam_suite.training import StopSignals
-
-EngineName = Literal["local", "ray"]
+from reparam_suite.workers import EngineName, check_resources
 
 USAGE = "python -m reparam_suite.study --config FILE [options]"
 DESCRIPTION = """Searches the options of a run: trials on one shared study, by workers here and on other machines. The
@@ -125,7 +125,7 @@ def command(args: Sequence[str]) -> StudyCommand:
     for name in ("workers", "heartbeat"):
         if given[name] < 1:
             raise UsageError(f"--{name}: expected at least 1, got {given[name]}")
-    _check_resources(given)
+    check_resources(given.engine, given.cpus_per_worker, given.gpus_per_worker)
     _check(settings)
     return StudyCommand(
         settings=settings,
@@ -139,17 +139,6 @@ def command(args: Sequence[str]) -> StudyCommand:
     )
 
 
-def _check_resources(given: Namespace) -> None:
-    for name in ("cpus_per_worker", "gpus_per_worker"):
-        option, amount = f"--{name.replace('_', '-')}", given[name]
-        if amount is None:
-            continue
-        if given.engine != "ray":
-            raise UsageError(f"{option} is for --engine ray, got --engine {given.engine}")
-        if not 0 <= amount < math.inf or (amount > 1 and amount != int(amount)):
-            raise UsageError(f"{option}: expected a part of one or a whole number, got {amount:g}")
-
-
 def _settings(given: Namespace, file: Path) -> StudySettings:
     settings = options_of(StudySettings, given)
     base = file.parent / settings.base
@@ -160,6 +149,7 @@ def _settings(given: Namespace, file: Path) -> StudySettings:
 
 def _check(settings: StudySettings) -> None:
     settings.sampler.check("sampler", optuna.samplers, optuna.samplers.BaseSampler)
+    as_sampler(settings.sampler.made(optuna.samplers), settings.parsed_space, settings.trials)
     settings.pruner.check("pruner", optuna.pruners, optuna.pruners.BasePruner)
     if len(settings.objectives) > 1 and settings.prunes:
         raise UsageError(f"--pruner.name: with several objectives Optuna prunes nothing, got {settings.pruner.name}")

@@ -1,6 +1,7 @@
 """Search spaces from Optuna's distributions by the argument that they are for."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
@@ -71,6 +72,23 @@ class ArgumentSpace(Space):
     def definition(self) -> dict[str, Any]:
         """The distributions as Optuna writes them."""
         return {name: json.loads(as_json(distribution)) for name, distribution in self.distributions.items()}
+
+    def names(self) -> set[str]:
+        """The arguments."""
+        return set(self.distributions)
+
+    def num_points(self) -> float:
+        """The product over the arguments; infinite where one is a range of real numbers without a step."""
+        return math.prod(map(_num_values, self.distributions.values()))
+
+
+def _num_values(distribution: BaseDistribution) -> float:
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    if distribution.step is None:
+        return math.inf
+    return round((distribution.high - distribution.low) / distribution.step) + 1
 
 
 def _suggested(trial: "BaseTrial", name: str, distribution: BaseDistribution) -> Any:

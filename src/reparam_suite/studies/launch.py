@@ -29,6 +29,7 @@ from reparam_suite.studies.workers import StudyWork, is_begun, joined, work
 from reparam_suite.tracking import Store, redact
 from reparam_suite.training import Stopped, StopSignals
 from reparam_suite.workers import LocalProcesses, WorkerPool
+from reparam_suite.workers.engines import WITHOUT_RAY
 
 
 @final
@@ -88,7 +89,7 @@ def _pool(command: StudyCommand, searched: Search) -> Iterator[WorkerPool | None
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        raise UsageError("--engine ray: Ray is not installed; to have it: pip install 'reparam_suite[ray]'") from error
+        raise UsageError(WITHOUT_RAY) from error
     databases = {"storage": command.database.url, "tracking.uri": command.tracking.resolved_uri()}
     cpus, gpus = command.cpus_per_worker, command.gpus_per_worker
     with RayTasks(distributed, command.workers, cpus=cpus, gpus=gpus, databases=databases) as pool:

@@ -40,8 +40,7 @@ class OptunaClass:
             for name, cls in vars(module).items()
             if inspect.isclass(cls) and issubclass(cls, base) and not inspect.isabstract(cls)
         }
-        for name in (base.__name__, *STOP_STUDIES):
-            known.pop(name, None)
+        known.pop(base.__name__, None)
         if self.name not in known:
             raise UsageError(f"--{what}.name: expected {either(sorted(known))}, got {self.name}")
         accepted = [name for name in inspect.signature(known[self.name]).parameters if name != "self"]
@@ -60,7 +59,3 @@ class OptunaClass:
         """An object of the class, which is in `module`."""
         with unexperimental():
             return getattr(module, self.name)(**self.options)
-
-
-STOP_STUDIES = ("GridSampler", "BruteForceSampler")
-"""Samplers that go through a list and end the study themselves, which Optuna allows in its own loop only."""

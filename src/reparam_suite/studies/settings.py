@@ -8,39 +8,17 @@ from typing import Any, final
 import optuna
 import yaml
 
+from reparam_suite.commands.file_runs import Budget, RunsOfFile
+from reparam_suite.commands.written_options import choosable
 from reparam_suite.running.specification import LARGEST_SEED
 from reparam_suite.runtime import checks, strict_yaml
 from reparam_suite.runtime.errors import UsageError
-from reparam_suite.studies.file_runs import RunsOfFile
+from reparam_suite.studies.exhaustive import as_sampler
 from reparam_suite.studies.limits import Limit
 from reparam_suite.studies.optuna_classes import OptunaClass
 from reparam_suite.studies.search import Direction, Search
-from reparam_suite.studies.space import OptionSpace, choosable, parsed
+from reparam_suite.studies.space import OptionSpace, parsed
 from reparam_suite.tracking import LONGEST_NAME, TrackingSettings
-
-
-@dataclass(frozen=True)  # not @final: jsonargparse takes no instance of a final class as a default
-class Budget:
-    """The length of a trial's run: one of the two, or as many steps as the base run has.
-
-    Args:
-        steps: of the optimizer.
-        evaluations: of f, per datum of each minibatch: an estimator that takes four per step gets a quarter of the
-            steps of one that takes one.
-
-    Raises:
-        ValueError: if both are given, or one is below 1.
-    """
-
-    steps: int | None = None
-    evaluations: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.steps is not None and self.evaluations is not None:
-            raise ValueError("budget: expected steps or evaluations, got both")
-        for name in ("steps", "evaluations"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"budget.{name}: expected 1 or more, got {value}")
 
 
 @final
@@ -119,7 +97,7 @@ class StudySettings:
             space=self.parsed_space,
             objectives=self.objectives,
             num_trials=self.trials,
-            sampler=self.sampler.made(optuna.samplers),
+            sampler=as_sampler(self.sampler.made(optuna.samplers), self.parsed_space, self.trials),
             pruner=self.pruner.made(optuna.pruners) if self.prunes else None,
             definition=self.definition(),
             constraints=self.constraints,

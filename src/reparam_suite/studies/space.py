@@ -1,19 +1,18 @@
 """Search spaces: ranges and choices of the dotted options of a run."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-import yaml
-
 from reparam_suite.commands.classes import either
+from reparam_suite.commands.written_options import Value, choosable
 from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-Value = bool | int | float | str | None
 Options = dict[str, Any]
 """Searched values by name: of options of a run, in the order in which the command line takes them, or of arguments."""
 
@@ -32,6 +31,14 @@ class Space(ABC):
     @abstractmethod
     def definition(self) -> Any:
         """The space in plain types: equal for equal spaces."""
+
+    @abstractmethod
+    def names(self) -> set[str]:
+        """The names of all parameters in the study."""
+
+    @abstractmethod
+    def num_points(self) -> float:
+        """The number of its points; infinite where real numbers are searched."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,14 @@ class Dimension(ABC):
     @abstractmethod
     def definition(self) -> Any:
         """The dimension as a study file writes it."""
+
+    def names(self) -> set[str]:
+        """Its name, and those of what depends on it."""
+        return {self.name}
+
+    @abstractmethod
+    def num_points(self) -> float:
+        """The number of its values, with those of what depends on it."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,10 @@ class FloatRange(Range):
         """{float: [low, high]}."""
         return {"log_float" if self.log else "float": [self.low, self.high]}
 
+    def num_points(self) -> float:
+        """Infinite."""
+        return math.inf
+
 
 @final
 @dataclass(frozen=True)
@@ -102,6 +121,10 @@ class IntRange(Range):
     def definition(self) -> Any:
         """{int: [low, high]}."""
         return {"log_int" if self.log else "int": [self.low, self.high]}
+
+    def num_points(self) -> float:
+        """The whole numbers."""
+        return self.high - self.low + 1
 
 
 @final
@@ -128,6 +151,14 @@ class Choice(Dimension):
     def definition(self) -> Any:
         """{categorical: {choice: its options}}."""
         return {"categorical": {str(choice): _definition(own) for choice, own in self.branches.items()}}
+
+    def names(self) -> set[str]:
+        """Its own and those of all branches."""
+        return {self.name}.union(*(dimension.names() for own in self.branches.values() for dimension in own))
+
+    def num_points(self) -> float:
+        """The sum over the branches."""
+        return sum(math.prod(dimension.num_points() for dimension in own) for own in self.branches.values())
 
 
 @final
@@ -156,6 +187,14 @@ class OptionSpace(Space):
         """Of each dimension, by its name."""
         return _definition(self.dimensions)
 
+    def names(self) -> set[str]:
+        """Those of all dimensions and branches."""
+        return set().union(*(dimension.names() for dimension in self.dimensions))
+
+    def num_points(self) -> float:
+        """The product over the dimensions."""
+        return math.prod(dimension.num_points() for dimension in self.dimensions)
+
 
 def _corners(dimensions: tuple[Dimension, ...]) -> Iterator[Options]:
     all_corners = [list(dimension.corners()) for dimension in dimensions]
@@ -165,17 +204,6 @@ def _corners(dimensions: tuple[Dimension, ...]) -> Iterator[Options]:
 
 def _definition(dimensions: tuple[Dimension, ...]) -> dict[str, Any]:
     return {dimension.name: dimension.definition() for dimension in dimensions}
-
-
-def arguments(options: Mapping[str, Value]) -> list[str]:
-    """Options as arguments of a command line."""
-    return [f"--{option}={_written(value)}" for option, value in options.items()]
-
-
-def _written(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "null" if value is None else str(value)
 
 
 _KINDS = ("float", "log_float", "int", "log_int", "categorical")
@@ -232,10 +260,3 @@ def _choice(option: str, name: str, values: Any) -> Choice:
             _parsed(f"{option}.{key}", f"{name}.{choice}.{key}", described) for key, described in (own or {}).items()
         )
     return Choice(option, name, branches)
-
-
-def choosable(value: Any) -> Value:
-    """A value as Optuna stores it: lists and mappings as text, which the command line reads as what they are."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return yaml.safe_dump(value, default_flow_style=True).strip()

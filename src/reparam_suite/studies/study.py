@@ -12,8 +12,8 @@ from reparam_suite.running.surroundings import library_call
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentValueError
 from reparam_suite.studies.distributions import ArgumentSpace
+from reparam_suite.studies.exhaustive import as_sampler
 from reparam_suite.studies.identity import identity
-from reparam_suite.studies.optuna_classes import STOP_STUDIES
 from reparam_suite.studies.queue import Queue
 from reparam_suite.studies.rehearsal import check_metrics
 from reparam_suite.studies.result import StudyResult, result_of
@@ -48,7 +48,8 @@ class Study:
         workers: processes that train at once, with one CPU thread each; 1: this process trains.
         storage: URL of the study's database, sqlite:///FILE, postgresql://... or mysql://...; by default optuna.db in
             mlruns of the working directory.
-        sampler: of Optuna; TPE by default.
+        sampler: of Optuna; TPE by default. GridSampler and BruteForceSampler go through all combinations, of which
+            there are at least as many as trials.
         pruner: of Optuna; by default no trial is pruned. It sees val/elbo where the objective is val/elbo_best.
 
     Raises:
@@ -79,8 +80,6 @@ class Study:
                 raise ArgumentValueError(f"{what}: expected at least {least}, got {number}")
         if direction not in get_args(Direction):
             raise ArgumentValueError(f"direction: expected maximize or minimize, got {direction}")
-        if type(sampler).__name__ in STOP_STUDIES:
-            raise ArgumentValueError(f"sampler: expected one that ends no study, got {type(sampler).__name__}")
         if pruner is not None and running_metric(objective) is None:
             raise ArgumentValueError(
                 f"pruner: expected an objective that has a value at each validation, got {objective}"
@@ -97,7 +96,7 @@ class Study:
             space=arguments,
             objectives={objective: direction},
             num_trials=num_trials,
-            sampler=TPESampler(seed=seed) if sampler is None else sampler,
+            sampler=TPESampler(seed=seed) if sampler is None else as_sampler(sampler, arguments, num_trials),
             pruner=pruner,
             definition={
                 "space": arguments.definition(),

@@ -1,10 +1,10 @@
-"""The cells of a sweep: every combination of the grid's values, with every seed."""
+"""The cells of a sweep: combinations of values, each with every seed."""
 
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
@@ -29,7 +29,7 @@ class Cell:
     @property
     def combination(self) -> str:
         """The values without the seed, as people read them."""
-        return ", ".join(f"{name}={expression}" for name, expression in self.expressions.items())
+        return told(self.expressions)
 
     @property
     def key(self) -> str:
@@ -47,37 +47,108 @@ class Cell:
         return {**values, "seed": self.seed}
 
 
-def cells_of(grid: Mapping[str, Iterable[Any]], seeds: Iterable[int]) -> list[Cell]:
-    """All cells, the seed changing fastest.
+def told(expressions: Mapping[str, str]) -> str:
+    """Values as people read them."""
+    return ", ".join(f"{name}={expression}" for name, expression in expressions.items())
+
+
+_Choice = dict[str, tuple[Any, str]]  # values with their expressions, by argument
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Combinations of values of arguments.
+
+    A combination has a value of each argument of `product`, the values of `zipped` at one position, and one of
+    `cells`; there is one for every way to choose them.
+
+    Args:
+        product: values of each argument.
+        zipped: values of each argument, lists of one length that are gone through together.
+        cells: values by argument, given one by one; they need not all have the same arguments.
 
     Raises:
-        ValueError: if an argument has no values or the same one twice, or there is no seed or the same one twice.
-        TypeError: if an argument's values are no list.
+        ValueError: if there are no values, an argument is in two places, lists of `zipped` differ in length, or
+            something is there twice.
+        TypeError: if an argument's values are no list, or a cell is no mapping.
     """
-    values = {name: _listed(name, several) for name, several in grid.items()}
-    if not values:
-        raise ArgumentValueError("grid: expected at least one argument with its values, got none")
-    if "seed" in values:
-        raise ArgumentValueError("grid: expected arguments beside the seed, got seed: give seeds=")
-    all_seeds = list(seeds)
-    if not all_seeds:
-        raise ArgumentValueError("seeds: expected at least one, got none")
-    if len(set(all_seeds)) < len(all_seeds):
-        raise ArgumentValueError(f"seeds: expected each once, got {all_seeds}")
-    expressions = {name: [written(value) for value in several] for name, several in values.items()}
-    for name, told in expressions.items():
-        if twice := next((expression for expression in told if told.count(expression) > 1), None):
-            raise ArgumentValueError(f"grid: {name}: expected different values, got {twice} twice")
-    positions = itertools.product(*(range(len(several)) for several in values.values()))
-    return [
-        Cell(
-            {name: values[name][index] for name, index in zip(values, chosen, strict=True)},
-            {name: expressions[name][index] for name, index in zip(values, chosen, strict=True)},
-            int(seed),
-        )
-        for chosen in positions
-        for seed in all_seeds
-    ]
+
+    product: Mapping[str, Iterable[Any]] = field(default_factory=dict)
+    zipped: Mapping[str, Iterable[Any]] = field(default_factory=dict)
+    cells: Iterable[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        product = {name: _listed("grid", name, several) for name, several in self.product.items()}
+        zipped = {name: _listed("zipped", name, several) for name, several in self.zipped.items()}
+        cells = [_mapped(cell) for cell in self.cells]
+        places = {"grid": set(product), "zipped": set(zipped), "cells": set().union(*cells)}
+        if not any(places.values()):
+            raise ArgumentValueError("grid: expected at least one argument with its values, got none")
+        for (one, names), (other, others) in itertools.combinations(places.items(), 2):
+            if both := sorted(names & others):
+                raise ArgumentValueError(f"{other}: expected arguments that are not in {one}, got {', '.join(both)}")
+        if "seed" in set().union(*places.values()):
+            raise ArgumentValueError("grid: expected arguments beside the seed, got seed: give seeds=")
+        if len({len(several) for several in zipped.values()}) > 1:
+            lengths = ", ".join(f"{len(several)} of {name}" for name, several in zipped.items())
+            raise ArgumentValueError(f"zipped: expected lists of one length, got {lengths}")
+        for name, several in product.items():
+            _check_different(f"grid: {name}: expected different values", map(written, several))
+        for name, value in {"product": product, "zipped": zipped, "cells": cells}.items():
+            object.__setattr__(self, name, value)
+        combinations = [_expressions(choice) for choice in self._choices()]
+        _check_different("grid: expected different combinations", map(told, combinations))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of all arguments, in the order in which they are first given."""
+        return tuple(dict.fromkeys([*self.product, *self.zipped, *(name for cell in self.cells for name in cell)]))
+
+    def with_seeds(self, seeds: Iterable[int]) -> list[Cell]:
+        """All cells, the seed changing fastest.
+
+        Raises:
+            ValueError: if there is no seed or the same one twice.
+        """
+        all_seeds = list(seeds)
+        if not all_seeds:
+            raise ArgumentValueError("seeds: expected at least one, got none")
+        if len(set(all_seeds)) < len(all_seeds):
+            raise ArgumentValueError(f"seeds: expected each once, got {all_seeds}")
+        return [
+            Cell({name: value for name, (value, _) in choice.items()}, _expressions(choice), int(seed))
+            for choice in self._choices()
+            for seed in all_seeds
+        ]
+
+    def where(self, values: Mapping[str, Any]) -> "Grid":
+        """The combinations that have these values.
+
+        Raises:
+            ValueError: if there are none.
+        """
+        wanted = {name: written(value) for name, value in values.items()}
+        cells = [
+            {name: value for name, (value, _) in choice.items()}
+            for choice in self._choices()
+            if wanted.items() <= _expressions(choice).items()
+        ]
+        if not cells:
+            raise ArgumentValueError(f"where: expected values of the grid, got {told(wanted)}")
+        return Grid(cells=cells)
+
+    def _choices(self) -> Iterator[_Choice]:
+        factors: list[list[_Choice]] = [
+            [{name: (value, written(value))} for value in several] for name, several in self.product.items()
+        ]
+        if self.zipped:
+            positions = zip(*self.zipped.values(), strict=True)
+            factors.append([_choice(zip(self.zipped, values, strict=True)) for values in positions])
+        if self.cells:
+            factors.append([_choice(cell.items()) for cell in self.cells])
+        for parts in itertools.product(*factors):
+            yield {name: value for part in parts for name, value in part.items()}
 
 
 def combinations_of(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
@@ -88,9 +159,33 @@ def combinations_of(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     return found
 
 
-def _listed(name: str, several: Any) -> list[Any]:
-    if isinstance(several, str) or not isinstance(several, Iterable):
-        raise ArgumentTypeError(f"grid: {name}: expected a list of values, got {several!r:.200}")
+def _choice(values: Iterable[tuple[str, Any]]) -> _Choice:
+    return {name: (value, written(value)) for name, value in values}
+
+
+def _expressions(choice: _Choice) -> dict[str, str]:
+    return {name: expression for name, (_, expression) in choice.items()}
+
+
+def _check_different(expected: str, expressions: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for expression in expressions:
+        if expression in seen:
+            raise ArgumentValueError(f"{expected}, got {expression} twice")
+        seen.add(expression)
+
+
+def _listed(place: str, name: str, several: Any) -> list[Any]:
+    if isinstance(several, str | Mapping) or not isinstance(several, Iterable):
+        raise ArgumentTypeError(f"{place}: {name}: expected a list of values, got {several!r:.200}")
     if not (values := list(several)):
-        raise ArgumentValueError(f"grid: {name}: expected at least one value, got none")
+        raise ArgumentValueError(f"{place}: {name}: expected at least one value, got none")
     return values
+
+
+def _mapped(cell: Any) -> dict[str, Any]:
+    if not isinstance(cell, Mapping):
+        raise ArgumentTypeError(f"cells: expected values by argument, got {cell!r:.200}")
+    if not cell:
+        raise ArgumentValueError("cells: expected at least one argument in each, got none")
+    return dict(cell)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from reparam_suite.comparison.significance import holm, welch
 from reparam_suite.runtime.errors import ArgumentValueError
 from reparam_suite.sweeps.table import Column, Table
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Spread = Literal["std", "standard_error"]
+
+# Metrics that are positive and spread by factors: their logarithms are tested.
+_POSITIVE = re.compile(r"variance|^time/|^memory/|^cost/")
 
 # Metrics whose smallest value is the best.
 _SMALL = re.compile(r"variance|loss|bias|^time/|^memory/|^cost/|error|mse")
@@ -31,24 +35,48 @@ def summarised(
     _check(frame, arguments, rows, columns, select, over, spread)
     finished = frame[frame["status"] == "FINISHED"]
     names = [*rows, *over]
-    metrics = [column.removeprefix("-") for column in columns]
-    entries = []
-    for _, group in finished.groupby(list(rows), sort=False, dropna=False):
-        chosen = _chosen(group, select, over) if select is not None else group
-        entry: dict[str, Any] = {name: chosen[name].iloc[0] for name in names}
-        for metric in metrics:
-            entry |= _mean_and_spread(metric, chosen[metric], spread)
-        entries.append({**entry, "n": len(chosen)})
+    told = [Column(column.removeprefix("-"), smallest_is_best=_is_small(column)) for column in columns]
+    groups = [
+        _chosen(group, select, over) if select is not None else group
+        for _, group in finished.groupby(list(rows), sort=False, dropna=False)
+    ]
+    entries: list[dict[str, Any]] = [{name: group[name].iloc[0] for name in names} for group in groups]
+    for column in told:
+        samples = [[float(value) for value in group[column.metric]] for group in groups]
+        p_values = _against_best(samples, column)
+        for entry, values, p in zip(entries, samples, p_values, strict=True):
+            entry |= _mean_and_spread(column.metric, values, spread)
+            entry[f"{column.metric} p"] = p
+    for entry, group in zip(entries, groups, strict=True):
+        entry["n"] = len(group)
     from pandas import DataFrame
 
-    titles = [title for metric in metrics for title in (metric, f"{metric} {spread}")]
-    told = [Column(metric, smallest_is_best=_is_small(column)) for metric, column in zip(metrics, columns, strict=True)]
+    titles = [f"{column.metric}{suffix}" for column in told for suffix in ("", f" {spread}", " p")]
     return Table(
         frame=DataFrame(entries, columns=[*names, *titles, "n"]),
         labels=tuple(names),
         columns=tuple(told),
         spread=spread,
     )
+
+
+def _against_best(samples: Sequence[Sequence[float]], column: Column) -> list[float]:
+    # Of Welch's test of each row against the one with the best mean, with Holm's correction; NaN where there is none.
+    means = [math.fsum(values) / len(values) for values in samples]
+    first = column.best(means)
+    tested = [
+        position
+        for position, values in enumerate(samples)
+        if first is not None and min(len(values), len(samples[first])) > 1 and all(map(math.isfinite, values))
+    ]
+    others = [position for position in tested if position != first]
+    p_values = [math.nan] * len(samples)
+    if first is not None:
+        positive = _POSITIVE.search(column.metric) is not None
+        found = [welch(samples[first], samples[position], positive=positive) for position in others]
+        for position, p in zip(others, holm(found), strict=True):
+            p_values[position] = p
+    return p_values
 
 
 def _check(
@@ -78,7 +106,9 @@ def _check(
     if unknown := [metric for metric in metrics if metric not in known]:
         raise ArgumentValueError(f"columns: expected metrics of the runs ({_listed(known)}), got {_listed(unknown)}")
     for name in arguments:
-        if name not in (*rows, *over) and (several := frame[name].nunique(dropna=False)) > 1:
+        if name in (*rows, *over):
+            continue
+        if (several := frame.groupby([*rows, *over], dropna=False)[name].nunique(dropna=False).max()) > 1:
             raise ArgumentValueError(
                 f"rows: expected every argument with several values in rows or over, got none for {name}, which has "
                 f"{several}"
@@ -102,11 +132,13 @@ def _is_small(column: str) -> bool:
     return column.startswith("-") or _SMALL.search(column) is not None
 
 
-def _mean_and_spread(metric: str, values: Any, spread: Spread) -> dict[str, float]:
-    finite = all(map(math.isfinite, values))
-    deviation = float(values.std(ddof=1)) if finite and len(values) > 1 else math.nan
+def _mean_and_spread(metric: str, values: Sequence[float], spread: Spread) -> dict[str, float]:
+    mean = math.fsum(values) / len(values)
+    deviation = math.nan
+    if len(values) > 1 and math.isfinite(mean):
+        deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
     own = deviation if spread == "std" else deviation / math.sqrt(len(values))
-    return {metric: float(values.mean(skipna=False)), f"{metric} {spread}": own}
+    return {metric: mean, f"{metric} {spread}": own}
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,33 +1,36 @@
 """A sweep: a grid of values, each with several seeds; what is missing is trained."""
 
+import hashlib
+import json
 import logging
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 from reparam_suite.running.surroundings import library_call
-from reparam_suite.runtime.errors import ArgumentValueError, UsageError
-from reparam_suite.sweeps.grid import Cell, cells_of, combinations_of
-from reparam_suite.sweeps.records import differences, newest, replaced, runs_of
+from reparam_suite.runtime.errors import ArgumentValueError
+from reparam_suite.sweeps.checks import check_data, check_definition, check_finished, prospects_of
+from reparam_suite.sweeps.frames import frame_of
+from reparam_suite.sweeps.grid import Cell, Grid
+from reparam_suite.sweeps.ledger import Ledger
+from reparam_suite.sweeps.plan import Plan, Watcher
+from reparam_suite.sweeps.points import values_of
+from reparam_suite.sweeps.records import CELL, newest, opened, runs_of
 from reparam_suite.sweeps.result import SweepResult
+from reparam_suite.sweeps.shard import Shard
+from reparam_suite.sweeps.summaries import summarise
 from reparam_suite.sweeps.training import CellTraining, Task
-from reparam_suite.tracking import RecordedRun, Store, TrackingSettings
+from reparam_suite.tracking import RecordedRun, Store, flattened
 from reparam_suite.training import StopSignals
-from reparam_suite.workers import (
-    MakeRun,
-    Outcome,
-    check_arguments,
-    check_main_guard,
-    completed,
-    done_here,
-    made_run,
-    obstacle,
-)
+from reparam_suite.workers import Engine, LocalEngine, MakeRun, Outcome, check_arguments, check_main_guard
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 _log = logging.getLogger(__name__)
+
+_LONGEST = 6_000
 
 
 @final
@@ -38,15 +41,20 @@ class Sweep:
     what is missing, and resumes what was interrupted. A run that fails ends no other.
 
     Args:
-        make_run: makes a run; it is called with a value of each argument of the grid and `seed`, by name. Values are
-            copied for every run.
-        grid: the values of each argument.
+        make_run: makes a run; it is called with the values of a combination and `seed`, by name. Values are copied for
+            every run.
+        grid: the values of each argument, or a `Grid`.
         seeds: of the runs of every combination.
         name: of the sweep.
-        workers: processes that train at once, with one CPU thread each; 1: this process trains.
+        workers: processes that train at once, with one CPU thread each; 1: this process trains; or an `Engine`.
+        skip_misfits: whether combinations of which no run can be made are left out; else they are refused.
+        shard: the part of the runs that is trained here, "3/8" or a `Shard`; None for all of them.
+        results: a file of results, whose runs count as finished and which gets those that finish.
+        definition: of what `make_run` makes, in plain types: runs of the same name with another one are refused.
 
     Raises:
-        ValueError: if the grid or the seeds are empty or have something twice, or `workers` is below 1.
+        ValueError: if the grid or the seeds are empty or have something twice, there is no such shard, or `workers` is
+            below 1.
         TypeError: if `make_run` does not take the arguments.
     """
 
@@ -54,130 +62,142 @@ class Sweep:
         self,
         make_run: MakeRun,
         *,
-        grid: Mapping[str, Iterable[Any]],
+        grid: Mapping[str, Iterable[Any]] | Grid,
         seeds: Iterable[int],
         name: str,
-        workers: int = 1,
+        workers: int | Engine = 1,
+        skip_misfits: bool = False,
+        shard: Shard | str | None = None,
+        results: Ledger | None = None,
+        definition: Mapping[str, Any] | None = None,
     ) -> None:
-        self._cells = cells_of(grid, seeds)
-        self._arguments = tuple(grid)
-        check_arguments(make_run, self._arguments)
-        if workers < 1:
-            raise ArgumentValueError(f"workers: expected at least 1, got {workers}")
+        grid = grid if isinstance(grid, Grid) else Grid(product=grid)
+        cells = grid.with_seeds(seeds)
+        for names in dict.fromkeys(tuple(cell.values) for cell in cells):
+            check_arguments(make_run, names)
+        self._shard = Shard.of(shard) if isinstance(shard, str) else shard
+        self._cells = cells if self._shard is None else self._shard.share(cells)
+        self._arguments = grid.arguments
+        self._engine = workers if isinstance(workers, Engine) else LocalEngine(workers)
         if not name or ("'" in name and '"' in name):
             raise ArgumentValueError(f"name: expected a name without both kinds of quotes, got {name!r}")
         self._make_run = make_run
         self._name = name
-        self._workers = workers
+        self._skip_misfits = skip_misfits
+        self._ledger = results
+        self._definition = None if definition is None else _told(definition)
 
     def plan(self) -> "DataFrame":
         """One row per run, in the order in which they are trained: its values and its seed."""
         from pandas import DataFrame
 
-        return DataFrame([cell.row for cell in self._cells])
+        return DataFrame([cell.row for cell in self._cells], columns=[*self._arguments, "seed"])
 
     def run(self) -> SweepResult:
         """Trains the runs that are missing.
 
         Raises:
-            ValueError: if the sweep has finished runs of the same values with another model or other data, or the data
-                were replaced while it was trained.
+            ValueError: if no run can be made of some combinations, or the sweep has finished runs of the same values
+                with another model or other data: nothing was made then; or the data were replaced while it was trained.
             RuntimeError: if the store does not answer, or no worker can be started.
             KeyboardInterrupt: after Ctrl-C; the next call resumes the runs that were interrupted.
         """
         check_main_guard()
         with library_call(progress=False) as surroundings:
-            tracking, failures = self._checked()
-            store = Store.begin(tracking, lambda line: _log.info("%s", line))
-            known = runs_of(store, self._name)
-            finished, interrupted = newest(known, "FINISHED"), newest(known, "KILLED")
-            self._check_finished(finished, failures)
-            missing = [cell for cell in self._cells if cell.key not in finished and cell.combination not in failures]
-            tasks = [Task(cell, _run_id(interrupted.get(cell.key))) for cell in missing]
-            reasons: dict[str, str] = {}
-            trained = 0
-            with closing(self._outcomes(tasks, surroundings.signals)) as outcomes:
-                for outcome in outcomes:
-                    cell = missing[outcome.index]
-                    if outcome.error is None:
-                        trained += 1
-                        continue
+            return self.run_within(surroundings.signals, _Logged(self._name))
+
+    def run_within(self, signals: StopSignals, watcher: Watcher) -> SweepResult:
+        """The same, seen by `watcher`; a signal ends it between two steps of the runs in progress.
+
+        Raises:
+            Stopped: if a signal ended it.
+        """
+        plan, reasons, trained = self.checked(watcher), {}, 0
+        if plan.missing:
+            store = Store.begin(plan.tracking, lambda line: _log.info("%s", line))
+            known = runs_of(store, self._name)  # those whose process is gone are interrupted now
+            plan, interrupted = self._with_records(plan, known), newest(known, "KILLED")
+            self._keep(store, list(newest(known, "FINISHED").values()))
+            tasks = [Task(cell, _run_id(interrupted.get(cell.key))) for cell in plan.missing]
+            for cell, outcome in self._outcomes(tasks, signals):
+                if outcome.error is None:
+                    trained += 1
+                    self._keep_run(store, outcome.value)
+                else:
                     reasons[cell.key] = outcome.error
-                    _log.warning(
-                        "sweep %s: %s, seed %d failed: %s", self._name, cell.combination, cell.seed, outcome.error
-                    )
-            reasons |= {cell.key: failures[cell.combination] for cell in self._cells if cell.combination in failures}
-            runs = runs_of(store, self._name) if tasks else known
-            self._check_data(newest(runs, "FINISHED"))
-        return SweepResult(frame=self._frame(runs, reasons), trained=trained, _arguments=self._arguments)
+                watcher.ended(cell, outcome.error)
+        recorded = opened(plan.tracking)
+        result = self._result(plan, recorded, trained, reasons)
+        if recorded is not None and self._shard is None:
+            summarise(recorded, self._name, self._cells, result.frame)
+        return result
 
-    def _checked(self) -> tuple[TrackingSettings, dict[str, str]]:
-        # Where the runs are recorded, and the combinations of which none can be made, with the reason.
-        places: list[TrackingSettings] = []
-        failures: dict[str, str] = {}
-        for combination, cells in combinations_of(self._cells).items():
-            try:
-                places.append(made_run(self._make_run, cells[0].values, cells[0].seed).tracking)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - others may work
-                failures[combination] = f"{type(error).__name__}: {error}"
-                _log.warning("sweep %s: %s: no run can be made: %s", self._name, combination, failures[combination])
-        if not places:
-            raise UsageError(f"make_run: expected a run of some values, got {next(iter(failures.values()))}")
-        if any(place != places[0] for place in places):
-            raise UsageError("make_run: expected the same tracking for all runs of a sweep, got several")
-        return places[0], failures
+    def checked(self, watcher: Watcher) -> Plan:
+        """The plan, once everything that can be refused is refused; nothing is made.
 
-    def _check_finished(self, finished: Mapping[str, RecordedRun], failures: Mapping[str, str]) -> None:
-        for combination, cells in combinations_of(self._cells).items():
-            own = [finished[cell.key] for cell in cells if cell.key in finished]
-            if not own or combination in failures:
-                continue
-            changed = differences(made_run(self._make_run, cells[0].values, cells[0].seed), own)
-            if changed is not None:
-                raise UsageError(
-                    f"name: sweep {self._name} has finished runs of {combination} with another model or other data: "
-                    f"{changed}. Give this sweep a name of its own, {self._name}-2 say"
-                )
+        Raises:
+            ValueError: see `run`.
+        """
+        prospects = prospects_of(self._make_run, self._cells, skip_misfits=self._skip_misfits)
+        store = opened(prospects.tracking)
+        known = [] if store is None else runs_of(store, self._name)
+        check_definition(self._name, self._definition, known)
+        check_finished(self._name, self._cells, prospects.by_combination, newest(known, "FINISHED"))
+        plan = Plan(self._name, prospects.tracking, self._cells, prospects.misfits, prospects.steps)
+        plan = self._with_records(plan, known)
+        watcher.planned(plan)
+        return plan
 
-    def _check_data(self, finished: Mapping[str, RecordedRun]) -> None:
-        own = {cell.key for cell in self._cells}
-        if (told := replaced([run for key, run in finished.items() if key in own])) is not None:
-            raise UsageError(
-                f"data: expected the same for all runs of sweep {self._name}, got others under the same name: {told}. "
-                f"All runs are on record; give a sweep on the present data a name of its own, {self._name}-2 say"
-            )
+    def _outcomes(self, tasks: Sequence[Task], signals: StopSignals) -> Iterator[tuple[Cell, Outcome]]:
+        training = CellTraining(self._make_run, self._name, self._definition)
+        with closing(self._engine.completed(training, tasks, signals)) as outcomes:
+            for outcome in outcomes:
+                signals.wait()  # a result is written whole
+                yield tasks[outcome.index].cell, outcome
+                signals.wait_no_longer()
 
-    def _outcomes(self, tasks: Sequence[Task], signals: StopSignals) -> Generator[Outcome, None, None]:
-        training = CellTraining(self._make_run, self._name)
-        if min(self._workers, len(tasks)) > 1:
-            if (why := obstacle(training, tasks)) is None:
-                yield from completed(training, tasks, num_workers=self._workers)
-                return
-            _log.warning(
-                "sweep %s: runs train in this process, one after the other: what makes them cannot be sent to "
-                "another: %s",
-                self._name,
-                why,
-            )
-        for index, task in enumerate(tasks):
-            yield done_here(training, index, task, signals)
+    def _with_records(self, plan: Plan, known: Sequence[RecordedRun]) -> Plan:
+        done = {*newest(known, "FINISHED"), *self._kept()}
+        return replace(plan, done=frozenset(done), elsewhere=frozenset(newest(known, "RUNNING")) - done)
 
-    def _frame(self, runs: Sequence[RecordedRun], reasons: Mapping[str, str]) -> "DataFrame":
-        from pandas import DataFrame
+    def _kept(self) -> dict[str, dict[str, float]]:
+        # Whole results in the file, by the cell's key.
+        return {} if self._ledger is None else self._ledger.complete(self._cells)
 
-        finished, last = newest(runs, "FINISHED"), {run.tags["sweep.cell"]: run for run in reversed(runs)}
-        rows = [_row(cell, finished.get(cell.key) or last.get(cell.key), reasons.get(cell.key)) for cell in self._cells]
-        first = [*self._arguments, "seed", "run_id", "status", "reason"]
-        metrics = sorted({name for row in rows for name in row} - set(first))
-        return DataFrame(rows, columns=[*first, *metrics])
+    def _keep_run(self, store: Store, run_id: str) -> None:
+        if self._ledger is not None:
+            self._keep(store, store.runs(f"attributes.run_id = '{run_id}'"))
+
+    def _keep(self, store: Store, finished: Sequence[RecordedRun]) -> None:
+        if self._ledger is None:
+            return
+        cells = {cell.key: cell for cell in self._cells}
+        runs = [run for run in finished if run.tags.get(CELL) in cells]
+        values = values_of(store, runs, self._ledger.metrics)
+        self._ledger.add([(cells[run.tags[CELL]], values[run.run_id]) for run in runs])
+
+    def _result(self, plan: Plan, store: Store | None, trained: int, reasons: Mapping[str, str]) -> SweepResult:
+        runs = [] if store is None else runs_of(store, self._name)
+        check_data(self._name, self._cells, newest(runs, "FINISHED"))
+        misfits = {cell.key: plan.misfits[cell.combination] for cell in self._cells if cell.combination in plan.misfits}
+        frame = frame_of(self._cells, self._arguments, runs, kept=self._kept(), reasons=reasons, misfits=misfits)
+        return SweepResult(frame=frame, trained=trained, _arguments=self._arguments, _store=store)
 
 
-def _row(cell: Cell, run: RecordedRun | None, reason: str | None) -> dict[str, Any]:
-    if run is None:
-        return {**cell.row, "run_id": None, "status": "FAILED", "reason": reason}
-    metrics = run.metrics if run.status == "FINISHED" else {}
-    status = run.status if reason is None else "FAILED"
-    return {**cell.row, "run_id": run.run_id, "status": status, "reason": reason, **metrics}
+@final
+@dataclass(frozen=True)
+class _Logged(Watcher):
+    name: str
+
+    def ended(self, cell: Cell, error: str | None) -> None:
+        if error is not None:
+            _log.warning("sweep %s: %s, seed %d failed: %s", self.name, cell.combination, cell.seed, error)
+
+
+def _told(definition: Mapping[str, Any]) -> str:
+    # A tag holds so much and no more.
+    text = json.dumps(flattened(definition), default=str)
+    return text if len(text) <= _LONGEST else json.dumps({"digest": hashlib.sha256(text.encode()).hexdigest()})
 
 
 def _run_id(run: RecordedRun | None) -> str | None:

@@ -3,17 +3,19 @@
 import io
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from rich.table import Table as TerminalTable
 
+from reparam_suite.comparison.significance import SIGNIFICANCE
+from reparam_suite.runtime.errors import ArgumentValueError
 from reparam_suite.runtime.terminal import TextConsole
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 _WIDTH = 80
 _NAME_WIDTH = 24
@@ -34,14 +36,25 @@ class Column:
     metric: str
     smallest_is_best: bool
 
+    def best(self, means: Sequence[float]) -> int | None:
+        """The position of the best mean; None where there are not two to compare."""
+        finite = [(mean, position) for position, mean in enumerate(means) if math.isfinite(mean)]
+        if len(finite) < 2:
+            return None
+        return (min(finite) if self.smallest_is_best else max(finite))[1]
+
 
 @final
 @dataclass(frozen=True, eq=False)
 class Table:
     """Means over runs with their spread, the best mean of each metric in bold.
 
+    A dagger marks means that are not significantly worse than the best: by Welch's t-test of each against the best,
+    two-sided, with Holm's correction, at 5 %. Rows of a single run are not tested.
+
     Attributes:
-        frame: one row per row of the table: its arguments, of each metric mean and spread, and the number of runs, n.
+        frame: one row per row of the table: its arguments; of each metric the mean, the spread and the corrected
+            p-value against the best; and the number of runs, n.
         labels: columns of the arguments.
         columns: the metrics.
         spread: "std" or "standard_error".
@@ -54,10 +67,10 @@ class Table:
 
     def __str__(self) -> str:
         """The table in at most 80 columns; long names wrap."""
-        shown = TerminalTable(caption=self._caption, caption_justify="left")
+        shown = TerminalTable(caption=self.caption, caption_justify="left")
         for title in (*self.labels, *self._titles, "n"):
             shown.add_column(_broken(title), justify="left" if title in self.labels else "right", overflow="fold")
-        for row in self._rows(lambda text: f"{text} *"):
+        for row in self._rows(lambda text: f"{text} *", alike=lambda text: f"{text} †"):
             shown.add_row(*map(_broken, row))
         out = io.StringIO()
         TextConsole(file=out, width=_WIDTH, color_system=None).print(shown)
@@ -66,7 +79,7 @@ class Table:
     def to_latex(self) -> str:
         """A tabular environment with the rules of booktabs."""
         header = [*map(_latex, [*self.labels, *self._titles]), "$n$"]
-        lines = [" & ".join(header), *[" & ".join(row) for row in self._rows(_bold_latex, _latex, _latex_number)]]
+        lines = [" & ".join(header), *map(" & ".join, self._rows(_bold_latex, _latex, _latex_number, _alike_latex))]
         layout = "l" * len(self.labels) + "r" * (len(self.columns) + 1)
         body = [f"{line} \\\\" for line in lines]
         return "\n".join(
@@ -85,45 +98,73 @@ class Table:
         """A table of Markdown."""
         header = [*self.labels, *self._titles, "n"]
         rule = [":---"] * len(self.labels) + ["---:"] * (len(self.columns) + 1)
-        rows = self._rows(lambda text: f"**{text}**", lambda text: text.replace("|", r"\|"))
+        rows = self._rows(
+            lambda text: f"**{text}**", lambda text: text.replace("|", r"\|"), alike=lambda text: f"{text} †"
+        )
         return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
 
     def to_csv(self, path: str | Path) -> None:
         """Writes the frame, with all digits."""
         self.frame.to_csv(path, index=False)
 
+    def write(self, path: str | Path) -> None:
+        """Writes the table in the form that the file's name asks for: .tex, .md or .csv.
+
+        Raises:
+            ValueError: if it ends otherwise.
+        """
+        check_form(path)
+        if Path(path).suffix == ".csv":
+            self.to_csv(path)
+            return
+        text = self.to_latex() if Path(path).suffix == ".tex" else self.to_markdown()
+        Path(path).write_text(f"{text}\n", encoding="utf-8")
+
     @property
     def _titles(self) -> list[str]:
         return [column.metric for column in self.columns]
 
     @property
-    def _caption(self) -> str:
+    def caption(self) -> str:
+        """The meaning of the numbers and marks."""
         spread = "standard deviation" if self.spread == "std" else "standard error"
-        return f"mean ± {spread} over n runs; * the best of its column"
+        told = f"mean ± {spread} over n runs; * the best of its column"
+        return f"{told}; † not significantly worse (Welch, Holm, 5 %)" if self._any_alike else told
+
+    @property
+    def _any_alike(self) -> bool:
+        return any((self.frame[f"{column.metric} p"] >= SIGNIFICANCE).any() for column in self.columns)
 
     def _rows(
         self,
         bold: Callable[[str], str],
         label: Callable[[str], str] = str,
         number: Callable[[str], str] = str,
+        alike: Callable[[str], str] = str,
     ) -> list[list[str]]:
-        best = {column.metric: _best(self.frame[column.metric], column) for column in self.columns}
+        best = {column.metric: column.best(list(self.frame[column.metric])) for column in self.columns}
         rows = []
         for position, entry in enumerate(self.frame.to_dict("records")):
             cells = [label(_shown(entry[name])) for name in self.labels]
             for column in self.columns:
                 text = number(_with_spread(entry[column.metric], entry[f"{column.metric} {self.spread}"]))
-                cells.append(bold(text) if position == best[column.metric] else text)
+                if position == best[column.metric]:
+                    text = bold(text)
+                elif entry[f"{column.metric} p"] >= SIGNIFICANCE:
+                    text = alike(text)
+                cells.append(text)
             rows.append([*cells, str(entry["n"])])
         return rows
 
 
-def _best(means: "Series[float]", column: Column) -> int | None:
-    # The position of the best mean; None where there is nothing to compare.
-    finite = [(mean, position) for position, mean in enumerate(means) if math.isfinite(mean)]
-    if len(finite) < 2:
-        return None
-    return (min(finite) if column.smallest_is_best else max(finite))[1]
+def check_form(path: str | Path) -> None:
+    """Refuses a file whose name is that of no form of a table.
+
+    Raises:
+        ValueError: naming the forms.
+    """
+    if Path(path).suffix not in (".tex", ".md", ".csv"):
+        raise ArgumentValueError(f"output: expected a file that ends in .tex, .md or .csv, got {path}")
 
 
 def _shown(value: object) -> str:
@@ -159,10 +200,14 @@ def _bold_latex(text: str) -> str:
     return rf"$\mathbf{{{text.strip('$')}}}$"
 
 
+def _alike_latex(text: str) -> str:
+    return rf"{text}\dag"
+
+
 def _broken(text: str) -> str:
-    # In lines of at most `_NAME_WIDTH`, broken behind a slash, a comma or an opening bracket.
+    # In lines of at most `_NAME_WIDTH`, broken behind a slash, a comma, an opening bracket or the dot of an option.
     lines = [""]
-    for piece in re.split(r"(?<=[/(,])", text):
+    for piece in re.split(r"(?<=[/(,])|(?<=[a-z]\.)", text):
         if lines[-1] and len(lines[-1]) + len(piece.strip()) > _NAME_WIDTH:
             lines.append("")
         lines[-1] += piece if lines[-1] else piece.lstrip()

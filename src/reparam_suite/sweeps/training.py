@@ -42,10 +42,12 @@ class CellTraining:
     Args:
         make_run: makes the run of a cell.
         sweep: name of the sweep.
+        definition: of the sweep, which its runs carry.
     """
 
     make_run: MakeRun
     sweep: str
+    definition: str | None = None
 
     def __call__(self, task: Task, signals: StopSignals) -> str:
         """Trains a cell and returns the id of its run.
@@ -65,7 +67,7 @@ class CellTraining:
 
     def _run(self, task: Task) -> Run:
         made = made_run(self.make_run, task.cell.values, task.cell.seed)
-        run = dataclasses.replace(made, tags={**made.tags, **tags_of(self.sweep, task.cell)})
+        run = dataclasses.replace(made, tags={**made.tags, **tags_of(self.sweep, task.cell, self.definition)})
         if task.interrupted is None:
             return run
         try:

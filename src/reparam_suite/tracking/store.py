@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from reparam_suite.runtime.file_locks import made_directories
-from reparam_suite.tracking import opening, reading, views
+from reparam_suite.tracking import opening, reading
 from reparam_suite.tracking.environment import environment_tags
 from reparam_suite.tracking.names import parameter_texts
 from reparam_suite.tracking.options import option_tags
@@ -88,18 +88,6 @@ class Store:
         """The command that opens MLflow's page on this store, to be run in this directory."""
         return self._settings.ui_command()
 
-    def prepared_views(self) -> dict[str, str]:
-        """The rest of the address of each prepared view of the experiment, by its key; the views are stored anew.
-
-        Raises:
-            TrackingError: if the store does not take them.
-        """
-        with as_tracking_error(f"the views of {self.experiment} could not be stored in {self.uri}"):
-            metrics = {name for run in self.runs() for name in run.metrics}
-            for name, value in views.tags(metrics).items():
-                self._client.set_experiment_tag(self.experiment_id, name, value)
-        return {view.key: view.address(self.experiment_id) for view in views.views(metrics)}
-
     def start_run(
         self,
         *,
@@ -114,7 +102,7 @@ class Store:
         Args:
             name: of the run; see `run_name`.
             parameters: those that MLflow's page shows, nested or flat.
-            options: the whole configuration, nested or flat, where it says more than the parameters.
+            options: the whole configuration, nested or flat.
             tags: beside those of `environment_tags`.
             config_file: the text of a configuration file that reproduces the run; becomes the artifact config.yaml.
 
@@ -248,29 +236,27 @@ class Store:
         """
         return opening.experiment_names(settings)
 
-    def runs(self, wanted: str = "") -> list[RecordedRun]:
-        """All runs of the experiment that are not deleted, finished or not, the oldest first.
+    def runs(self, wanted: str = "", *, finished: bool = False) -> list[RecordedRun]:
+        """The runs of the experiment that are not deleted, the oldest first.
 
         Args:
             wanted: a condition in the language of MLflow's filters, "tags.seed = '1'" say.
+            finished: whether those that are FINISHED are wanted alone.
 
         Raises:
             TrackingError: if MLflow does not accept the condition, or the store does not answer.
         """
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(reading.recorded_runs(self._client, self._experiment_ids, wanted))
+            return list(reading.recorded_runs(self._client, self._experiment_ids, wanted, finished=finished))
 
-    def finished_runs(self, wanted: str = "") -> list[RecordedRun]:
-        """The finished runs of the experiment, the oldest first.
-
-        Args:
-            wanted: a condition in the language of MLflow's filters.
+    def tagged_runs(self, tag: str, value: str) -> list[RecordedRun]:
+        """All runs of the experiment with a value of a tag, the oldest first; the digests of their data are not read.
 
         Raises:
-            TrackingError: if MLflow does not accept the condition, or the store does not answer.
+            TrackingError: if the store does not answer.
         """
         with as_tracking_error(f"runs could not be looked for in {self.uri}"):
-            return list(reading.recorded_runs(self._client, self._experiment_ids, wanted, finished=True))
+            return list(reading.tagged_runs(self._client, self._uri, self._experiment_ids, tag, value))
 
     def histories(self, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:
         """Steps and values of a metric for many runs at once; runs without it are left out."""

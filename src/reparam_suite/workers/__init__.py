@@ -1,5 +1,6 @@
 """Processes that train run after run: local ones that are kept warm, tasks of Ray."""
 
+from reparam_suite.workers.engines import Engine, EngineName, LocalEngine, check_resources, engine_of
 from reparam_suite.workers.local import LocalProcesses, LocalWorker, check_main_guard
 from reparam_suite.workers.making import MakeRun, check_arguments, made_run
 from reparam_suite.workers.pool import Serve, Worker, WorkerPool, WorkersLost
@@ -7,6 +8,9 @@ from reparam_suite.workers.sending import obstacle
 from reparam_suite.workers.tasks import Outcome, completed, done_here
 
 __all__ = [
+    "Engine",
+    "EngineName",
+    "LocalEngine",
     "LocalProcesses",
     "LocalWorker",
     "MakeRun",
@@ -17,8 +21,10 @@ __all__ = [
     "WorkersLost",
     "check_arguments",
     "check_main_guard",
+    "check_resources",
     "completed",
     "done_here",
+    "engine_of",
     "made_run",
     "obstacle",
 ]

@@ -1,10 +1,7 @@
 """Workers as tasks of Ray: it finds a place for each in its cluster."""
 
-import logging
 import os
-import signal
-import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, final
@@ -12,20 +9,20 @@ from typing import Any, Self, final
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
-from reparam_suite.runtime.errors import UsageError
-from reparam_suite.tracking import reason, redact
-from reparam_suite.workers.pool import Serve, Worker, WorkerPool
+from reparam_suite.tracking import reason
+from reparam_suite.training import StopSignals
+from reparam_suite.workers.engines import Engine
+from reparam_suite.workers.pool import Serve, Worker, WorkerPool, end
+from reparam_suite.workers.ray_cluster import RayCluster
+from reparam_suite.workers.tasks import Function, Outcome, done_here
 
-# Seconds for the head of a cluster to answer.
-_CONNECT_TIMEOUT = 10.0
+# Seconds between two looks at a signal.
+_PERIOD = 0.5
 
 
 @final
 class RayTasks(WorkerPool):
-    """One task of Ray core for each worker, for as long as the work takes.
-
-    The cluster is the one that this process is in already, else that of $RAY_ADDRESS; without either, Ray is
-    started here for the time of the context.
+    """One task of Ray core for each worker, for as long as the work takes; the cluster is that of `RayCluster`.
 
     Args:
         serve: the work of each worker.
@@ -42,40 +39,67 @@ class RayTasks(WorkerPool):
         self, serve: Serve, num_workers: int, *, cpus: float, gpus: float, databases: Mapping[str, str]
     ) -> None:
         super().__init__(serve, num_workers)
-        self._resources = {"CPU": cpus, "GPU": gpus}
-        self._databases = databases
-        self._joined_here = False
+        self._cluster = RayCluster(cpus=cpus, gpus=gpus, databases=databases)
 
     def __enter__(self) -> Self:
-        started_here = False
-        if not ray.is_initialized():
-            started_here = _join_or_start()
-            self._joined_here = True
-        try:
-            nodes = [node for node in ray.nodes() if node["Alive"]]
-            check_reachable(self._databases, {node["NodeManagerAddress"] for node in nodes})
-            if started_here:  # a cluster may grow
-                check_room(self._resources, [node["Resources"] for node in nodes])
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        self._cluster.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._joined_here:
-            ray.shutdown()
+        self._cluster.__exit__(kind, error, traceback)
 
     def start(self, number: int) -> Worker:
         """A task that begins as soon as there is room for it."""
-        task = ray.remote(
-            num_cpus=self._resources["CPU"],
-            num_gpus=self._resources["GPU"],
-            max_retries=0,  # the pool starts another one, with another number
-            max_calls=1,  # a process that was stopped is of no more use
-        )(_serve_in)
+        # The pool starts another one, with another number; a process that was stopped is of no more use.
+        task = self._cluster.remote(_serve_in, max_calls=1)
         return _Task(number, task.remote(Path.cwd(), self.serve, number))
+
+
+@final
+class RayEngine(Engine):
+    """One task of Ray core for each task; its processes stay warm. The cluster is that of `RayCluster`.
+
+    Args:
+        num_workers: tasks that are done, or wait for a place, at once.
+        cpus: that Ray reserves for each.
+        gpus: that Ray reserves for each; a part of one shares it.
+        databases: URL by option, of those that all machines have to reach.
+
+    Raises:
+        ValueError: if there is no worker.
+    """
+
+    def __init__(self, num_workers: int, *, cpus: float, gpus: float, databases: Mapping[str, str]) -> None:
+        super().__init__(num_workers)
+        self._cluster = RayCluster(cpus=cpus, gpus=gpus, databases=databases)
+
+    def completed(
+        self, function: Function, tasks: Sequence[Any], signals: StopSignals
+    ) -> Generator[Outcome, None, None]:
+        """The outcomes; a task whose process dies has failed.
+
+        Raises:
+            UsageError: if the cluster cannot be used.
+        """
+        waiting = list(enumerate(tasks))[::-1]
+        running: dict[Any, _Task] = {}
+        with self._cluster:
+            remote, place = self._cluster.remote(_do_in), Path.cwd()
+            try:
+                while waiting or running:
+                    signals.wait()  # an exception from a signal would break Ray's calls
+                    while waiting and len(running) < self.num_workers:
+                        index, task = waiting.pop()
+                        started = remote.remote(place, function, index, task)
+                        running[started] = _Task(index, started)
+                    ended, _ = ray.wait(list(running), timeout=_PERIOD)
+                    outcomes = [running.pop(each).outcome() for each in ended]
+                    signals.wait_no_longer()
+                    yield from outcomes
+            finally:
+                end(list(running.values()))
 
 
 def _serve_in(directory: Path, serve: Serve, number: int) -> None:
@@ -83,74 +107,17 @@ def _serve_in(directory: Path, serve: Serve, number: int) -> None:
     serve(number)
 
 
-def _join_or_start() -> bool:
-    """Whether Ray was started here, since no cluster is named."""
-    address = os.environ.get("RAY_ADDRESS", "")
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        if not address:
-            ray.init(address="local", include_dashboard=False, **options)
-            return True
-        _check_answers(address)
-        ray.init(address=address, **options)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UsageError(f"--engine ray: Ray at {address or 'this machine'} cannot be used: {reason(error)}") from error
-    finally:
-        signal.signal(signal.SIGTERM, handler)  # Ray has put one that ends this process
-    return False
-
-
-def _check_answers(address: str) -> None:
-    # Ray itself tries for a quarter of an hour.
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT).close()
-
-
-def check_reachable(databases: Mapping[str, str], machines: Iterable[str]) -> None:
-    """Refuses a file of one machine as the database of several.
-
-    Args:
-        databases: URL by option.
-        machines: addresses.
-
-    Raises:
-        UsageError: if there are several machines and one of the databases is such a file.
-    """
-    if len(names := sorted(machines)) == 1:
-        return
-    for option, url in databases.items():
-        if url.startswith("sqlite"):
-            raise UsageError(
-                f"--{option}: Ray's cluster has {len(names)} machines ({', '.join(names)}), expected a database that "
-                f"all of them reach, got the file {redact(url)} of one"
-            )
-
-
-def check_room(wanted: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -> None:
-    """Refuses workers that would wait for ever.
-
-    Args:
-        wanted: CPU and GPU of each worker.
-        nodes: what each machine has.
-
-    Raises:
-        UsageError: if no machine has room for one worker.
-    """
-    most = {name: max(node.get(name, 0.0) for node in nodes) for name in wanted}
-    for name, amount in wanted.items():
-        if amount > most[name]:
-            raise UsageError(
-                f"--{name.lower()}s-per-worker: this machine has {most[name]:g} {name}s, expected at most as many, "
-                f"got {amount:g}"
-            )
+def _do_in(directory: Path, function: Function, index: int, task: Any) -> Outcome:
+    os.chdir(directory)
+    with StopSignals() as signals:
+        return done_here(function, index, task, signals)
 
 
 @final
 class _Task(Worker):
     def __init__(self, number: int, task: Any) -> None:
         self.name = f"worker {number}"
+        self._number = number
         self._task = task
 
     def has_ended(self, patience: float) -> bool:
@@ -167,6 +134,12 @@ class _Task(Worker):
         except RayError as error:
             return f"died: {reason(error)}"
         return None
+
+    def outcome(self) -> Outcome:
+        if (death := self.death()) is not None:
+            return Outcome(self._number, error=f"its worker {death}")
+        outcome: Outcome = ray.get(self._task)
+        return outcome
 
     def stop(self) -> None:
         ray.cancel(self._task)  # arrives there as Ctrl-C would

@@ -1,4 +1,4 @@
-"""Runs made from a configuration file and the values of options: the `make_run` of a study file."""
+"""Runs made from a configuration file and the values of options: the `make_run` of a study or a sweep in a file."""
 
 import dataclasses
 import math
@@ -8,10 +8,34 @@ from pathlib import Path
 from typing import Any, final
 
 from reparam_suite.commands.options import Options, set_threads
+from reparam_suite.commands.written_options import Value, arguments
 from reparam_suite.data import adapted
 from reparam_suite.running import Run
-from reparam_suite.studies.space import Value, arguments
 from reparam_suite.tracking import TrackingSettings
+
+
+@dataclass(frozen=True)  # not @final: jsonargparse takes no instance of a final class as a default
+class Budget:
+    """The length of a run: one of the two, or as many steps as the base run has.
+
+    Args:
+        steps: of the optimizer.
+        evaluations: of f, per datum of each minibatch: an estimator that takes four per step gets a quarter of the
+            steps of one that takes one.
+
+    Raises:
+        ValueError: if both are given, or one is below 1.
+    """
+
+    steps: int | None = None
+    evaluations: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.evaluations is not None:
+            raise ValueError("budget: expected steps or evaluations, got both")
+        for name in ("steps", "evaluations"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"budget.{name}: expected 1 or more, got {value}")
 
 
 @final
@@ -45,8 +69,9 @@ class RunsOfFile:
         return dataclasses.replace(run, max_steps=num_steps(run, self.evaluations), max_epochs=None)
 
     def arguments(self, options: Mapping[str, Value], seed: int) -> list[str]:
-        """The command line of a run, save where it is recorded."""
-        return [f"--config={self.base}", *arguments({**self.common, **options, "seed": seed})]
+        """The command line of a run, save where it is recorded; a class comes before its own options."""
+        own = dict(sorted(options.items(), key=lambda pair: pair[0].count(".")))
+        return [f"--config={self.base}", *arguments({**self.common, **own, "seed": seed})]
 
 
 def num_steps(run: Run, evaluations: int) -> int:

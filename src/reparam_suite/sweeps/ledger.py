@@ -1,0 +1,129 @@
+"""Results of a sweep in a CSV file, a row for each run: what such a file has is not trained again, on any machine."""
+
+import csv
+import fcntl
+import io
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.sweeps.grid import Cell
+
+SEED = "seed"
+
+
+@final
+@dataclass(frozen=True)
+class Ledger:
+    """A file that keeps the results of a sweep's runs, under version control say.
+
+    A row has the values of a cell as expressions, its seed and the metrics. Runs whose row has all metrics count as
+    finished; those that finish get a row.
+
+    Args:
+        file: CSV; made where it is missing.
+        metrics: that are kept: the last value, METRIC, or the value at a step, METRIC@STEP.
+
+    Raises:
+        ValueError: if there are no metrics, or the directory of the file is missing.
+    """
+
+    file: Path
+    metrics: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.metrics:
+            raise UsageError("results.metrics: expected at least one, got none")
+        if not self.file.absolute().parent.is_dir():
+            raise UsageError(f"results.file: expected a file in a directory that exists, got {self.file}")
+
+    def known(self, cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
+        """The metrics of cells that have a row, those that it has, by the cell's key.
+
+        Raises:
+            ValueError: if the file cannot be read.
+        """
+        rows = {_identity(row, self.metrics): row for row in self._rows()}
+        found = {}
+        for cell in cells:
+            if (row := rows.get(_identity_of(cell))) is not None:
+                found[cell.key] = {name: float(row[name]) for name in self.metrics if row.get(name)}
+        return found
+
+    def complete(self, cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
+        """The metrics of cells whose row has all of them, by the cell's key.
+
+        Raises:
+            ValueError: if the file cannot be read.
+        """
+        return {key: metrics for key, metrics in self.known(cells).items() if len(metrics) == len(self.metrics)}
+
+    def add(self, results: Sequence[tuple[Cell, Mapping[str, float]]]) -> None:
+        """Writes the rows of cells that have some of the metrics; those that a row has already stay.
+
+        Raises:
+            ValueError: if the file cannot be read.
+        """
+        with _locked(self.file):
+            rows = {_identity(row, self.metrics): row for row in self._rows()}
+            for cell, metrics in results:
+                if not any(name in metrics for name in self.metrics):
+                    continue
+                kept = {name: repr(metrics[name]) for name in self.metrics if name in metrics}
+                values = {**cell.expressions, SEED: str(cell.seed)}
+                rows[_identity_of(cell)] = {**rows.get(_identity_of(cell), {}), **values, **kept}
+            self._write(list(rows.values()))
+
+    def _rows(self) -> list[dict[str, str]]:
+        if not self.file.exists():
+            return []
+        with self.file.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        for number, row in enumerate(rows, 2):
+            try:
+                values = [float(row[name]) for name in self.metrics if row.get(name)]
+                int(row[SEED])
+            except (KeyError, TypeError, ValueError):
+                raise UsageError(
+                    f"results.file: {self.file}, line {number}: expected a seed and numbers of "
+                    f"{', '.join(self.metrics)}, got {', '.join(map(str, row.values()))}"
+                ) from None
+            if not all(map(math.isfinite, values)):
+                raise UsageError(f"results.file: {self.file}, line {number}: expected finite numbers, got {values}")
+        return rows
+
+    def _write(self, rows: Sequence[Mapping[str, str]]) -> None:
+        names = dict.fromkeys(name for row in rows for name in row)
+        arguments = [name for name in names if name not in (SEED, *self.metrics)]
+        text = io.StringIO()
+        lines = csv.DictWriter(text, [*arguments, SEED, *self.metrics], restval="", lineterminator="\n")
+        lines.writeheader()
+        lines.writerows(rows)
+        unfinished = self.file.with_name(f".{self.file.name}.unfinished")
+        unfinished.write_text(text.getvalue(), encoding="utf-8")
+        os.replace(unfinished, self.file)
+
+
+def _identity(row: Mapping[str, str | None], metrics: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    # An argument that a cell does not have is an empty field.
+    return tuple(sorted((name, value) for name, value in row.items() if value and name not in metrics))
+
+
+def _identity_of(cell: Cell) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted({**cell.expressions, SEED: str(cell.seed)}.items()))
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    # Several commands may share the file. Its directory is locked: the file itself is replaced.
+    directory = os.open(file.absolute().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)

@@ -1,0 +1,139 @@
+"""The contents of a sweep file: the runs of a grid, and the table that is made of them."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import yaml
+
+from reparam_suite.commands.file_runs import Budget, RunsOfFile
+from reparam_suite.commands.written_options import choosable
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.sweeps.grid import Grid
+from reparam_suite.sweeps.ledger import Ledger
+from reparam_suite.sweeps.result import SweepResult
+from reparam_suite.sweeps.selection import Spread
+from reparam_suite.sweeps.table import Table, check_form
+from reparam_suite.tracking import TrackingSettings
+
+# Options that come from elsewhere, or that one run alone can have.
+_NOT_OF_A_RUN = {
+    "seed": "seeds",
+    "seeds": "seeds",
+    "tracking": "the options --tracking of the command",
+    "resume": "the sweep itself, which resumes its runs",
+    "run_key": "the sweep itself, which resumes its runs",
+}
+
+
+@dataclass(frozen=True)  # not @final: jsonargparse takes no instance of a final class as a default
+class TableSettings:
+    """A table of a sweep.
+
+    Args:
+        rows: options of the grid, a row for each of their combinations.
+        columns: metrics, the last value of each or that of a step, train/elbo@6000; the best of each is marked, the
+            largest, or the smallest of variances, losses, times and memory; "-val/kl" for the smallest.
+        select: the metric by whose mean over seeds the values of `over` are chosen, for each row.
+        over: options of the grid that are chosen.
+        spread: standard deviation over runs, or standard error of the mean.
+        output: a file to write beside the print: .tex, .md or .csv.
+
+    Raises:
+        ValueError: if `output` ends otherwise.
+    """
+
+    rows: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    select: str | None = None
+    over: list[str] = field(default_factory=list)
+    spread: Spread = "std"
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.output is not None:
+            check_form(self.output)
+
+    def of(self, result: SweepResult) -> Table:
+        """The table.
+
+        Raises:
+            ValueError: if a name is none of the sweep.
+        """
+        return result.table(
+            rows=self.rows, columns=self.columns, select=self.select, over=self.over, spread=self.spread
+        )
+
+
+@final
+@dataclass(frozen=True)
+class SweepSettings:
+    """The grid of a sweep, and the runs that it is made of.
+
+    Args:
+        name: of the sweep.
+        base: configuration file of a run; a relative path counts from the sweep file.
+        options: of all runs, dotted, over those of the file.
+        grid: option -> values; every combination of them.
+        zipped: option -> values, lists of one length that are gone through together.
+        cells: option -> value, combinations given one by one.
+        where: option -> value; the combinations that have these are trained alone.
+        seeds: of every combination.
+        budget: of a run.
+        table: that is printed when all runs are there.
+        results: a file that keeps results by cell and seed, whose runs are not trained again.
+
+    Raises:
+        ValueError: if the grid or the seeds are empty or have something twice.
+    """
+
+    name: str
+    base: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    grid: dict[str, Any] = field(default_factory=dict)
+    zipped: dict[str, Any] = field(default_factory=dict)
+    cells: list[Any] = field(default_factory=list)
+    where: dict[str, Any] = field(default_factory=dict)
+    seeds: list[int] = field(default_factory=lambda: [0])
+    budget: Budget = field(default_factory=Budget)
+    table: TableSettings | None = None
+    results: Ledger | None = None
+
+    @property
+    def combinations(self) -> Grid:
+        """The grid, or the part of it that is wanted.
+
+        Raises:
+            ValueError: if it is empty, has something twice, or an option that a sweep gives itself.
+        """
+        grid = Grid(product=_as_values(self.grid), zipped=_as_values(self.zipped), cells=[*map(_as_value, self.cells)])
+        for option in (*grid.arguments, *self.options):
+            if source := _NOT_OF_A_RUN.get(option.partition(".")[0]):
+                raise UsageError(f"grid: --{option} comes from {source}, expected other options")
+        return grid.where(_as_value(self.where)) if self.where else grid
+
+    def runs(self, tracking: TrackingSettings) -> RunsOfFile:
+        """The function that makes a run from the values of options."""
+        common = {option: choosable(value) for option, value in self.options.items()}
+        if self.budget.steps is not None:
+            common["trainer.max_steps"] = self.budget.steps
+        return RunsOfFile(self.base, common, self.budget.evaluations, tracking)
+
+    def definition(self) -> dict[str, Any]:
+        """The settings that make runs of one combination comparable: the base run, common options and the budget."""
+        base = yaml.safe_load(self.base.read_text(encoding="utf-8"))
+        return {"base": base, "options": self.options, "budget": dataclasses.asdict(self.budget)}
+
+
+def _as_values(several: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        option: [choosable(value) for value in values] if isinstance(values, list) else values
+        for option, values in several.items()
+    }
+
+
+def _as_value(cell: Any) -> Any:
+    # What is no mapping is refused with the rest of the grid.
+    return {option: choosable(value) for option, value in cell.items()} if isinstance(cell, Mapping) else cell

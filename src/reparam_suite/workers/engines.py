@@ -1,0 +1,117 @@
+"""Where the tasks of a sweep are done: here, in processes of this machine, or elsewhere."""
+
+import logging
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, Literal, final
+
+from reparam_suite.runtime.errors import ArgumentValueError, UsageError
+from reparam_suite.training import StopSignals
+from reparam_suite.workers.sending import obstacle
+from reparam_suite.workers.tasks import Function, Outcome, completed, done_here
+
+EngineName = Literal["local", "ray"]
+"""Where workers run: in processes of this machine, or as tasks of Ray."""
+
+_log = logging.getLogger(__name__)
+
+
+class Engine(ABC):
+    """Does tasks, several at once.
+
+    Args:
+        num_workers: that work at once.
+
+    Raises:
+        ValueError: if there is none.
+    """
+
+    def __init__(self, num_workers: int) -> None:
+        if num_workers < 1:
+            raise ArgumentValueError(f"workers: expected at least 1, got {num_workers}")
+        self.num_workers = num_workers
+
+    @abstractmethod
+    def completed(
+        self, function: Function, tasks: Sequence[Any], signals: StopSignals
+    ) -> Generator[Outcome, None, None]:
+        """The outcomes of tasks in the order in which they end; closing the iterator stops those in progress.
+
+        Args:
+            function: does a task.
+            tasks: to be done.
+            signals: of this process.
+
+        Raises:
+            Stopped: if a signal ended it.
+            WorkersLost: if no worker can be started.
+        """
+
+
+@final
+class LocalEngine(Engine):
+    """This process alone, or processes of this machine that stay warm, with one CPU thread each."""
+
+    def completed(
+        self, function: Function, tasks: Sequence[Any], signals: StopSignals
+    ) -> Generator[Outcome, None, None]:
+        """The outcomes; where tasks cannot be sent to another process, they are done in this one."""
+        if min(self.num_workers, len(tasks)) > 1:
+            if (why := obstacle(function, tasks)) is None:
+                yield from completed(function, tasks, num_workers=self.num_workers)
+                return
+            _log.warning(
+                "runs train in this process, one after the other: what makes them cannot be sent to another: %s", why
+            )
+        for index, task in enumerate(tasks):
+            yield done_here(function, index, task, signals)
+
+
+def check_resources(engine: EngineName, cpus: float | None, gpus: float | None) -> None:
+    """Refuses reservations for a worker that cannot be made.
+
+    Args:
+        engine: of the workers.
+        cpus: that are reserved for each; None: not given.
+        gpus: likewise.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    for name, amount in {"cpus": cpus, "gpus": gpus}.items():
+        if amount is None:
+            continue
+        if engine != "ray":
+            raise UsageError(f"--{name}-per-worker is for --engine ray, got --engine {engine}")
+        if not 0 <= amount < math.inf or (amount > 1 and amount != int(amount)):
+            raise UsageError(f"--{name}-per-worker: expected a part of one or a whole number, got {amount:g}")
+
+
+def engine_of(
+    engine: EngineName, num_workers: int, *, cpus: float | None, gpus: float | None, databases: Mapping[str, str]
+) -> Engine:
+    """The engine that a command asks for.
+
+    Args:
+        engine: its name.
+        num_workers: that work at once.
+        cpus: that Ray reserves for each; None: 1.
+        gpus: that Ray reserves for each; None: none.
+        databases: URL by option, of those that all machines have to reach.
+
+    Raises:
+        UsageError: if Ray is not installed.
+    """
+    if engine == "local":
+        return LocalEngine(num_workers)
+    try:
+        from reparam_suite.workers.on_ray import RayEngine
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UsageError(WITHOUT_RAY) from error
+    return RayEngine(num_workers, cpus=1.0 if cpus is None else cpus, gpus=gpus or 0.0, databases=databases)
+
+
+WITHOUT_RAY = "--engine ray: Ray is not installed; to have it: pip install 'reparam_suite[ray]'"

@@ -1,0 +1,44 @@
+"""Command lines of a sweep, parsed; what they refuse is in tests/test_sweep.py."""
+
+import pytest
+import yaml
+from tests.launching import as_it_was
+
+from reparam_suite.sweeps.command import command, table_command
+
+SWEEP = {
+    "name": "s",
+    "base": "base.yaml",
+    "grid": {"model.estimator": [{"class_path": "DisARM", "init_args": {"num_samples": 4}}, "StraightThrough"]},
+    "options": {
+        "trainer.callbacks": [
+            {"class_path": "reparam_suite.training.LearningRateStages", "init_args": {"stages": [[3, 0.1]]}}
+        ]
+    },
+}
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "base.yaml").write_text("seed: 0\n")
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
+    return str(tmp_path / "sweep.yaml")
+
+
+def test_values_of_options_stay_plain_data_and_later_options_change_the_file(file):
+    with as_it_was():
+        asked = command(["--config", file, "--seeds", "[3, 4]", "--shard", "1/2", "--dry_run"])
+    settings = asked.settings
+    assert settings.options == SWEEP["options"]
+    assert settings.grid == SWEEP["grid"]
+    assert (settings.seeds, asked.dry_run) == ([3, 4], True)
+    plan = asked.sweep.plan()
+    assert list(plan["seed"]) == [3, 3]
+    assert list(plan["model.estimator"]) == ["{class_path: DisARM, init_args: {num_samples: 4}}", "StraightThrough"]
+
+
+def test_a_table_has_a_name_and_settings():
+    asked = table_command(["s", "--rows", "[a]", "--columns", "[b, c@6]", "--spread", "standard_error"])
+    assert asked.name == "s"
+    assert (asked.settings.rows, asked.settings.columns) == (["a"], ["b", "c@6"])
+    assert asked.settings.spread == "standard_error"

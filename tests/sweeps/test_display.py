@@ -1,0 +1,36 @@
+"""What a person reads while a sweep trains, where there is no terminal to draw on."""
+
+import io
+
+from rich.console import Console
+
+from reparam_suite.sweeps.display import Display
+from reparam_suite.sweeps.grid import Grid
+from reparam_suite.sweeps.plan import Plan
+from reparam_suite.tracking import TrackingSettings
+
+
+def test_the_plan_comes_first_then_failures_at_once_and_progress_from_time_to_time():
+    clock, out = [0.0], io.StringIO()
+    cells = Grid({"a": [1, 2]}).with_seeds(range(4))
+    done = frozenset(cell.key for cell in cells[:2])
+    with Display(Console(file=out, highlight=False), now=lambda: clock[0]) as display:
+        assert display.counted() == "no run had begun"
+        display.planned(Plan("s", TrackingSettings(), cells, {"a=3": "no"}, {"a=1": 10, "a=2": 30}, done))
+        for number, error in enumerate([None, "NonFiniteLoss: inf", None, None, None]):
+            clock[0] += 10.0
+            display.ended(cells[2 + number], error)
+        told = display.counted()
+    lines = out.getvalue().splitlines()
+    assert lines[1] == "plan       8 runs of 2 combinations; 2 on record; 6 to train, 140 steps"
+    assert lines[2:5] == [
+        "           a=1; seeds 2, 3, 10 steps each",
+        "           a=2; seeds 0, 1, 2, 3, 30 steps each",
+        "left out   a=3: no",
+    ]
+    # After the first run: 10 s for 10 of 140 steps. Then every half minute.
+    assert lines[5] == "progress   1 of 6 runs, about 2:10 left"
+    assert lines[6] == "failed     a=1, seed 3: NonFiniteLoss: inf"
+    assert lines[7] == "progress   4 of 6 runs, 1 failed, about 0:30 left"
+    assert len(lines) == 8
+    assert told == "6 of 8 runs are finished"

@@ -1,0 +1,55 @@
+"""Results in a file, by cell and seed."""
+
+import pytest
+
+from reparam_suite.sweeps.grid import Grid
+from reparam_suite.sweeps.ledger import Ledger
+
+METRICS = ("test/elbo", "train/elbo@6")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(tmp_path / "kept.csv", METRICS)
+
+
+def cells():
+    return Grid(cells=[{"a": "x, y", "b": 0.1}, {"a": "z"}]).with_seeds([0, 1])
+
+
+def test_a_result_is_found_again_by_values_and_seed(ledger):
+    one, other, third, _ = cells()
+    ledger.add([(one, {"test/elbo": -20.123456789, "train/elbo@6": -30.0, "val/elbo": 1.0})])
+    ledger.add([(third, {"test/elbo": -1.0}), (other, {})])
+    assert ledger.known(cells()) == {
+        one.key: {"test/elbo": -20.123456789, "train/elbo@6": -30.0},
+        third.key: {"test/elbo": -1.0},
+    }
+    assert list(ledger.complete(cells())) == [one.key]
+    assert ledger.file.read_text().splitlines() == [
+        "a,b,seed,test/elbo,train/elbo@6",
+        "\"'x, y'\",0.1,0,-20.123456789,-30.0",
+        "'z',,0,-1.0,",
+    ]
+    assert [path.name for path in ledger.file.parent.iterdir()] == ["kept.csv"]
+
+
+def test_a_run_that_went_on_completes_its_row(ledger):
+    one = cells()[0]
+    ledger.add([(one, {"train/elbo@6": -30.0})])
+    ledger.add([(one, {"test/elbo": -20.0})])
+    assert ledger.complete(cells()) == {one.key: {"test/elbo": -20.0, "train/elbo@6": -30.0}}
+
+
+@pytest.mark.parametrize("line", ["'z',,0,many,", "'z',,zero,1.0,", "'z',,0,nan,"])
+def test_a_file_that_cannot_be_read_is_refused_with_the_line(ledger, line):
+    ledger.file.write_text(f"a,b,seed,test/elbo,train/elbo@6\n{line}\n")
+    with pytest.raises(ValueError, match=r"results.file: .*kept.csv, line 2: expected"):
+        ledger.known(cells())
+
+
+def test_what_makes_no_ledger_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"results.metrics: expected at least one, got none"):
+        Ledger(tmp_path / "a.csv", ())
+    with pytest.raises(ValueError, match=r"results.file: expected a file in a directory that exists, got"):
+        Ledger(tmp_path / "nowhere" / "a.csv", METRICS)
