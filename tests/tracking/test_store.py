@@ -310,7 +310,8 @@ def test_an_experiment_is_described(store):
 
 
 def test_every_option_is_read_back_from_a_run(store):
-    run = store.start_run(name="run", parameters={"a": 1}, tags={}, options={"model": {"size": 3}, "seed": 0})
+    run = store.start_run(name="run", parameters={"a": 1}, tags={})
+    run.log_options({"model": {"size": 3}, "seed": 0})
     run.log_options({"model": {"size": 4}, "seed": 0})
     run.close("FINISHED")
     store.start_run(name="other", parameters={"a": 2}, tags={}).close("FINISHED")

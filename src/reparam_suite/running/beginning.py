@@ -14,6 +14,8 @@ from reparam_suite.running.surroundings import Observer
 from reparam_suite.running.weights import restore_best
 from reparam_suite.runtime.terminal import as_text
 from reparam_suite.tracking import RunLogger, Store
+from reparam_suite.tracking.names import parameter_texts
+from reparam_suite.tracking.options import option_tags
 from reparam_suite.training import Checkpoints, Journal
 
 
@@ -92,8 +94,7 @@ def _recorded(parts: Assembly, store: Store) -> RunLogger:
         return store.start_run(
             name=run_name_of(parts),
             parameters=record.parameters,
-            options=record.options,
-            tags=record.tags,
+            tags={**record.tags, **option_tags(parameter_texts(record.options))},
             config_file=record.text,
         )
     logger = store.resume_run(resumption.run_id)

@@ -13,6 +13,7 @@ import yaml
 from optuna.trial import FixedTrial, FrozenTrial
 from rich.console import Console
 
+from reparam_suite.commands.written_options import arguments
 from reparam_suite.running import Surroundings
 from reparam_suite.running.assembly import assemble
 from reparam_suite.running.finishing import finish
@@ -27,7 +28,7 @@ from reparam_suite.studies import figures
 from reparam_suite.studies.display import best_trials
 from reparam_suite.studies.queue import RUNS, Queue
 from reparam_suite.studies.settings import StudySettings
-from reparam_suite.studies.space import Options, arguments
+from reparam_suite.studies.space import Options
 from reparam_suite.studies.storage import AWAY, when_it_answers
 from reparam_suite.tracking import RunLogger, Store, TrackingError, TrackingSettings
 from reparam_suite.tracking.views import KIND, SUMMARY

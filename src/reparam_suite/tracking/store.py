@@ -11,7 +11,6 @@ from reparam_suite.runtime.file_locks import made_directories
 from reparam_suite.tracking import opening, reading
 from reparam_suite.tracking.environment import environment_tags
 from reparam_suite.tracking.names import parameter_texts
-from reparam_suite.tracking.options import option_tags
 from reparam_suite.tracking.process import Process
 from reparam_suite.tracking.reading import RecordedRun
 from reparam_suite.tracking.reasons import as_tracking_error
@@ -94,7 +93,6 @@ class Store:
         name: str,
         parameters: Mapping[str, object],
         tags: Mapping[str, str],
-        options: Mapping[str, object] | None = None,
         config_file: str | None = None,
     ) -> RunLogger:
         """A new run.
@@ -102,7 +100,6 @@ class Store:
         Args:
             name: of the run; see `run_name`.
             parameters: those that MLflow's page shows, nested or flat.
-            options: the whole configuration, nested or flat.
             tags: beside those of `environment_tags`.
             config_file: the text of a configuration file that reproduces the run; becomes the artifact config.yaml.
 
@@ -112,7 +109,6 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         all_tags = environment_tags() | {key: redact(value) for key, value in tags.items()}
-        all_tags |= option_tags(parameter_texts(options)) if options else {}
         with as_tracking_error(f"no run could be started in {self.uri}"):
             started = int(time.time() * 1000)
             self._check_spools()
