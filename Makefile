@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help fit study experiments bench docs test test-fast check format golden audit pins clean
+.PHONY: help fit study ui experiments bench docs test test-fast check format golden audit pins clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,6 +14,9 @@ fit: .venv/.installed ## set up, then train a Gaussian VAE on the embedded digit
 
 study: .venv/.installed-study ## set up with Optuna, then search learning rate, latent size and estimator on the digits
 	OMP_NUM_THREADS=1 $(BIN)/python -m reparam_suite.study --config conf/studies/digits.yaml $(ARGS)
+
+ui: .venv/.installed ## set up, then MLflow's page, opened on the training curves of the runs
+	$(BIN)/python -m reparam_suite.ui $(ARGS)
 
 experiments: .venv/.installed ## set up, then every experiment at its short setting; fills docs/measured, and the numbers in docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m experiments --output docs/measured/experiments $(ARGS); status=$$?; $(BIN)/python -m experiments.fill_numbers && exit $$status

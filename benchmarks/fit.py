@@ -170,7 +170,7 @@ def targets(results: dict[str, dict[str, Any]]) -> list[Target]:
     return found
 
 
-COLUMNS = ("model", "side", "ms a step", "over the bare loop", "range", "over ours", "target (* missed)")
+COLUMNS = ("model", "side", "ms per step", "over the bare loop", "range", "over ours", "target (* missed)")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

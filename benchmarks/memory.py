@@ -221,12 +221,12 @@ TITLE = "Peak memory of a training step (* grows too fast)"
 COLUMNS = (
     "estimator",
     "MiB at K, batch, latents",
-    "KiB a sample",
+    "KiB per sample",
     "bend",
     "over its evaluations of f",
-    "KiB a datum",
+    "KiB per datum",
     "bend",
-    "KiB a latent",
+    "KiB per latent",
     "at twice the latents",
 )
 

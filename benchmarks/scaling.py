@@ -150,12 +150,12 @@ def compared(costs: Mapping[int, Sequence[Cost]]) -> dict[int, dict[str, Any]]:
 COLUMNS = (
     "model",
     "processes",
-    "wall ms a step",
-    "data a second",
+    "wall ms per step",
+    "data per second",
     "throughput over one process",
     "range",
     "efficiency",
-    "CPU ms a step",
+    "CPU ms per step",
     "CPU over one process",
 )
 
@@ -215,7 +215,7 @@ def on_cuda(num_rows: int, rounds: int, scratch: Path, device: torch.device) -> 
         for batch in CUDA_BATCHES
     }
     walls = {batch: [cost.wall for cost in costs] for batch, costs in in_turn(sides, rounds).items()}
-    columns = ("batch", "ms a step", "data a second", "over the smallest batch")
+    columns = ("batch", "ms per step", "data per second", "over the smallest batch")
     return Findings(
         how=f"{rounds} rounds of {num_rows:,} data",
         listings=[Listing("Gaussian, 784-200-200-50, against the batch", columns, batch_rows(walls), num_names=0)],

@@ -4,7 +4,7 @@
 
 One datum x, two latents: p(z) = N(0, I), p(x|z) = N(W z, s^2 I). The posterior is normal with the covariance
 S = (I + W^T W / s^2)^-1 and the mean S W^T x / s^2, so it is known where training should end. q starts at N(0, I/4)
-and climbs the evidence bound, one draw a step at a rate that falls to zero, on four roads:
+and climbs the evidence bound, one draw per step at a rate that falls to zero, on four roads:
 
     sample()                   z drawn by `q.sample()`, backpropagation through the whole bound
     log q instead              as before, with log q(z) of the drawn z in place of the closed-form divergence
@@ -145,7 +145,7 @@ def likelihood_gradients(road: Road) -> dict[str, float]:
 
 
 def train(road: Road) -> tuple[Parameters, list[float]]:
-    """Climbs with one draw a step; the exact bound after every step."""
+    """Climbs with one draw per step; the exact bound after every step."""
     parameters = Parameters(full=road.full)
     optimizer = torch.optim.Adam(parameters.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, NUM_STEPS)

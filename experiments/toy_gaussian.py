@@ -73,7 +73,7 @@ def monte_carlo(road: str, num_samples: int) -> dict[str, float]:
 
 
 def descent(road: str) -> Tensor:
-    """theta along stochastic descent from THETA, one draw a step: `[NUM_STEPS + 1, NUM_CHAINS]`."""
+    """theta along stochastic descent from THETA, one draw per step: `[NUM_STEPS + 1, NUM_CHAINS]`."""
     path = [torch.full((NUM_CHAINS,), THETA, dtype=torch.float64)]
     for _ in range(NUM_STEPS):
         path.append(path[-1] - LEARNING_RATE * gradients(road, path[-1]))

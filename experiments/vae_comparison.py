@@ -76,7 +76,7 @@ def compare(name: str, study: Study, setting: Setting) -> Findings:
     by_name = trained(comparison, num_seeds)
     numbers, rows = _summary(by_name)
     numbers = {"budget": comparison.budget, "seeds": num_seeds, **numbers}
-    columns = ("estimator", "steps", "ELBO", "± s.e.", "variance", "ms a step")
+    columns = ("estimator", "steps", "ELBO", "± s.e.", "variance", "ms per step")
     return Findings(numbers, columns, rows, figure(by_name))
 
 

@@ -16,6 +16,7 @@ from reparam_suite.running.record import configuration
 from reparam_suite.running.surroundings import library_call
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import unchanged_globals
+from reparam_suite.tracking.options import options_of
 
 CONF = Path(__file__).parents[1] / "conf"
 README = CONF.parent / "README.md"
@@ -52,10 +53,10 @@ def test_it_trains(file, root, small_root):
     ended = fit("--config", str(file), "--trainer.max_steps", "1", *FEW_TEST_DATA, *data, root=root)
     assert ended.code == 0, ended.err
     assert ended.run.info.status == "FINISHED"
-    parameters = ended.run.data.params
+    options = options_of(ended.run.data.tags)
     for name, value in content["model"]["init_args"].items():
         if not isinstance(value, dict | str):
-            assert parameters[f"model.init_args.{name}"] == str(value)
+            assert options[f"model.init_args.{name}"] == str(value)
     assert {step for step, _ in ended.curve("val/elbo")} == {0, 1}
     assert bool(ended.curve("val/bits_per_dim")) == (file.stem in NARROW)
     assert ended.run.data.tags["gradients.road"] == "layer by layer"

@@ -93,7 +93,7 @@ def test_all_four_are_named_by_their_dotted_paths(mine, tmp_path):
     ended = fit(*shlex.split(command), "--record.test_data", "0", root=tmp_path)
     assert ended.code == 0, ended.err
     run = ended.run
-    assert run.info.run_name == "PairedScore-GaussianVAE-Stripes-0"
+    assert run.info.run_name == "PairedScore-0-Stripes"
     assert run.data.metrics["grad/encoder/variance"] > 0.0
     assert dict(ended.curve("train/objective"))  # a plain objective is recorded under no bound's name
 

@@ -94,7 +94,7 @@ def is_one_run(ended: Ended, tmp_path: Path) -> None:
     assert [step for step, _ in ended.curve("val/elbo")] == [0, 13, 15]
     assert [step for step, _ in ended.curve("test/elbo")] == [15]
     assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "False"], "the first alone knows MLflow"
-    for line in ("Results, in nats", "test ELBO", "MLflow UI", ended.run.info.run_name):
+    for line in (r"Results \(bounds in nats\)", "test ELBO", "MLflow UI", ended.run.info.run_name):
         assert len(re.findall(rf"^.{{0,3}}{line}", ended.out, re.MULTILINE)) == 1, line
 
 

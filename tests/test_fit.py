@@ -20,6 +20,7 @@ from reparam_suite import fit as command
 from reparam_suite.estimators import Pathwise
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.tracking import RunLogger
+from reparam_suite.tracking.options import options_of
 from reparam_suite.training import GradientRecord
 
 SHORT = [
@@ -160,25 +161,31 @@ def test_a_learned_prior_has_a_gradient_of_its_own(discrete, gaussian):
 
 def test_a_run_has_ended_well_under_its_name(gaussian, discrete, importance_weighted):
     for ended, name in [
-        (gaussian, "Pathwise-GaussianVAE-Digits-3"),
-        (discrete, "ScoreFunction-LeaveOneOut-DiscreteVAE-Digits-0"),
-        (importance_weighted, "StickTheLanding-GaussianVAE-Digits-0"),
+        (gaussian, "Pathwise-3-Digits"),
+        (discrete, "ScoreFunction-LeaveOneOut-0-Digits"),
+        (importance_weighted, "StickTheLanding-0-Digits"),
     ]:
         assert (ended.run.info.status, ended.run.info.run_name) == ("FINISHED", name)
 
 
-def test_the_whole_resolved_configuration_is_among_the_parameters(discrete):
-    parameters = discrete.run.data.params
+def test_the_whole_resolved_configuration_is_among_the_options(discrete):
+    options = options_of(discrete.run.data.tags)
     config = yaml.safe_load((discrete.artifacts() / "config.yaml").read_text())
     told = {key: str(value) for key, value in flat(config).items()}
-    assert parameters == {"estimator": "ScoreFunction-LeaveOneOut", **told}
-    assert parameters["model.class_path"] == "reparam_suite.models.DiscreteVAE"
-    assert (
-        parameters["model.init_args.estimator.init_args.baseline.class_path"] == "reparam_suite.estimators.LeaveOneOut"
-    )
-    assert parameters["model.init_args.objective.init_args.weight"] == "1.0"
-    assert parameters["trainer.max_steps"] == "15"
-    assert parameters["seed"] == "0"
+    assert options == told
+    assert options["model.class_path"] == "reparam_suite.models.DiscreteVAE"
+    assert options["model.init_args.estimator.init_args.baseline.class_path"] == "reparam_suite.estimators.LeaveOneOut"
+    assert options["model.init_args.objective.init_args.weight"] == "1.0"
+    assert options["trainer.max_steps"] == "15"
+    assert options["seed"] == "0"
+    assert discrete.run.data.params["estimator"] == "ScoreFunction-LeaveOneOut"
+    assert len(discrete.run.data.params) < 20
+
+
+def test_a_run_has_a_description_with_its_results(discrete):
+    text = discrete.run.data.tags["mlflow.note.content"]
+    assert text.startswith("**DiscreteVAE** trained with **`ScoreFunction(")
+    assert f"| test/elbo | {discrete.run.data.metrics['test/elbo']:.6g} |" in text
 
 
 def flat(values: dict, prefix: str = "") -> dict:
@@ -373,22 +380,42 @@ def test_nothing_else_is_left_behind(gaussian):
     assert list((gaussian.root / "spool").iterdir()) == []
     run_id = gaussian.run.info.run_id
     kept = {path.name for path in (gaussian.root / "checkpoints" / run_id).iterdir()}
-    assert kept == {"best.ckpt", "last.ckpt", "previous.ckpt", "config.yaml"}
+    assert kept == {"best.ckpt", "last.ckpt", "previous.ckpt", "config.yaml", "metrics.csv"}
+
+
+def test_every_number_is_in_a_file_beside_the_checkpoints(gaussian):
+    text = (gaussian.root / "checkpoints" / gaussian.run.info.run_id / "metrics.csv").read_text()
+    rows = [line.split(",") for line in text.splitlines()[1:]]
+    assert {name for _, name, _ in rows} == set(gaussian.run.data.metrics)
+    elbos = [(int(step), float(value)) for step, name, value in rows if name == "val/elbo"]
+    assert elbos == gaussian.curve("val/elbo")
 
 
 # ------------------------------------------------------------------------------------------------ printed lines
 
 
-def test_the_end_tells_what_was_reached_and_where(gaussian):
+def test_the_lines_tell_what_is_done_the_results_and_where_they_are(gaussian):
     lines = gaussian.out
-    for label in ("Results, in nats", "test ELBO", "validation ELBO", "KL", "gradient variance, encoder"):
+    for label in (
+        "Results (bounds in nats)",
+        "test ELBO",
+        "best validation ELBO",
+        "test KL",
+        "gradient variance, encoder",
+    ):
         assert label in lines
     assert f"{gaussian.run.data.metrics['test/elbo']:.2f}" in lines
     assert lines.count(gaussian.run.data.tags["dataset.summary"]) == 1
     assert f"run        {gaussian.run.info.run_id}" in lines
     assert f"artifacts  {gaussian.run.info.artifact_uri}" in lines
     told = re.search(r"^MLflow UI +(.*)$", lines, re.MULTILINE)[1]
-    assert f"mlflow ui --backend-store-uri sqlite:///{gaussian.root}/mlflow.db" in told
+    assert told == f"python -m reparam_suite.ui --tracking.root {gaussian.root}"
+    first, second = lines.splitlines()[:2]
+    assert first == "Pathwise-3-Digits  GaussianVAE on Digits with Pathwise, 15 steps, seed 3"
+    assert second == f"recorded as run {gaussian.run.info.run_id} in {gaussian.root}"
+    assert re.search(r"^step 15 of 15  train -\S+  val -\S+  best -\S+  in 0:", lines, re.MULTILINE)
+    steps = re.findall(r"^(.+?) {2,}\d+\.\d s$", lines, re.MULTILINE)
+    assert steps == ["test", "bound of many samples", "figures", "exported model"]
 
 
 # ----------------------------------------------------------------------------------------------------------- repetition
@@ -419,7 +446,7 @@ def test_several_seeds_are_several_runs_and_each_is_that_of_its_seed(gaussian):
     ended = finished(fit(*SHORT, "--seeds", "5", "3", root=gaussian.root))
     assert len(ended.run_ids) == 2
     runs = [ended.client.get_run(run_id) for run_id in ended.run_ids]
-    assert [run.info.run_name for run in runs] == ["Pathwise-GaussianVAE-Digits-5", "Pathwise-GaussianVAE-Digits-3"]
+    assert [run.info.run_name for run in runs] == ["Pathwise-5-Digits", "Pathwise-3-Digits"]
     assert [run.info.status for run in runs] == ["FINISHED"] * 2
     assert [run.data.params["seed"] for run in runs] == ["5", "3"]
     five, three = (ended.curve("test/elbo", run_id) for run_id in ended.run_ids)
@@ -457,8 +484,8 @@ def test_a_users_own_estimator_is_trained_by_its_dotted_path(gaussian, root, tmp
             root=root,
         )
     )
-    assert ended.run.info.run_name == "Mine-GaussianVAE-Digits-3"
-    assert ended.run.data.params["model.init_args.estimator.init_args.note"] == "hello"
+    assert ended.run.info.run_name == "Mine-3-Digits"
+    assert ended.run.data.params["estimator.note"] == "hello"
     loaded = GaussianVAE.load_from_checkpoint(ended.artifacts() / "checkpoints" / "last.ckpt", allow=["my_estimators"])
     assert (type(loaded.estimator).__name__, loaded.estimator.note) == ("Mine", "hello")
     assert ended.curve("test/elbo") == gaussian.curve("test/elbo")

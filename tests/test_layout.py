@@ -16,7 +16,7 @@ PACKAGE = Path(reparam_suite.__file__).parent
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 # The command's own output, and that a download takes its time.
 MAY_PRINT = {
-    *("__main__.py", "fit.py", "compare.py", "study.py", "sweep.py", "sync.py"),
+    *("__main__.py", "fit.py", "compare.py", "study.py", "sweep.py", "sync.py", "ui.py"),
     *("commands/complaint.py", "commands/options.py", "studies/command.py", "data/remote.py"),
 }
 DRAWERS = {"utils", "util", "helpers", "common", "misc", "manager"}

@@ -8,6 +8,7 @@ _COMMANDS = {
     "study": "searches hyperparameters with Optuna",
     "sweep": "trains a grid of runs, and makes tables of it",
     "compare": "compares gradients on one model, or finished runs",
+    "ui": "opens MLflow's page on the curves of the trainings",
     "sync": "delivers what runs could not send to their tracking store",
 }
 

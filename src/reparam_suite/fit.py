@@ -20,6 +20,7 @@ from reparam_suite.commands.given import option_values
 from reparam_suite.commands.options import Options, set_threads
 from reparam_suite.commands.resuming import resumed_run
 from reparam_suite.commands.schema import run_parser
+from reparam_suite.commands.short_options import as_typed
 from reparam_suite.commands.table import results_table
 from reparam_suite.commands.verification import verify_resume
 from reparam_suite.running import Result, Run, RunStopped, SameData, Surroundings
@@ -76,7 +77,7 @@ def _train(args: list[str], results: list[Result], console: Console, signals: St
         state = "what is shown is finished" if results else "no run had begun"
         return _stopped(f"{error.what}; {state}", error.exit_code, args)
     except (SuiteError, TrackingError) as error:
-        return _complain(as_option(str(error), run_parser()), _USAGE)
+        return _complain(as_typed(as_option(str(error), run_parser()), args), _USAGE)
     return 0
 
 

@@ -151,23 +151,6 @@ def test_a_class_of_the_users_own_is_named_by_its_dotted_path(my_module, tmp_pat
 # ----------------------------------------------------------------------------------------------------------------- help
 
 
-def test_help_tells_every_option_and_ends_well(capsys):
-    with pytest.raises(SystemExit) as ended:
-        Options.of(["--help"])
-    assert ended.value.code == 0
-    told = capsys.readouterr().out
-    for option in (
-        "--seed",
-        "--seeds",
-        "--trainer.max_steps",
-        "--tracking.uri",
-        "--record.gradients_every",
-        "--config",
-    ):
-        assert option in told
-    assert "of the weights, the noise and the order of the data" in told
-
-
 @pytest.mark.parametrize(
     ("args", "options"),
     [

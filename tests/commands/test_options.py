@@ -32,6 +32,15 @@ CONF = Path(__file__).parents[2] / "conf"
 # ------------------------------------------------------------------------------------------------------------- defaults
 
 
+def test_loggers_and_callbacks_of_the_trainer_are_made_with_the_run(tmp_path):
+    trainer = assembled(
+        f"--trainer.logger CSVLogger --trainer.logger.save_dir {tmp_path} --trainer.callbacks+ LearningRateMonitor"
+    ).trainer
+    assert [type(logger).__name__ for logger in trainer.loggers] == ["CSVLogger"]
+    assert trainer.loggers[0].root_dir == f"{tmp_path}/lightning_logs"
+    assert "LearningRateMonitor" in [type(callback).__name__ for callback in trainer.callbacks]
+
+
 def test_without_any_option_it_is_a_gaussian_vae_on_digits():
     parts = assembled("")
     model, trainer = parts.model, parts.trainer

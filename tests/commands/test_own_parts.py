@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tests.launching import Ended, fit
 
+from reparam_suite.tracking.options import options_of
+
 MODULE = '''
 import torch
 from lightning.pytorch import LightningDataModule
@@ -15,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from reparam_suite.distributions import normal
 from reparam_suite.estimators import Expectation, GradientEstimator
 from reparam_suite.models import EstimatorModule
+from reparam_suite.tracking.options import options_of
 
 
 class MyModel(EstimatorModule):
@@ -89,11 +92,14 @@ def trained(folder) -> Ended:
 
 def test_both_are_trained_and_recorded_with_their_options(trained):
     run = trained.run
-    assert (run.info.status, run.info.run_name) == ("FINISHED", "Pathwise-MyModel-MyDataModule-0")
-    assert run.data.params["model.class_path"] == "my_parts.MyModel"
-    assert run.data.params["model.init_args.hidden"] == "5"
-    assert run.data.params["data.class_path"] == "my_parts.MyDataModule"
-    assert run.data.params["data.init_args.batch_size"] == "15"
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "Pathwise-0-MyDataModule")
+    options = options_of(run.data.tags)
+    assert options["model.class_path"] == "my_parts.MyModel"
+    assert options["model.init_args.hidden"] == "5"
+    assert options["data.class_path"] == "my_parts.MyDataModule"
+    assert options["data.init_args.batch_size"] == "15"
+    shown = {name: run.data.params[name] for name in ("model", "hidden", "data", "batch_size")}
+    assert shown == {"model": "MyModel", "hidden": "5", "data": "MyDataModule", "batch_size": "15"}
     assert {"val/loss", "val/loss_best", "grad/loc/variance", "train/objective"} <= set(run.data.metrics)
     assert run.data.tags["dataset.resumes"] == "epoch"
     assert run.data.tags["gradients.road"] == "layer by layer"

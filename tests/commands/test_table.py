@@ -1,5 +1,6 @@
-"""The table of finished runs: its lines, and how values are shown."""
+"""The table at the end of runs: test first, the best validation with its step, the spread over seeds."""
 
+import io
 from types import SimpleNamespace
 
 import pytest
@@ -7,41 +8,74 @@ from rich.console import Console
 
 from reparam_suite.commands.table import results_table
 
-
-def result(seed: int, **metrics: float) -> SimpleNamespace:
-    return SimpleNamespace(metrics=metrics, seed=seed, num_steps=1_200, name="a run")
-
-
-def lines(*results: SimpleNamespace) -> dict[str, list[str]]:
-    console = Console(width=120, record=True, file=None, quiet=False)
-    with console.capture() as captured:
-        console.print(results_table(results))
-    rows = [[cell.strip() for cell in line.strip("│┃ ").split("│")] for line in captured.get().splitlines()]
-    return {name: values for name, *values in rows if values}
-
-
-def test_quantities_of_a_vae_and_of_its_parts():
-    metrics = {"test/elbo": -90.126, "test/bound_5000": -88.0, "test/bound_200_from_50": -89.0}
-    metrics |= {"grad/encoder/data_variance": 1.0, "grad/encoder/variance": 0.12345, "grad/logits/variance": 9.0}
-    shown = lines(result(0, **metrics))
-    assert shown["steps"] == ["1,200"]
-    assert shown["test ELBO"] == ["-90.13"]
-    assert shown["test bound, K = 5,000"] == ["-88.00"]
-    assert shown["test bound, K = 200"] == ["-89.00"]
-    assert shown["gradient variance, encoder"] == ["0.123"]
-    assert not [name for name in shown if "logits" in name]
+METRICS = {
+    "val/elbo": -27.6,
+    "val/elbo_best": -27.5,
+    "val/elbo_best_step": 1200.0,
+    "test/elbo": -27.25,
+    "test/kl": 0.5,
+    "test/bound_100": -27.0,
+    "test/bound_5000_from_400": -26.5,
+    "test/bound_5000_from_400_standard_error": 0.1,
+    "time/ms_per_step": 1.5,
+    "grad/encoder/variance": 0.25,
+    "grad/encoder/data_variance": 0.5,
+    "grad/encoder/work_normalized_variance": 0.75,
+    "grad/loc/variance": 9.0,
+}
 
 
-def test_a_seed_a_column_and_a_dash_for_what_a_run_does_not_have():
-    shown = lines(result(0, **{"test/elbo": -1.0, "val/elbo": -2.0}), result(1, **{"val/elbo": -3.0}))
-    assert shown["test ELBO"] == ["-1.00", "-"]
-    assert shown["validation ELBO"] == ["-2.00", "-3.00"]
+def lines(*results: dict, width: int = 80) -> list[list[str]]:
+    made = [
+        SimpleNamespace(name="Pathwise-0-Digits", seed=seed, num_steps=2_000, metrics=metrics)
+        for seed, metrics in enumerate(results)
+    ]
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(results_table(made))
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    return [[cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")] for line in text.splitlines()]
 
 
-@pytest.mark.parametrize(("value", "text"), [(1.5, "1.50"), (2e30, "2e+30"), (-3.21e7, "-3.21e+07")])
-def test_large_values_are_short(value, text):
-    assert lines(result(0, **{"test/elbo": value}))["test ELBO"] == [text]
+def test_the_test_comes_first_and_the_best_validation_has_its_step():
+    title, _, heads, _, *rows, _ = lines(METRICS)
+    assert title == ["Results (bounds in nats)"]
+    assert heads == ["", "Pathwise-0-Digits"]
+    assert rows == [
+        ["test ELBO", "-27.25"],
+        ["test bound, K = 100", "-27.00"],
+        ["test bound, K = 5,000", "-26.50"],
+        ["test KL", "0.50"],
+        ["best validation ELBO", "-27.50"],
+        ["at step", "1,200"],
+        ["last validation ELBO", "-27.60"],
+        ["ms per step", "1.50"],
+        ["gradient variance, encoder", "0.25"],
+        ["variance x ms, encoder", "0.75"],
+        ["steps", "2,000"],
+    ]
 
 
-def test_a_model_without_an_elbo_has_its_own_metrics():
-    assert lines(result(0, **{"val/loss": 0.123456, "train/loss": 1.0})) == {"steps": ["1,200"], "val/loss": ["0.1235"]}
+@pytest.mark.parametrize(
+    ("number", "heads", "first"),
+    [
+        (3, ["", "seed 0", "seed 1", "seed 2", "mean", "std"], ["-27.00", "-28.00", "-29.00", "-28.00", "1"]),
+        (5, ["", "mean", "std", "lowest", "highest"], ["-29.00", "1.6", "-31.00", "-27.00"]),
+    ],
+)
+def test_several_runs_have_mean_and_standard_deviation(number, heads, first):
+    results = [METRICS | {"test/elbo": -27.0 - seed} for seed in range(number)]
+    table = lines(*results)
+    assert table[2] == heads
+    assert table[4] == ["test ELBO", *first]
+
+
+def test_values_that_are_no_bound_are_shown_by_their_names():
+    table = lines({"val/loss": 0.5, "val/loss_best": 0.25, "val/loss_best_step": 7.0, "test/loss": 1e9})
+    assert table[4:-1] == [
+        ["test/loss", "1e+09"],
+        ["val/loss", "0.5"],
+        ["best val/loss", "0.25"],
+        ["at step", "7"],
+        ["steps", "2,000"],
+    ]

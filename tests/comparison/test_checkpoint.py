@@ -47,7 +47,7 @@ def test_weights_and_data_are_those_of_the_run(root):
         assert data.batch_size == 100
         assert data.digest == checkpoint.digest
         assert checkpoint.run_id == run_id
-    assert checkpoint.name == "Pathwise-GaussianVAE-Digits-0"
+    assert checkpoint.name == "Pathwise-0-Digits"
 
 
 def test_what_is_no_longer_where_it_was_trained_is_fetched_from_the_record(root):

@@ -62,7 +62,7 @@ def test_a_training_can_be_made_again(compared, tmp_path):
 
 def test_the_record_of_a_training_has_the_names_of_runs(compared):
     frame = runs(tracking=compared[0].setting.tracking)
-    assert "ScoreFunction-LeaveOneOut-GaussianVAE-Digits-0" in set(frame["name"])
+    assert "ScoreFunction-LeaveOneOut-0-Digits" in set(frame["name"])
     assert frame["val/elbo"].notna().all()
 
 

@@ -47,7 +47,7 @@ def test_numbers_of_estimators_that_lie_together_do_not_cover_each_other():
 
 def test_a_single_run_has_no_bar_and_the_axis_says_of_what_the_cost_is():
     ax = gradient_cost({"once": (3.0, 2.0, math.nan), "thrice": (2.0, 4.0, 0.5)}, cost_of="step").axes[0]
-    assert ax.get_xlabel() == "milliseconds a step"
+    assert ax.get_xlabel() == "milliseconds per step"
     drawn = {bar.lines[0].get_xdata()[0]: bar.has_yerr for bar in ax.containers}
     assert drawn == {3.0: False, 2.0: True}
 

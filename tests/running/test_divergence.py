@@ -59,6 +59,6 @@ def test_a_run_that_has_diverged_says_so_in_one_line_and_has_a_tag(diverged):
 
 
 def test_its_numbers_are_shown_in_scientific_form(diverged):
-    (line,) = [line for line in diverged.out.splitlines() if "validation ELBO" in line]
+    (line,) = [line for line in diverged.out.splitlines() if "last validation ELBO" in line]
     assert f"{diverged.run.data.metrics['val/elbo']:.3g}" in line
     assert all(len(word) < 20 for word in line.split())

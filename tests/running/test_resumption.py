@@ -10,6 +10,7 @@ import torch
 from tests.launching import Ended, fit, undrawn
 from tests.test_fit import SHORT, finished
 
+from reparam_suite.tracking.options import options_of
 from reparam_suite.training import HEADER, CheckpointFiles, GradientRecord
 from reparam_suite.training.checkpoint_files import FORMAT
 
@@ -212,8 +213,9 @@ def test_changes_that_are_allowed_are_reported_and_recorded_beside_the_parameter
     assert ended.err == "reparam_suite.fit: --model.init_args.learning_rate was 0.001, is 0.01\n"
     run = ended.client.get_run(run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.params["model.init_args.learning_rate"] == "0.001"
-    assert run.data.tags["changed.model.init_args.learning_rate"] == "0.01"
-    assert run.data.tags["changed.trainer.max_steps"] == "18"
+    assert run.data.params["learning_rate"] == "0.001"
+    assert run.data.tags["changed.learning_rate"] == "0.01"
+    assert run.data.tags["changed.max_steps"] == "18"
+    assert options_of(run.data.tags)["model.init_args.learning_rate"] == "0.01"
     refused_now = fit("--resume", run_id, "--model.learning_rate", "0.001", "--trainer.max_steps", "20", root=root)
     assert "--model.init_args.learning_rate was 0.01, is 0.001" in refused_now.err

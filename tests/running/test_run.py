@@ -59,7 +59,7 @@ def test_a_result_has_the_metrics_that_are_on_record(result, tracking):
     recorded = Store.open(tracking).run(result.run_id)
     assert recorded.info.status == "FINISHED"
     assert recorded.data.metrics == pytest.approx(dict(result.metrics))
-    assert (result.name, result.seed, result.num_steps) == ("Pathwise-GaussianVAE-Digits-3", 3, 8)
+    assert (result.name, result.seed, result.num_steps) == ("Pathwise-3-Digits", 3, 8)
     assert {"test/elbo", "grad/encoder/variance", "val/elbo_best", "val/elbo_best_step"} <= set(result.metrics)
 
 

@@ -1,6 +1,7 @@
 """Options of Lightning's Trainer: each works as Lightning promises, or is refused by name before a run exists."""
 
 import inspect
+import io
 import logging
 from datetime import timedelta
 from pathlib import Path
@@ -35,10 +36,7 @@ OPTIONS = {
     "enable_autolog_hparams": "works",
     "enable_checkpointing": (True, "a run keeps the checkpoints that `checkpoint` says, expected None, got True"),
     "enable_model_summary": "works",
-    "enable_progress_bar": (
-        False,
-        "a run shows its own, in a command or with progress=True, expected None, got False",
-    ),
+    "enable_progress_bar": "works",
     "fast_dev_run": (True, "a run is recorded whole, and a small max_steps makes it short, expected False, got True"),
     "gradient_clip_algorithm": "works",
     "gradient_clip_val": "works",
@@ -300,9 +298,13 @@ def test_further_loggers_have_what_the_model_logs(tracking, tmp_path):
     assert "val/elbo" in (Path(logger.log_dir) / "metrics.csv").read_text()
 
 
-def test_a_summary_of_the_model_is_printed(tracking, capsys):
-    trained(run(tracking, 1, enable_model_summary=True))
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_summary_of_the_model_is_printed_and_progress_can_be_hidden(tracking, capsys, shown):
+    console = Console(file=io.StringIO())
+    surroundings = Surroundings(console, StopSignals(), None, observer=Brief())
+    run(tracking, 1, enable_model_summary=True, enable_progress_bar=shown).fit_within(surroundings)
     assert "posterior" in capsys.readouterr().out
+    assert ("step 1 of 1" in console.file.getvalue()) == shown
 
 
 def test_a_limit_holds_in_the_test(tracking):

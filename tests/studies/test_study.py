@@ -2,6 +2,7 @@
 
 import csv
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import optuna
@@ -12,6 +13,7 @@ from tests.launching import fit, study
 from tests.studies.small import several, study_file
 
 from reparam_suite.estimators import ScoreFunction
+from reparam_suite.tracking.options import options_of
 
 SPACE = {
     "model.learning_rate": {"log_float": [1e-3, 1e-1]},
@@ -49,6 +51,13 @@ def test_it_ends_with_the_trials_asked_for_and_says_what_was_best(searched):
     assert "4 trials" in searched.ended.out
     assert f"best  trial {best.number}: val/elbo {best.value:.6g} with model." in searched.ended.out
     assert searched.ended.run_ids == [searched.summary.info.run_id]
+    for trial in trials:
+        assert f"trial {trial.number} of 4  complete: val/elbo {trial.value:.6g}, " in searched.ended.out
+    (file,) = re.findall(r"^best.yaml +(\S+)$", searched.ended.out, re.MULTILINE)
+    assert yaml.safe_load(Path(file).read_text())["seeds"] == [3, 5]
+    assert f"again      python -m reparam_suite.fit --config {file}" in searched.ended.out
+    (options,) = re.findall(r"^options +(.+)$", searched.ended.out, re.MULTILINE)
+    assert f"--model.estimator={best.params['model.estimator']}" in options.split()
 
 
 def test_the_value_of_a_trial_is_the_mean_of_its_runs(searched):
@@ -67,7 +76,7 @@ def test_trials_are_flat_runs_that_record_configuration_metrics_and_checkpoint_a
         assert run.info.status == "FINISHED"
         assert run.data.tags["trial.state"] == "COMPLETE"
         assert "mlflow.parentRunId" not in run.data.tags
-        assert float(run.data.params["model.init_args.learning_rate"]) == trial.params["model.learning_rate"]
+        assert float(run.data.params["learning_rate"]) == trial.params["model.learning_rate"]
         assert run.data.tags["estimator"].startswith(trial.params["model.estimator"])
         assert {"val/elbo", "train/elbo", "time/ms_per_step"} <= set(run.data.metrics)
         assert not any(name.startswith("test/") for name in run.data.metrics)
@@ -256,8 +265,9 @@ def test_estimators_compete_at_an_equal_number_of_evaluations_of_f(tmp_path):
     }
     ended = study("--config", study_file(tmp_path, **settings), root=tmp_path / "mlruns")
     assert ended.code == 0, ended.err
+    options = [options_of(run.data.tags) for run in trial_runs(ended)]
     num_samples, steps = "model.init_args.estimator.init_args.num_samples", "trainer.max_steps"
-    assert {(run.data.params[num_samples], run.data.params[steps]) for run in trial_runs(ended)} == {
+    assert {(each[num_samples], each[steps]) for each in options} == {
         ("2", "24"),
         ("8", "6"),
     }

@@ -13,10 +13,10 @@ from reparam_suite.tracking import environment, environment_tags, redact, run_na
 
 def test_a_run_is_named_by_what_it_is():
     random.seed(0)
-    first = run_name("Pathwise", "GaussianVAE", "Digits", 0)
+    first = run_name("Pathwise", 0, "Digits")
     random.seed(0)
-    assert first == "Pathwise-GaussianVAE-Digits-0"
-    assert run_name("Pathwise", "GaussianVAE", "Digits", 1) == "Pathwise-GaussianVAE-Digits-1"
+    assert first == "Pathwise-0-Digits"
+    assert run_name("Pathwise", 1, "Digits") == "Pathwise-1-Digits"
 
 
 def test_tags_tell_process_and_versions():

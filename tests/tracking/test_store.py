@@ -298,20 +298,26 @@ def test_a_run_that_does_not_exist(store):
         store.resume_run("0" * 32)
 
 
-def test_the_ui_command_names_store_and_artifacts(store, settings):
-    command = store.ui_command
-    assert command.startswith("DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false ")
-    assert f"mlflow ui --backend-store-uri sqlite:///{settings.root}/mlflow.db" in command
-    assert command.endswith(f"--artifacts-destination {settings.root}/artifacts --workers 1")
+def test_the_ui_command_names_the_store(store, settings):
+    assert store.ui_command == f"python -m reparam_suite.ui --tracking.root {settings.root}"
 
 
-@pytest.mark.slow
-def test_the_ui_command_opens_a_ui_that_shows_the_run_and_its_artifacts(store, serve):
-    run = store.start_run(name="run", parameters={}, tags={}, config_file="a: 1\n")
+def test_an_experiment_is_described(store):
+    experiment = MlflowClient(f"sqlite:///{store.root}/mlflow.db").get_experiment(store.experiment_id)
+    link = f"[Training curves](#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+    assert link in experiment.tags["mlflow.note.content"]
+    assert "mlflow.sharedViewState.curves" in experiment.tags
+
+
+def test_every_option_is_read_back_from_a_run(store):
+    run = store.start_run(name="run", parameters={"a": 1}, tags={})
+    run.log_options({"model": {"size": 3}, "seed": 0})
+    run.log_options({"model": {"size": 4}, "seed": 0})
     run.close("FINISHED")
-    client = MlflowClient(serve(store.ui_command).uri)
-    assert client.get_run(run.run_id).info.run_name == "run"
-    assert [file.path for file in client.list_artifacts(run.run_id)] == ["config.yaml"]
+    store.start_run(name="other", parameters={"a": 2}, tags={}).close("FINISHED")
+    first, second = store.runs()
+    assert (first.options, first.parameters) == ({"model.size": "4", "seed": "0"}, {"a": "1"})
+    assert second.options == second.parameters == {"a": "2"}
 
 
 def test_a_password_reaches_nothing_that_is_recorded(store, monkeypatch):

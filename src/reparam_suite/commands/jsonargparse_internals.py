@@ -24,6 +24,16 @@ def option_strings(parser: ArgumentParser) -> list[str]:
     return [option for action in parser._actions for option in action.option_strings]
 
 
+def described_options(parser: ArgumentParser) -> dict[str, tuple[str, Any]]:
+    """The help text and the default of each option of a parser, by its name without dashes."""
+    return {
+        option.removeprefix("--"): (str(action.help), action.default)
+        for action in parser._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
+
+
 @contextmanager
 def imports_only(modules: Collection[str]) -> Iterator[None]:
     """Within this context values that are parsed may name classes and functions of these modules alone."""

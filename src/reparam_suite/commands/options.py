@@ -16,9 +16,11 @@ from torch import nn
 
 from reparam_suite.commands.explanations import arguments_of, explained
 from reparam_suite.commands.given import given_options, option_values, with_signed_monitor
-from reparam_suite.commands.help import class_help, help_text
+from reparam_suite.commands.help import class_help, help_page
 from reparam_suite.commands.jsonargparse_internals import imports_only
 from reparam_suite.commands.schema import run_parser
+from reparam_suite.commands.shipped import with_shipped_files
+from reparam_suite.commands.short_options import with_dotted_options
 from reparam_suite.data import adapted
 from reparam_suite.distributions import (
     BernoulliLikelihood,
@@ -77,14 +79,17 @@ class Options:
         Raises:
             UsageError: if they cannot be parsed, in one line.
         """
-        parser, args = run_parser(), with_signed_monitor(args)
-        if {"-h", "--help"} & set(args):
-            print(help_text(parser))
+        parser = run_parser()
+        if (position := next((index for index, text in enumerate(args) if text in ("-h", "--help")), None)) is not None:
+            topic = next((text for text in args[position + 1 : position + 2] if not text.startswith("-")), None)
+            print(help_page(parser, topic))
             raise SystemExit(0)
+        args = with_dotted_options(with_signed_monitor(args))
         for option in (each.partition("=")[0] for each in args):
             if option.startswith(("--model.", "--data.")) and option.endswith(".help"):
                 print(class_help(option, option_values(option, args)[0]))
                 raise SystemExit(0)
+        args = with_shipped_files(args)
         given = given_options(args)
         with explained(parser, **ROOTS), nullcontext() if allow is None else imports_only(allow):
             values = parser.parse_args(_defaults(given) + args)

@@ -9,6 +9,8 @@ from jsonargparse import ArgumentParser
 from reparam_suite.commands.explanations import explained
 from reparam_suite.commands.given import content_of, given_options, option_values
 from reparam_suite.commands.options import Options
+from reparam_suite.commands.shipped import with_shipped_files
+from reparam_suite.commands.short_options import with_dotted_options
 from reparam_suite.running import Run
 from reparam_suite.running.resuming import found_run
 from reparam_suite.running.resumption import CONFIG, checkpoint_directory
@@ -31,6 +33,7 @@ def resumed_run(args: list[str], target: str) -> tuple[Options, Run]:
         UsageError: if there is no such run, or its record names a class that is not allowed.
         TrackingError: if its store does not answer, or it is running.
     """
+    typed, args = args, with_shipped_files(with_dotted_options(args))
     tracking = _tracking(args)
     resumption = found_run(target, tracking, allow_changes=False)
     file = checkpoint_directory(tracking.root, resumption.run_id) / CONFIG
@@ -39,9 +42,9 @@ def resumed_run(args: list[str], target: str) -> tuple[Options, Run]:
         check_all_allowed(dict(resumption.recorded), allow=allow)
     except NotAllowedError as error:
         raise UsageError(f"--resume: {file}: {error}, with --allow_modules") from None
-    typed = {value.rpartition(".")[0] for value in map(str, given_options(args).values()) if "." in value}
-    named = [module for module in typed if all(part.isidentifier() for part in module.split("."))]
-    options = Options.of(["--config", str(file), *args], allow=[*allow, *named])
+    modules = {value.rpartition(".")[0] for value in map(str, given_options(args).values()) if "." in value}
+    named = [module for module in modules if all(part.isidentifier() for part in module.split("."))]
+    options = Options.of(["--config", str(file), *typed], allow=[*allow, *named])
     if options.values.seeds is not None:
         raise UsageError("--seeds: a resumed run has the seed that it had")
     resumption = replace(resumption, allow_changes=bool(options.values.allow_changes))

@@ -43,8 +43,8 @@ def run_parser() -> ArgumentParser:
         type=str,
         default=None,
         metavar="RUN_ID",
-        help="resumes a run, by its id or a checkpoint, under the run's own configuration; auto: this command's own "
-        "run, of this SLURM job or of --run_key, and begins it if there is none",
+        help="resume a run, given its id or a checkpoint, with its own configuration; auto: this command's own run, of "
+        "this SLURM job or of --run_key, and begin it if there is none",
     )
     parser.add_argument(
         "--run_key",
@@ -60,7 +60,9 @@ def run_parser() -> ArgumentParser:
         metavar="N",
         help="trains N steps with and without a stop and a new process in the middle, and reports whether they differ",
     )
-    parser.add_argument("--allow_changes", type=bool, default=False, help="resumes it although other options are given")
+    parser.add_argument(
+        "--allow_changes", type=bool, default=False, help="resume a run although other options are given than it had"
+    )
     parser.add_argument(
         "--allow_modules",
         type=str,

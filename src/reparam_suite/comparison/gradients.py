@@ -12,6 +12,7 @@ from reparam_suite.comparison.gradient_comparison import GradientComparison
 from reparam_suite.comparison.gradient_report import GradientReport
 from reparam_suite.diagnostics.measuring import device_of
 from reparam_suite.tracking import RunLogger, Store
+from reparam_suite.tracking.views import COMPARISON, KIND
 from reparam_suite.training import Stopped, StopSignals
 
 
@@ -69,6 +70,7 @@ class _Record:
 def _started(store: Store, command: GradientCommand) -> RunLogger:
     model, data, checkpoint = command.model, command.data, command.checkpoint
     tags = {
+        KIND: COMPARISON,
         "comparison": "gradients",
         "measured.run_id": checkpoint.run_id,
         "measured.checkpoint": checkpoint.source,

@@ -102,7 +102,7 @@ def _configurations(setting: str, estimator: str, runs: Sequence[RecordedRun]) -
 def _configuration(run: RecordedRun) -> dict[str, str]:
     options = {
         name: value
-        for name, value in run.parameters.items()
+        for name, value in run.options.items()
         if not any(name == excluded or name.startswith(f"{excluded}.") for excluded in _NOT_PART)
     }
     return options if run.digest else options | {"run": run.run_id[:8]}
@@ -113,8 +113,8 @@ def _latest(runs: Sequence[RecordedRun]) -> tuple[list[RecordedRun], dict[str, i
     by_seed: dict[tuple[str, ...], RecordedRun] = {}
     repeated: dict[str, int] = {}
     for run in runs:
-        seed = run.parameters.get("seed", run.tags.get("seed"))
-        key = (run.run_id,) if seed is None else (seed, run.parameters.get("data.init_args.seed", ""))
+        seed = run.options.get("seed", run.tags.get("seed"))
+        key = (run.run_id,) if seed is None else (seed, run.options.get("data.init_args.seed", ""))
         if by_seed.pop(key, None) is not None and seed is not None:
             repeated[seed] = repeated.get(seed, 0) + 1
         by_seed[key] = run

@@ -209,7 +209,7 @@ def _parallel(groups: Sequence[Group]) -> dict[str, list[float | str]]:
     if len({group.estimator for group, _ in runs}) > 1:
         found["estimator"] = [group.estimator for group, _ in runs]
     for name in names:
-        found[name.rsplit(".", 1)[-1]] = _numbers([run.parameters.get(name, "-") for _, run in runs])
+        found[name.rsplit(".", 1)[-1]] = _numbers([run.options.get(name, "-") for _, run in runs])
     if not found or not runs:
         return {}
     found["ms per step"] = [run.metrics.get("time/ms_per_step", math.nan) for _, run in runs]

@@ -17,6 +17,7 @@ from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.file_locks import made_directories
 from reparam_suite.tracking import LONGEST_NAME, Store, TrackingSettings
+from reparam_suite.tracking.views import COMPARISON, KIND
 from reparam_suite.training import StopSignals
 
 USAGE = "python -m reparam_suite.compare runs [--experiment E | --study S] [options]"
@@ -165,7 +166,7 @@ def _record(store: Store, options: RunOptions, report: RunReport, *, num_runs: i
     logger = store.start_run(
         name=f"runs-{options.source}",
         parameters={"experiment": options.source, "filter": options.filter, "num_runs": num_runs},
-        tags={"comparison": "runs"},
+        tags={KIND: COMPARISON, "comparison": "runs"},
     )
     try:
         for name, text in _texts(report).items():

@@ -125,7 +125,7 @@ def bound_of_many_samples(
         x: all data, `[N, ...]`.
         num_samples: K.
         num_data: N, at least 2.
-        few_samples: k, of the bound that all data have been paid for.
+        few_samples: k, of the bound that was computed on all data.
         bound_of_few: its mean over all data, `[]`.
         memory_budget: bytes; by default what is fastest on the device.
 

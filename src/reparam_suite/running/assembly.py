@@ -20,6 +20,7 @@ from reparam_suite.running.trainer_options import check_limits, check_trainer_op
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.launchers import num_processes, torchrun_world
+from reparam_suite.runtime.plain_data import Described
 from reparam_suite.runtime.random_streams import seed_everything
 from reparam_suite.training import CheckpointFiles, Replicas, check_compilable, compile_options, shorten_loop
 
@@ -112,12 +113,9 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     """
     options = {**_DEFAULTS, **run.trainer, **_limits(run)}
     check_trainer_options(options)
-    loggers = options.pop("logger", None)
-    callbacks = options.pop("callbacks", None) or []
     try:
-        options["callbacks"] = [
-            _made(callback) for callback in (callbacks if isinstance(callbacks, list) else [callbacks])
-        ]
+        loggers = _made_list(options.pop("logger", None))
+        options["callbacks"] = _made_list(options.pop("callbacks", None))
         trainer = Trainer(**{**options, **_OF_THE_RUN, **_launched(options)})
         if isinstance(trainer.strategy, DDPStrategy):
             if surroundings.relaunch is None and not _is_launched(trainer.strategy):
@@ -132,7 +130,7 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     except Exception as error:  # whatever Lightning, or a callback of the user's, makes of the options
         raise UsageError(f"trainer: {' '.join(str(error).split()) or type(error).__name__}") from error
     rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # guessed from variables until now
-    trainer.loggers = _as_list(loggers)
+    trainer.loggers = loggers
     trainer.strategy.checkpoint_io = CheckpointFiles()
     shorten_loop(trainer)
     return trainer
@@ -168,14 +166,12 @@ def _limits(run: Specification) -> dict[str, Any]:
     }
 
 
-def _made(callback: Any) -> Any:
-    return callback() if hasattr(callback, "description") else callback
-
-
-def _as_list(loggers: Any) -> list[Any]:
-    if loggers in (None, True, False):
+def _made_list(given: Any) -> list[Any]:
+    # Loggers or callbacks; those of a command are described, and made with the run.
+    if given in (None, True, False):
         return []
-    return list(loggers) if isinstance(loggers, list | tuple) else [loggers]
+    parts = given if isinstance(given, list | tuple) else [given]
+    return [part() if isinstance(part, Described) else part for part in parts]
 
 
 def _check_optimizer(model: Any, trainer: Trainer) -> None:

@@ -1,17 +1,21 @@
 """The moment at which a run is on record: a new one before it trains, one that resumes once its state is loaded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.text import Text
 
 from reparam_suite.running.assembly import Assembly
-from reparam_suite.running.record import configuration, keep_configuration, put_on_record, record_of, run_name_of
+from reparam_suite.running.description import TAG as DESCRIPTION
+from reparam_suite.running.description import begun, planned
+from reparam_suite.running.record import keep_configuration, put_on_record, record_of, run_name_of
 from reparam_suite.running.surroundings import Observer
 from reparam_suite.running.weights import restore_best
 from reparam_suite.runtime.terminal import as_text
 from reparam_suite.tracking import RunLogger, Store
+from reparam_suite.tracking.names import parameter_texts
+from reparam_suite.tracking.options import option_tags
 from reparam_suite.training import Checkpoints, Journal
 
 
@@ -28,10 +32,12 @@ class Beginning(Callback):
         journal: of the run.
         checkpoints: of the run.
         observer: which may add callbacks.
+        command: that started the run, if it is known.
         show: is called with lines that name the run and say what its data are taken for.
 
     Attributes:
         logger: of the run; None before it has begun.
+        description: of the run, in Markdown.
     """
 
     def __init__(
@@ -42,6 +48,7 @@ class Beginning(Callback):
         journal: Journal,
         checkpoints: Checkpoints,
         observer: Observer,
+        command: Sequence[str] | None,
         show: Callable[[Text], object],
     ) -> None:
         self.logger: RunLogger | None = None
@@ -50,6 +57,7 @@ class Beginning(Callback):
         self._journal = journal
         self._checkpoints = checkpoints
         self._observer = observer
+        self.description = begun(parts, command)
         self._show = show
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -62,9 +70,11 @@ class Beginning(Callback):
             return self.logger
         parts, resumption = self._parts, self._parts.run.resumption
         self.logger = logger = _recorded(parts, self._store)
+        logger.set_tags({DESCRIPTION: self.description})
         put_on_record(parts, logger, self._journal, self._checkpoints, self._store.root)
         began = f", from step {resumption.step}" if resumption else ""
-        self._show(Text.assemble(as_text(logger.run_name, "bold"), f"  run {logger.run_id}{began}"))
+        self._show(Text.assemble(as_text(logger.run_name, "bold"), "  ", as_text(planned(parts))))
+        self._show(as_text(f"recorded as run {logger.run_id} in {parts.run.tracking.root}{began}"))
         self._show(as_text(parts.data.summary))
         parts.trainer.callbacks.extend(self._observer.begun(logger, self._journal))  # type: ignore[attr-defined]
         keep_configuration(parts, self._checkpoints)
@@ -82,10 +92,14 @@ def _recorded(parts: Assembly, store: Store) -> RunLogger:
     record, resumption = record_of(parts), parts.run.resumption
     if resumption is None:
         return store.start_run(
-            name=run_name_of(parts), parameters=record.parameters, tags=record.tags, config_file=record.text
+            name=run_name_of(parts),
+            parameters=record.parameters,
+            tags={**record.tags, **option_tags(parameter_texts(record.options))},
+            config_file=record.text,
         )
     logger = store.resume_run(resumption.run_id)
-    logger.log_hyperparams(configuration(parts))
+    logger.log_hyperparams(record.parameters)
+    logger.log_options(record.options)
     logger.set_tags(parts.run.tags)
     logger.log_text(record.text, "config.yaml")
     return logger

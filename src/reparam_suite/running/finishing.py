@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -14,6 +14,7 @@ from reparam_suite.running.artifacts import figures_of
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.export import export
 from reparam_suite.running.offers import BOUNDED_BY, EXPORTED_BY, has_forward, is_ours, offers
+from reparam_suite.running.stages import Stage, silent
 from reparam_suite.tracking import RunLogger, reason
 from reparam_suite.training import BEST, LAST, Checkpoints, Journal, RecordSettings
 
@@ -30,11 +31,11 @@ def finish(
     num_steps: int,
     *,
     in_full: bool = True,
-    show: Callable[[str], object] = lambda _: None,
+    stage: Stage = silent,
 ) -> None:
     """Records the bound of many samples, figures, files and, where that is asked for, the exported model.
 
-    `show` is called with what is done next.
+    `stage` shows each of these steps by its name.
 
     Without `in_full` there are no figures and no exported model, the weights that count are the only file, and the
     bound of many samples is computed if the run's settings of it are not the default ones: it may take longer than the
@@ -45,10 +46,10 @@ def finish(
     model.to(parts.trainer.strategy.root_device)  # where the data are; Lightning has moved it to the CPU
     model.eval()
     if offers(model, *BOUNDED_BY) and parts.tests and (in_full or _asks_for_many_samples(parts)):
-        show(f"the bound of {parts.run.record.test_samples:,} samples")
         tested = {name: curve[-1][1] for name, curve in journal.curves.items() if name.startswith("test/")}
         try:
-            journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
+            with stage("bound of many samples"):
+                journal.write(_bound_of_many_samples(parts, model, tested), num_steps)
         except Exception as error:
             if is_ours(model):
                 raise
@@ -56,12 +57,11 @@ def finish(
     if not in_full:
         logger.log_artifact(checkpoints.directory / (BEST if checkpoints.has_best else LAST), "checkpoints")
         return
-    show("figures")
-    for name, figure in figures_of(model, data, journal):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of matplotlib, about numbers at the end of their range
-            logger.log_figure(figure, f"figures/{name}")
-    show("checkpoints")
+    with stage("figures"):
+        for name, figure in figures_of(model, data, journal):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of matplotlib, about numbers at the end of their range
+                logger.log_figure(figure, f"figures/{name}")
     for checkpoint in [checkpoints.directory / name for name in ((BEST, LAST) if checkpoints.has_best else (LAST,))]:
         if checkpoint.exists():
             logger.log_artifact(checkpoint, "checkpoints")
@@ -70,8 +70,8 @@ def finish(
     if summary := parts.trainer.profiler.summary():  # type: ignore[attr-defined]
         logger.log_text(summary, "profile.txt")
     if parts.run.record.export and has_forward(model) and offers(model, *EXPORTED_BY):
-        show("the exported model")
-        export(model, data, logger)
+        with stage("exported model"):
+            export(model, data, logger)
 
 
 def _asks_for_many_samples(parts: Assembly) -> bool:

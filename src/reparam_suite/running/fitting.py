@@ -10,6 +10,8 @@ from rich.console import Console
 
 from reparam_suite.running.assembly import Assembly, assemble
 from reparam_suite.running.beginning import Beginning
+from reparam_suite.running.description import TAG as DESCRIPTION
+from reparam_suite.running.description import finished
 from reparam_suite.running.divergence import divergence
 from reparam_suite.running.finishing import finish
 from reparam_suite.running.images import sample_record
@@ -18,6 +20,7 @@ from reparam_suite.running.result import Result, result_of
 from reparam_suite.running.resumed import check_resumption, refusal
 from reparam_suite.running.resumption import checkpoint_directory
 from reparam_suite.running.specification import Specification
+from reparam_suite.running.stages import Stage, shown_on, silent
 from reparam_suite.running.surroundings import Observer, RunStopped, Surroundings
 from reparam_suite.running.weights import test_best
 from reparam_suite.tracking import Store
@@ -64,8 +67,8 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
     bar = ProgressBar(journal=journal, console=console, monitor=parts.monitor)
     recording = callbacks(parts, journal, checkpoints, surroundings.signals)
     if not observer.in_full:
-        recording = [each for each in recording if not isinstance(each, EndpointRecord | SampleRecord)]
-    add_callbacks(parts, [*recording, bar])
+        recording = [callback for callback in recording if not isinstance(callback, EndpointRecord | SampleRecord)]
+    add_callbacks(parts, [*recording, *([] if run.trainer.get("enable_progress_bar") is False else [bar])])
     ended = False
     if run.resumption is not None:
         try:
@@ -86,6 +89,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         journal=journal,
         checkpoints=checkpoints,
         observer=observer,
+        command=surroundings.relaunch,
         show=partial(console.print, soft_wrap=True),
     )
     try:
@@ -94,13 +98,15 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         else:
             trainer.callbacks.insert(trainer.callbacks.index(recording[0]) + 1, beginning)  # type: ignore[attr-defined]
             checkpoints.directory = checkpoint_directory(store.root, run.resumption.run_id)
-        num_steps = _fit_and_test(parts, checkpoints, observer, ended=ended, beginning=beginning)
+        stage = shown_on(console)
+        num_steps = _fit_and_test(parts, checkpoints, observer, ended=ended, beginning=beginning, stage=stage)
         logger = beginning.begin()
         if (diverged := divergence(journal, parts.monitor)) is not None:
             logger.set_tags({"diverged": f"step {diverged.step}"})
             surroundings.tell(f"run {logger.run_id}: {diverged}")
-        with console.status("test") as status:  # on a terminal alone
-            finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full, show=status.update)
+        finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full, stage=stage)
+        metrics = {name: curve[-1][1] for name, curve in journal.curves.items()}
+        logger.set_tags({DESCRIPTION: finished(beginning.description, logger.run_id, metrics)})
         observer.finished(logger, journal)
         surroundings.signals.wait()  # from here on a signal finds a finished run: the caller acts on it
     except Stopped as error:
@@ -127,7 +133,13 @@ def _resume(run: Specification, run_id: str, surroundings: Surroundings) -> str:
 
 
 def _fit_and_test(
-    parts: Assembly, checkpoints: Checkpoints, observer: Observer, *, ended: bool, beginning: Beginning | None = None
+    parts: Assembly,
+    checkpoints: Checkpoints,
+    observer: Observer,
+    *,
+    ended: bool,
+    beginning: Beginning | None = None,
+    stage: Stage = silent,
 ) -> int:
     # In all processes together; the optimizer steps that were taken. The first one alone has a record to begin.
     model, data, trainer, resumption = parts.model, parts.data, parts.trainer, parts.run.resumption
@@ -139,7 +151,8 @@ def _fit_and_test(
                 beginning.begin()
             end_training(trainer, model)
         num_steps = trainer.global_step
-        test_best(parts, checkpoints, tests=observer.tests)
+        with stage("test") if observer.tests and parts.tests else silent("test"):
+            test_best(parts, checkpoints, tests=observer.tests)
     return num_steps
 
 

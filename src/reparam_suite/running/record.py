@@ -13,11 +13,15 @@ import yaml
 from torch import nn
 
 from reparam_suite.running.assembly import Assembly
+from reparam_suite.running.parameters import short_parameters
 from reparam_suite.running.resumption import CONFIG, RUN_KEY, checkpoint_directory
 from reparam_suite.runtime.expressions import written
 from reparam_suite.runtime.plain_data import Described, opaque_parts, plain
 from reparam_suite.tracking import RunLogger, run_name
+from reparam_suite.tracking.views import KIND, TRAINING
 from reparam_suite.training import Checkpoints, Journal, write_durably
+from reparam_suite.training.metrics_file import NAME as METRICS
+from reparam_suite.training.metrics_file import MetricsFile
 
 _log = logging.getLogger(__name__)
 
@@ -28,12 +32,14 @@ class Record:
     """The record of a run from its beginning.
 
     Args:
-        parameters: every option by its dotted name, and the estimator's short name.
+        parameters: those that identify the run, and options that differ from their defaults.
+        options: every option, nested.
         tags: by which runs are found and distinguished.
         text: of a configuration file that makes the same run again.
     """
 
     parameters: Mapping[str, Any]
+    options: Mapping[str, Any]
     tags: Mapping[str, str]
     text: str
 
@@ -41,10 +47,10 @@ class Record:
 def record_of(parts: Assembly) -> Record:
     """The record of a run that begins."""
     config = configuration(parts)
-    # Its own name beside the class path: that is what MLflow's comparisons put on an axis.
-    parameters = {"estimator": estimator_name(parts.model.estimator), **config}
+    model, data = type(parts.model).__name__, parts.data.name
+    parameters = short_parameters(config, estimator=estimator_name(parts.model.estimator), model=model, data=data)
     text = yaml.safe_dump(config, sort_keys=False)
-    return Record(parameters, tags_of(parts) | dict(parts.run.tags), text)
+    return Record(parameters, config, tags_of(parts) | dict(parts.run.tags), text)
 
 
 def configuration(parts: Assembly) -> dict[str, Any]:
@@ -75,10 +81,8 @@ def description(made: object, given: object) -> Any:
 
 
 def run_name_of(parts: Assembly) -> str:
-    """The name that was given, else estimator, model, data and seed."""
-    model = parts.model
-    made = run_name(estimator_name(model.estimator), type(model).__name__, parts.data.name, parts.run.seed)
-    return parts.run.name or made
+    """The name that was given, else estimator, seed and data."""
+    return parts.run.name or run_name(estimator_name(parts.model.estimator), parts.run.seed, parts.data.name)
 
 
 def estimator_name(estimator: nn.Module) -> str:
@@ -91,6 +95,7 @@ def tags_of(parts: Assembly) -> dict[str, str]:
     """The tags by which runs are distinguished in MLflow."""
     model, trainer = parts.model, parts.trainer
     tags = {
+        KIND: TRAINING,
         "model": type(model).__name__,
         "estimator": estimator_name(model.estimator),
         "estimator.expression": written(model.estimator),
@@ -125,6 +130,7 @@ def put_on_record(parts: Assembly, logger: RunLogger, journal: Journal, checkpoi
     journal.logger = logger
     trainer.loggers = [logger, *trainer.loggers]
     checkpoints.directory = checkpoint_directory(root, logger.run_id)
+    journal.file = MetricsFile(checkpoints.directory / METRICS, journal.curves)
     checkpoints.identity = {
         "run_id": logger.run_id,
         "model": plain(parts.model),

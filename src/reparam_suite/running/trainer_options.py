@@ -22,7 +22,6 @@ _FIXED: dict[str, tuple[tuple[Any, ...], str]] = {
     "fast_dev_run": ((False, 0), "a run is recorded whole, and a small max_steps makes it short"),
     "overfit_batches": ((0,), "epochs would have other batches each; data with few rows are what can be overfitted"),
     "enable_checkpointing": ((None,), "a run keeps the checkpoints that `checkpoint` says"),
-    "enable_progress_bar": ((None,), "a run shows its own, in a command or with progress=True"),
     "limit_predict_batches": ((None,), "a run predicts nothing"),
     "use_distributed_sampler": ((True,), "each of several processes has its share of every batch"),
     "reload_dataloaders_every_n_epochs": ((0,), "a resumed run would not find its place in the data"),

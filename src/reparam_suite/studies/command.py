@@ -14,6 +14,9 @@ from reparam_suite.commands.explanations import as_option, explained, options_of
 from reparam_suite.commands.file_runs import Budget
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.schema import run_parser
+from reparam_suite.commands.shipped import STUDIES, with_shipped_files
+from reparam_suite.commands.shipped import names as shipped_names
+from reparam_suite.commands.short_options import dotted
 from reparam_suite.running import Surroundings
 from reparam_suite.running.assembly import assemble
 from reparam_suite.runtime.errors import SuiteError, UsageError
@@ -112,11 +115,12 @@ def command(args: Sequence[str]) -> StudyCommand:
     if {"-h", "--help"} & set(args):
         print(made.format_help())
         raise SystemExit(0)
-    files = option_values("--config", list(args))
+    args = with_shipped_files(args, STUDIES)
+    files = option_values("--config", args)
     if not files:
-        raise UsageError("--config is needed: a study file, conf/studies/digits.yaml say")
+        raise UsageError(f"--config is needed: a study file, or one of {', '.join(shipped_names('studies'))}")
     with explained(made):
-        given = made.parse_args(list(args))
+        given = made.parse_args(args)
         settings = _settings(made.instantiate(given), Path(files[-1]))
     for name in ("workers", "heartbeat"):
         if given[name] < 1:
@@ -150,7 +154,7 @@ def _check(settings: StudySettings) -> None:
     if len(settings.objectives) > 1 and settings.prunes:
         raise UsageError(f"--pruner.name: with several objectives Optuna prunes nothing, got {settings.pruner.name}")
     for option in ("seed", "seeds", "resume", "trainer.max_steps"):
-        given = {**settings.options, **settings.space}
+        given = {dotted(name) for name in (*settings.options, *settings.space)}
         if option in given and (option != "trainer.max_steps" or settings.budget != Budget()):
             source = "--budget" if option == "trainer.max_steps" else "--seeds of the study"
             raise UsageError(f"--{option} comes from {source} and cannot be given to the trials")

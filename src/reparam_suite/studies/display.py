@@ -14,6 +14,10 @@ from rich.text import Text
 
 from reparam_suite.studies.queue import Place, Queue
 from reparam_suite.studies.storage import AWAY
+from reparam_suite.studies.trial_table import trial_table
+
+_ROWS, _ROWS_AT_THE_END = 8, 20
+"""Trials in the table while a study goes on, and at its end."""
 
 
 def best_trials(queue: Queue) -> list[FrozenTrial]:
@@ -57,7 +61,11 @@ class Display:
             _counts(places),
             self._left(places),
         )
-        return Group(line, *[self.told(trial) for trial in best[:3]])
+        return Group(trial_table(places, self.metrics, _ROWS), line, *[Text(self.told(trial)) for trial in best[:3]])
+
+    def table(self) -> RenderableType:
+        """The table of the trials as of now."""
+        return trial_table(self.queue.places(), self.metrics, _ROWS_AT_THE_END)
 
     def counted(self) -> str:
         """How many trials there are, and how they ended."""

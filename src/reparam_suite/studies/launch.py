@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import final
 from uuid import uuid4
@@ -24,6 +24,7 @@ from reparam_suite.studies.rehearsal import check_metrics
 from reparam_suite.studies.search import Search
 from reparam_suite.studies.storage import AWAY, when_it_answers
 from reparam_suite.studies.summary import Summary
+from reparam_suite.studies.trial_table import TrialLines
 from reparam_suite.studies.workers import StudyWork, is_begun, joined, work
 from reparam_suite.tracking import Store, redact
 from reparam_suite.training import Stopped, StopSignals
@@ -115,8 +116,9 @@ class _Launch:
         summary = Summary(command.settings, store, self._queue, self._signals)
         summary.open()
         display = Display(self._queue, tuple(command.settings.objectives), time.time())
-        title = Text.assemble(as_text(command.settings.name, "bold"), "  ", as_text(redact(command.database.url)))
+        title = Text.assemble(as_text(command.settings.name, "bold"), "  ", as_text(self._planned()))
         console.print(title, soft_wrap=True)
+        self._lines = TrialLines(self._queue, display.metrics, console)
         try:
             with Live(get_renderable=display, console=console, refresh_per_second=1, transient=True):
                 self._work(pool, summary)
@@ -141,14 +143,26 @@ class _Launch:
 
     def _work(self, pool: WorkerPool | None, summary: Summary) -> None:
         if pool is None:
-            work(self._search, self._queue, self._signals, call=uuid4().hex, after_trial=summary.update_if_due)
+            watch = partial(self._watch, summary)
+            work(self._search, self._queue, self._signals, call=uuid4().hex, after_trial=watch)
             return
         pool.run(
             finished=lambda: when_it_answers(self._queue.finished),
             signals=self._signals,
-            watch=summary.update_if_due,
+            watch=partial(self._watch, summary),
             tell=partial(self._console.print, markup=False),
         )
+
+    def _watch(self, summary: Summary) -> None:
+        with suppress(*AWAY):
+            self._lines.print_new()
+        summary.update_if_due()
+
+    def _planned(self) -> str:
+        settings, command = self._command.settings, self._command
+        objectives = ", ".join(f"{direction} {metric}" for metric, direction in settings.objectives.items())
+        workers = f"{command.workers} workers" if command.workers > 1 else "one worker"
+        return f"{settings.trials} trials that {objectives}, {workers}, stored in {redact(command.database.url)}"
 
     def _how_to_resume(self, args: Sequence[str]) -> str:
         again = redact(shlex.join(["python", "-m", "reparam_suite.study", *args]))
@@ -175,9 +189,10 @@ class _Launch:
 
     def _report(self, display: Display, summary: Summary, store: Store) -> None:
         console = self._console
+        console.print(display.table())
         console.print(display.counted(), markup=False)
         for trial in best_trials(self._queue):
             console.print(display.told(trial), soft_wrap=True, markup=False)
-        if summary.run_id:
-            console.print(f"run        {summary.run_id}", soft_wrap=True)
+        for label, told in summary.places().items():
+            console.print(f"{label:<11}{told}", soft_wrap=True, markup=False)
         console.print(f"MLflow UI  {store.ui_command}", soft_wrap=True)

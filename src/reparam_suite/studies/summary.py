@@ -1,5 +1,6 @@
 """The summary run of a study in MLflow: figures, the table of trials, and the best trial as a run of its own."""
 
+import shlex
 import tempfile
 import time
 import warnings
@@ -12,6 +13,7 @@ import yaml
 from optuna.trial import FixedTrial, FrozenTrial
 from rich.console import Console
 
+from reparam_suite.commands.written_options import arguments
 from reparam_suite.running import Surroundings
 from reparam_suite.running.assembly import assemble
 from reparam_suite.running.finishing import finish
@@ -29,6 +31,7 @@ from reparam_suite.studies.settings import StudySettings
 from reparam_suite.studies.space import Options
 from reparam_suite.studies.storage import AWAY, when_it_answers
 from reparam_suite.tracking import RunLogger, Store, TrackingError, TrackingSettings
+from reparam_suite.tracking.views import KIND, SUMMARY
 from reparam_suite.training import LAST, Checkpoints, Journal, StopSignals, read_checkpoint
 
 # An update takes some seconds of drawing: it is due when the study has taken this many times as long since the last.
@@ -59,18 +62,32 @@ class Summary:
         self._metrics = tuple(settings.objectives)
         self._logger: RunLogger | None = None
         self._told: tuple[int, ...] = ()
+        self._tested: float | None = None
         self._due = 0.0
 
-    @property
-    def run_id(self) -> str | None:
-        """Of the summary in MLflow, if this process keeps it."""
-        return self._logger.run_id if self._logger else None
+    def places(self) -> dict[str, str]:
+        """Where things are at the end, by what they are; empty where another command keeps the summary."""
+        if self._logger is None:
+            return {}
+        place = self._logger.artifact_uri.removeprefix("file://")
+        tested = {} if self._tested is None else {"test ELBO": f"{self._tested:.6g} of the best trial"}
+        return tested | {
+            "run": self._logger.run_id,
+            "best.yaml": f"{place}/best.yaml",
+            "trials.csv": f"{place}/trials.csv",
+            "again": f"python -m reparam_suite.fit --config {shlex.quote(f'{place}/best.yaml')}",
+            "options": shlex.join(self._best_options()),
+        }
+
+    def _best_options(self) -> list[str]:
+        trial = best_trials(self._queue)[0]
+        return arguments(self._settings.parsed_space.suggest(FixedTrial(trial.params)))
 
     def open(self) -> None:
         """Begins the run, or resumes it."""
         existing = [run for run in self._store.runs_named(self._name) if run.data.tags.get("study.run") == "summary"]
         if not existing:
-            tags = {"study": self._settings.name, "study.run": "summary"}
+            tags = {KIND: SUMMARY, "study": self._settings.name, "study.run": "summary"}
             definition = self._settings.definition()
             self._logger = self._store.start_run(name=self._name, parameters=definition, tags=tags)
             return
@@ -151,6 +168,7 @@ class Summary:
                 return
             test_best(parts, checkpoints, tests=True)
             finish(parts, self._logger, journal, checkpoints, content["global_step"])
+        self._tested = journal.latest("test/elbo")
 
     def _leave_out(self, why: str) -> None:
         told = f"the summary of the study has no test, figures and model of the best trial: {why}"

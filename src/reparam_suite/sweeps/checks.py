@@ -151,7 +151,7 @@ def check_data(name: str, cells: Sequence[Cell], finished: Mapping[str, Recorded
 def _replaced(runs: Sequence[RecordedRun]) -> str | None:
     found: dict[tuple[tuple[str, str], ...], RecordedRun] = {}
     for run in runs:
-        described = {name: value for name, value in compared(run.parameters).items() if name.startswith("data.")}
+        described = {name: value for name, value in compared(run.options).items() if name.startswith("data.")}
         if any(name.endswith(f".{OPAQUE}") for name in described):
             described = expressions_of(run)
         other = found.setdefault(tuple(sorted(described.items())), run)

@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from reparam_suite.commands.explanations import explained, options_of
 from reparam_suite.commands.given import option_values
+from reparam_suite.commands.shipped import SWEEPS, names, with_shipped_files
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.sweeps.settings import SweepSettings, TableSettings
 from reparam_suite.sweeps.shard import Shard
@@ -93,9 +94,10 @@ def command(args: Sequence[str]) -> SweepCommand:
     Raises:
         UsageError: if something cannot be used.
     """
-    files = option_values("--config", list(args))
+    args = with_shipped_files(args, SWEEPS)
+    files = option_values("--config", args)
     if not files:
-        raise UsageError("--config is needed: a sweep file, conf/sweeps/digits.yaml say")
+        raise UsageError(f"--config is needed: a sweep file, or one of {', '.join(names('sweeps'))}")
     made = parser()
     with explained(made):
         given = made.parse_args(list(args))

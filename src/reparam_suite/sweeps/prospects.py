@@ -48,14 +48,14 @@ class Prospect:
         """
         with unchanged_globals():
             parts = assemble(run, Surroundings(Console(quiet=True), StopSignals(), relaunch=()))
-            parameters = compared(parameter_texts(record_of(parts).parameters))
+            parameters = compared(parameter_texts(record_of(parts).options))
             return cls(parameters | marks_of(parts.model, parts.data), _num_steps(parts))
 
     def differences(self, recorded: Sequence[RecordedRun]) -> str | None:
         """The differences to the first of the runs on record that differs; None without any."""
         for run in recorded:
             marks = {name: value for name, value in run.tags.items() if name in (_ARCHITECTURE, DATA)}
-            if changed := list(changes(compared(run.parameters) | marks, self.compared)):
+            if changed := list(changes(compared(run.options) | marks, self.compared)):
                 return "; ".join(changed)
         return None
 

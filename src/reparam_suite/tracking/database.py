@@ -25,6 +25,8 @@ _SQLITE_TIMEOUT = 10
 def prepared(uri: str, *, file: Path | None, lock: Path, artifact_location: str) -> Iterator[None]:
     """Brings the database at `uri` to MLflow's present schema, and to life: its default experiment exists.
 
+    In a new sqlite file that experiment is deleted, as far as MLflow deletes: it would stand empty in front of ours.
+
     MLflow alone breaks a fresh database for good when two processes open it at once. Here the first one in does the
     work under a lock, which is held within this context. A sqlite file gets its final name when it is complete; before
     a migration it is copied. If the context ends with an error, a file that was made for it is removed.
@@ -45,6 +47,8 @@ def prepared(uri: str, *, file: Path | None, lock: Path, artifact_location: str)
             elif file is not None:
                 _migrate(file)
             store = SqlAlchemyStore(uri, artifact_location)
+            if created:
+                store.delete_experiment(store.DEFAULT_EXPERIMENT_ID)
             store.engine.dispose()
             yield
         except BaseException:

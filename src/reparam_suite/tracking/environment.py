@@ -16,13 +16,13 @@ from reparam_suite.tracking.redaction import redact
 _PACKAGES = ("reparam_suite", "torch", "lightning", "mlflow")
 
 
-def run_name(estimator: str, model: str, dataset: str, seed: int) -> str:
-    """The name of a run; MLflow's own names come from `random` and are all equal after seeding.
+def run_name(estimator: str, seed: int, dataset: str) -> str:
+    """The name of a run, in front what tells runs apart; MLflow's own names come from `random`, equal after seeding.
 
-    >>> run_name("Pathwise", "GaussianVAE", "Digits", 0)
-    'Pathwise-GaussianVAE-Digits-0'
+    >>> run_name("Pathwise", 0, "Digits")
+    'Pathwise-0-Digits'
     """
-    return f"{estimator}-{model}-{dataset}-{seed}"
+    return f"{estimator}-{seed}-{dataset}"
 
 
 def environment_tags() -> dict[str, str]:

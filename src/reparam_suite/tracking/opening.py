@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from reparam_suite.runtime.file_locks import made_directories
 from reparam_suite.runtime.file_urls import sqlite_file, sqlite_url
-from reparam_suite.tracking import database
+from reparam_suite.tracking import database, views
 from reparam_suite.tracking.locations import Locations
 from reparam_suite.tracking.mlflow_internals import directories_as_they_are
 from reparam_suite.tracking.quiet import OPENING_TIMEOUT, load_mlflow, opening_timeout
@@ -179,7 +179,10 @@ def created_experiment(client: "MlflowClient", settings: TrackingSettings) -> st
     uri, name = settings.resolved_uri(), settings.experiment
     with as_tracking_error(f"--tracking.uri {uri} cannot be used"):
         try:
-            return str(client.create_experiment(name, None if is_server(uri) else artifact_location(settings)))
+            location = None if is_server(uri) else artifact_location(settings)
+            made = str(client.create_experiment(name, location, tags=views.tags(views.STANDARD)))
+            client.set_experiment_tag(made, "mlflow.note.content", views.description(made))
+            return made
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS" or (found := _experiment(client, name)) is None:
                 raise

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 from reparam_suite.tracking.mlflow_internals import backend
+from reparam_suite.tracking.options import options_of
 from reparam_suite.tracking.settings import is_server
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class RecordedRun:
         run_id: in MLflow.
         name: of the run.
         tags: all of them.
-        parameters: all of them, as text.
+        parameters: those that MLflow's page shows, as text.
         metrics: the newest value of each; MLflow's stand-ins for infinities are infinite again.
         status: RUNNING, FINISHED, FAILED or KILLED.
         digest: of the contents of its data; None where they have none.
@@ -46,6 +47,11 @@ class RecordedRun:
     metrics: Mapping[str, float]
     status: str = "FINISHED"
     digest: str | None = None
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """Every option of the run by its dotted name, as text; the parameters where the run records no more."""
+        return options_of(self.tags) or self.parameters
 
     @property
     def estimator(self) -> str:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from reparam_suite.tracking.exported_model import Graph, save_model
 from reparam_suite.tracking.locations import local_directory
 from reparam_suite.tracking.names import LONGEST, check_key, parameter_texts
+from reparam_suite.tracking.options import option_tags
 from reparam_suite.tracking.outbox import Outbox
 from reparam_suite.tracking.records import (
     Artifact,
@@ -168,6 +169,10 @@ class RunLogger(Logger):
             self._outbox.put([Parameters(new)], urgent=True)
         if changed:
             self.set_tags(changed)
+
+    def log_options(self, options: Mapping[str, Any]) -> None:
+        """Records every option, nested or flat, in the place of those of before."""
+        self._outbox.put([Tags(option_tags(parameter_texts(options)))], urgent=True)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags."""

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import final
@@ -68,6 +67,10 @@ class TrackingSettings:
         """The command that delivers what these settings' store has not taken; without the password of a URI."""
         return f"python -m reparam_suite.sync{self._options()}"
 
+    def ui_command(self) -> str:
+        """The command that opens MLflow's page on these settings' store; without the password of a URI."""
+        return f"python -m reparam_suite.ui{self._options()}"
+
     def resume_command(self, run_id: str) -> str:
         """The command that resumes a run, to be typed in this directory; without the password of a URI."""
         return f"python -m reparam_suite.fit --resume {run_id}{self._options()}"
@@ -94,20 +97,3 @@ class TrackingSettings:
 def is_server(uri: str) -> bool:
     """Whether a store's URI is that of an MLflow server."""
     return uri.partition("://")[0].lower() in ("http", "https")
-
-
-def ui_command(uri: str, root: Path) -> str:
-    """The command that opens MLflow's pages on a database, to be run in this directory.
-
-    Args:
-        uri: of the database, without password.
-        root: of the runs' files.
-    """
-    beside = Path(sys.executable).with_name("mlflow")
-    program = os.path.relpath(beside) if beside.exists() else "mlflow"
-    if program.startswith(".."):
-        program = str(beside)
-    arguments = [program, "ui", "--backend-store-uri", uri]
-    arguments += ["--artifacts-destination", str(root / "artifacts"), "--workers", "1"]
-    # Without the variables: ten processes, and usage data sent to MLflow's makers.
-    return f"DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(arguments)}"

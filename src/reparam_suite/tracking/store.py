@@ -18,7 +18,7 @@ from reparam_suite.tracking.records import Destination, Parameters, Tags
 from reparam_suite.tracking.recovery import Recovered, Recovery, deliver
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.run_logger import RunLogger
-from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server, ui_command
+from reparam_suite.tracking.settings import TrackingError, TrackingSettings
 from reparam_suite.tracking.spool import Occupied, Spool
 
 if TYPE_CHECKING:
@@ -84,19 +84,22 @@ class Store:
 
     @property
     def ui_command(self) -> str:
-        """The command that opens the MLflow UI on this store, to be run in this directory; a server's address."""
-        if is_server(self._uri):
-            return self.uri
-        return ui_command(self.uri, self.root)
+        """The command that opens MLflow's page on this store, to be run in this directory."""
+        return self._settings.ui_command()
 
     def start_run(
-        self, *, name: str, parameters: Mapping[str, object], tags: Mapping[str, str], config_file: str | None = None
+        self,
+        *,
+        name: str,
+        parameters: Mapping[str, object],
+        tags: Mapping[str, str],
+        config_file: str | None = None,
     ) -> RunLogger:
         """A new run.
 
         Args:
             name: of the run; see `run_name`.
-            parameters: the whole configuration, nested or flat.
+            parameters: those that MLflow's page shows, nested or flat.
             tags: beside those of `environment_tags`.
             config_file: the text of a configuration file that reproduces the run; becomes the artifact config.yaml.
 

@@ -31,8 +31,8 @@ class CheckpointSettings:
     """When a checkpoint is written, beside each epoch's end and the end of training.
 
     Args:
-        every_minutes: minutes between two.
-        every_steps: steps between two; without it, the minutes alone count.
+        every_minutes: minutes between checkpoints.
+        every_steps: steps between checkpoints; without it, the minutes alone count.
 
     Raises:
         TypeError: if an interval is no number.

@@ -7,6 +7,8 @@ from typing import Any, Protocol, final
 import torch
 from torch import Tensor
 
+from reparam_suite.training.metrics_file import MetricsFile
+
 
 class MetricStore(Protocol):
     """A place that stores a run's numbers."""
@@ -29,17 +31,21 @@ class Journal:
         curves: all values of each metric with their steps.
         arrays: arrays that were kept whole, by the name of their file.
         logger: the store that gets everything too, if there is one.
+        file: that gets every number too, if there is one.
     """
 
     def __init__(self) -> None:
         self.curves: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
         self.arrays: dict[str, dict[str, Tensor]] = {}
         self.logger: MetricStore | None = None
+        self.file: MetricsFile | None = None
 
     def write(self, metrics: Mapping[str, float], step: int) -> None:
         """Records metrics at a step."""
         for name, value in metrics.items():
             self.curves[name].append((step, value))
+        if self.file is not None:
+            self.file.write(metrics, step)
         if self.logger is not None:
             self.logger.log_metrics(dict(metrics), step=step)
 
