@@ -16,7 +16,7 @@ def test_ratios_over_one_process_are_those_of_the_same_round():
     """The second round was slow for both."""
     found = compared({1: [Cost(4.0, 4.0), Cost(40.0, 5.0), Cost(4.0, 4.0)],
                       2: [Cost(2.5, 5.0), Cost(20.0, 7.0), Cost(2.0, 4.8)]})  # fmt: skip
-    assert found[2]["throughput"] == {"median": 2.0, "low": 1.6, "high": 2.0}
+    assert found[2]["throughput"] == {"median": 2.0, "low": 1.6, "high": 2.0, "of_fastest": 2.0}
     assert found[2]["efficiency"] == 1.0
     assert found[2]["cpu"]["median"] == pytest.approx(1.25)
     assert (found[1]["efficiency"], found[1]["cpu"]["median"]) == (1.0, 1.0)

@@ -313,9 +313,7 @@ OPTIONS = [
     ("--data Arrays", "--data: expected path for Arrays, got none"),
     ("--data Arrays --data.path missing.npz", "missing.npz: expected an .npz file, got a path that does not exist"),
     # names that are common elsewhere
-    ("--estimator DisARM", "unknown option --estimator, did you mean --model.estimator?; --help lists all of them"),
     ("--epochs 3", "unknown option --epochs, did you mean --trainer.max_epochs?; --help lists all of them"),
-    ("--batch_size 3", "unknown option --batch_size, did you mean --data.batch_size?; --help lists all of them"),
     (
         "--model.lr 0.1",
         f"--model.lr: GaussianVAE has no such option, did you mean learning_rate?; it takes {MODEL_OPTIONS}",

@@ -92,7 +92,8 @@ def test_the_configuration_on_record_says_what_was_not_given():
     }
     assert recorded["data"]["init_args"]["batch_size"] == 100
     assert recorded["trainer"] == {"max_steps": 5_000, "max_epochs": -1}
-    assert recorded["record"] == {"every": 50, "gradients_every": 200, "test_samples": 5_000, "test_data": 400}
+    settings = {"every": 50, "gradients_every": 200, "test_samples": 5_000, "test_data": 400, "export": False}
+    assert recorded["record"] == settings
 
 
 # ------------------------------------------------------------------------------------------------- a user's own classes

@@ -97,6 +97,7 @@ def test_constructor_arguments_are_documented_keywords_and_kept(cls, tmp_path):
         "test": None,
         "batch_size": 7,
         "binarization": "fixed",
+        "hold_out": False,
         "seed": 5,
         "root": tmp_path,
         "path": tmp_path / "x.npz",

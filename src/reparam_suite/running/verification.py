@@ -42,6 +42,8 @@ def compared_states(whole: Mapping[str, Any], resumed: Mapping[str, Any]) -> lis
     kinds: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for content, index in ((whole, 0), (resumed, 1)):
         for path, value in _leaves({key: content[key] for key in content if key not in (HEADER, "hyper_parameters")}):
+            if path[0] == "callbacks" and path[1] not in whole["callbacks"]:
+                continue  # it draws, and only the run that is resumed by the command is drawn
             if (kind := _kind(path)) is not None:
                 kinds.setdefault(kind, ({}, {}))[index][" ".join(map(str, path))] = value
     order = ("parameters", "optimizer", "random streams", "batches", "callbacks")
