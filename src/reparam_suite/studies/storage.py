@@ -35,6 +35,8 @@ _PAUSE, _PATIENCE = 1.0, 600.0
 
 _SQLITE_TIMEOUT, _CONNECT_TIMEOUT = 60, 10
 
+_LOCK = "optuna.lock"
+
 _DATABASES = ("sqlite", "postgresql", "mysql")
 
 _Result = TypeVar("_Result")
@@ -54,7 +56,7 @@ def open_storage(url: str, *, heartbeat: int, root: Path) -> RDBStorage:
     check_storage(url, root)
     file = sqlite_file(url)
     created = file is not None and not file.exists()
-    with _as_usage_error(url), locked(root / "optuna.lock"):  # two that make the tables at once break each other
+    with _as_usage_error(url), locked(root / _LOCK):  # two that make the tables at once break each other
         try:
             return _opened(url, heartbeat)
         except BaseException:
@@ -73,6 +75,17 @@ def check_storage(url: str, root: Path) -> None:
     Raises:
         UsageError: if it is of another kind, in memory, or another program's; or if its server lets nobody in.
     """
+    try:
+        _check(url, root)
+    except UsageError:
+        # Another process may be at making the tables.
+        if not (lock := root / _LOCK).exists():
+            raise
+        with _as_usage_error(url), locked(lock):
+            _check(url, root)
+
+
+def _check(url: str, root: Path) -> None:
     accepted = "sqlite:///FILE, postgresql://... or mysql://..."
     if url.partition(":")[0].partition("+")[0] not in _DATABASES or not url.isprintable():
         raise UsageError(f"--storage: expected {accepted}, got {redact(url)}")

@@ -150,7 +150,7 @@ def _opened_tables(settings: TrackingSettings, uri: str, absolute: str, *, file:
         locations = Locations(client, (settings.root / "artifacts").resolve(), file)
         if (moved := locations.follow()) is not None:
             _log.warning("%s", moved)
-        return Opened(client, _experiment(client, settings.experiment), locations)
+        return Opened(client, existing_experiment(client, settings.experiment), locations)
 
 
 def _opened_server(settings: TrackingSettings, uri: str) -> Opened:
@@ -158,7 +158,7 @@ def _opened_server(settings: TrackingSettings, uri: str) -> Opened:
 
     client = MlflowClient(uri)
     with opening_timeout(), as_tracking_error(f"--tracking.uri {uri} does not answer as an MLflow server"):
-        experiment = _experiment(client, settings.experiment)
+        experiment = existing_experiment(client, settings.experiment)
     with _writable({"--tracking.root": settings.root}):  # for what the server does not take at once
         return Opened(client, experiment)
 
@@ -184,12 +184,17 @@ def created_experiment(client: "MlflowClient", settings: TrackingSettings) -> st
             client.set_experiment_tag(made, "mlflow.note.content", views.description(made))
             return made
         except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS" or (found := _experiment(client, name)) is None:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or (found := existing_experiment(client, name)) is None:
                 raise
             return found
 
 
-def _experiment(client: "MlflowClient", name: str) -> str | None:
+def existing_experiment(client: "MlflowClient", name: str) -> str | None:
+    """The id of an experiment; None if it does not exist.
+
+    Raises:
+        TrackingError: if it was deleted.
+    """
     if (experiment := client.get_experiment_by_name(name)) is None:
         return None
     if experiment.lifecycle_stage != "active":

@@ -74,7 +74,8 @@ class Store:
 
     @property
     def _experiment_ids(self) -> list[str]:
-        # Of runs that are looked for.
+        # Another process may have made the experiment since the store was opened.
+        self._experiment_id = self._experiment_id or opening.existing_experiment(self._client, self.experiment)
         return [] if self._experiment_id is None else [self._experiment_id]
 
     @property
