@@ -1,4 +1,4 @@
-"""What users hand to a model outside of training: numbers of any type, or one message."""
+"""Numbers of any type that users hand to a model outside of training, or one message."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What users hand to a model outside of training: tensors and arrays of any numbers, in the shape that is asked for."""
+"""Tensors and arrays of any real numbers, converted for a model outside of training; other shapes are refused."""
 
 from typing import Any
 
