@@ -334,7 +334,8 @@ def test_no_model_is_exported_unless_that_is_asked_for(one_step):
 def test_the_exported_model_has_a_signature_and_an_example(gaussian):
     with mlflow_at(gaussian.client.tracking_uri):
         described = mlflow.models.get_model_info(f"runs:/{gaussian.run.info.run_id}/model")
-    assert described.metadata == {"input": "x of numbers of any type, [B, 64] or [64]"}
+    described_input = "x of numbers of any type, [B, 64] or [64]; integers from 0 to 16 are divided by 16"
+    assert described.metadata == {"input": described_input}
     assert described.signature.params.to_dict()[0]["default"] == "encode"
     assert described.signature.outputs.input_names() == ["loc", "scale", "reconstruction"]
     assert described.saved_input_example_info is not None

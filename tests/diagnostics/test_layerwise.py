@@ -9,13 +9,13 @@ from tests.diagnostics.cases import data
 from tests.diagnostics.test_gradients import ROUNDING, reference
 from tests.statistics import LIMIT
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Normal
+from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
 
 from reparam_suite.diagnostics import gradient_statistics
 from reparam_suite.diagnostics.calls import NotLayerwiseError
 from reparam_suite.diagnostics.layerwise import layerwise_sums
 from reparam_suite.diagnostics.measuring import measuring
-from reparam_suite.distributions import NormalLikelihood
+from reparam_suite.distributions import BernoulliLikelihood, Conditional, NormalLikelihood, StandardNormal
 from reparam_suite.estimators import (
     Average,
     DisARM,
@@ -242,6 +242,38 @@ def test_what_goes_around_the_layers_is_noticed_and_measured_datum_by_datum(name
         ours = got[group]
         assert (ours.variance - variance).abs() < LIMIT * 2**0.5 * ours.standard_error, group
         assert sum(variance.numel() for variance in ours.element_variances) == elements.numel()
+
+
+class OneCovariance(nn.Module):
+    """A normal posterior whose covariance all data share, as it is given or expanded to the data."""
+
+    def __init__(self, *, expanded: bool, **covariance: Tensor) -> None:
+        super().__init__()
+        self.loc = nn.Linear(4, 2)
+        self.expanded, self.covariance = expanded, covariance
+
+    def forward(self, x: Tensor) -> Distribution:
+        batch = x.shape[:-1] if self.expanded else ()
+        return MultivariateNormal(
+            self.loc(x), **{name: value.expand(*batch, *value.shape) for name, value in self.covariance.items()}
+        )
+
+
+@pytest.mark.parametrize("name", ["scale_tril", "covariance_matrix"])
+def test_a_covariance_that_all_data_share_is_measured_as_one_of_each_datum(name: str):
+    found = []
+    for expanded in (False, True):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            posterior = OneCovariance(expanded=expanded, **{name: torch.tensor([[0.5, 0.0], [0.0, 2.0]])})
+            likelihood = Conditional(nn.Linear(2, 4), BernoulliLikelihood(event_shape=(4,)))
+            model = VAE(posterior=posterior, likelihood=likelihood, prior=StandardNormal((2,)), estimator=Pathwise())
+            found.append(gradient_statistics(model, torch.ones(3, 4), num_repeats=8))
+    shared, own = found
+    assert set(shared) == {"encoder", "decoder", "loc"}
+    for part, statistics in own.items():
+        torch.testing.assert_close(shared[part].variance, statistics.variance)
+        torch.testing.assert_close(shared[part].squared_norm, statistics.squared_norm)
 
 
 def test_no_hook_stays_behind():

@@ -60,6 +60,17 @@ def test_a_closed_form_is_the_mean_of_the_log_ratio(name):
     assert (5.5 * error < 0.1 * kl).any(), "an error of a tenth would not be seen"
 
 
+TRIL = torch.tensor([[0.8, 0.0, 0.0], [0.3, 1.2, 0.0], [-0.5, 0.1, 0.6]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("scale_tril", [TRIL, TRIL[None], TRIL * (A.exp() / 2).unsqueeze(-1)], ids=("shared", "1", "2"))
+@pytest.mark.parametrize("p", [normal(C, C.exp()), standard_normal(C), normal(C[0], C[1].exp())])
+def test_a_covariance_of_all_data_or_of_each_gives_pytorchs_divergence(scale_tril, p):
+    q = td.MultivariateNormal(A, scale_tril=scale_tril)
+    full = td.MultivariateNormal(p.mean, scale_tril=torch.diag_embed(p.stddev))
+    torch.testing.assert_close(kl_divergence(q, p), td.kl_divergence(q, full), rtol=1e-12, atol=0.0)
+
+
 class Shifted(td.Normal):
     """Another law than its base class: PyTorch would take the divergence of that for its own."""
 

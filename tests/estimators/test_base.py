@@ -1,6 +1,7 @@
 """The checks of each call: event axes, shapes of f, bounds; and PyTorch's own distributions, which are taken."""
 
 import inspect
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -69,6 +70,21 @@ def test_a_closed_form_term_that_does_not_fit_is_refused():
         ValueError, match="LogMeanExp: expected all of log q inside f, a sampled KL, got an analytic one"
     ):
         Pathwise(num_samples=2)(target)
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (), (1,)])
+def test_a_closed_form_term_that_would_broadcast_is_refused_where_it_is_given(shape):
+    q = normal(torch.zeros(5, 3), torch.ones(5, 3))
+    message = rf"^exact: expected shape \[\*batch_shape\] = \[5\], got \[{', '.join(map(str, shape))}\]$"
+    with pytest.raises(ValueError, match=message):
+        Expectation(q=q, f=lambda z, _: z.sum(-1), exact=torch.zeros(shape))
+
+
+def test_a_closed_form_term_that_is_no_tensor_is_refused():
+    """Asked of the check alone: the tests' own check of types would come before it."""
+    given = SimpleNamespace(q=normal(torch.zeros(5, 3), torch.ones(5, 3)), exact=-0.5)
+    with pytest.raises(TypeError, match=r"^exact: expected shape \[\*batch_shape\] = \[5\], got float$"):
+        Expectation.__post_init__(given)
 
 
 @pytest.mark.parametrize("event", [(), (2, 3)])

@@ -243,13 +243,17 @@ PLANTED = {
     MixesDataInF: r"f\(z, q\) of one datum: expected the same whatever z of the others is",
     StopsAtZ: r"gradient of encoder by Pathwise, minus that of the expected objective: .* standard errors apart",
     MixesDataInExact: r"exact of one datum: expected the same whatever the other data are",
-    OneExact: r"exact: expected shape \(3,\), got \(\)",
     StopsTheGradient: r"gradient of exact along a direction .*: expected .* by finite differences, got 0",
     ThreePercentMore: r"gradient of exact along a direction .*: expected .* by finite differences, got",
     CountsItsCalls: r"f\(z, q\) at step 0: expected the same whenever it is asked for, got a change of",
     ReturnsANumber: r"objective: expected an Expectation, got Tensor",
     AsAModule: r"objective: expected a plain object, .*, got the module AsAModule",
 }
+
+
+def test_one_exact_term_for_all_data_is_refused_where_it_is_made():
+    with pytest.raises(ValueError, match=r"exact: expected shape \[\*batch_shape\] = \[3\], got \[\]"):
+        check_objective(OneExact(), on_normals(), X)
 
 
 @pytest.mark.parametrize(("cls", "message"), list(PLANTED.items()), ids=lambda value: getattr(value, "__name__", ""))

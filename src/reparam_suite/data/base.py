@@ -57,6 +57,11 @@ class DataModule(LightningDataModule, ABC):
         return 255 if self.kind in ("grey", "colour") else None
 
     @property
+    def divisor(self) -> int | None:
+        """The divisor that makes integers of the source intensities, binarized or not; None takes them as they are."""
+        return None
+
+    @property
     @abstractmethod
     def num_rows(self) -> dict[Split, int]:
         """Number of data in each split; a split of unknown length is left out."""

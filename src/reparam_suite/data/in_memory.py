@@ -74,6 +74,11 @@ class ArrayDataModule(PositionedDataModule, ABC):
         return self._facts.divisor or super().levels
 
     @property
+    def divisor(self) -> int | None:
+        """The divisor that makes integers of the source intensities, binarized or not; None takes them as they are."""
+        return self._facts.divisor or self._facts.grey_levels
+
+    @property
     def num_rows(self) -> dict[Split, int]:
         """Number of data in each split."""
         return dict(self._facts.num_rows)

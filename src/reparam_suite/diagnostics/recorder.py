@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from torch.utils.hooks import RemovableHandle
 
 from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, tensors_of
-from reparam_suite.diagnostics.variational import carriers, from_leaves
+from reparam_suite.diagnostics.variational import carriers, from_leaves, of_each_datum
 from reparam_suite.distributions import can_be_rebuilt
 
 Axes = Mapping[tuple[nn.Module, int], int]
@@ -27,7 +27,7 @@ class Cut:
 
     Attributes:
         module: what made it.
-        made: its parameters, in the graph of the module's parameters.
+        made: its parameters, of each datum, in the graph of the module's parameters.
         leaves: the copies of them, `[R B, ...]`, in the same order.
         copied: the distribution that took its place.
     """
@@ -136,7 +136,7 @@ class Recorder:
     def _repeat(self, module: nn.Module, inputs: tuple[Any, ...], q: Distribution) -> Distribution:  # noqa: ARG002
         self._encoding = False
         R = self._shape[0]
-        made = carriers(q)
+        made = {name: value for name, value in of_each_datum(q).items() if value.requires_grad}
         copied, leaves = from_leaves(q, lambda value: value.repeat(R, *(1,) * (value.dim() - 1)))
         self.encoded = Cut(module, list(made.values()), {name: leaves[name] for name in made}, copied)
         return copied

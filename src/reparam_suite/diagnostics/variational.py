@@ -3,9 +3,9 @@
 from collections.abc import Callable, Container
 
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent
 
-from reparam_suite.distributions import OneHotCategorical, family, parameters, with_parameters
+from reparam_suite.distributions import OneHotCategorical, family, parameters, rebuilt
 
 
 def carriers(q: Distribution) -> dict[str, Tensor]:
@@ -13,21 +13,28 @@ def carriers(q: Distribution) -> dict[str, Tensor]:
     return {name: value for name, value in parameters(q).items() if value.requires_grad}
 
 
+def of_each_datum(q: Distribution) -> dict[str, Tensor]:
+    """The parameters of `q` by name, in the graph: one that all data share, a covariance say, expanded to rows."""
+    base = q
+    while isinstance(base, Independent):
+        base = base.base_dist
+    return {name: getattr(base, name, value) for name, value in parameters(base).items()}
+
+
 def rows_of(q: Distribution, num_rows: int) -> dict[str, Tensor]:
     """Those of `carriers` that have a row for each of so many data."""
-    return {name: value for name, value in carriers(q).items() if value.dim() and len(value) == num_rows}
+    full = of_each_datum(q)
+    return {
+        name: value
+        for name, value in carriers(q).items()
+        if value.dim() and len(value) == num_rows and value.shape == full[name].shape
+    }
 
 
 def from_leaves(q: Distribution, change: Callable[[Tensor], Tensor]) -> tuple[Distribution, dict[str, Tensor]]:
-    """`q` made anew from leaves, `change` of its parameters cut off from the graph; and the leaves by name."""
-    leaves: list[Tensor] = []
-
-    def leaf(value: Tensor) -> Tensor:
-        leaves.append(change(value.detach()).requires_grad_())
-        return leaves[-1]
-
-    made = with_parameters(q, leaf)
-    return made, dict(zip(parameters(q), leaves, strict=True))
+    """`q` made anew from leaves, `change` of `of_each_datum` cut off from the graph; and the leaves by name."""
+    leaves = {name: change(value.detach()).requires_grad_() for name, value in of_each_datum(q).items()}
+    return rebuilt(q, leaves), leaves
 
 
 def free_coordinates(q: Distribution, name: str, gradient: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from reparam_suite.distributions import can_be_rebuilt, frozen, translated, wide
 from reparam_suite.estimators.bounds import Average, Bound
 from reparam_suite.estimators.shapes import PerDatum, Samples, Scalar, Values
 from reparam_suite.runtime.checks import integer
+from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
 
 Integrand = Callable[[Tensor, Distribution], Tensor]
 """f(z `[K, *B, *event]`, q) -> `[K, *B]`, in nats; q may enter only through a constant multiple of `q.log_prob(z)`."""
@@ -31,6 +32,10 @@ class Expectation:
         bound: what becomes of the K values.
         context: `[*B, .]`, all that a learned baseline may look at: one axis, however many x has.
         exact: `[*B]`, a term known in closed form (minus an analytic KL, say): added to the objective, never sampled.
+
+    Raises:
+        ArgumentTypeError: if `exact` is no tensor.
+        ArgumentValueError: if `exact` is of another shape than the batch_shape of q.
     """
 
     q: Distribution
@@ -38,6 +43,16 @@ class Expectation:
     bound: Bound = Average()  # noqa: RUF009  (stateless)
     context: Tensor | None = None
     exact: PerDatum | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses a closed-form term that would broadcast."""
+        exact, batch = self.exact, self.q.batch_shape
+        if exact is None or (isinstance(exact, Tensor) and exact.shape == batch):
+            return
+        expected = f"exact: expected shape [*batch_shape] = {list(batch)}, got"
+        if isinstance(exact, Tensor):
+            raise ArgumentValueError(f"{expected} {list(exact.shape)}")
+        raise ArgumentTypeError(f"{expected} {type(exact).__name__}")
 
     def values(self, z: Samples) -> Values:
         """The f of given samples, at the frozen q where the explicit score has mean zero.

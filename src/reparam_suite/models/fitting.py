@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 _ROWS = 2
 
 
-def check_parts(model: "VAE") -> tuple[tuple[int, ...], Support]:
-    """Passes dummy data through prior, likelihood, posterior, objective and estimator; event shape and support of x.
+def check_parts(model: "VAE") -> tuple[tuple[int, ...], tuple[int, ...], Support]:
+    """Passes dummy data through prior, likelihood, posterior, objective and estimator.
+
+    The event shapes of x and of z, and the support of x.
 
     Lazy layers get their shapes on the way. Evaluation mode and a forked generator: nothing else moves.
 
@@ -31,17 +33,17 @@ def check_parts(model: "VAE") -> tuple[tuple[int, ...], Support]:
     like = next((p for p in model.parameters() if not isinstance(p, nn.UninitializedParameter)), torch.zeros(()))
     try:
         with forked_generator(like.device), torch.enable_grad():
-            x, support = _checked_data(model, like)
+            x, latent_shape, support = _checked_data(model, like)
         with forked_generator(like.device), torch.enable_grad():  # lazy layers start from the state that was found here
             _estimate(model, x[:1])
-        return tuple(x.shape[1:]), support
+        return tuple(x.shape[1:]), latent_shape, support
     finally:
         for module, mode in modes:
             module.training = mode
 
 
-def _checked_data(model: "VAE", like: Tensor) -> tuple[Tensor, Support]:
-    # Dummy data of the likelihood's event shape, which the posterior takes, and the support of the likelihood.
+def _checked_data(model: "VAE", like: Tensor) -> tuple[Tensor, tuple[int, ...], Support]:
+    # Dummy data of the likelihood's event shape, which the posterior takes, the shape of z, and the support of x.
     prior = _distribution("prior", model.prior)
     if prior.batch_shape != ():
         raise ValueError(
@@ -67,7 +69,7 @@ def _checked_data(model: "VAE", like: Tensor) -> tuple[Tensor, Support]:
         raise ValueError(
             f"prior: expected the event_shape of the posterior, {tuple(q.event_shape)}, got {tuple(prior.event_shape)}"
         )
-    return x, support_of_data(given)
+    return x, tuple(prior.event_shape), support_of_data(given)
 
 
 def _estimate(model: "VAE", x: Tensor) -> None:

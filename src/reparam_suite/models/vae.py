@@ -11,11 +11,13 @@ from reparam_suite.estimators import Expectation, GradientEstimator
 from reparam_suite.models.bits_per_dim import ImageData, bits_per_dim
 from reparam_suite.models.estimator_module import EstimatorModule
 from reparam_suite.models.fitting import check_parts
+from reparam_suite.models.given import Numbers, numbers_for
 from reparam_suite.models.held_out import HeldOutBounds
 from reparam_suite.models.held_out_bounds import divergence, held_out_bounds
 from reparam_suite.models.optimizers import Optimizers
 from reparam_suite.models.parts import with_control
 from reparam_suite.objectives import ELBO, Objective
+from reparam_suite.runtime import checks
 
 
 class VAE(EstimatorModule):
@@ -24,6 +26,10 @@ class VAE(EstimatorModule):
     x -> posterior -> q(z|x) -> objective -> Expectation -> estimator -> loss. Validation and test never use objective
     or estimator and draw hard samples from q, so that the numbers of all runs compare. A batch is x, or a tuple or list
     whose first member is x.
+
+    Outside of training (`encode`, `decode`, `sample`, `reconstruct`, `bound`, `posteriors`) x and z are tensors or
+    NumPy arrays of any real numbers, converted to the model's type; integers are not scaled. Another shape or number
+    of samples is refused with an ArgumentValueError, what is no real number with an ArgumentTypeError.
 
     Args:
         posterior: a module x `[B, *datum]` -> q(z|x), batch_shape `[B]`.
@@ -57,7 +63,7 @@ class VAE(EstimatorModule):
         self.prior = prior
         self.objective: Objective = ELBO() if objective is None else objective
         self.held_out_bounds = HeldOutBounds()
-        self.event_shape, self._support = check_parts(self)
+        self.event_shape, self._latent_shape, self._support = check_parts(self)
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z), `[K, *B]` in nats, for x of `[*B, *datum]` and z of `[K, *B, *event]`."""
@@ -105,31 +111,35 @@ class VAE(EstimatorModule):
         }
         return with_control(self, groups)
 
-    def encode(self, x: Tensor) -> Distribution:
+    def encode(self, x: Numbers) -> Distribution:
         """q(z|x), batch_shape `[B]`."""
-        q: Distribution = self.posterior(x)
+        q: Distribution = self.posterior(numbers_for(self, "x", x, self.event_shape))
         return q
 
-    def decode(self, z: Tensor) -> Distribution:
+    def decode(self, z: Numbers) -> Distribution:
         """p(x|z), batch_shape `[*]`, for z of `[*, *event]`."""
-        p: Distribution = self.likelihood(z)
+        p: Distribution = self.likelihood(numbers_for(self, "z", z, self._latent_shape))
         return p
 
     @torch.no_grad()
     def sample(self, n: int, *, draw: bool = False) -> Tensor:
         """E[x|z] for n draws of z from the prior, `[n, *datum]`; draws of x instead where `draw` is true."""
-        p = self.decode(self.prior().sample((n,)))
+        p = self.decode(self.prior().sample((checks.integer("n", n, least=1),)))
         return p.sample() if draw else p.mean
 
     @torch.no_grad()
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: Numbers) -> Tensor:
         """E[x|z] at q's mean, or at a sample of q where it has none, `[B, *datum]`."""
         q = self.encode(x)
         return self.decode(q.sample() if (mean := mean_of(q)) is None else mean).mean
 
-    def bound(self, x: Tensor, num_samples: int) -> Tensor:
+    def bound(self, x: Numbers, num_samples: int) -> Tensor:
         """The importance-weighted bound on log p(x) from `num_samples` hard samples of q, `[B]` in nats."""
-        return held_out_bounds(self, x, num_samples)["bound"]
+        checks.integer("num_samples", num_samples, least=1)
+        data = numbers_for(self, "x", x, self.event_shape)
+        if not data.numel():
+            return data.new_zeros(data.shape[: data.dim() - len(self.event_shape)])
+        return held_out_bounds(self, data, num_samples)["bound"]
 
     def layers(self) -> list[Any]:
         """This model and the layers of latents above its own, from the data up: each a model of what is below it."""
@@ -144,9 +154,9 @@ class VAE(EstimatorModule):
         return p
 
     @torch.no_grad()
-    def posteriors(self, x: Tensor) -> list[Distribution]:
+    def posteriors(self, x: Numbers) -> list[Distribution]:
         """q(z1|x), q(z2|z1) and so on, batch_shape `[*B]`, each given a hard sample of the layer below it."""
-        below, found = x, []
+        below, found = numbers_for(self, "x", x, self.event_shape), []
         for layer in self.layers():
             found.append(layer.posterior(below))
             below = found[-1].sample()

@@ -21,15 +21,17 @@ def export(model: Any, data: Any, logger: RunLogger) -> None:
         logger: of the run.
     """
     example = datum_of(data.sample_batch("train"))
+    integers = {"divisor": data.divisor, "binarized": data.kind == "binary"}
     with forked_generator(example.device):
         try:
             decode = (decoder_of(model), model.prior().sample((2,)))
-            logger.log_model(model, example, decode=decode, sample=(sampler_of(model), example.new_zeros(2)))
+            sample = (sampler_of(model), example.new_zeros(2))
+            logger.log_model(model, example, decode=decode, sample=sample, **integers)
             return
         except Exception as error:  # noqa: BLE001 - one of an own part's, or of a prior that is no longer finite
             _log.info("run %s: no graphs of decoder and samples: %s", logger.run_id, reason(error))
         try:
-            logger.log_model(model, example)
+            logger.log_model(model, example, **integers)
         except Exception as error:  # noqa: BLE001 - whatever torch.export makes of a module of a user's own
             told = reason(error)
             _log.warning("run %s: the model is not exported, torch.export refuses it: %s", logger.run_id, told)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reparam_suite.tracking import served_model
 from reparam_suite.tracking.mlflow_internals import unlisted_packages
-from reparam_suite.tracking.served_model import DEFAULTS, GRAPHS, SHAPES
+from reparam_suite.tracking.served_model import DEFAULTS, GRAPHS, INPUTS
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -27,16 +27,27 @@ Graph = tuple[nn.Module, Tensor]
 """A module to trace, and an example of what it takes."""
 
 
-def save_model(module: nn.Module, example: Tensor, path: Path, **further: Graph) -> None:
+def save_model(
+    module: nn.Module,
+    example: Tensor,
+    path: Path,
+    *,
+    divisor: int | None = None,
+    binarized: bool = False,
+    **further: Graph,
+) -> None:
     """Writes `module` to the new directory `path`, traced on the CPU in eval mode with a free batch size.
 
-    `mlflow.pytorch.load_model` gives the graph of `module`, which takes numbers of any type. `mlflow.pyfunc.load_model`
-    and `mlflow models serve` take one datum as well, and the further graphs: see `served_model.ServedModel`.
+    `mlflow.pytorch.load_model` gives the graph of `module`, which takes numbers of any type as they are.
+    `mlflow.pyfunc.load_model` and `mlflow models serve` divide integers, and take one datum as well, and the further
+    graphs: see `served_model.ServedModel`.
 
     Args:
         module: x [B, *event] -> a tensor, or a mapping or tuple of tensors; deterministic.
         example: [B, *event]; kept as the model's input example. Its values do not matter to the graph.
         path: the directory to create.
+        divisor: of integers x; None takes them as they are.
+        binarized: whether x of the training was drawn from what integers stand for, so that 0 and 1 may be bits.
         further: more to trace, by name: decode and sample.
     """
     import mlflow.pytorch
@@ -44,6 +55,7 @@ def save_model(module: nn.Module, example: Tensor, path: Path, **further: Graph)
 
     example = _example(example)
     description, datum = Model(), ", ".join(map(str, example.shape[1:]))
+    of_integers = "" if divisor is None else f"; integers from 0 to {divisor} are divided by {divisor}"
     with _on_cpu_in_eval_mode(module), unlisted_packages(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         outputs = module(example)
@@ -55,7 +67,7 @@ def save_model(module: nn.Module, example: Tensor, path: Path, **further: Graph)
             signature=_signature(outputs),
             serialization_format="pt2",
             pip_requirements=_requirements(),  # given, since inferring them runs the model in another process: 10 s
-            metadata={"input": f"x of numbers of any type, [B, {datum}] or [{datum}]"},
+            metadata={"input": f"x of numbers of any type, [B, {datum}] or [{datum}]{of_integers}"},
         )
         for name, (graph, of_graph) in further.items():
             exported = torch.export.export(
@@ -65,7 +77,8 @@ def save_model(module: nn.Module, example: Tensor, path: Path, **further: Graph)
     shapes = {"x": list(example.shape[1:])}
     if "decode" in further:
         shapes["z"] = list(further["decode"][1].shape[1:])
-    (path / "data" / SHAPES).write_text(json.dumps(shapes), encoding="utf-8")
+    inputs = {"shapes": shapes, "divisor": divisor, "binarized": binarized}
+    (path / "data" / INPUTS).write_text(json.dumps(inputs), encoding="utf-8")
     (path / "code").mkdir()
     shutil.copyfile(served_model.__file__, path / "code" / f"{_LOADER}.py")
     description.flavors["python_function"] |= {"loader_module": _LOADER, "data": "data", "code": "code"}

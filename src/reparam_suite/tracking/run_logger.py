@@ -18,7 +18,7 @@ import numpy as np
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
-from reparam_suite.tracking.exported_model import Graph, save_model
+from reparam_suite.tracking.exported_model import save_model
 from reparam_suite.tracking.locations import local_directory
 from reparam_suite.tracking.names import LONGEST, check_key, parameter_texts
 from reparam_suite.tracking.options import option_tags
@@ -223,18 +223,18 @@ class RunLogger(Logger):
         """
         self._outbox.put([Dataset(name, digest[:36], redact(source), dict(sizes), context)], urgent=True)
 
-    def log_model(self, module: nn.Module, example: Tensor, name: str = "model", **further: Graph) -> None:
+    def log_model(self, module: nn.Module, example: Tensor, name: str = "model", **options: Any) -> None:
         """Records a module for MLflow's `load_model("runs:/RUN_ID/NAME")`, as traced graphs, without pickle.
 
         Args:
             module: x [B, *event] -> a tensor, or a mapping or tuple of tensors; deterministic.
             example: [B, *event], float32.
             name: of the model.
-            further: see `exported_model.save_model`.
+            options: integers x and further graphs, see `exported_model.save_model`.
         """
         self._staging.stage(
             name,
-            lambda staged: save_model(module, example, staged, **further),
+            lambda staged: save_model(module, example, staged, **options),
             lambda path: LoggedModel(path, name, token=uuid4().hex),
         )
 
