@@ -71,9 +71,15 @@ def test_the_kind_is_decided_over_all_splits(splits, event_shape, kind):
 @pytest.mark.parametrize(
     ("splits", "found"),
     [
-        ((UNIT, UNIT * 3 - 1), r"values in \[0, 1\] in every split or in none, got train float from .*; valid float from"),
+        (
+            (UNIT, UNIT * 3 - 1),
+            r"values in \[0, 1\] in every split or in none, got train float from .*; valid float from",
+        ),
         ((UNIT, UNIT, UNIT * 255), r"values in \[0, 1\] in every split or in none, got train float from"),
-        ((UNIT * 255, UNIT), r"values in \[0, 1\] in every split or in none, got train float from .*; valid float from"),
+        (
+            (UNIT * 255, UNIT),
+            r"values in \[0, 1\] in every split or in none, got train float from .*; valid float from",
+        ),
         ((UNIT * 255, UNIT[:2, :40]), r"intensities in \[0, 1\] in every split or in none, got train float from"),
         ((UNIT.round(), UNIT), "0 and 1 in every split or in none, got train float of 0 and 1; valid float from"),
         ((UNIT, UNIT.round()), "0 and 1 in every split or in none, got train float from .*; valid float of 0 and 1"),

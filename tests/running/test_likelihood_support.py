@@ -126,7 +126,9 @@ def test_data_within_it_are_taken_and_other_models_left_alone(model, x):
 
 def test_a_likelihood_over_another_shape_is_refused_though_it_would_broadcast():
     model = gaussian(event_shape=(8, 1))
-    with pytest.raises(UsageError, match=r"expected rows of shape \(8, 1\), the event_shape of GaussianVAE, got \(8,\)"):
+    with pytest.raises(
+        UsageError, match=r"expected rows of shape \(8, 1\), the event_shape of GaussianVAE, got \(8,\)"
+    ):
         check_fit(model, arrays(BITS))
 
 

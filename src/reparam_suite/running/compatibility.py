@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from reparam_suite.data import DataModule, datum_of
-from reparam_suite.estimators import Expectation
+from reparam_suite.estimators import Estimate, Expectation
+from reparam_suite.models import EstimatorModule
 from reparam_suite.running.likelihood_support import check_support
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.random_streams import forked_generator
@@ -49,6 +50,7 @@ def check_fit(model: Any, data: DataModule) -> None:
             estimate = model.estimator(target)
         if not estimate.objective.isfinite().all():
             _refuse_missing(x, data)
+        _check_trainable(model, estimate)
     except UsageError:
         raise
     except (ValueError, TypeError) as error:
@@ -64,6 +66,17 @@ def check_fit(model: Any, data: DataModule) -> None:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+def _check_trainable(model: Any, estimate: Estimate) -> None:
+    # A training step of the model's own may have further losses.
+    if getattr(type(model), "training_step", None) is not EstimatorModule.training_step:
+        return
+    if not (estimate.objective.requires_grad or estimate.control_loss.requires_grad):
+        raise UsageError(
+            "model: expected an objective that depends on parameters that are trained, through q or f, "
+            f"got none in {type(model).__name__}.expectation"
+        )
 
 
 def _refuse_missing(x: Any, data: DataModule) -> None:
