@@ -9,12 +9,16 @@ from torch.distributions import Distribution, Independent, constraints
 
 from reparam_suite.estimators import Expectation
 from reparam_suite.models.bits_per_dim import Support, support_of_data
+from reparam_suite.runtime.checks import takes
+from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.random_streams import forked_generator
 
 if TYPE_CHECKING:
     from reparam_suite.models.vae import VAE
 
 _ROWS = 2
+
+_OBJECTIVE = "a callable (model, x, step) -> Expectation"
 
 _MANY = torch.Size([100])  # samples that show whether q(z|x) stays within the support of p(z)
 
@@ -115,7 +119,7 @@ def _distribution(part: str, module: Callable[..., Any], *inputs: Tensor) -> Dis
         made = module(*inputs)
     except Exception as error:
         given = f" for an input of shape {tuple(inputs[0].shape)}" if inputs else ""
-        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        kind = "" if type(error) is ValueError or isinstance(error, SuiteError) else f"{type(error).__name__}: "
         reason = f"{kind}{' '.join(str(error).split())}"
         raise ValueError(f"{part}: expected a distribution{given}, got {reason}") from error
     if not isinstance(made, Distribution):
@@ -124,10 +128,10 @@ def _distribution(part: str, module: Callable[..., Any], *inputs: Tensor) -> Dis
 
 
 def _expectation(model: "VAE", x: Tensor) -> Expectation:
-    if not callable(model.objective):
-        raise TypeError(
-            f"objective: expected a callable (model, x, step) -> Expectation, got {type(model.objective).__name__}"
-        )
+    if isinstance(model.objective, type):
+        raise TypeError(f"objective: expected {_OBJECTIVE}, got the class {model.objective.__name__}: call it first")
+    if not takes(model.objective, 3):
+        raise TypeError(f"objective: expected {_OBJECTIVE}, got {type(model.objective).__name__}")
     target = model.objective(model, x, 0)
     if not isinstance(target, Expectation):
         raise TypeError(f"objective: expected to return an Expectation, got {type(target).__name__}")
