@@ -68,11 +68,13 @@ class Specification:
 
     def _check_types(self) -> None:
         settings = {"record": RecordSettings, "checkpoint": CheckpointSettings, "tracking": TrackingSettings}
-        for name, accepted in {**settings, "tags": Mapping, "trainer": Mapping}.items():
+        for name, accepted in settings.items():
             if not isinstance(given := getattr(self, name), accepted):
-                expected = "a mapping" if accepted is Mapping else accepted.__name__
-                raise TypeError(f"{name}: expected {expected}, got {given!r:.200}")
-            for key in given if accepted is Mapping else ():
+                raise TypeError(f"{name}: expected {accepted.__name__}, got {given!r:.200}")
+        for name in ("tags", "trainer"):
+            if not isinstance(given := getattr(self, name), Mapping):
+                raise TypeError(f"{name}: expected a mapping, got {given!r:.200}")
+            for key in given:
                 if not isinstance(key, str):
                     raise TypeError(f"{name}: expected names that are strings, got {key!r:.200}")
         if self.monitor is not None and not isinstance(self.monitor, str):
