@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from mlflow.entities import Run
 
 from reparam_suite import fit as command
 from reparam_suite.running import finishing
+from reparam_suite.training import STOP_SIGNALS
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,15 @@ class Ended:
 def as_it_was() -> Iterator[None]:
     """Environment, generators and signal handlers are those of before at the end: a command changes all of them."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one that is seeded
-    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
     with mock.patch.dict(os.environ), torch.random.fork_rng():
         os.environ.pop("MLFLOW_TRACKING_URI", None)
         try:
             yield
         finally:
-            for signum, handler in handlers.items():
-                signal.signal(signum, handler)
+            if threading.current_thread() is threading.main_thread():
+                for signum, handler in handlers.items():
+                    signal.signal(signum, handler)
             random.setstate(python)
             np.random.set_state(numpy)  # noqa: NPY002
 

@@ -1,6 +1,6 @@
 """Rows of a table of runs: which runs belong together, and which of them count."""
 
-from reparam_suite.comparison.groups import grouped, is_training
+from reparam_suite.comparison.groups import grouped
 from reparam_suite.tracking import RecordedRun
 
 
@@ -81,7 +81,7 @@ def test_runs_without_a_seed_on_record_are_not_taken_for_repetitions():
 
 def test_comparisons_summaries_and_foreign_runs_are_no_rows():
     of_comparison = RecordedRun("c", "c", {"comparison": "gradients", "model": "GaussianVAE"}, {}, {})
-    assert [is_training(each) for each in (run("A"), of_comparison, RecordedRun("f", "f", {}, {}, {}))] == [
+    assert [of_any.is_training for of_any in (run("A"), of_comparison, RecordedRun("f", "f", {}, {}, {}))] == [
         True,
         False,
         False,

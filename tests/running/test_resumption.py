@@ -95,6 +95,13 @@ def test_options_that_differ_are_listed_with_both_values_and_refused(short, root
     refused(ended, message)
 
 
+def test_a_run_stays_in_its_experiment(short, root):
+    (run_id,) = short.run_ids
+    ended = fit("--resume", run_id, "--tracking.experiment", "other", root=root)
+    refused(ended, f"--tracking.experiment: expected that of run {run_id}, got other")
+    assert short.client.get_experiment_by_name("other") is None
+
+
 def test_several_seeds_are_refused(short, root):
     ended = fit("--resume", short.run_ids[0], "--seeds", "1", "2", root=root)
     refused(ended, "--seeds: a resumed run has the seed that it had")
@@ -207,12 +214,12 @@ def test_damaged_files_are_passed_over_with_a_warning_and_the_run_is_the_same(ru
 def test_changes_that_are_allowed_are_reported_and_recorded_beside_the_parameters(root):
     first = finished(fit(*SHORT, root=root))
     (run_id,) = first.run_ids
-    more = ["--trainer.max_steps", "18", "--model.learning_rate", "0.01", "--allow_changes", "true"]
+    more = ["--trainer.max_steps", "18", "--model.learning_rate", "0.01", "--allow_changes", "true", "--name", "later"]
     ended = fit("--resume", run_id, *more, root=root)
     assert ended.code == 0
     assert ended.err == "reparam_suite.fit: --model.init_args.learning_rate was 0.001, is 0.01\n"
     run = ended.client.get_run(run_id)
-    assert run.info.status == "FINISHED"
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "later")
     assert run.data.params["learning_rate"] == "0.001"
     assert run.data.tags["changed.learning_rate"] == "0.01"
     assert run.data.tags["changed.max_steps"] == "18"

@@ -27,7 +27,7 @@ def test_every_command_shows_warnings_so(command, monkeypatch):
         seen.append(shown())
         raise SystemExit(7)
 
-    monkeypatch.setattr(command, "Console", look)
+    monkeypatch.setattr(command, "TextConsole", look)
     with pytest.raises(SystemExit):
         command.main(["runs"])
     assert seen == [f"{command.__name__}: one two\n"]

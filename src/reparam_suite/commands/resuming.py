@@ -16,7 +16,8 @@ from reparam_suite.running.resuming import found_run
 from reparam_suite.running.resumption import CONFIG, checkpoint_directory
 from reparam_suite.runtime.construction import check_all_allowed
 from reparam_suite.runtime.errors import NotAllowedError, UsageError
-from reparam_suite.tracking import TrackingSettings
+from reparam_suite.runtime.launchers import is_further_process
+from reparam_suite.tracking import Store, TrackingSettings
 
 # A record may name these without a word: they are the suite's own, or run nothing when they are made.
 _TRUSTED = ("reparam_suite", "lightning.pytorch.callbacks")
@@ -44,11 +45,18 @@ def resumed_run(args: list[str], target: str) -> tuple[Options, Run]:
         raise UsageError(f"--resume: {file}: {error}, with --allow_modules") from None
     modules = {value.rpartition(".")[0] for value in map(str, given_options(args).values()) if "." in value}
     named = [module for module in modules if all(part.isidentifier() for part in module.split("."))]
+    if option_values("--tracking.experiment", args):
+        _check_experiment(resumption.run_id, tracking)
     options = Options.of(["--config", str(file), *typed], allow=[*allow, *named])
     if options.values.seeds is not None:
         raise UsageError("--seeds: a resumed run has the seed that it had")
     resumption = replace(resumption, allow_changes=bool(options.values.allow_changes))
     return options, options.run(resumption=resumption)
+
+
+def _check_experiment(run_id: str, tracking: TrackingSettings) -> None:
+    if not is_further_process() and not Store.open(tracking).runs(f"attributes.run_id = '{run_id}'"):
+        raise UsageError(f"--tracking.experiment: expected that of run {run_id}, got {tracking.experiment}")
 
 
 def _words(first: Iterable[str], args: list[str]) -> list[str]:

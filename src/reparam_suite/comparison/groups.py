@@ -55,11 +55,6 @@ class Group:
         return Value.of(values) if values else None
 
 
-def is_training(run: RecordedRun) -> bool:
-    """Whether the run has trained a model: comparisons, summaries of studies and other programs' runs have not."""
-    return "estimator" in run.tags and "comparison" not in run.tags
-
-
 def grouped(runs: Sequence[RecordedRun]) -> list[Group]:
     """The groups of the runs, those of a setting together, in the order in which they began.
 

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from reparam_suite.commands.explanations import explained, options_of
-from reparam_suite.comparison.groups import grouped, is_training
+from reparam_suite.comparison.groups import grouped
 from reparam_suite.comparison.run_report import CURVES, RunReport
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import UsageError
@@ -77,7 +77,7 @@ def compare_runs(args: list[str], console: Console, signals: StopSignals) -> Non
     """
     options, tracking = _parsed(args)
     store = _store(options, tracking, console)
-    runs = [run for run in store.runs(options.filter, finished=True) if is_training(run)]
+    runs = [run for run in store.runs(options.filter, finished=True) if run.is_training]
     if not runs:
         told = f" that fulfils {options.filter}" if options.filter else ""
         raise UsageError(f"--experiment {options.source}: it has no finished run{told}")

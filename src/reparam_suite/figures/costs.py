@@ -49,7 +49,7 @@ def gradient_cost(
     figure = Figure(figsize=(WIDTH, 4.0 + _LINE * (lines + 1)), layout="constrained")
     ax, below = figure.subplots(2, 1, height_ratios=[4.0, _LINE * (lines + 1)])
     ax.set_title(f"Noise and cost of the gradient, {group}")
-    ax.set(xlabel=f"milliseconds a {cost_of}", ylabel="variance (nats²)")
+    ax.set(xlabel=f"milliseconds per {cost_of}", ylabel="variance (nats²)")
     for name in drawn.values():
         milliseconds, variance, error = points[name]
         colour, face = (COLOURS[1], "white") if name in biased else (COLOURS[0], COLOURS[0])

@@ -14,7 +14,7 @@ from reparam_suite.running.surroundings import Observer
 from reparam_suite.running.weights import restore_best
 from reparam_suite.runtime.terminal import as_text
 from reparam_suite.tracking import RunLogger, Store
-from reparam_suite.tracking.names import parameter_texts
+from reparam_suite.tracking.names import RUN_NAME, parameter_texts
 from reparam_suite.tracking.options import option_tags
 from reparam_suite.training import Checkpoints, Journal
 
@@ -100,6 +100,7 @@ def _recorded(parts: Assembly, store: Store) -> RunLogger:
     logger = store.resume_run(resumption.run_id)
     logger.log_hyperparams(record.parameters)
     logger.log_options(record.options)
-    logger.set_tags(parts.run.tags)
+    named = {} if parts.run.name is None else {RUN_NAME: parts.run.name}
+    logger.set_tags({**parts.run.tags, **named})
     logger.log_text(record.text, "config.yaml")
     return logger

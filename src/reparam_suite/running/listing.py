@@ -19,6 +19,8 @@ def runs(
 ) -> "DataFrame":
     """One row per run, the newest first: run_id, name, estimator, seed, status and every metric by its name.
 
+    Comparisons and summaries of studies and sweeps, which train no model, are left out.
+
     Args:
         filter: a condition in the language of MLflow's search, "tags.lesson = '1' and metrics.`val/elbo` > -30".
         experiment: whose runs; by default that of `tracking`.
@@ -42,6 +44,7 @@ def runs(
             **run.metrics,
         }
         for run in reversed(Store.open(settings).runs(filter))
+        if run.is_training
     ]
     metrics = sorted({name for row in rows for name in row} - set(_COLUMNS))
     return DataFrame(rows, columns=[*_COLUMNS, *metrics])

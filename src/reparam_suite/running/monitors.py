@@ -18,8 +18,8 @@ from reparam_suite.training import UnknownMonitorError
 def check_monitors(model: Any, data: DataModule, trainer: Trainer, monitor: str | None) -> None:
     """Refuses monitors, the run's and those of callbacks, that are none of the metrics of a validation.
 
-    A model whose hooks need a trainer, and callbacks of a user's own, which may log what they like, are left to the
-    first validation. EarlyStopping then has to wait for its metric: a run may end before its first epoch does.
+    A model whose hooks need a trainer at work, and callbacks of a user's own, which may log what they like, are left to
+    the first validation. EarlyStopping then has to wait for its metric: a run may end before its first epoch does.
 
     Raises:
         UsageError: naming the metrics that there are.
@@ -60,6 +60,7 @@ def validation_metrics(model: Any, data: DataModule, trainer: Trainer) -> list[s
     batch = data.sample_batch("valid")
     modes = {module: module.training for module in model.modules()}
     model.eval()
+    attached, model.trainer, trainer.datamodule = model.__dict__.get("_trainer"), trainer, data  # type: ignore[attr-defined]
     object.__setattr__(model, "log", log)
     object.__setattr__(model, "log_dict", log_dict)
     try:
@@ -72,6 +73,7 @@ def validation_metrics(model: Any, data: DataModule, trainer: Trainer) -> list[s
     finally:
         object.__delattr__(model, "log")
         object.__delattr__(model, "log_dict")
+        model.trainer = attached
         for module, training in modes.items():
             module.training = training
     return sorted(set(names))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from reparam_suite.sweeps.grid import Cell, combinations_of
 from reparam_suite.sweeps.records import value_tags
 from reparam_suite.tracking import RecordedRun, Store
+from reparam_suite.tracking.views import KIND
+from reparam_suite.tracking.views import SUMMARY as A_SUMMARY
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -65,7 +67,13 @@ def _record(
         logger = store.start_run(
             name=f"{sweep}: {combination}"[:250],
             parameters={"sweep": sweep, **cell.expressions},
-            tags={SUMMARY: "sweep", SUMMARISED: sweep, _COMBINATION: digest, **value_tags(cell.expressions)},
+            tags={
+                KIND: A_SUMMARY,
+                SUMMARY: "sweep",
+                SUMMARISED: sweep,
+                _COMBINATION: digest,
+                **value_tags(cell.expressions),
+            },
         )
     else:
         logger = store.resume_run(before.run_id)

@@ -9,6 +9,9 @@ from reparam_suite.runtime.errors import ArgumentValueError
 from reparam_suite.tracking.records import flattened
 from reparam_suite.tracking.redaction import redact
 
+RUN_NAME = "mlflow.runName"
+"""The tag that is a run's name."""
+
 LONGEST = 250
 """Characters of a name."""
 

@@ -54,6 +54,11 @@ class RecordedRun:
         return options_of(self.tags) or self.parameters
 
     @property
+    def is_training(self) -> bool:
+        """Whether it has trained a model: comparisons, summaries and other programs' runs have not."""
+        return "estimator" in self.tags and "comparison" not in self.tags
+
+    @property
     def estimator(self) -> str:
         """The estimator's name, as runs of the suite record it; empty where there is none."""
         return self.tags.get("estimator", self.parameters.get("estimator", ""))
