@@ -229,6 +229,16 @@ def test_a_module_made_from_datasets_is_taken():
     assert len(data.sample_batch()[0]) == 12
 
 
+def test_a_module_whose_validation_is_none_is_one_without():
+    class NoValidation(Labelled):
+        def val_dataloader(self):
+            return None
+
+    data = adapted(NoValidation())
+    assert not data.has("valid")
+    assert data.val_dataloader() == []
+
+
 def test_a_module_without_validation_says_so():
     class Bare(LightningDataModule):
         def train_dataloader(self):

@@ -15,11 +15,11 @@ def facts(*arrays):
 @pytest.mark.parametrize(
     ("array", "expected"),
     [
-        (np.array([False, True]), Values("bool", 0.0, 1.0, is_whole=True, is_binary=True)),
-        (np.array([0, 2], np.uint8), Values("uint8", 0.0, 2.0, is_whole=True, is_binary=False)),
-        (np.array([-1, 1]), Values("integer", -1.0, 1.0, is_whole=True, is_binary=False)),
-        (np.array([0.0, 1.0]), Values("float", 0.0, 1.0, is_whole=True, is_binary=True)),
-        (np.array([0.0, 0.5]), Values("float", 0.0, 0.5, is_whole=False, is_binary=False)),
+        (np.array([False, True]), Values("bool", 0.0, 1.0, is_whole=True, is_binary=True, num_values=2)),
+        (np.array([0, 2], np.uint8), Values("uint8", 0.0, 2.0, is_whole=True, is_binary=False, num_values=2)),
+        (np.array([-1, 1]), Values("integer", -1.0, 1.0, is_whole=True, is_binary=False, num_values=2)),
+        (np.array([0.0, 1.0]), Values("float", 0.0, 1.0, is_whole=True, is_binary=True, num_values=2)),
+        (np.array([0.0, 0.5]), Values("float", 0.0, 0.5, is_whole=False, is_binary=False, num_values=2)),
     ],
 )
 def test_facts(array, expected):
@@ -53,7 +53,10 @@ def test_colour_has_three_or_four_channels(event_shape, colour):
         ((UNIT, UNIT), (3, 4, 4), "colour"),
         ((UNIT, UNIT), (48,), "real"),
         ((UNIT, UNIT), (6, 8), "real"),
-        ((UNIT, UNIT * 3 - 1), (1, 6, 8), "real"),
+        ((UNIT * 3 - 1, UNIT * 3 - 1), (1, 6, 8), "real"),
+        ((UNIT[:2], UNIT * 3 - 1), (1, 6, 8), "real"),
+        ((UNIT[:2, :40], UNIT * 3 - 1), (40,), "real"),
+        ((UNIT * 3 - 1, UNIT * 0), (48,), "real"),
         ((UNIT, UNIT * 0), (1, 6, 8), "grey"),
         ((UNIT * 0, UNIT > 0.5), (48,), "binary"),
         ((RNG.poisson(2, (9, 4)), RNG.integers(0, 2, (9, 4))), (4,), "count"),
@@ -68,8 +71,16 @@ def test_the_kind_is_decided_over_all_splits(splits, event_shape, kind):
 @pytest.mark.parametrize(
     ("splits", "found"),
     [
-        ((UNIT, UNIT, UNIT * 255), r"intensities in \[0, 1\] in every split or in none, got train float from"),
-        ((UNIT * 255, UNIT), r"intensities in \[0, 1\] in every split or in none, got train float from"),
+        (
+            (UNIT, UNIT * 3 - 1),
+            r"values in \[0, 1\] in every split or in none, got train float from .*; valid float from",
+        ),
+        ((UNIT, UNIT, UNIT * 255), r"values in \[0, 1\] in every split or in none, got train float from"),
+        (
+            (UNIT * 255, UNIT),
+            r"values in \[0, 1\] in every split or in none, got train float from .*; valid float from",
+        ),
+        ((UNIT * 255, UNIT[:2, :40]), r"intensities in \[0, 1\] in every split or in none, got train float from"),
         ((UNIT.round(), UNIT), "0 and 1 in every split or in none, got train float of 0 and 1; valid float from"),
         ((UNIT, UNIT.round()), "0 and 1 in every split or in none, got train float from .*; valid float of 0 and 1"),
     ],
@@ -77,6 +88,9 @@ def test_the_kind_is_decided_over_all_splits(splits, event_shape, kind):
 def test_a_contradiction_names_every_split(splits, found):
     with pytest.raises(DataError, match=f"mine.npz: expected {found}"):
         kind_of(facts(*splits), (1, 6, 8), where="mine.npz")
+    if "values" in found:
+        with pytest.raises(DataError, match=f"mine.npz: expected {found}"):
+            kind_of(facts(*splits), (48,), where="mine.npz")
     check_stated("real", facts(*splits), (1, 6, 8), where="mine.npz")
 
 

@@ -102,6 +102,11 @@ def test_without_test_loader_there_is_no_test_split():
         data.test_dataloader()
 
 
+def test_loaders_without_rows_make_no_split():
+    data = Loaders(train=[X], valid=DataLoader(X[:0]), test=[])
+    assert [split for split in ("train", "valid", "test") if data.has(split)] == ["train"]
+
+
 @pytest.mark.parametrize("value", [iter([X]), (x for x in X), X, X.numpy(), {"x": X}, None, 3, "x"])
 @pytest.mark.parametrize("split", ["train", "valid"])
 def test_what_is_no_loader_is_refused_at_construction(split, value):
@@ -138,7 +143,7 @@ def test_missing_values_are_left_to_the_model():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train": []}, "loaders: expected one of its splits valid, got train"),
+        ({"train": []}, "loaders: train: expected at least one batch, got none"),
         ({"train": [X], "valid": [X[:, 0]]}, "valid: expected data of shape (1, 4, 2) like train's, got (4, 2)"),
     ],
 )

@@ -53,6 +53,14 @@ class WithoutEventAxes(nn.Module):
         return Normal(self.layer(x), 1.0)
 
 
+class Pair(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(12, 6)
+
+    def forward(self, x):
+        return super().forward(x), None
+
+
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
@@ -98,6 +106,12 @@ class WithoutEventAxes(nn.Module):
         ),
         (
             gaussian,
+            {"encoder": Pair()},
+            "posterior: expected a distribution for an input of shape (2, 12), got network: "
+            "expected to return a tensor, got tuple",
+        ),
+        (
+            gaussian,
             {"prior": StandardNormal((4,)), "decoder": nn.LazyLinear(12)},
             "prior: expected the event_shape of the posterior, (3,), got (4,)",
         ),
@@ -137,6 +151,16 @@ def test_an_estimator_that_does_not_fit_is_refused_with_both_sides(make, options
             "likelihood: expected a family, got the class NormalLikelihood: call it first",
         ),
         ({"objective": lambda *_: None}, "objective: expected to return an Expectation, got NoneType"),
+        ({"encoder": 0}, "encoder: expected a module or a builder (inputs, outputs) -> module, got 0"),
+        ({"encoder": "abc"}, "encoder: expected a module or a builder (inputs, outputs) -> module, got 'abc'"),
+        (
+            {"objective": dict},
+            "objective: expected a callable (model, x, step) -> Expectation, got the class dict: call it first",
+        ),
+        (
+            {"objective": lambda model, x: x},
+            "objective: expected a callable (model, x, step) -> Expectation, got function",
+        ),
         ({"objective": 1.0}, "objective: expected a callable (model, x, step) -> Expectation, got float"),
         (
             {"optimizer": {"prior": 0.1}},

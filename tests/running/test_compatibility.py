@@ -7,7 +7,8 @@ from lightning.pytorch import LightningModule
 from tests.running.models import Regression, gaussian
 
 from reparam_suite.data import Arrays, Digits
-from reparam_suite.estimators import Pathwise
+from reparam_suite.distributions import normal
+from reparam_suite.estimators import Expectation, Pathwise, ScoreFunction
 from reparam_suite.running.compatibility import check_fit
 from reparam_suite.runtime.errors import UsageError
 
@@ -31,6 +32,16 @@ class Raises(Regression):
 class ReturnsLoss(Regression):
     def expectation(self, batch):
         return super().expectation(batch).f(torch.zeros(1, len(batch), 2), None)
+
+
+class Constant(Regression):
+    """Its parameters are not in its objective."""
+
+    def q(self, batch):
+        return normal(torch.zeros(len(batch), 2), torch.ones(len(batch), 2))
+
+    def expectation(self, batch):
+        return Expectation(q=self.q(batch), f=lambda z, _: z.sum(-1))
 
 
 class Bare(LightningModule):
@@ -65,6 +76,12 @@ class Bare(LightningModule):
             lambda: ReturnsLoss(Pathwise()),
             lambda: rows(),
             "ReturnsLoss on rows: expectation of ReturnsLoss: expected to return an Expectation, got Tensor",
+        ),
+        (
+            lambda: Constant(ScoreFunction()),
+            lambda: rows(),
+            "model: expected an objective that depends on parameters that are trained, through q or f, "
+            "got none in Constant.expectation",
         ),
         (
             lambda: Bare(),

@@ -80,5 +80,6 @@ def num_steps(run: Run, evaluations: int) -> int:
     assert callable(run.data)
     model: Any = run.model()
     data = adapted(run.data())
-    per_step: int = model.estimator.evaluations(model.expectation(data.sample_batch("valid")).q)
+    batch = data.sample_batch("valid" if data.has("valid") else "train")
+    per_step: int = model.estimator.evaluations(model.expectation(batch).q)
     return max(1, math.floor(evaluations / per_step))

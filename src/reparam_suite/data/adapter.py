@@ -1,5 +1,7 @@
 """Any LightningDataModule, made to answer what a run asks of its data."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, final
 
 from lightning.pytorch import LightningDataModule, Trainer
@@ -12,6 +14,9 @@ from reparam_suite.runtime.errors import ArgumentTypeError, DataError
 from reparam_suite.runtime.random_streams import unchanged_streams
 
 _LOADERS = {"train": "train_dataloader", "valid": "val_dataloader", "test": "test_dataloader"}
+
+# Lightning takes an empty list of loaders for no such split, and refuses None.
+_MAY_BE_NONE = ("val_dataloader", "test_dataloader")
 
 # Methods of another's data module that are called as they are, where they are overridden.
 _FORWARDED = (
@@ -51,7 +56,8 @@ class AdaptedDataModule(ForeignDataModule):
         for hook in _FORWARDED:
             # As attributes: Lightning asks whether a hook is overridden, and takes a shorter path where it is not.
             if is_overridden(hook, module):
-                setattr(self, hook, getattr(module, hook))
+                own = getattr(module, hook)
+                setattr(self, hook, own if hook not in _MAY_BE_NONE else partial(_loader_or_none_at_all, own))
 
     @property
     def trainer(self) -> Trainer | None:
@@ -93,6 +99,11 @@ class AdaptedDataModule(ForeignDataModule):
                 raise DataError(f"{self.name}: {_LOADERS[split]}: expected one loader, got {len(loader)}")
             return loader[0] if loader else None
         return loader
+
+
+def _loader_or_none_at_all(hook: Callable[[], Any]) -> Any:
+    loader = hook()
+    return [] if loader is None else loader
 
 
 def _plain(stage: str | None) -> str:

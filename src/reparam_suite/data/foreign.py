@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reparam_suite.data.base import SPLITS, DataModule, Split
 from reparam_suite.data.kinds import Array, Kind, Values, check_stated, kind_of
-from reparam_suite.data.reading import BatchList, LoaderReader, datum_of, is_loader
+from reparam_suite.data.reading import LoaderReader, datum_of, is_loader
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import DataError
 from reparam_suite.runtime.random_streams import unchanged_streams
@@ -85,7 +85,7 @@ class ForeignDataModule(DataModule, ABC):
         if split in self._readers:
             return True
         loader = self.loader(split)
-        return loader is not None and not (isinstance(loader, BatchList) and not len(loader))
+        return loader is not None and not _is_empty(loader)
 
     def sample_batch(self, split: Split = "train") -> Any:
         """A batch of rows spread evenly over a map-style dataset, else the first batch; as a model is given it.
@@ -113,6 +113,8 @@ class ForeignDataModule(DataModule, ABC):
 
     def _reader(self, split: Split) -> LoaderReader:
         if not self.has(split):
+            if split == "train":
+                raise DataError(f"{self.name}: train: expected at least one batch, got none")
             there = ", ".join(name for name in SPLITS if self.has(name))
             raise DataError(f"{self.name}: expected one of its splits {there}, got {split}")
         if split not in self._readers:
@@ -164,6 +166,13 @@ class ForeignDataModule(DataModule, ABC):
             check_stated(kind, facts, shape, where=self.name)
         mean = np.ma.masked_invalid(train.astype(np.float64)).mean(axis=0).filled(0.0)
         return kind, torch.from_numpy(mean).to(torch.float32)
+
+
+def _is_empty(loader: Any) -> bool:
+    try:
+        return len(loader) == 0
+    except (TypeError, NotImplementedError):  # of a stream
+        return False
 
 
 def _x_of(batch: Any) -> Tensor | None:

@@ -19,6 +19,10 @@ DType = Literal["bool", "uint8", "integer", "float"]
 # Images in uint8 reach the upper half of 0..255. What stays below may be images of other levels, or counts.
 _LIGHT = 128
 
+# Fewer values may all be between 0 and 1 by chance.
+_MANY = 100
+_MARGIN = 0.5  # beyond [0, 1], of rows that were scaled by the range of the training rows
+
 EXACT = 1 << 24
 """Integers up to here are exact in float32."""
 
@@ -34,6 +38,7 @@ class Values:
         greatest: largest value.
         is_whole: whether all values are integers.
         is_binary: whether all values are 0 or 1.
+        num_values: how many there are.
     """
 
     dtype: DType
@@ -41,13 +46,30 @@ class Values:
     greatest: float
     is_whole: bool
     is_binary: bool
+    num_values: int
 
     @classmethod
     def of(cls, array: Array) -> "Values":
         """The facts about `array`, which is finite and not empty."""
         least, greatest = float(array.min()), float(array.max())
         is_whole = array.dtype.kind != "f" or bool((array == np.rint(array)).all())
-        return cls(type_of(array), least, greatest, is_whole, is_binary=is_whole and least >= 0.0 and greatest <= 1.0)
+        is_binary = is_whole and least >= 0.0 and greatest <= 1.0
+        return cls(type_of(array), least, greatest, is_whole, is_binary=is_binary, num_values=array.size)
+
+    @property
+    def is_within(self) -> bool:
+        """Whether all values lie within [0, 1]."""
+        return self.least >= 0.0 and self.greatest <= 1.0
+
+    @property
+    def is_far_outside(self) -> bool:
+        """Whether values lie so far outside of [0, 1] that no scaling learned on another split explains it."""
+        return self.least < -_MARGIN or self.greatest > 1.0 + _MARGIN
+
+    @property
+    def is_surely_within(self) -> bool:
+        """Whether all of many different values do: few may by chance, and a split of zeros alone decides nothing."""
+        return self.is_within and self.least < self.greatest and self.num_values >= _MANY
 
     @property
     def is_surely_binary(self) -> bool:
@@ -78,7 +100,8 @@ def kind_of(splits: Mapping[str, Values], event_shape: tuple[int, ...], *, where
 
     bool, or 0 and 1 in any type: binary. Other uint8: grey, or colour where `event_shape` has three or four channels.
     Other integers: count, or real if some are negative. Floating point: real; values in [0, 1] with a channel axis,
-    [1, H, W] or [3, H, W], are intensities: grey or colour.
+    [1, H, W] or [3, H, W], are intensities: grey or colour. Floating point of which one split, of 100 values or more,
+    lies in [0, 1] and another does not contradicts itself.
 
     Args:
         splits: facts by the name that a message uses; the first one is of the training rows.
@@ -101,10 +124,13 @@ def kind_of(splits: Mapping[str, Values], event_shape: tuple[int, ...], *, where
             expected = f"uint8 of 0 and 1, or intensities that reach {_LIGHT} to 255 in every split"
             raise _contradiction(splits, where, expected)
         return "colour" if is_colour(event_shape) else "grey"
-    within = {name: values.least >= 0.0 and values.greatest <= 1.0 for name, values in splits.items()}
-    if not _has_channels(event_shape) or not any(within.values()):
+    within = [values.is_within for values in splits.values()]
+    far = any(values.is_far_outside for values in splits.values())
+    if far and any(values.is_surely_within for values in splits.values()):
+        raise _contradiction(splits, where, "values in [0, 1] in every split or in none")
+    if not _has_channels(event_shape) or not any(within):
         return "real"
-    if all(within.values()):
+    if all(within):
         return "colour" if is_colour(event_shape) else "grey"
     if max(values.greatest for values in splits.values()) >= _LIGHT:
         raise _contradiction(splits, where, "intensities in [0, 1] in every split or in none")
@@ -129,10 +155,9 @@ def check_stated(kind: Kind, splits: Mapping[str, Values], event_shape: tuple[in
 
 
 def _expected_of(kind: Kind, values: Values) -> str | None:
-    within = values.least >= 0.0 and values.greatest <= 1.0
     if kind == "binary" and not values.is_binary:
         return "0 and 1"
-    if kind in ("grey", "colour") and not (within or values.dtype == "uint8"):
+    if kind in ("grey", "colour") and not (values.is_within or values.dtype == "uint8"):
         return "uint8, or values in [0, 1]"
     if kind == "count" and not (values.is_whole and values.least >= 0 and values.greatest <= EXACT):
         return f"integers from 0 to {EXACT}"

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam_suite.distributions.numbers import widened
+from reparam_suite.runtime.errors import ArgumentTypeError
 
 
 @runtime_checkable
@@ -37,6 +38,7 @@ class Conditional(nn.Module):
 
     Raises:
         ValueError: if `input_axes` is below 1; in `forward`, if the network gives another number of parameters.
+        TypeError: in `forward`, if it returns no tensor.
     """
 
     def __init__(self, network: nn.Module, family: Family, *, input_axes: int = 1) -> None:
@@ -53,7 +55,10 @@ class Conditional(nn.Module):
         if axes < 0:
             raise ValueError(f"y: expected at least {self.input_axes} axes, got shape {tuple(y.shape)}")
         lead = y.shape[:axes]
-        raw = widened(self.network(y if axes == 1 else y.reshape(-1, *y.shape[axes:])))
+        returned = self.network(y if axes == 1 else y.reshape(-1, *y.shape[axes:]))
+        if not isinstance(returned, Tensor):
+            raise ArgumentTypeError(f"network: expected to return a tensor, got {type(returned).__name__}")
+        raw = widened(returned)
         if axes == 1 and raw.dim() == 2:
             return self._distribution(raw)
         return self._distribution(raw.reshape(*lead, -1) if raw.numel() else raw)

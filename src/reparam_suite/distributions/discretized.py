@@ -94,6 +94,7 @@ class DiscretizedLogistic(Distribution):
     """
 
     arg_constraints: ClassVar = {"loc": constraints.real, "log_scale": constraints.real}
+    accepted = constraints.unit_interval  # as data: `log_prob` takes them between levels too
 
     def __init__(self, loc: Tensor, log_scale: Tensor, levels: int = 255, event_axes: int = 1) -> None:
         self.loc, self.log_scale, self.levels = loc, log_scale, levels

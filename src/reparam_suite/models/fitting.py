@@ -5,16 +5,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent, constraints
 
 from reparam_suite.estimators import Expectation
 from reparam_suite.models.bits_per_dim import Support, support_of_data
+from reparam_suite.runtime.checks import takes
+from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.random_streams import forked_generator
 
 if TYPE_CHECKING:
     from reparam_suite.models.vae import VAE
 
 _ROWS = 2
+
+_OBJECTIVE = "a callable (model, x, step) -> Expectation"
+
+_MANY = torch.Size([100])  # samples that show whether q(z|x) stays within the support of p(z)
 
 
 def check_parts(model: "VAE") -> tuple[tuple[int, ...], tuple[int, ...], Support]:
@@ -50,6 +56,8 @@ def _checked_data(model: "VAE", like: Tensor) -> tuple[Tensor, tuple[int, ...], 
             f"prior: expected batch_shape (), got {tuple(prior.batch_shape)}: wrap it in "
             "torch.distributions.Independent"
         )
+    family = getattr(model.posterior, "family", None)
+    _check_event_shape(prior, getattr(family, "event_shape", prior.event_shape))
     z = prior.sample((_ROWS,))
     given = _distribution("likelihood", model.likelihood, z)
     if given.batch_shape != (_ROWS,):
@@ -65,11 +73,38 @@ def _checked_data(model: "VAE", like: Tensor) -> tuple[Tensor, tuple[int, ...], 
             f"posterior: expected batch_shape {(_ROWS,)} for x of shape {tuple(x.shape)}, got {tuple(q.batch_shape)}: "
             "wrap it in torch.distributions.Independent"
         )
-    if q.event_shape != prior.event_shape:
-        raise ValueError(
-            f"prior: expected the event_shape of the posterior, {tuple(q.event_shape)}, got {tuple(prior.event_shape)}"
-        )
+    _check_event_shape(prior, q.event_shape)
+    _check_support(prior, q)
     return x, tuple(prior.event_shape), support_of_data(given)
+
+
+def _check_event_shape(prior: Distribution, event_shape: tuple[int, ...]) -> None:
+    if prior.event_shape != tuple(event_shape):
+        raise ValueError(
+            f"prior: expected the event_shape of the posterior, {tuple(event_shape)}, got {tuple(prior.event_shape)}"
+        )
+
+
+def _check_support(prior: Distribution, q: Distribution) -> None:
+    # Samples of q(z|x) that p(z) gives no density make every KL infinite.
+    of_prior, of_q = support_of_data(prior), support_of_data(q)
+    if of_prior is None or of_q is None or (type(of_prior), str(of_prior)) == (type(of_q), str(of_q)):
+        return
+    if of_prior.is_discrete == of_q.is_discrete and of_prior.check(q.sample(_MANY)).all():
+        return
+    raise ValueError(
+        f"prior: expected support of q(z|x), {_shown(q)} ({_values(of_q)}), got {_shown(prior)} ({_values(of_prior)})"
+    )
+
+
+def _values(support: constraints.Constraint) -> str:
+    return "real vectors" if support is constraints.real else str(support).removesuffix("()").strip("_")
+
+
+def _shown(distribution: Distribution) -> str:
+    while isinstance(distribution, Independent):
+        distribution = distribution.base_dist
+    return type(distribution).__name__
 
 
 def _estimate(model: "VAE", x: Tensor) -> None:
@@ -86,7 +121,7 @@ def _distribution(part: str, module: Callable[..., Any], *inputs: Tensor) -> Dis
         made = module(*inputs)
     except Exception as error:
         given = f" for an input of shape {tuple(inputs[0].shape)}" if inputs else ""
-        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        kind = "" if type(error) is ValueError or isinstance(error, SuiteError) else f"{type(error).__name__}: "
         reason = f"{kind}{' '.join(str(error).split())}"
         raise ValueError(f"{part}: expected a distribution{given}, got {reason}") from error
     if not isinstance(made, Distribution):
@@ -95,10 +130,10 @@ def _distribution(part: str, module: Callable[..., Any], *inputs: Tensor) -> Dis
 
 
 def _expectation(model: "VAE", x: Tensor) -> Expectation:
-    if not callable(model.objective):
-        raise TypeError(
-            f"objective: expected a callable (model, x, step) -> Expectation, got {type(model.objective).__name__}"
-        )
+    if isinstance(model.objective, type):
+        raise TypeError(f"objective: expected {_OBJECTIVE}, got the class {model.objective.__name__}: call it first")
+    if not takes(model.objective, 3):
+        raise TypeError(f"objective: expected {_OBJECTIVE}, got {type(model.objective).__name__}")
     target = model.objective(model, x, 0)
     if not isinstance(target, Expectation):
         raise TypeError(f"objective: expected to return an Expectation, got {type(target).__name__}")

@@ -47,10 +47,10 @@ class SizedVAE(VAE):
         mirrored = MLP(hidden_sizes=mlp.hidden_sizes[::-1], activation=mlp.activation)
         signed = bool(given["centre_input"]) and family.are_bits
 
-        encoder = built(given["encoder"] or mlp, event_shape, (family.num_parameters,), "encoder")
-        decoder = built(
-            given["decoder"] or _mirrored(given["encoder"]) or mirrored, family.event_shape, event_shape, "decoder"
-        )
+        chosen = mlp if given["encoder"] is None else given["encoder"]
+        encoder = built(chosen, event_shape, (family.num_parameters,), "encoder")
+        chosen = _mirrored(given["encoder"]) or mirrored if given["decoder"] is None else given["decoder"]
+        decoder = built(chosen, family.event_shape, event_shape, "decoder")
         if given["initialize_bias"]:
             decoder = BiasFromMean(decoder, likelihood.raw_of)
         if given["centre_input"]:

@@ -3,7 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+import torch
 from torch import nn
+
+from reparam_suite.runtime.checks import takes
 
 
 class Builder(ABC):
@@ -27,11 +30,18 @@ def built(
     """The module itself, or what a builder makes of the shapes.
 
     Raises:
-        TypeError: naming `part`, if the result is not a module.
+        TypeError: naming `part`, if it is neither, or the builder does not return a module.
+        ValueError: if weights are of another type than torch's default, which the other parts have.
     """
     if isinstance(network, type):
         raise TypeError(f"{part}: expected a module or a builder, got the class {network.__name__}: call it first")
+    if not isinstance(network, nn.Module) and not takes(network, 2):
+        raise TypeError(f"{part}: expected a module or a builder (inputs, outputs) -> module, got {network!r:.200}")
     made = network if isinstance(network, nn.Module) else network(inputs, outputs)
     if not isinstance(made, nn.Module):
         raise TypeError(f"{part}: expected a builder that returns an nn.Module, got {type(made).__name__}")
+    expected = torch.get_default_dtype()
+    for parameter in made.parameters():
+        if parameter.is_floating_point() and parameter.dtype != expected:
+            raise ValueError(f"{part}: expected weights of {expected}, got {parameter.dtype}")
     return made

@@ -14,6 +14,7 @@ from reparam_suite.data import DataModule, adapted
 from reparam_suite.models import EstimatorModule
 from reparam_suite.running.compatibility import check_fit
 from reparam_suite.running.monitors import check_monitors
+from reparam_suite.running.own_optimizers import check_own_optimizer
 from reparam_suite.running.specification import DEFAULT_STEPS, Specification
 from reparam_suite.running.surroundings import Surroundings
 from reparam_suite.running.trainer_options import check_limits, check_trainer_options
@@ -177,6 +178,7 @@ def _made_list(given: Any) -> list[Any]:
 def _check_optimizer(model: Any, trainer: Trainer) -> None:
     # torch looks at the values of options, and at the parameters, when the optimizer is made.
     if not isinstance(model, EstimatorModule) or _overrides(model, "configure_optimizers", EstimatorModule):
+        check_own_optimizer(model, trainer)
         return
     try:
         made = model.made_optimizer()

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from reparam_suite.data import DataModule, datum_of
-from reparam_suite.estimators import Expectation
+from reparam_suite.estimators import Estimate, Expectation
+from reparam_suite.models import EstimatorModule
+from reparam_suite.running.likelihood_support import check_support
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.random_streams import forked_generator
 
@@ -14,11 +16,12 @@ from reparam_suite.runtime.random_streams import forked_generator
 def check_fit(model: Any, data: DataModule) -> None:
     """Gives learned parts of the estimator their shapes, and makes one estimate on a fixed batch.
 
+    Of a model with `encode` and `decode`, the batch is held to the support of p(x|z).
     The model is in eval mode and generators are forked: training begins as if this had not been.
 
     Raises:
-        UsageError: naming model and data, if rows are of another shape than the model takes, `expectation` returns no
-            Expectation, or the model raises an error on them.
+        UsageError: naming model and data, if rows are of another shape than the model takes, or outside the support of
+            p(x|z), `expectation` returns no Expectation, or the model raises an error on them.
     """
     batch = data.sample_batch("train")
     x = datum_of(batch)
@@ -33,6 +36,8 @@ def check_fit(model: Any, data: DataModule) -> None:
     model.to(device)
     model.eval()
     try:
+        with forked_generator(device):
+            check_support(model, data, x)
         with forked_generator(device), torch.enable_grad():
             if hasattr(model, "materialize"):
                 model.materialize(batch)
@@ -42,13 +47,18 @@ def check_fit(model: Any, data: DataModule) -> None:
                     f"model: expected an Expectation from {type(model).__name__}.expectation, "
                     f"got {type(target).__name__}"
                 )
-            model.estimator(target)
+            estimate = model.estimator(target)
+        if not estimate.objective.isfinite().all():
+            _refuse_missing(x, data)
+        _check_trainable(model, estimate)
     except UsageError:
         raise
     except (ValueError, TypeError) as error:
+        _refuse_missing(x, data)
         reason = str(error) or type(error).__name__
         raise UsageError(f"{type(model).__name__} on {data.name}: {reason}") from error
     except (RuntimeError, IndexError, KeyError) as error:  # within a module of the user's: shapes, types, members
+        _refuse_missing(x, data)
         raise UsageError(
             f"model: expected one that takes the batches of {data.name}, {_shape(x)}, "
             f"got {type(model).__name__}: {_first_line(error)}"
@@ -56,6 +66,25 @@ def check_fit(model: Any, data: DataModule) -> None:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+def _check_trainable(model: Any, estimate: Estimate) -> None:
+    # A training step of the model's own may have further losses.
+    if getattr(type(model), "training_step", None) is not EstimatorModule.training_step:
+        return
+    if not (estimate.objective.requires_grad or estimate.control_loss.requires_grad):
+        raise UsageError(
+            "model: expected an objective that depends on parameters that are trained, through q or f, "
+            f"got none in {type(model).__name__}.expectation"
+        )
+
+
+def _refuse_missing(x: Any, data: DataModule) -> None:
+    if isinstance(x, Tensor) and (number := int((~x.isfinite()).sum())):
+        raise UsageError(
+            f"data: expected finite values, or a model whose objective is finite without them, got {number:,} of "
+            f"{x.numel():,} values in a batch of {data.name} that are NaN or infinite"
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -44,8 +44,11 @@ class Specification:
             raise ValueError(f"seed: expected 0 to {LARGEST_SEED}, got {self.seed}")
         if self.name is not None:
             checks.name("name", self.name, most=LONGEST_NAME)
-        for key in self.tags:
+        self._check_types()
+        for key, value in self.tags.items():
             check_key("tags", key)
+            if not isinstance(value, str):
+                raise TypeError(f"tags: expected a string for {key!r}, got {value!r:.200}")
         for name in ("max_steps", "max_epochs"):
             given = getattr(self, name)
             if given is not None:
@@ -62,3 +65,17 @@ class Specification:
                     f"{name}: expected a {accepted.__name__}, or a callable without arguments that makes one, "
                     f"got {given!r:.200}"
                 )
+
+    def _check_types(self) -> None:
+        settings = {"record": RecordSettings, "checkpoint": CheckpointSettings, "tracking": TrackingSettings}
+        for name, accepted in settings.items():
+            if not isinstance(given := getattr(self, name), accepted):
+                raise TypeError(f"{name}: expected {accepted.__name__}, got {given!r:.200}")
+        for name in ("tags", "trainer"):
+            if not isinstance(given := getattr(self, name), Mapping):
+                raise TypeError(f"{name}: expected a mapping, got {given!r:.200}")
+            for key in given:
+                if not isinstance(key, str):
+                    raise TypeError(f"{name}: expected names that are strings, got {key!r:.200}")
+        if self.monitor is not None and not isinstance(self.monitor, str):
+            raise TypeError(f"monitor: expected the name of a metric, got {self.monitor!r:.200}")

@@ -1,5 +1,6 @@
 """Checks of constructor arguments: type and range in one message. NumPy's numbers are taken."""
 
+import inspect
 import math
 import numbers
 import operator
@@ -160,6 +161,19 @@ def name(what: str, value: Any, *, most: int | None = None) -> str:
     if most is not None and len(value) > most:
         raise ArgumentValueError(f"{what}: expected at most {most} characters, got {len(value):,}: {value[:30]}...")
     return value
+
+
+def takes(function: Any, num_arguments: int) -> bool:
+    """Whether `function` can be called with so many arguments by position; true where it does not say."""
+    if not callable(function):
+        return False
+    try:
+        inspect.signature(function).bind(*[None] * num_arguments)
+    except TypeError:
+        return False
+    except ValueError:  # builtins without a signature
+        return True
+    return True
 
 
 def distinct(what: str, values: Sequence[Any]) -> None:
