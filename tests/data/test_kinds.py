@@ -99,3 +99,8 @@ def test_a_stated_binary_kind_does_not_hide_a_contradiction():
     check_stated("binary", facts(bits * 255, bits * 200), (48,), where="x")
     with pytest.raises(DataError, match="x: expected 0 and 1 in every split or in none"):
         check_stated("binary", facts(bits, bits * 255), (48,), where="x")
+
+
+def test_rows_that_were_scaled_by_the_range_of_the_training_rows_are_real():
+    train = np.linspace(0.0, 1.0, 400).reshape(50, 8)
+    assert kind_of(facts(train, train * 1.2 - 0.1), (8,), where="x") == "real"
