@@ -55,14 +55,17 @@ def traced() -> Iterator[None]:
         gc.collect()
 
 
+def of_that_name() -> list[str]:
+    """The paths that the parser knows for the class, without those of tests' subclasses."""
+    return [path for path in _typehints.get_all_subclass_paths(GaussianVAE) if path.endswith(".GaussianVAE")]
+
+
 def test_classes_that_tracing_leaves_behind_hide_no_short_name(traced):
     assert "GaussianVAE" in {cls.__name__ for cls in GaussianVAE.__subclasses__()}
     paths = ["reparam_suite.models.GaussianVAE", "reparam_suite.models.gaussian_vae.GaussianVAE"]
-    assert (
-        _typehints.get_all_subclass_paths(GaussianVAE) == paths
-    )  # both of one class: else the mend is wanted no longer
-    assert concrete_subclasses(GaussianVAE) == {GaussianVAE}
+    assert of_that_name() == paths  # both of one class: else the mend is wanted no longer
+    assert [cls for cls in concrete_subclasses(GaussianVAE) if cls.__name__ == "GaussianVAE"] == [GaussianVAE]
     with one_path_per_class():
-        assert _typehints.get_all_subclass_paths(GaussianVAE) == paths[:1]
+        assert of_that_name() == paths[:1]
     assert Options.of(["--model", "GaussianVAE"]).values.model.class_path == paths[0]
-    assert _typehints.get_all_subclass_paths(GaussianVAE) == paths
+    assert of_that_name() == paths
