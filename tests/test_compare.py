@@ -154,7 +154,7 @@ def test_an_interruption_keeps_what_was_measured(trained, monkeypatch):
     args = ("--checkpoint", trained.run_ids[0], *QUICK, "--estimators", *NAMES)
     ended = compare("gradients", *args, root=trained.root)
     assert ended.code == 130
-    assert ended.err == "reparam_suite.compare: interrupted; what had been measured is recorded\n"
+    assert ended.err == "reparam_suite.compare: interrupted; what had been measured until then is recorded\n"
     assert ended.run.info.status == "KILLED"
     assert [row["estimator"] for row in written(ended)["rows"]] == ["DisARM()"]
     assert "2 of 3 estimators were not measured" in ended.out
