@@ -52,8 +52,8 @@ class Ended:
 
     def every_run(self, experiment_name: str = "reparam_suite") -> list[Run]:
         """All runs of an experiment, the newest first."""
-        experiment = self.client.get_experiment_by_name(experiment_name)
-        return list(self.client.search_runs([experiment.experiment_id]))
+        experiment = self.client.get_experiment_by_name(experiment_name)  # none before the first run begins
+        return [] if experiment is None else list(self.client.search_runs([experiment.experiment_id]))
 
     def curve(self, name: str, run_id: str | None = None) -> list[tuple[int, float]]:
         """Steps and values of a metric."""
