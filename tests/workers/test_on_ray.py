@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import ray
@@ -22,6 +23,8 @@ def square(task, signals):
 @pytest.mark.slow
 def test_tasks_are_done_where_there_is_room_and_those_that_fail_fail_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    root = str(Path(__file__).parents[2])  # where Ray's processes find this module
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
     tasks = [2, "raise", "die", "where", 5]
     engine = RayEngine(2, cpus=1.0, gpus=0.0, databases={})
     with as_it_was():
@@ -34,6 +37,6 @@ def test_tasks_are_done_where_there_is_room_and_those_that_fail_fail_alone(tmp_p
                 list(engine.completed(square, [1], stopped))
         finally:
             ray.shutdown()
-    assert [outcomes[index].value for index in (0, 3, 4)] == [4, str(tmp_path), 25]
+    assert [outcomes[index].value for index in (0, 3, 4)] == [4, str(tmp_path), 25], outcomes
     assert outcomes[1].error == "ValueError: a reason"
     assert outcomes[2].error.startswith("its worker died")
