@@ -12,7 +12,7 @@ from reparam_suite.running import fitting
 from reparam_suite.running.same_data import key_of_data
 from reparam_suite.studies.reports import TrialObserver
 from reparam_suite.sweeps import Sweep
-from reparam_suite.sweeps.records import replaced
+from reparam_suite.sweeps.checks import check_data, replaced
 from reparam_suite.tracking import RecordedRun
 
 ROWS = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
@@ -90,5 +90,5 @@ def test_a_sweep_on_data_that_were_replaced_says_so(monkeypatch):
     with pytest.raises(
         ValueError, match=r"^data: expected the same for all runs of sweep s, got others .* aa, run .* bb"
     ):
-        sweep._check_data(runs)
-    sweep._check_data({keys[0]: runs[keys[0]], "of another cell": runs[keys[1]]})
+        check_data("s", sweep._cells, runs)
+    check_data("s", sweep._cells, {keys[0]: runs[keys[0]], "of another cell": runs[keys[1]]})

@@ -141,14 +141,15 @@ def check_data(name: str, cells: Sequence[Cell], finished: Mapping[str, Recorded
     Raises:
         UsageError: naming two runs that describe their data alike and have others.
     """
-    if (told := _replaced([finished[cell.key] for cell in cells if cell.key in finished])) is not None:
+    if (told := replaced([finished[cell.key] for cell in cells if cell.key in finished])) is not None:
         raise UsageError(
             f"data: expected the same for all runs of sweep {name}, got others under the same name: {told}. "
             f"All runs are on record; give a sweep on the present data a name of its own, {name}-2 say"
         )
 
 
-def _replaced(runs: Sequence[RecordedRun]) -> str | None:
+def replaced(runs: Sequence[RecordedRun]) -> str | None:
+    """How the data of one of these runs differ from those of another that describes them alike; None without any."""
     found: dict[tuple[tuple[str, str], ...], RecordedRun] = {}
     for run in runs:
         described = {name: value for name, value in compared(run.options).items() if name.startswith("data.")}
