@@ -165,7 +165,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(LeftOut(config))
 
 
-@dataclass
+@dataclass(eq=False)  # pytest puts plugins into sets
 class LeftOut:
     """Leaves out what would begin too late, and tells what did not run, by file."""
 

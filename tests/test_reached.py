@@ -104,3 +104,7 @@ def test_what_would_begin_too_late_is_left_out_and_told_with_what_is_slow():
     lines = []
     late.pytest_terminal_summary(SimpleNamespace(write_line=lines.append))
     assert lines == ["left out, slow: 3 tests in s.py (2), t.py (1)", "left out, late: 1 tests in t.py (1)"]
+
+
+def test_pytest_can_put_the_plugin_into_a_set():
+    assert len({LeftOut(SimpleNamespace())}) == 1
