@@ -27,7 +27,7 @@ from reparam_suite.studies.settings import StudySettings
 from reparam_suite.studies.storage import url_of
 from reparam_suite.tracking import TrackingError, TrackingSettings
 from reparam_suite.training import StopSignals
-from reparam_suite.workers import EngineName, check_resources
+from reparam_suite.workers import EngineName, add_worker_options, check_resources
 
 USAGE = "python -m reparam_suite.study --config FILE [options]"
 DESCRIPTION = """Searches the options of a run: trials on one shared study, by workers here and on other machines. The
@@ -78,17 +78,7 @@ def parser() -> ArgumentParser:
     made = ArgumentParser(prog="study", usage=USAGE, description=DESCRIPTION, exit_on_error=False, allow_abbrev=False)
     made.add_argument("--config", action="config", help="a study file; options after it change single things of it")
     made.add_class_arguments(StudySettings, None)
-    made.add_argument("--workers", type=int, default=1, help="how many; one CPU thread each")
-    made.add_argument(
-        "--engine", type=EngineName, default="local", help="where they run: processes on this machine, or tasks of Ray"
-    )
-    made.add_argument("--cpus-per-worker", type=float, default=None, help="that Ray reserves; 1 by default")
-    made.add_argument(
-        "--gpus-per-worker",
-        type=float,
-        default=None,
-        help="that Ray reserves; none by default, 0.25 for four to share one",
-    )
+    add_worker_options(made)
     made.add_argument(
         "--storage",
         type=str,

@@ -15,7 +15,7 @@ from reparam_suite.sweeps.settings import SweepSettings, TableSettings
 from reparam_suite.sweeps.shard import Shard
 from reparam_suite.sweeps.sweep import Sweep
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.workers import Engine, EngineName, check_resources, engine_of
+from reparam_suite.workers import Engine, add_worker_options, check_resources, engine_of
 
 USAGE = """python -m reparam_suite.sweep --config FILE [options]
        python -m reparam_suite.sweep table NAME --rows OPTION ... --columns METRIC ..."""
@@ -62,12 +62,7 @@ def parser() -> ArgumentParser:
     made = ArgumentParser(prog="sweep", usage=USAGE, description=DESCRIPTION, exit_on_error=False, allow_abbrev=False)
     made.add_argument("--config", action="config", help="a sweep file; options after it change single things of it")
     made.add_class_arguments(SweepSettings, None)
-    made.add_argument("--workers", type=int, default=1, help="how many; one CPU thread each")
-    made.add_argument(
-        "--engine", type=EngineName, default="local", help="where they run: processes on this machine, or tasks of Ray"
-    )
-    made.add_argument("--cpus-per-worker", type=float, default=None, help="that Ray reserves; 1 by default")
-    made.add_argument("--gpus-per-worker", type=float, default=None, help="that Ray reserves; none by default")
+    add_worker_options(made)
     made.add_argument(
         "--shard", type=str, default=None, metavar="I/N", help="trains the I-th of N equal parts alone, I from 1"
     )

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 TAG = "mlflow.reparam_suite.options"
-"""What the names of the tags begin with; a number follows. MLflow's page shows no tag that begins with mlflow."""
+"""Prefix of the names of the tags; a number follows. MLflow's page shows no tag that begins with mlflow."""
 
 _LONGEST = 4_000
 """Characters of one tag; databases differ in what they take."""

@@ -17,7 +17,7 @@ TRAINING, COMPARISON, SUMMARY = "training", "comparison", "summary"
 """Values of that tag: a model that was trained, estimators or runs that were compared, a study."""
 
 _TAG = "mlflow.sharedViewState."
-"""What the name of a view's tag begins with on the experiment; the rest is its key in addresses."""
+"""Prefix of the name of a view's tag on the experiment; the rest is its key in addresses."""
 
 # Milliseconds since 1970 of all views: they are the same whoever writes them.
 _CREATED = 1_700_000_000_000

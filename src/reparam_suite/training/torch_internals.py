@@ -16,7 +16,7 @@ from torch.fx.graph import CodeGen
 from torch.optim import Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-__all__ = ["as_while_compiling", "bare_step", "cache_directory", "compiled", "has_compiler", "traced"]
+__all__ = ["as_while_compiling", "bare_step", "compiled", "has_compiler", "traced"]
 
 
 def bare_step(optimizer: Optimizer) -> Callable[[], object]:
@@ -83,13 +83,6 @@ def compiled(graph: GraphModule, inputs: Sequence[Tensor], options: dict[str, An
         return standalone_compile(
             graph, list(inputs), dynamic_shapes="from_example_inputs", options={"config_patches": options}
         )
-
-
-def cache_directory() -> str:
-    """The folder of inductor's cache: TORCHINDUCTOR_CACHE_DIR, or torchinductor_USER among temporary files."""
-    from torch._inductor.runtime.cache_dir_utils import cache_dir
-
-    return str(cache_dir())
 
 
 @contextmanager

@@ -1,6 +1,13 @@
 """Processes that train run after run: local ones that are kept warm, tasks of Ray."""
 
-from reparam_suite.workers.engines import Engine, EngineName, LocalEngine, check_resources, engine_of
+from reparam_suite.workers.engines import (
+    Engine,
+    EngineName,
+    LocalEngine,
+    add_worker_options,
+    check_resources,
+    engine_of,
+)
 from reparam_suite.workers.local import LocalProcesses, LocalWorker, check_main_guard
 from reparam_suite.workers.making import MakeRun, check_arguments, made_run
 from reparam_suite.workers.pool import Serve, Worker, WorkerPool, WorkersLost
@@ -19,6 +26,7 @@ __all__ = [
     "Worker",
     "WorkerPool",
     "WorkersLost",
+    "add_worker_options",
     "check_arguments",
     "check_main_guard",
     "check_resources",

@@ -68,6 +68,25 @@ class LocalEngine(Engine):
             yield done_here(function, index, task, signals)
 
 
+def add_worker_options(parser: Any) -> None:
+    """Adds the options of a command that say how many workers there are, and where they run.
+
+    Args:
+        parser: of the command, an ArgumentParser.
+    """
+    parser.add_argument("--workers", type=int, default=1, help="how many; one CPU thread each")
+    parser.add_argument(
+        "--engine", type=EngineName, default="local", help="where they run: processes on this machine, or tasks of Ray"
+    )
+    parser.add_argument("--cpus-per-worker", type=float, default=None, help="that Ray reserves; 1 by default")
+    parser.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        default=None,
+        help="that Ray reserves; none by default, 0.25 for four to share one",
+    )
+
+
 def check_resources(engine: EngineName, cpus: float | None, gpus: float | None) -> None:
     """Refuses reservations for a worker that cannot be made.
 
