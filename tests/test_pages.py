@@ -59,3 +59,11 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert page.count('<span role="img"') > 60
     assert "$" not in re.sub(r"<pre.*?</pre>|<[^>]*>", "", page, flags=re.DOTALL)
     assert "LocalExpectation" in (tmp_path / "site" / "api" / "estimators.html").read_text(encoding="utf-8")
+
+
+def test_the_tests_that_pages_name_are_there():
+    """A promise names the test that holds it."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    named = {(page.name, name) for page in pages for name in re.findall(r"tests/[\w/]+\.py", page.read_text("utf-8"))}
+    assert len(named) > 10
+    assert [(page, name) for page, name in sorted(named) if not (ROOT / name).is_file()] == []
