@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+import numpy as np
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
@@ -112,7 +113,8 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     Raises:
         UsageError: if Lightning refuses an option, or a run cannot do what it asks for.
     """
-    options = {**_DEFAULTS, **run.trainer, **_limits(run)}
+    given = {name: value.item() if isinstance(value, np.generic) else value for name, value in run.trainer.items()}
+    options = {**_DEFAULTS, **given, **_limits(run)}
     check_trainer_options(options)
     try:
         loggers = _made_list(options.pop("logger", None))
