@@ -4,9 +4,12 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
+from unittest import mock
 
+from tests.launching import ended_sooner, undrawn
 from tests.lives import Life
 
 SRUN = """#!/bin/sh
@@ -59,7 +62,7 @@ class Command:
         assert m == "-m"
         variables = (call / "environment").read_text().split("\0")[:-1]
         environment = dict(variable.split("=", 1) for variable in variables)
-        return cls(environment, Life.begin(arguments, call, environment=environment, command=module))
+        return cls(environment, Life.of(_undrawn, module, arguments, environment, directory=call))
 
     @property
     def task(self) -> str:
@@ -98,3 +101,13 @@ def submitted(script: str, folder: Path, variables: Mapping[str, str]) -> tuple[
         os.close(ended)
     os.close(new)
     return job.returncode, commands
+
+
+def _undrawn(module: str, arguments: list[str], environment: Mapping[str, str]) -> None:
+    # Figures take longer than these trials, and so does the bound that a run ends with.
+    from reparam_suite.studies import figures
+
+    os.environ.update(environment)
+    page = mock.patch.object(figures, "write_page", lambda study, metrics, file: file.touch())
+    with undrawn(), ended_sooner(), mock.patch.object(figures, "drawn", return_value=()), page:
+        raise SystemExit(import_module(module).main(arguments))

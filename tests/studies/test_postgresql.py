@@ -91,7 +91,7 @@ def test_the_slurm_script_of_the_page_trains_each_trial_once(server, tmp_path, m
     server.create("studies", user="studies", password="s3cret")
     places = {"HOST:54333": f"127.0.0.1:{server.port}", "http://MLFLOW": "sqlite:///mlruns/mlflow.db"}
     script = script_of_the_page()
-    for placeholder, place in {**places, "--trials 30": "--trials 6"}.items():
+    for placeholder, place in {**places, "--trials 30": "--trials 4"}.items():
         assert placeholder in script
         script = script.replace(placeholder, place)
     variables = {"SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "study", "SLURM_NODELIST": "localhost", "SLURM_NTASKS": "3"}
@@ -101,5 +101,5 @@ def test_the_slurm_script_of_the_page_trains_each_trial_once(server, tmp_path, m
     assert sorted(command.task for command in commands[1:]) == ["0", "1", "2"]
     assert not any("Traceback" in command.life.told() for command in commands)
     trials = trials_of(f"postgresql+psycopg://studies:s3cret@127.0.0.1:{server.port}/studies")
-    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 6
-    assert [run.info.status for run in runs(tmp_path / "mlruns")] == ["FINISHED"] * 6
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 4
+    assert [run.info.status for run in runs(tmp_path / "mlruns")] == ["FINISHED"] * 4

@@ -15,6 +15,7 @@ from reparam_suite.data import DataModule, adapted
 from reparam_suite.models import EstimatorModule
 from reparam_suite.running.compatibility import check_fit
 from reparam_suite.running.monitors import check_monitors
+from reparam_suite.running.own_callbacks import check_own_callbacks
 from reparam_suite.running.own_optimizers import check_own_optimizer
 from reparam_suite.running.specification import DEFAULT_STEPS, Specification
 from reparam_suite.running.surroundings import Surroundings
@@ -85,6 +86,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     _check_record(run, model)
     check_fit(model, data)
     _check_optimizer(model, trainer)
+    check_own_callbacks(model, trainer)
     if run.compile:
         _check_compilable(model, trainer)
     check_monitors(model, data, trainer, run.monitor)
