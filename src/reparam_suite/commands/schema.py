@@ -1,6 +1,8 @@
 """The options of a run: constructor signatures and docstrings are the schema and the --help."""
 
+import torch
 from jsonargparse import ArgumentParser
+from jsonargparse.typing import register_type
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from reparam_suite.tracking import TrackingSettings
@@ -12,6 +14,8 @@ DESCRIPTION = "Trains a model with a chosen gradient estimator and records the r
 
 def run_parser() -> ArgumentParser:
     """A parser of the options of `fit`."""
+    # A callback's device is a string in a file; torch raises a RuntimeError for one that is none.
+    register_type(torch.device, deserializer_exceptions=(RuntimeError, TypeError))
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, description=DESCRIPTION, usage=USAGE)
     parser.add_argument("-c", "--config", action="config", help="a YAML file of options; later ones override it")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the noise and the order of the data")
