@@ -110,9 +110,9 @@ NAMES |= {(Limit, "at_least"): "constraints", (Limit, "at_most"): "constraints"}
 """What a message calls a number, where that is not its name."""
 
 WRONG: dict[str, list[Any]] = {
-    "count": ["3", 4.0, np.float32(3), True, math.nan, -3],
-    "real": ["0.5", True, math.nan, [0.5], -0.5],
-    "counts": ["34", [3.0], ["3"], [True], [-3], 3.5],
+    "count": ["3", 4.0, np.float32(3), True, math.nan, -3, {"a": 1}],
+    "real": ["0.5", True, math.nan, [0.5], -0.5, {"a": 1}],
+    "counts": ["34", [3.0], ["3"], [True], [-3], 3.5, {"a": 1}],
 }
 RIGHT: dict[str, Any] = {"count": np.int64(3), "real": np.float32(0.5), "counts": (np.int64(3), np.int64(4))}
 SQUARES = {MNIST: 28, BinarizedMNIST: 28, FashionMNIST: 28, Omniglot: 28, Digits: 8}

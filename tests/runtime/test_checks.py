@@ -1,19 +1,10 @@
-"""Checks of constructor arguments: what is taken, and the error of what is not."""
-
-import math
+"""Checks of constructor arguments: what is taken, and the error of what is not. Constructors: tests/test_numbers.py."""
 
 import numpy as np
 import pytest
 
-from reparam_suite import Run
-from reparam_suite.data import Digits
-from reparam_suite.distributions import FactorizedCategorical, NormalLikelihood, StandardNormal
-from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
-from reparam_suite.networks import MLP
-from reparam_suite.objectives import ELBO
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
-from reparam_suite.training import CheckpointSettings, GradientVariance, RecordSettings
 
 
 @pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3)])
@@ -43,47 +34,13 @@ def test_a_name_can_be_shown(value, kind):
         checks.name("name", value)
 
 
-def number_of_a_run(**options) -> Run:
-    return Run(GaussianVAE, Digits(), **options)
-
-
-MAKERS = {
-    RecordSettings: ["every", "gradients_every", "test_samples", "test_data"],
-    CheckpointSettings: ["every_minutes", "every_steps"],
-    number_of_a_run: ["seed", "max_steps", "max_epochs"],
-    GradientVariance: ["every"],
-    ELBO: ["weight", "free_bits", "warmup_steps"],
-    MLP: ["hidden_sizes"],
-    FactorizedCategorical: ["latent_size", "num_classes"],
-    NormalLikelihood: ["scale", "initial_scale", "event_shape"],
-    StandardNormal: ["event_shape"],
-    GaussianVAE: ["event_shape", "latent_size", "hidden_sizes", "learning_rate"],
-    DiscreteVAE: ["num_layers"],
-    OptimizerSettings: ["learning_rate"],
-    Digits: ["batch_size", "seed"],
-}
-
-
-@pytest.mark.parametrize("wrong", ["4", "0.5", True, [4.5], ["4"], {"a": 1}, math.nan], ids=repr)
-@pytest.mark.parametrize(("make", "option"), [(make, option) for make, options in MAKERS.items() for option in options])
-def test_every_constructor_checks_type_and_range_of_its_numbers(make, option, wrong):
-    with pytest.raises((TypeError, ValueError), match=rf"^[\w.]*{option}.*: expected .*, got "):
-        make(**{option: wrong})
-
-
-@pytest.mark.parametrize(
-    ("make", "option", "value"),
-    [
-        (RecordSettings, "every", np.int64(7)),
-        (CheckpointSettings, "every_minutes", np.float32(0.5)),
-        (number_of_a_run, "seed", np.int32(3)),
-        (ELBO, "weight", np.float64(0.5)),
-        (ELBO, "warmup_steps", np.int64(3)),
-        (FactorizedCategorical, "num_classes", np.int16(3)),
-        (GaussianVAE, "latent_size", np.int64(3)),
-        (OptimizerSettings, "learning_rate", np.float32(0.5)),
-    ],
-)
-def test_numbers_of_numpy_are_taken_and_kept_as_pythons(make, option, value):
-    kept = getattr(make(**{option: value}), option)
-    assert (type(kept), kept) == (type(value.item()), value.item())
+def test_a_seed_is_one_that_every_generator_takes():
+    assert checks.seed("seed", np.int64(3)) == 3
+    assert checks.seeds("seeds", range(3)) == [0, 1, 2]
+    with pytest.raises(ArgumentValueError, match="seed: expected 0 to 4294967295, got 4294967296"):
+        checks.seed("seed", 2**32)
+    with pytest.raises(ArgumentTypeError, match="seeds: expected an integer, got True"):
+        checks.seeds("seeds", [0, True])
+    for wrong in ("12", 5):
+        with pytest.raises(ArgumentTypeError, match=f"seeds: expected a list of integers, got {wrong!r}"):
+            checks.seeds("seeds", wrong)

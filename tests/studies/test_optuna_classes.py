@@ -14,7 +14,10 @@ from reparam_suite.studies.workers import joined
 @pytest.mark.parametrize(
     ("sampler", "pruner"),
     [
-        (OptunaClass("QMCSampler"), OptunaClass("PatientPruner", {"wrapped_pruner": None, "patience": 1})),
+        (
+            OptunaClass("QMCSampler", {"scramble": True}),
+            OptunaClass("PatientPruner", {"wrapped_pruner": None, "patience": 1}),
+        ),
         (OptunaClass("GPSampler", {"n_startup_trials": 1}), OptunaClass("WilcoxonPruner")),
     ],
     ids=lambda chosen: chosen.name,
