@@ -11,7 +11,7 @@ $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.tx
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help fit study ui experiments bench docs test tests test-fast check format golden audit pins clean
+.PHONY: help fit study ui experiments bench docs test tests test-fast wheel check format golden audit pins clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,14 +35,17 @@ docs: .venv/.installed-dev ## set up, then the documentation's site, into build/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "open build/site/index.html"
 
-test: .venv/.installed-dev ## set up, then the whole suite: format, lint, types, import contracts, tests
-	@$(MAKE) --no-print-directory --jobs 2 check tests
+test: .venv/.installed-dev ## set up, then the whole suite: format, lint, types, import contracts, a wheel, tests
+	@$(MAKE) --no-print-directory --jobs 3 check wheel tests
 
 tests: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-fast: .venv/.installed-dev ## set up, then for two minutes the tests that the changed files reach, without the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.reached $(ARGS)
+
+wheel: .venv/.installed-dev ## build a wheel, and run fit, study and compare from it in an environment that has nothing else
+	.ci/wheel
 
 check: .venv/.installed-dev ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -48,21 +48,27 @@ def main(args: list[str] | None = None) -> int:
     return _UNSENT if "unsent" in kinds else _DONE
 
 
-def _parse(args: list[str]) -> tuple[TrackingSettings, list[str]]:
-    parser = ArgumentParser(prog="python -m reparam_suite.sync", description=_DESCRIPTION, exit_on_error=False)
-    parser.add_class_arguments(TrackingSettings, "tracking")
-    parser.add_argument(
+def parser() -> ArgumentParser:
+    """The options of the command."""
+    made = ArgumentParser(prog="python -m reparam_suite.sync", description=_DESCRIPTION, exit_on_error=False)
+    made.add_class_arguments(TrackingSettings, "tracking")
+    made.add_argument(
         "--gone",
         nargs="+",
         default=[],
         metavar="HOST",
         help="machines that will not come back: their runs are taken for ended, and what they left here is sent",
     )
+    return made
+
+
+def _parse(args: list[str]) -> tuple[TrackingSettings, list[str]]:
+    known = parser()
     if {"-h", "--help"} & set(args):
-        print(parser.format_help())
+        print(known.format_help())
         raise SystemExit(0)
-    with explained(parser):
-        parsed = parser.parse_args(args)
+    with explained(known):
+        parsed = known.parse_args(args)
         return TrackingSettings(**vars(parsed.tracking)), parsed.gone
 
 
