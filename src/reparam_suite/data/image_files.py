@@ -18,8 +18,11 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", 
 _MODES = {"colour": "RGB", "grey": "L"}  # PIL's names
 _READABLE = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # of EXIF
+_ORIENTATION, _UPRIGHT, _ON_ITS_SIDE = 0x0112, 1, (5, 6, 7, 8)  # of EXIF
 _TAIL = 4_096  # bytes in which the end is looked for: cameras write more after it
+_DRAFT = (
+    2  # times the side that is wanted, in pixels, which a JPEG is decoded to at least: what is scaled then is sharp
+)
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -52,7 +55,7 @@ def size_of(path: Path) -> tuple[int, int]:
     from PIL import Image
 
     with Image.open(path) as image:
-        lies = image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+        lies = image.getexif().get(_ORIENTATION, _UPRIGHT) in _ON_ITS_SIDE
         return (image.width, image.height) if lies else (image.height, image.width)
 
 
@@ -92,10 +95,16 @@ class ImageRows(Rows):
     def _pixels(self, path: Path) -> Array:
         from PIL import Image, ImageOps
 
-        size = self._size[::-1]  # PIL's are width and height
+        mode, size = _MODES[self._colour], self._size[::-1]  # PIL's are width and height
+        least = _DRAFT * max(size)
         try:
-            with Image.open(path) as opened:
-                image = ImageOps.exif_transpose(opened).convert(_MODES[self._colour])  # cameras say how they were held
+            with Image.open(path) as image:
+                image.draft(mode, (least, least))  # a JPEG of many more pixels than are wanted is decoded at a fraction
+                if image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
+                    image = ImageOps.exif_transpose(image)
+                if image.mode != mode:
+                    image = image.convert(mode)
+                image.load()
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(f"{path}: it cannot be read as an image: {_shown(error)}") from error
         if image.size != size:
