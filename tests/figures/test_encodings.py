@@ -20,9 +20,9 @@ def model() -> Decoder:
 def test_means_lie_in_the_two_latents_of_the_largest_kl_between_rings_of_the_prior(model):
     (ax,) = encodings(model, X).axes
     (points,) = ax.lines
-    np.testing.assert_allclose(points.get_xydata(), LOC[:, [2, 1]])
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("z2", "z1")
-    assert [(ring.width, ring.height) for ring in ax.patches] == [(2.0, 4.0), (4.0, 8.0)]
+    np.testing.assert_allclose(points.get_xydata(), LOC[:, [1, 2]])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("z1", "z2")
+    assert [(ring.width, ring.height) for ring in ax.patches] == [(4.0, 2.0), (8.0, 4.0)]
 
 
 def test_a_datum_is_shown_by_its_label(model):

@@ -52,13 +52,13 @@ def test_normal_latents_take_the_quantiles_of_the_prior():
     (z,) = model.seen
     assert z.shape == (3, 3, 4)
     third = float(torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(5.0 / 6.0)))  # quantiles of 1/6, 1/2, 5/6
-    torch.testing.assert_close(z[..., 2], torch.tensor([-third, 0.0, third]).expand(3, 3))
-    torch.testing.assert_close(z[..., 0], torch.tensor([third, 0.0, -third])[:, None].expand(3, 3))  # upwards
+    torch.testing.assert_close(z[..., 0], torch.tensor([-third, 0.0, third]).expand(3, 3))
+    torch.testing.assert_close(z[..., 2], torch.tensor([third, 0.0, -third])[:, None].expand(3, 3))  # upwards
     assert (z[..., 1] == 5.0).all()
     assert (z[..., 3] == 0.0).all()
     np.testing.assert_array_equal(tiles(figure, 2, 2), drawn(z.sigmoid().reshape(3, 3, 2, 2)))
     (ax,) = figure.axes
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("z2", "z0")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("z0", "z2")
     assert labels(ax.get_xticklabels()) == ["\N{MINUS SIGN}0.97", "0", "+0.97"]
     assert labels(ax.get_yticklabels()) == ["+0.97", "0", "\N{MINUS SIGN}0.97"]
 

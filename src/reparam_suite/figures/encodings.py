@@ -30,7 +30,7 @@ def encodings(model: VAE, x: Tensor, *, labels: Array | None = None, latents: Pa
         model: with `encode` and `prior`.
         x: `[N, *datum]`.
         labels: whole numbers, `[N]`, of at most 20 values.
-        latents: the two, the horizontal one first; by default those of the largest KL over x.
+        latents: the two, the horizontal one first; by default those of the largest KL over x, by number.
 
     Raises:
         ValueError: if labels do not fit, there are no two normal latents, or a value is not finite.

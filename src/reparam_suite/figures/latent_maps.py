@@ -53,7 +53,7 @@ def most_used(q: Distribution, p: Distribution) -> Pair | None:
 
 
 def pair_of(q: Distribution, p: Distribution, latents: Pair | None) -> Pair:
-    """The two latents that were named, or those that are used most.
+    """The two latents that were named, or those that are used most in the order of their numbers.
 
     Raises:
         ValueError: if there are no such two.
@@ -65,7 +65,7 @@ def pair_of(q: Distribution, p: Distribution, latents: Pair | None) -> Pair:
             f"got q of event shape {list(q.event_shape)}, {type(q).__name__}, and p, {type(p).__name__}"
         )
     if latents is None:
-        return found
+        return min(found), max(found)
     if len(set(latents)) != 2 or not all(0 <= latent < q.event_shape[0] for latent in latents):
         raise ValueError(f"latents: expected two numbers from 0 to {q.event_shape[0] - 1}, got {latents}")
     return latents
@@ -89,7 +89,7 @@ def latent_map(
     Args:
         model: with `encode`, `decode` and `prior`.
         x: `[N, *event]`, images.
-        latents: the two, the one from left to right first; by default those of the largest KL over x.
+        latents: the two, the one from left to right first; by default those of the largest KL over x, by number.
         num_values: of each normal latent.
         image_shape: to show vectors in, where it is known.
 
@@ -169,7 +169,7 @@ class _States:
             place = self._places()[0]
             return _drawn(
                 tiles,
-                title=f"E[x|z] over the classes of z{first} and z{second}, the others as q has them for one datum",
+                title=f"E[x|z] over the classes of z{first} and z{second},\nthe others as q has them for one datum",
                 columns=columns,
                 rows=rows,
                 axes=(f"class of z{first}", f"class of z{second}"),
@@ -180,7 +180,7 @@ class _States:
         tiles = as_images(np.concatenate([data, pixels.reshape(len(pixels), number**2, -1)], axis=1), image_shape)
         return _drawn(
             tiles,
-            title=f"E[x|z] over the values of z{first} and z{second}, the others as q has them for the datum",
+            title=f"E[x|z] over z{first} and z{second},\nthe others as q has them",
             columns=["data", *(f"{one} {other}" for other, one in product(range(number), repeat=2))],
             rows=None,
             axes=(f"z{first} and z{second}", ""),
@@ -200,9 +200,10 @@ class _States:
 
 def _over_quantiles(tiles: Tiles, z: Tensor, pair: Pair) -> Figure:
     columns, rows = z[0, :, pair[0]].tolist(), z[:, 0, pair[1]].tolist()
+    others = ", the others at its median" if z.shape[-1] > 2 else ""
     return _drawn(
         tiles,
-        title=f"E[x|z] at the prior's quantiles of z{pair[0]} and z{pair[1]}, the others at its median",
+        title=f"E[x|z] at the prior's quantiles of z{pair[0]} and z{pair[1]}{others}",
         columns=[signed(value) for value in columns],
         rows=[signed(value) for value in rows],
         axes=(f"z{pair[0]}", f"z{pair[1]}"),
