@@ -30,8 +30,9 @@ class Arrays(ArrayDataModule):
 
     The kind of the values is decided over all arrays. bool, or 0 and 1 in any type: binary. Other uint8: intensities
     x / 255; grey ones are binarized, those of three or four channels, [N, 3, H, W] or [N, H, W, 3], are colour and
-    never are. Other integers: counts. Floating point: real values, intensities if they are images with a channel axis
-    in [0, 1]. Arrays that contradict each other are refused; `kind` states what they hold.
+    never are. Other integers: counts, but not beyond 255 in the shape of a colour image. Floating point: real values,
+    intensities if they are images with a channel axis in [0, 1]. Arrays that contradict each other are refused; `kind`
+    states what they hold.
 
     Without x_valid, the ninth of every ten rows of x_train validates; without x_test, the tenth tests. Arrays not
     called x_... are left alone. `Arrays.of` takes arrays themselves.

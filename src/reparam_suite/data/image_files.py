@@ -51,11 +51,14 @@ def fault_of(path: Path) -> str | None:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Height and width of an image that can be read, as it is looked at."""
+    """Height and width of an image without a fault, as it is looked at; of its header alone."""
     from PIL import Image
 
     with Image.open(path) as image:
-        lies = image.getexif().get(_ORIENTATION, _UPRIGHT) in _ON_ITS_SIDE
+        known = (
+            image.format != "PNG" or "exif" in image.info
+        )  # else PIL decodes a PNG to look for EXIF behind its pixels
+        lies = known and image.getexif().get(_ORIENTATION, _UPRIGHT) in _ON_ITS_SIDE
         return (image.width, image.height) if lies else (image.height, image.width)
 
 
