@@ -1,6 +1,7 @@
 """Image files: which there are in a folder, what is wrong with one, and their pixels."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Literal, final
 
@@ -101,7 +102,7 @@ class ImageRows(Rows):
         mode, size = _MODES[self._colour], self._size[::-1]  # PIL's are width and height
         least = _DRAFT * max(size)
         try:
-            with Image.open(path) as image:
+            with Image.open(BytesIO(path.read_bytes())) as image:  # one read, where PIL makes ten of a small file
                 image.draft(mode, (least, least))  # a JPEG of many more pixels than are wanted is decoded at a fraction
                 if image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
                     image = ImageOps.exif_transpose(image)
