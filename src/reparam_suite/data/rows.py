@@ -67,6 +67,31 @@ class SomeRows(Rows):
 
 
 @final
+class ArrayRows(Rows):
+    """Rows of an array, in memory or mapped from a file: what is read of it is copied, and nothing else.
+
+    Args:
+        array: [N, ...].
+    """
+
+    def __init__(self, array: Array) -> None:
+        self._array = np.asarray(array)  # indexing a mapped one takes longer
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of a row."""
+        return self._array.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def read(self, indices: Array) -> Array:
+        """The rows of these numbers."""
+        rows: Array = self._array[indices]
+        return rows
+
+
+@final
 class NpyRows(Rows):
     """Rows of an .npy file, which stays where it is: what was read is not kept in memory.
 
