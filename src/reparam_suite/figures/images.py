@@ -106,7 +106,7 @@ def latent_traversal(
             f"got {len(moved)} and {len(labels)}"
         )
     tiles = _as_images(pixels, image_shape)
-    figure, ax = _grid(tiles, title="Each row moves one latent, the others stay")
+    figure, ax = _grid(tiles, title="Each row varies one latent, the others stay fixed")
     _label_rows(ax, tiles, labels)
     ax.set_xticks(
         _centres(num_values, _scale(tiles) * tiles.shape[-1]),
