@@ -251,7 +251,9 @@ def _draw_candidates(ax: Axes, found: Sequence[Branch], positions: Sequence[Sequ
 
 
 def _beside(ax: Axes, y: float, name: str, evaluations: str, bound: str, color: str | None = None) -> None:
-    style = {"va": "center", "fontsize": 7.5, "transform": ax.get_yaxis_transform()} | ({"color": color} if color else {})
+    style = {"va": "center", "fontsize": 7.5, "transform": ax.get_yaxis_transform()} | (
+        {"color": color} if color else {}
+    )
     ax.text(-0.03, y, name, ha="right", **style)
     ax.text(1.14, y, evaluations, ha="right", **style)
     ax.text(1.42, y, bound, ha="right", **style)

@@ -93,7 +93,9 @@ def test_there_are_commands():
     assert len(COMMANDS) >= 9
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md", "experiments/README.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md", "experiments/README.md"]
+)
 def test_links_lead_to_files(page):
     links = re.findall(r"\]\(([^)#]+)[)#]", text(page))
     assert links

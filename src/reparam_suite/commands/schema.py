@@ -23,9 +23,7 @@ def run_parser() -> ArgumentParser:
         help="CPU threads per step; models of this size gain little from more, and lose much on a busy machine",
     )
     parser.add_argument("--name", type=str, default=None, help="of the run; by default estimator, model, data and seed")
-    parser.add_argument(
-        "--tags", type=dict[str, str], default={}, help="to find runs by: --tags.KEY VALUE"
-    )
+    parser.add_argument("--tags", type=dict[str, str], default={}, help="to find runs by: --tags.KEY VALUE")
     parser.add_argument(
         "--monitor",
         type=str,
