@@ -29,7 +29,7 @@ LARGEST_RATIO = 20.0
 """Of variance x ms to the smallest of the leaf, for estimators that are listed because of it."""
 
 _GAP = 1.6
-_LEVELS = (0.0, 1.05, 2.35)
+_LEVELS = (0.0, 1.25, 2.8)
 _ANY_F, _NEEDS_DERIVATIVE = COLOURS[0], COLOURS[1]
 
 
@@ -202,8 +202,8 @@ def figure(found: Sequence[Branch]) -> Figure:
     for branch in found:
         positions.append([y + row for row in range(len(branch.candidates) + len(branch.exact))])
         y = positions[-1][-1] + _GAP
-    whole = Figure(figsize=(WIDTH * 1.35, 0.21 * y + 0.9))
-    tree, dots = whole.subplots(1, 2, sharey=True, width_ratios=(1.0, 1.15))
+    whole = Figure(figsize=(WIDTH * 1.1, 0.2 * y + 0.9))
+    tree, dots = whole.subplots(1, 2, sharey=True, width_ratios=(1.0, 0.8))
     _draw_questions(tree, found, [sum(rows) / len(rows) for rows in positions])
     _draw_candidates(dots, found, positions)
     dots.set_ylim(y - _GAP + 0.8, -1.6)
@@ -212,7 +212,7 @@ def figure(found: Sequence[Branch]) -> Figure:
 
 def _draw_questions(ax: Axes, found: Sequence[Branch], centres: Sequence[float]) -> None:
     ax.set_axis_off()
-    ax.set_xlim(-0.4, 4.2)
+    ax.set_xlim(-0.5, 5.0)
     for x, question in zip(_LEVELS, ("latents", "bound", "f, gradient"), strict=True):
         ax.text(x, -1.3, question, ha="center", va="center", color=QUIET, fontsize=8)
     nodes: dict[tuple[str, ...], list[float]] = {}
@@ -240,7 +240,7 @@ def _draw_candidates(ax: Axes, found: Sequence[Branch], positions: Sequence[Sequ
             _beside(ax, y, name, str(evaluations), "-")
             ax.text(0.02, y, "exact", va="center", fontsize=7.5, color=QUIET, transform=ax.get_yaxis_transform())
         ax.axhline(rows[-1] + _GAP / 2, color="#ececec", linewidth=0.8)
-    _beside(ax, -1.3, "estimator", "evaluations", "bound reached", color=QUIET)
+    _beside(ax, -1.3, "estimator", "evaluations", "bound", color=QUIET)
     for colour, label in ((_ANY_F, "any f"), (_NEEDS_DERIVATIVE, "f is differentiated")):
         ax.plot([], [], "o", color=colour, markersize=5.5, label=label)
     ax.plot([], [], "o", color=QUIET, markerfacecolor="white", markersize=5.5, label="biased")

@@ -109,9 +109,10 @@ and K = {NUM_SAMPLES} for discrete ones). Learned and remembered parts of an est
   {p.timed_steps}.
 
 A small variance alone is no merit: a biased estimator may have one and follow another objective, and more evaluations
-reduce it. [The decision chart](../choosing.md) weighs variance, time and bounds. VarianceNormalized divides its gradient, and so its variance, by the scale of the signal. Rows are in order of the
-encoder's variance. An estimator that does not take so many latents, or would need more than
-{MOST_EVALUATIONS} evaluations, is measured on a checkpoint with fewer of them, which is named."""
+reduce it. [The decision chart](../choosing.md) weighs variance, time and bounds. VarianceNormalized divides its
+gradient, and so its variance, by the scale of the signal. Rows are in order of the encoder's variance. An
+estimator that does not take so many latents, or would need more than {MOST_EVALUATIONS} evaluations, is measured on a
+checkpoint with fewer of them, which is named."""
 
 
 def _facts() -> str:

@@ -20,8 +20,8 @@ from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 from reparam_suite.training import Stopped, StopSignals
 
 _DESCRIPTION = (
-    "Sends the records under --tracking.root that the tracking store has not received, in order and once, and marks runs "
-    "whose process has died as KILLED. It may be repeated at any time."
+    "Sends the records under --tracking.root that the tracking store has not received, in order and once, and marks "
+    "runs whose process has died as KILLED. It may be repeated at any time."
 )
 _DONE, _UNSENT, _USAGE = 0, 1, 2
 

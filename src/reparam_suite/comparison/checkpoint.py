@@ -54,9 +54,7 @@ class Checkpoint:
     @property
     def without_data(self) -> str:
         """The refusal of a checkpoint that does not say what it was trained on."""
-        return (
-            f"{_OPTION} {self.source} does not say on which data it was trained: name them, for example --data Digits"
-        )
+        return f"{_OPTION} {self.source} does not say on which data it was trained: name them, as in --data Digits"
 
     def model(self) -> Any:
         """The model with the weights, and the number of steps, of the checkpoint; on the CPU.
