@@ -391,7 +391,7 @@ def test_data_of_another_size_are_refused_by_both_sides(refused, trained, real_f
 def test_a_file_that_does_not_know_its_data_asks_for_them(refused, trained, tmp_path):
     edited(trained, tmp_path / "bare.ckpt", lambda content: content["reparam_suite"].pop("data"))
     assert refused(checkpoint="bare.ckpt") == (
-        "--checkpoint bare.ckpt does not say on which data it was trained: name them, --data Digits say"
+        "--checkpoint bare.ckpt does not say on which data it was trained: name them, as in --data Digits"
     )
     args = ("--checkpoint", str(tmp_path / "bare.ckpt"), "--data", "Digits", *QUICK, "--estimators", "DisARM")
     ended = compare("gradients", *args, root=tmp_path / "runs")

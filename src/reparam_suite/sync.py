@@ -20,8 +20,8 @@ from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 from reparam_suite.training import Stopped, StopSignals
 
 _DESCRIPTION = (
-    "Sends to the tracking store what runs have left unsent under --tracking.root, in order and once, and marks runs "
-    "whose process is gone as KILLED. It may be run at any time, and again."
+    "Sends the records under --tracking.root that the tracking store has not received, in order and once, and marks "
+    "runs whose process has died as KILLED. It may be repeated at any time."
 )
 _DONE, _UNSENT, _USAGE = 0, 1, 2
 
@@ -57,7 +57,7 @@ def parser() -> ArgumentParser:
         nargs="+",
         default=[],
         metavar="HOST",
-        help="machines that will not come back: their runs are taken for ended, and what they left here is sent",
+        help="hosts that will not return: their runs are marked as ended, and their unsent records are sent",
     )
     return made
 

@@ -23,9 +23,7 @@ def run_parser() -> ArgumentParser:
         help="CPU threads per step; models of this size gain little from more, and lose much on a busy machine",
     )
     parser.add_argument("--name", type=str, default=None, help="of the run; by default estimator, model, data and seed")
-    parser.add_argument(
-        "--tags", type=dict[str, str], default={}, help="by which runs are found again: --tags.KEY VALUE"
-    )
+    parser.add_argument("--tags", type=dict[str, str], default={}, help="to find runs by: --tags.KEY VALUE")
     parser.add_argument(
         "--monitor",
         type=str,
@@ -51,7 +49,7 @@ def run_parser() -> ArgumentParser:
         type=str,
         default=None,
         metavar="KEY",
-        help="key by which --resume auto finds the run again; in a SLURM job that of the job, if none is given",
+        help="key by which --resume auto finds the run; in a SLURM job, by default that of the job",
     )
     parser.add_argument(
         "--verify_resume",
@@ -61,7 +59,7 @@ def run_parser() -> ArgumentParser:
         help="trains N steps with and without a stop and a new process in the middle, and reports whether they differ",
     )
     parser.add_argument(
-        "--allow_changes", type=bool, default=False, help="resume a run although other options are given than it had"
+        "--allow_changes", type=bool, default=False, help="resume a run even if options differ from its own"
     )
     parser.add_argument(
         "--allow_modules",
@@ -69,7 +67,7 @@ def run_parser() -> ArgumentParser:
         nargs="+",
         default=[],
         metavar="MODULE",
-        help="modules of your own whose classes a file on record may name",
+        help="modules of your own whose classes recorded files may name",
     )
     parser.add_class_arguments(Trainer, "trainer", fail_untyped=False, instantiate=False, sub_configs=True)
     parser.set_defaults({"trainer.devices": 1})

@@ -42,8 +42,8 @@ class Cut:
 class Recorder:
     """Keeps the calls of all modules that own one of the parameters; hooks stay for as long as it is entered.
 
-    A module whose forward takes no arguments and makes a distribution, a learned prior say, makes one for all data: a
-    copy for each datum and repeat takes its place, and what is called within it is not kept.
+    A module whose forward takes no arguments and makes a distribution, such as a learned prior, makes one for all data:
+    a copy for each datum and repeat takes its place, and what is called within it is not kept.
 
     Args:
         model: whose modules are watched.
