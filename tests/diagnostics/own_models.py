@@ -2,14 +2,17 @@
 
 import math
 from dataclasses import replace
+from typing import final
 
 import torch
 import torch.nn.functional as F
+from tests.diagnostics.own_estimators import ThroughTheGradient
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from reparam_suite.distributions import bernoulli, kl_divergence, normal
 from reparam_suite.estimators import DisARM, Expectation, GradientEstimator, Pathwise
+from reparam_suite.models import VAE, GaussianVAE
 
 
 class NormalPosterior(nn.Module):
@@ -184,3 +187,52 @@ class TiedDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.last(self.second(self.first(z).tanh()).tanh())
+
+
+def plain(**options) -> PlainVAE:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4))
+        return PlainVAE(encoder, nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 6)), latent_size=2, **options)
+
+
+def rows(num_data: int, size: int = 6) -> Tensor:
+    return torch.rand(num_data, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).round()
+
+
+def plain_networks() -> tuple[nn.Module, nn.Module]:
+    model = plain()
+    return model.posterior.network, model.likelihood.network
+
+
+SIZES = {"event_shape": (6,), "latent_size": 3, "hidden_sizes": (5,), "activation": "tanh"}
+
+
+def around_the_layers() -> dict[str, VAE]:
+    torch.manual_seed(0)
+    tied = GaussianVAE(**SIZES)
+    tied.likelihood.network[0].weight = tied.likelihood.network[2].weight = nn.Parameter(torch.randn(6, 3))
+    tied.likelihood.network[0].bias = nn.Parameter(torch.randn(6))
+    tied.likelihood.network[2] = Transposed(tied.likelihood.network[0])
+    normed = GaussianVAE(**SIZES)
+    nn.utils.parametrizations.weight_norm(normed.likelihood.network[2])
+    in_place = GaussianVAE(**SIZES)
+    in_place.likelihood.network[1] = nn.LeakyReLU(0.3, inplace=True)
+    through = GaussianVAE(**SIZES, estimator=ThroughTheGradient())
+    return {
+        name: each.double()
+        for name, each in {"tied": tied, "parametrized": normed, "in place": in_place, "through": through}.items()
+    }
+
+
+@final
+class Transposed(nn.Module):
+    """The weight of another layer, used without calling it."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.layer = [layer]
+        self.out = nn.Linear(3, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(x @ self.layer[0].weight)

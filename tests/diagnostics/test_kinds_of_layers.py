@@ -5,11 +5,10 @@ import logging
 import pytest
 import torch
 from tests.diagnostics.own_models import Attention, PlainVAE, TiedDecoder, Tokens, TorchAttention
-from tests.diagnostics.test_gradients import assert_same_variance, reference
+from tests.diagnostics.roads import assert_same_variance, reference
 from torch import Tensor, nn
 
 from reparam_suite.diagnostics import gradient_statistics, measuring, naive_gradient_statistics
-from reparam_suite.diagnostics.layers_at_evaluation import layers_off
 from reparam_suite.diagnostics.layerwise import layerwise_sums
 from reparam_suite.diagnostics.layout import layout_of
 from reparam_suite.estimators import ScoreFunction
@@ -148,17 +147,3 @@ def test_score_function_gradients_of_a_convolution():
         expected = reference(model, x, 4)["posterior"][0]
         torch.manual_seed(2)
         torch.testing.assert_close(gradient_statistics(model, x, 4)["posterior"].variance, expected)
-
-
-@pytest.mark.parametrize(
-    ("norm", "reason"),
-    [
-        (nn.BatchNorm2d(2), "expected a model without batch norm, got BatchNorm2d at 0; in evaluation mode"),
-        (nn.InstanceNorm2d(2, track_running_stats=True), "got InstanceNorm2d with track_running_stats at 0; in eval"),
-    ],
-    ids=["batch norm", "running averages"],
-)
-def test_norms_that_are_another_function_in_evaluation_are_refused(norm: nn.Module, reason: str):
-    with pytest.raises(ValueError, match=reason):
-        layers_off(nn.Sequential(norm))
-    assert layers_off(nn.Sequential(nn.InstanceNorm2d(2), nn.GroupNorm(1, 2), nn.Dropout(0.5))) == ("2",)
