@@ -11,6 +11,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from reparam_suite.runtime.interruption import ended
+
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
@@ -124,7 +126,7 @@ def _main(command: str, args: list[str], dies: Death | None, environment: Mappin
     main = import_module(command).main
     if dies is not None:
         dies.prepare()
-    raise SystemExit(main(args))
+    raise SystemExit(ended(main(args)))
 
 
 def _live(

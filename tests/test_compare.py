@@ -235,7 +235,7 @@ MESSAGES = [
     (("--reference", "StraightThrough"), "--reference: expected an unbiased estimator, got StraightThrough()"),
     (("--reference", "all"), "--reference: expected best or one estimator, got all"),
     (("--order_by", "loc"), "--order_by: expected encoder, decoder or logits, got loc"),
-    (("--batches", "0"), "--batches: expected at least 1, got 0"),
+    (("--batches", "0"), "--batches: expected an integer of at least 1, got 0"),
     (("--batches", "13"), "--batches: expected at most 12, the batches of 100 data in an epoch of Digits, got 13"),
     (("--batches", "many"), "--batches: expected int, got many"),
     (("--repeats", "36"), "--repeats: expected a multiple of 8, at least 32, got 36"),

@@ -168,7 +168,7 @@ OPTIONS = [
         "--model.estimator: json.Mine cannot be imported: module 'json' has no attribute 'Mine'",
     ),
     # a value out of range
-    ("--model.latent_size 0", "--model.latent_size: expected a whole number of at least 1, got 0"),
+    ("--model.latent_size 0", "--model.latent_size: expected an integer of at least 1, got 0"),
     ("--model.learning_rate -1", "--model.learning_rate: expected a positive, finite number, got -1.0"),
     ("--record.every 0", "--record.every: expected at least 1, got 0"),
     ("--record.gradients_every -5", "--record.gradients_every: expected at least 1, got -5"),
@@ -196,7 +196,7 @@ OPTIONS = [
     ("--model.learning_rate null", "--model.learning_rate: expected a positive, finite number, got None"),
     ("--model.learning_rate=", "--model.learning_rate: expected float, got an empty value"),
     ("--model.latent_size=", "--model.latent_size: expected int, got an empty value"),
-    ("--model.latent_size null", "--model.latent_size: expected a whole number of at least 1, got None"),
+    ("--model.latent_size null", "--model.latent_size: expected an integer of at least 1, got None"),
     ("--data.batch_size=", "--data.batch_size: expected int, got an empty value"),
     ("--data.batch_size 1e20", "--data.batch_size: expected int, got 1e+20"),
     ("--seed=", "--seed: expected int, got an empty value"),
@@ -240,7 +240,7 @@ OPTIONS = [
         "--model DiscreteVAE --model.latent_size 15 --model.estimator Enumeration",
         "Enumeration: expected at most max_states = 16,384 states, got 32,768 (latents of shape 15)",
     ),
-    ("--model DiscreteVAE --model.num_layers 0", "--model.num_layers: expected a whole number of at least 1, got 0"),
+    ("--model DiscreteVAE --model.num_layers 0", "--model.num_layers: expected an integer of at least 1, got 0"),
     (
         "--model DiscreteVAE --model.num_layers 2 --model.objective.kl analytic",
         "kl: expected sampled or auto, since KL(Bernoulli || LayeredDistribution) has no closed form, got analytic",

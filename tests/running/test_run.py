@@ -18,6 +18,7 @@ from tests.studies.small import RATE, study_file
 from reparam_suite import Run, runs
 from reparam_suite.data import Arrays, Digits
 from reparam_suite.estimators import Pathwise
+from reparam_suite.models import OptimizerSettings
 from reparam_suite.running import surroundings
 from reparam_suite.tracking import RunLogger, Store, TrackingSettings
 from reparam_suite.training import RecordSettings, stopping
@@ -174,6 +175,17 @@ def test_options_out_of_range_are_refused_with_nothing_on_record(tmp_path, optio
         Run(gaussian, Digits(), **(short(tracking) | options)).fit()
     if "monitor" not in options:
         assert not tracking.root.exists()
+
+
+@pytest.mark.parametrize("by_part", [False, True])
+def test_an_optimizer_for_gpus_is_refused_on_the_cpu(tmp_path, by_part):
+    settings, tracking = OptimizerSettings(options={"capturable": True}), TrackingSettings(root=tmp_path / "mlruns")
+    model = gaussian(optimizer={"decoder": settings} if by_part else settings)
+    with pytest.raises(
+        ValueError, match=r"model.optimizer: expected capturable false, since it is for GPUs, got true on"
+    ):
+        Run(model, Digits(), **short(tracking, trainer={"accelerator": "cpu"})).fit()
+    assert not tracking.root.exists()
 
 
 def test_neither_a_module_nor_a_callable_is_refused():

@@ -6,10 +6,11 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, StochasticWeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from rich.console import Console
 from tests.running.models import gaussian
@@ -180,6 +181,13 @@ def test_a_callback_that_waits_for_no_metric_is_refused(tmp_path, callback, mess
     assert told == f"trainer.callbacks: EarlyStopping: monitor: {message}"
 
 
+def test_a_callback_that_cannot_begin_is_refused(tmp_path):
+    told = refusal(tmp_path, callbacks=[StochasticWeightAveraging(0.1)])
+    assert told.startswith(
+        "trainer.callbacks: StochasticWeightAveraging: swa_epoch_start: expected the number of an epoch"
+    )
+
+
 def test_a_monitor_without_a_validation_is_refused(tmp_path):
     told = refusal(tmp_path, callbacks=[EarlyStopping(monitor="val/elbo")], limit_val_batches=0)
     assert told == "trainer.callbacks: EarlyStopping: monitor: expected a validation that gives val/elbo, got none"
@@ -239,7 +247,7 @@ def test_validation_comes_at_its_interval_and_never_without_batches(tracking):
 
 def test_gradients_of_several_batches_make_a_step(tracking):
     watch = Watch()
-    result = trained(run(tracking, 3, accumulate_grad_batches=2, callbacks=[watch]))
+    result = trained(run(tracking, 3, accumulate_grad_batches=np.int64(2), callbacks=[watch]))
     assert (result.num_steps, len(watch.batches)) == (3, 6)
 
 

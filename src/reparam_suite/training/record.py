@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.processes import num_processes, total
 from reparam_suite.training.checkpoints import Checkpoints
 from reparam_suite.training.errors import NonFiniteLoss, Stopped
@@ -63,7 +64,7 @@ class StepRecord(Callback):
     """
 
     def __init__(self, *, every: int, journal: Journal, checkpoints: Checkpoints) -> None:
-        self._every = every
+        self._every = checks.integer("every", every, least=1)
         self._journal = journal
         self._checkpoints = checkpoints
         self._steps: list[_Step] = []
