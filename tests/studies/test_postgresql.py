@@ -5,24 +5,18 @@ import time
 import optuna
 import pytest
 from tests.launching import study
-from tests.postgresql import cluster, programs
-from tests.studies.launched import SPACE, Launched, runs, until
+from tests.studies.halting import Gate
+from tests.studies.launched import SPACE, Launched, runs
 from tests.studies.small import study_file
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")]
+pytestmark = pytest.mark.slow
 
-AWAY = 20.0  # seconds
-
-
-@pytest.fixture(scope="module")
-def server():
-    with cluster() as running:
-        yield running
+HEARTBEAT = 3  # seconds: each worker misses at least one
 
 
 @pytest.fixture(scope="module")
-def url(server):
-    return server.create("studies", user="ada", password="s3cret/x")
+def url(postgresql):
+    return postgresql.create("studies", user="grace", password="s3cret/x")
 
 
 def trials_of(url):
@@ -55,17 +49,19 @@ def test_wrong_credentials_are_reported_in_one_line_without_the_password(url, tm
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_while_the_database_is_away_workers_wait_and_then_go_on(server, tmp_path):
-    url = server.create("away", user="ada", password="s3cret/x")
-    options = {"record.test_data": 0}
-    file = study_file(tmp_path, space=SPACE, trials=4, budget={"steps": 1200}, options=options)
-    root = tmp_path / "mlruns"
-    with Launched(file, root, "--heartbeat", "10", "--workers", "2", "--storage", url) as launched:
-        until(launched.running, launched)
-        with server.away():
-            time.sleep(AWAY)
+def test_while_the_database_is_away_workers_wait_and_then_go_on(postgresql, tmp_path):
+    """Two trials end meanwhile, and one is left."""
+    url = postgresql.create("away", user="grace", password="s3cret/x")
+    root, gate = tmp_path / "mlruns", Gate(tmp_path / "gate")
+    file = study_file(tmp_path, space=SPACE, callbacks=gate.callbacks)
+    with Launched(file, root, "--heartbeat", str(HEARTBEAT), "--workers", "2", "--storage", url) as launched:
+        launched.until_wait(gate, 2)
+        with postgresql.away():
+            gate.open()
+            launched.until(lambda: [run.info.status for run in runs(root)] == ["FINISHED"] * 2)
+            time.sleep(HEARTBEAT)
             assert launched.lives()
         code, _, err = launched.ended()
     assert code == 0, err
-    assert [trial.state.name for trial in trials_of(url)] == ["COMPLETE"] * 4
-    assert [run.info.status for run in runs(root)] == ["FINISHED"] * 4
+    assert [trial.state.name for trial in trials_of(url)] == ["COMPLETE"] * 3
+    assert [run.info.status for run in runs(root)] == ["FINISHED"] * 3
