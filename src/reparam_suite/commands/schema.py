@@ -1,5 +1,7 @@
 """The options of a run: constructor signatures and docstrings are the schema and the --help."""
 
+from functools import cache
+
 from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
@@ -10,8 +12,9 @@ USAGE = "python -m reparam_suite.fit [options]"
 DESCRIPTION = "Trains a model with a chosen gradient estimator and records the run in MLflow."
 
 
+@cache
 def run_parser() -> ArgumentParser:
-    """A parser of the options of `fit`."""
+    """The parser of the options of `fit`, made once: nobody adds to it."""
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, description=DESCRIPTION, usage=USAGE)
     parser.add_argument("-c", "--config", action="config", help="a YAML file of options; later ones override it")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the noise and the order of the data")
