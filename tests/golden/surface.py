@@ -85,7 +85,9 @@ def records(trained: Mapping[str, launching.Ended]) -> Iterator[str]:
     for kind, ended in trained.items():
         run = ended.run.data
         for what, found in (("metric", run.metrics), ("tag", run.tags), ("parameter", run.params)):
-            yield from (f"{kind} {what} {name}" for name in sorted(found) if "git." not in name)  # as a checkout has them
+            yield from (
+                f"{kind} {what} {name}" for name in sorted(found) if "git." not in name
+            )  # as a checkout has them
 
 
 def layout(trained: Mapping[str, launching.Ended]) -> Iterator[str]:
