@@ -151,20 +151,6 @@ def test_score_function_gradients_of_a_convolution():
         torch.testing.assert_close(gradient_statistics(model, x, 4)["posterior"].variance, expected)
 
 
-@pytest.mark.parametrize(
-    ("norm", "reason"),
-    [
-        (nn.BatchNorm2d(2), "expected a model without batch norm, got BatchNorm2d at 0; in evaluation mode"),
-        (nn.InstanceNorm2d(2, track_running_stats=True), "got InstanceNorm2d with track_running_stats at 0; in eval"),
-    ],
-    ids=["batch norm", "running averages"],
-)
-def test_norms_that_are_another_function_in_evaluation_are_refused(norm: nn.Module, reason: str):
-    with pytest.raises(ValueError, match=reason):
-        layers_off(nn.Sequential(norm))
-    assert layers_off(nn.Sequential(nn.InstanceNorm2d(2), nn.GroupNorm(1, 2), nn.Dropout(0.5))) == ("2",)
-
-
 @pytest.mark.parametrize("num_samples", [1, NUM_PROBED])
 @pytest.mark.parametrize("estimator", [Pathwise, StickTheLanding])
 def test_a_flow_whose_density_is_frozen_is_measured_layer_by_layer(estimator, num_samples, caplog):
