@@ -177,7 +177,8 @@ class ArraysInMemory(ArrayDataModule):
         self.name = checks.name("name", name)
         arrays = conversion.arrays_of(name, train=train, valid=valid, test=test)
         self._event_shape = arrays["train"].shape[1:]
-        stored = conversion.stored(arrays, self._event_shape, stated=kind, binarizes=False, where=name)
+        given = {str(split): array for split, array in arrays.items()}
+        stored = conversion.stored(given, self._event_shape, stated=kind, binarizes=False, where=name)
         rows = stored.rows
         self.load(Splits(rows["train"], rows["valid"], rows.get("test"), stored.levels, stored.kind))
 

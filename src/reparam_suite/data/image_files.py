@@ -102,12 +102,11 @@ class ImageRows(Rows):
         mode, size = _MODES[self._colour], self._size[::-1]  # PIL's are width and height
         least = _DRAFT * max(size)
         try:
-            with Image.open(BytesIO(path.read_bytes())) as image:  # one read, where PIL makes ten of a small file
-                image.draft(mode, (least, least))  # a JPEG of many more pixels than are wanted is decoded at a fraction
-                if image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT:
-                    image = ImageOps.exif_transpose(image)
-                if image.mode != mode:
-                    image = image.convert(mode)
+            with Image.open(BytesIO(path.read_bytes())) as opened:  # one read, where PIL makes ten of a small file
+                opened.draft(mode, (least, least))  # a JPEG of many more pixels is decoded at a fraction of them
+                upright = opened.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
+                image: Image.Image = opened if upright else ImageOps.exif_transpose(opened)
+                image = image if image.mode == mode else image.convert(mode)
                 image.load()
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(f"{path}: it cannot be read as an image: {_shown(error)}") from error

@@ -56,7 +56,8 @@ def encodings(model: VAE, x: Tensor, *, labels: Array | None = None, latents: Pa
     else:
         for place, label in enumerate(np.unique(named)):
             colour = COLOURS[place % len(COLOURS)]
-            ax.scatter(*points[named == label].T, marker=f"${label}$", color=colour, s=36, linewidths=0.3)
+            across, up = points[named == label].T
+            ax.scatter(across, up, marker=f"${label}$", color=colour, s=36, linewidths=0.3)
     ax.update_datalim(np.stack([centre - 2.2 * scale, centre + 2.2 * scale]))
     ax.autoscale_view()
     ax.set_aspect("equal", adjustable="datalim")
