@@ -44,7 +44,8 @@ def schema_revisions(engine: Any) -> tuple[str | None, str]:
 def _latest_revision() -> str:
     from mlflow.store.db.utils import _get_latest_schema_revision
 
-    return _get_latest_schema_revision()
+    revision: str = _get_latest_schema_revision()
+    return revision
 
 
 @contextmanager

@@ -22,8 +22,9 @@ class LearningRateStages(Callback):
     """
 
     def __init__(self, stages: list[tuple[int, float]]) -> None:
-        if not isinstance(stages, Sequence) or isinstance(stages, str):
-            raise ArgumentTypeError(f"stages: expected a list of [steps, learning rate], got {stages!r}")
+        given: object = stages
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            raise ArgumentTypeError(f"stages: expected a list of [steps, learning rate], got {given!r}")
         if not stages:
             raise ArgumentValueError("stages: expected at least one, got none")
         self.stages = [_stage(stage) for stage in stages]
