@@ -190,6 +190,15 @@ OPTIONS = [
             "eps, foreach, fused, maximize, weight_decay, got betaz"
         ),
     ),
+    (
+        "--trainer.accelerator cpu --model.optimizer.options {capturable: true}",
+        "--model.optimizer: expected capturable false, since it is for GPUs, got true on the CPU",
+    ),
+    (
+        "--trainer.callbacks StochasticWeightAveraging --trainer.callbacks.swa_lrs 0.1",
+        "--trainer.callbacks: StochasticWeightAveraging: swa_epoch_start: expected the number of an epoch without "
+        "max_epochs, got 0.8",
+    ),
     # a number that is none, or has no end
     ("--model.learning_rate .inf", "--model.learning_rate: expected a positive, finite number, got inf"),
     ("--model.learning_rate 1e400", "--model.learning_rate: expected a positive, finite number, got inf"),
@@ -210,7 +219,7 @@ OPTIONS = [
     ("--model.optimizer.options {betas: 0.9}", "options of Adam: expected 2 finite numbers for betas, got 0.9"),
     (
         "--model.optimizer.name Muon",
-        "model.optimizer: Muon only supports 2D parameters whereas we found a parameter with size: torch.Size([200])",
+        "--model.optimizer: Muon only supports 2D parameters whereas we found a parameter with size: torch.Size([200])",
     ),
     # parts that do not fit together
     (

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, StochasticWeightAveraging
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger
 from rich.console import Console
 from tests.running.models import gaussian
@@ -179,13 +179,6 @@ METRICS = "val/bound_10, val/elbo, val/kl, val/reconstruction"
 def test_a_callback_that_waits_for_no_metric_is_refused(tmp_path, callback, message):
     told = refusal(tmp_path, callbacks=[callback])
     assert told == f"trainer.callbacks: EarlyStopping: monitor: {message}"
-
-
-def test_a_callback_that_cannot_begin_is_refused(tmp_path):
-    told = refusal(tmp_path, callbacks=[StochasticWeightAveraging(0.1)])
-    assert told.startswith(
-        "trainer.callbacks: StochasticWeightAveraging: swa_epoch_start: expected the number of an epoch"
-    )
 
 
 def test_a_monitor_without_a_validation_is_refused(tmp_path):

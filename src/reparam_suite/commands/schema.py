@@ -2,7 +2,9 @@
 
 from functools import cache
 
+import torch
 from jsonargparse import ArgumentParser
+from jsonargparse.typing import register_type
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from reparam_suite.tracking import TrackingSettings
@@ -15,6 +17,8 @@ DESCRIPTION = "Trains a model with a chosen gradient estimator and records the r
 @cache
 def run_parser() -> ArgumentParser:
     """The parser of the options of `fit`, made once: nobody adds to it."""
+    # A callback's device is a string in a file; torch raises a RuntimeError for one that is none.
+    register_type(torch.device, deserializer_exceptions=(RuntimeError, TypeError))
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, description=DESCRIPTION, usage=USAGE)
     parser.add_argument("-c", "--config", action="config", help="a YAML file of options; later ones override it")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the noise and the order of the data")
