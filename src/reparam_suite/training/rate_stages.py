@@ -22,12 +22,12 @@ class LearningRateStages(Callback):
     """
 
     def __init__(self, stages: list[tuple[int, float]]) -> None:
-        given: object = stages
+        given: Any = stages
         if not isinstance(given, Sequence) or isinstance(given, str):
             raise ArgumentTypeError(f"stages: expected a list of [steps, learning rate], got {given!r}")
-        if not stages:
+        if not given:
             raise ArgumentValueError("stages: expected at least one, got none")
-        self.stages = [_stage(stage) for stage in stages]
+        self.stages = [_stage(stage) for stage in given]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Sets the rate of the step that begins."""
