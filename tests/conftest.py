@@ -67,6 +67,22 @@ def _modules_of_a_test_end_with_it(tmp_path_factory) -> Iterator[None]:
         gc.collect()  # or the parser finds their classes
 
 
+@pytest.fixture(scope="session")
+def _interpreter(tmp_path_factory) -> Iterator[str]:
+    from tests.warm_python import Interpreter  # MLflow with it
+
+    interpreter = Interpreter(tmp_path_factory.mktemp("python"))
+    yield str(interpreter.executable)
+    interpreter.close()
+
+
+@pytest.fixture
+def warm_python(_interpreter, monkeypatch) -> str:
+    """A Python whose processes have imported everything, see `tests.warm_python`; also as `sys.executable`."""
+    monkeypatch.setattr(sys, "executable", _interpreter)
+    return _interpreter
+
+
 @pytest.fixture
 def undrawn() -> Iterator[None]:
     """See `tests.launching.undrawn`."""

@@ -1,4 +1,4 @@
-"""Imported last by the server of forks: the garbage collector of each passes over what is here."""
+"""Imported last by the server that processes are forked from: their garbage collectors pass over all before it."""
 
 import gc
 
