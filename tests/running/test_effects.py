@@ -154,7 +154,7 @@ class OwnOptimizer(GaussianVAE):
 )
 def test_what_training_begins_with_cannot_be_changed_when_it_has_begun(estimators, refused):
     """The checkpoint has the learned value, which would win without a word."""
-    before, after = (DiscreteVAE(event_shape=(64,), latent_size=4, estimator=each) for each in estimators)
+    before, after = (DiscreteVAE(event_shape=(64,), latent_size=4, estimator=estimator) for estimator in estimators)
     parts: Any = dataclasses.make_dataclass("Parts", ["model"])(after)
     changes = {"model.init_args.estimator.init_args.option": "was 0.2, is 0.7"}
     if refused is None:

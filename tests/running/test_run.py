@@ -98,7 +98,7 @@ def test_a_call_leaves_the_process_as_it_was_and_prints_nothing(tracking, capfd)
             "numpy": np.random.get_state()[1].tolist(),  # noqa: NPY002
             "python": random.getstate(),
             "threads": torch.get_num_threads(),
-            "handlers": [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)],
+            "handlers": [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)],
             "filters": list(warnings.filters),
             "levels": [logging.getLogger(f"lightning.{name}").level for name in ("pytorch", "fabric")],
             "grad": torch.is_grad_enabled(),
