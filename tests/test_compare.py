@@ -31,5 +31,5 @@ def test_help_tells_all_options_wherever_it_is_asked_for(command, told, tmp_path
     with as_it_was():
         ended = compare(*command, "--help", root=tmp_path / "unused")
     assert ended.code == 0, ended.err
-    assert [each for each in told if each not in ended.out] == []
+    assert [option for option in told if option not in ended.out] == []
     assert list(tmp_path.iterdir()) == []

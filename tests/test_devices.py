@@ -116,7 +116,7 @@ def test_started_by_the_command_itself(root, path, tmp_path):
     assert recorded["test/bound_200"] > recorded["test/bound_100"] > recorded["test/elbo"]
     ratio = recorded["grad/encoder/variance_of_one_process"] / recorded["grad/encoder/variance"]
     assert ratio == pytest.approx(2.0, rel=0.05)
-    names = {each.name for each in (ended.artifacts() / "checkpoints").iterdir()}
+    names = {file.name for file in (ended.artifacts() / "checkpoints").iterdir()}
     assert names == {"best.ckpt", "last.ckpt"}
     assert (ended.artifacts() / "figures" / "curves.png").exists()
     assert (ended.root / "artifacts").exists()

@@ -40,9 +40,9 @@ def test_a_measurement_at_other_defaults_is_stale(measured: dict[str, Any]) -> N
 
 def test_every_public_estimator_and_baseline_is_listed() -> None:
     public = {value for name in estimators.__all__ if isinstance(value := getattr(estimators, name), type)}
-    described = {each for entry in entries() for each in entry.documented}
+    described = {documented for entry in entries() for documented in entry.documented}
     kinds = (GradientEstimator, Baseline)
-    assert described == {each for each in public if issubclass(each, kinds)} - set(kinds)
+    assert described == {cls for cls in public if issubclass(cls, kinds)} - set(kinds)
 
 
 def test_an_estimator_that_refuses_so_many_latents_is_measured_on_fewer() -> None:

@@ -85,7 +85,9 @@ def test_several_minibatches_come_a_row_at_a_time(x):
         ["DisARM()", RLOO_NAME],
     ]
     assert [name.partition("(")[0] for name in done] == ["reference"] * 2 + ["DisARM"] * 2 + ["ScoreFunction"] * 2
-    first, second = (compare_gradients(model, each, [DisARM()], num_repeats=512).frame.iloc[0] for each in (x, 1.0 - x))
+    first, second = (
+        compare_gradients(model, batch, [DisARM()], num_repeats=512).frame.iloc[0] for batch in (x, 1.0 - x)
+    )
     both = list(comparisons(model, [x, 1.0 - x], [DisARM()], num_repeats=512))[-1].frame.iloc[0]
     error = (both["standard_error"] ** 2 + (first["standard_error"] ** 2 + second["standard_error"] ** 2) / 4.0) ** 0.5
     assert abs(both["variance"] - (first["variance"] + second["variance"]) / 2.0) < 5.5 * error
@@ -137,7 +139,7 @@ def test_what_an_estimator_learns_is_trained_on_the_frozen_model_first(x):
     cost = comparison.training[name]
     assert (cost.steps, cost.evaluations) == (200, 200)
     assert frame["training_ms"][name] == cost.milliseconds > 0.0
-    assert all(torch.equal(before[each], value) for each, value in parameters_and_buffers(model).items())
+    assert all(torch.equal(before[key], value) for key, value in parameters_and_buffers(model).items())
     assert all(
         torch.equal(value, again)
         for value, again in zip(constant.buffers(), ScoreFunction(baseline=MovingAverage()).buffers(), strict=True)

@@ -17,7 +17,7 @@ def test_the_last_training_images_validate(small_mnist):
 
 def test_without_holding_out_all_images_train_and_the_last_still_validate(small_mnist):
     held_out, data = (
-        MNIST(root=small_mnist, binarization="none", hold_out=each, batch_size=300) for each in (True, False)
+        MNIST(root=small_mnist, binarization="none", hold_out=hold_out, batch_size=300) for hold_out in (True, False)
     )
     assert data.num_rows == {"train": 300, "valid": 100, "test": 60}
     train, valid = (torch.cat(list(data.undivided(split))) for split in ("train", "valid"))

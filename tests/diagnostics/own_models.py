@@ -220,8 +220,8 @@ def around_the_layers() -> dict[str, VAE]:
     in_place.likelihood.network[1] = nn.LeakyReLU(0.3, inplace=True)
     through = GaussianVAE(**SIZES, estimator=ThroughTheGradient())
     return {
-        name: each.double()
-        for name, each in {"tied": tied, "parametrized": normed, "in place": in_place, "through": through}.items()
+        name: model.double()
+        for name, model in {"tied": tied, "parametrized": normed, "in place": in_place, "through": through}.items()
     }
 
 

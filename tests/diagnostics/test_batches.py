@@ -65,5 +65,5 @@ def test_batches_are_taken_apart_and_repeated_along_their_own_axis():
     assert torch.equal(twice["above"], torch.cat([batch["above"]] * 2))
     assert twice["rest"][1] == "a name"
     assert twice["number"] == 3
-    assert [num_data(each) for each in split_evenly(batch, 3)] == [2, 2, 1]
+    assert [num_data(portion) for portion in split_evenly(batch, 3)] == [2, 2, 1]
     assert torch.equal(part(batch, slice(1, 3))["rest"][0], batch["rest"][0][1:3])

@@ -59,7 +59,7 @@ def test_the_exact_bias_of_straight_through_is_reproduced():
             objective = model.estimator(model.expectation(x.repeat(40_000, 1))).objective.mean()
             drawn = torch.autograd.grad(objective, list(model.posterior.parameters()))
         exact = reference_gradients(model, x, Enumeration())["encoder"]
-    mean = torch.cat([each.flatten() for each in drawn])
+    mean = torch.cat([gradient.flatten() for gradient in drawn])
     by_hand = (mean - exact.gradient).square().sum()
     assert biases["encoder"].squared_bias == pytest.approx(float(by_hand), rel=0.3)
     cosine = torch.nn.functional.cosine_similarity(mean, exact.gradient, dim=0)

@@ -29,7 +29,7 @@ def test_explicit_gradients_are_those_of_one_backward_pass_each(case: Case):
                     torch.testing.assert_close(ours[b, r], theirs)
 
 
-NOISY = [each for each in CASES if not isinstance(each.estimator, Enumeration | Quadrature)]
+NOISY = [case for case in CASES if not isinstance(case.estimator, Enumeration | Quadrature)]
 
 
 @pytest.mark.parametrize("case", NOISY[::5], ids=str)

@@ -76,7 +76,7 @@ def measured_anew(model, x: Tensor, num_repeats: int, num_seeds: int) -> Iterato
     for seed in range(num_seeds):
         torch.manual_seed(seed)  # a measurement starts from the random state that it finds, and leaves it as it was
         sums = gradient_sums(model, x, num_repeats, measurement=measurement)
-        yield {name: each.statistics() for name, each in sums.items()}
+        yield {name: of_part.statistics() for name, of_part in sums.items()}
 
 
 @pytest.mark.slow
@@ -94,8 +94,8 @@ def test_standard_errors_cover_the_truth_as_often_as_they_promise(cls, estimator
         measured = list(measured_anew(model, x, num_repeats, 300))
     for name, exact in truth.items():
         scale = 200.0  # the truth is that of a minibatch with 200 copies of each datum
-        variances = torch.stack([each[name].variance for each in measured])
-        errors = torch.stack([each[name].standard_error for each in measured])
+        variances = torch.stack([statistics[name].variance for statistics in measured])
+        errors = torch.stack([statistics[name].standard_error for statistics in measured])
         z = (variances - scale * exact.variance) / errors
         # 95 % of a normal. A variance is skewed, and a standard error from few draws is itself noisy.
         assert 0.87 <= (z.abs() < 1.96).double().mean() <= 0.99, name

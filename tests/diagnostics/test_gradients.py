@@ -15,7 +15,7 @@ def test_every_estimator_of_the_library_is_among_the_cases():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [each for each in CASES if each.num_layers == 1 or each.name], ids=str)
+@pytest.mark.parametrize("case", [case for case in CASES if case.num_layers == 1 or case.name], ids=str)
 def test_the_two_roads_agree_within_standard_errors(case: Case):
     model, x = case.model(), data(3)
     with torch.random.fork_rng():
@@ -29,11 +29,11 @@ def test_the_two_roads_agree_within_standard_errors(case: Case):
 
 def test_data_variance_is_that_of_the_expected_gradient_over_minibatches():
     # With Enumeration there is no other noise: the gradients of single data are exact.
-    case = next(each for each in CASES if str(each) == "Enumeration-Average-bits")
+    case = next(known for known in CASES if str(known) == "Enumeration-Average-bits")
     model, x = case.model(), data(5)
     statistics = gradient_statistics(model, x)["encoder"]
     with measuring(model):
         drawn = explicit_gradients(model, x, 1).by_group["encoder"]
-    spread = torch.cat([each[:, 0].flatten(1) for each in drawn], -1).var(0).sum()
+    spread = torch.cat([gradient[:, 0].flatten(1) for gradient in drawn], -1).var(0).sum()
     torch.testing.assert_close(statistics.data_variance, spread / 5)
     assert statistics.variance < 1e-12 * statistics.squared_norm

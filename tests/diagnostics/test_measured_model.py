@@ -113,4 +113,4 @@ def test_a_measurement_serves_along_training_and_notices_other_layers():
     model.posterior.network[0] = copy.deepcopy(model.posterior.network[0])
     model.estimator = Pathwise(num_samples=3)
     again = gradient_sums(model, x, measurement=measurement)
-    assert {each.road for each in again.values()} == {"layer by layer"}
+    assert {sums.road for sums in again.values()} == {"layer by layer"}

@@ -32,18 +32,18 @@ def test_the_exact_reference_agrees_with_the_unbiased_one(posterior, bound, expe
         torch.manual_seed(0)
         exact = reference_gradients(model, x, exact_reference(model, x))
         drawn = reference_gradients(model, x, unbiased_reference(model, x), num_repeats=4_000)
-    for name, each in exact.items():
-        assert each.exact
-        assert each.estimator == expected.__name__
-        distance = (each.gradient - drawn[name].gradient).square().sum()
+    for name, reference in exact.items():
+        assert reference.exact
+        assert reference.estimator == expected.__name__
+        distance = (reference.gradient - drawn[name].gradient).square().sum()
         assert distance <= 10.0 * drawn[name].variance + 1e-18, name
 
 
 def test_portions_of_an_exact_reference_are_the_whole():
     model, x = Case(StraightThrough(), "bits").model(), data()
     whole, portions = (reference_gradients(model, x, memory_budget=budget) for budget in (2**30, 1))
-    for name, each in whole.items():
-        torch.testing.assert_close(each.gradient, portions[name].gradient)
+    for name, reference in whole.items():
+        torch.testing.assert_close(reference.gradient, portions[name].gradient)
 
 
 def test_an_estimator_of_ones_own_that_draws_nothing_makes_an_exact_reference():
@@ -70,7 +70,7 @@ def test_a_reference_draws_noise_of_its_own():
     reference = reference_gradients(model, x, Pathwise(), num_repeats=4)["encoder"].gradient
     with estimated_by(model, Pathwise()), measuring(model):
         same_seed = explicit_gradients(model, x, 4).by_group["encoder"]
-    assert not torch.allclose(reference, torch.cat([each.mean((0, 1)).flatten() for each in same_seed]))
+    assert not torch.allclose(reference, torch.cat([gradient.mean((0, 1)).flatten() for gradient in same_seed]))
 
 
 def test_references_that_cannot_be_had_are_refused_by_name():

@@ -58,17 +58,25 @@ def test_gradients_of_any_size_that_float32_holds_have_their_statistics(size):
     noise = torch.randn(groups.shape)
 
     def measured(scale: float) -> list[torch.Tensor]:
-        sums = [sums_of_moments({"part": moments_of_draws([scale * each])})["part"] for each in groups]
-        rounds = [{"part": each} for each in sums[:3]]
+        sums = [sums_of_moments({"part": moments_of_draws([scale * gradients])})["part"] for gradients in groups]
+        rounds = [{"part": of_round} for of_round in sums[:3]]
         truth = scale * noise[0, 0, 0]
         reference = ReferenceGradient(gradient=truth, variance=torch.zeros(()), estimator="", exact=True)
         bias = bias_sums(rounds, {"part": reference})["part"].bias()
-        fields = [add(sums).statistics(), from_draws([scale * draws]), averaged([each.statistics() for each in sums])]
-        squares = [getattr(each, name) for each in fields for name in ("variance", "standard_error", "squared_norm")]
+        fields = [
+            add(sums).statistics(),
+            from_draws([scale * draws]),
+            averaged([of_round.statistics() for of_round in sums]),
+        ]
+        squares = [
+            getattr(statistics, name)
+            for statistics in fields
+            for name in ("variance", "standard_error", "squared_norm")
+        ]
         between = data_variance(sums)
         squares += [fields[0].data_variance, between.value, between.standard_error]
         return [
-            each.double() for each in (*squares, bias.squared_bias, bias.squared_bias_error, bias.cosine * scale**2)
+            number.double() for number in (*squares, bias.squared_bias, bias.squared_bias_error, bias.cosine * scale**2)
         ]
 
     for one, scaled in zip(measured(1.0), measured(size), strict=True):

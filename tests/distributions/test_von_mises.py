@@ -32,7 +32,7 @@ def quantile_slope(x, concentration):
 @pytest.mark.parametrize("concentration", CONCENTRATIONS)
 def test_von_mises_samples_move_as_quantiles_do(concentration, dtype, rtol):
     deviation = min(1.0, 1.0 / math.sqrt(concentration))
-    offsets = [each * deviation for each in (1e-3, 0.2, 0.9, 1.3, 1.5, 2.0, 3.0) if each * deviation < math.pi]
+    offsets = [factor * deviation for factor in (1e-3, 0.2, 0.9, 1.3, 1.5, 2.0, 3.0) if factor * deviation < math.pi]
     offsets += [math.pi - 1e-3] * (concentration < 10.0)
     exact = torch.tensor([quantile_slope(offset, concentration) for offset in offsets], dtype=dtype)
     loc = torch.tensor(2.9, dtype=dtype, requires_grad=True)

@@ -30,7 +30,7 @@ def test_the_numbers_are_those_of_hard_samples_whatever_the_estimator(digits):
     models = [discrete(event_shape=(64,), estimator=estimator) for estimator in estimators]
     found = [validated(model, digits.val_dataloader()) for model in models]
     assert set(found[0]) == {f"val/{name}" for name in NAMES} | {"val/bound_10"}
-    assert all(each == found[0] for each in found)
+    assert all(metrics == found[0] for metrics in found)
 
 
 @pytest.mark.parametrize("make", [gaussian, discrete, categorical])

@@ -234,7 +234,7 @@ def test_the_kl_is_analytic_where_estimator_and_objective_admit_it(model, estima
 
 def test_both_models_have_the_same_networks():
     one, other = gaussian(posterior=DiagonalNormal(), latent_size=3), discrete(latent_size=6)
-    assert [type(each) for each in one.posterior.network] == [type(each) for each in other.posterior.network]
+    assert [type(layer) for layer in one.posterior.network] == [type(layer) for layer in other.posterior.network]
     assert [parameter.shape for parameter in one.posterior.network.parameters()] == [
         parameter.shape for parameter in other.posterior.network.parameters()
     ]
@@ -242,14 +242,14 @@ def test_both_models_have_the_same_networks():
 
 def test_the_decoder_is_the_encoder_in_reverse():
     model = gaussian(hidden_sizes=(9, 5))
-    widths = [each.out_features for each in model.likelihood.network if isinstance(each, nn.Linear)]
+    widths = [layer.out_features for layer in model.likelihood.network if isinstance(layer, nn.Linear)]
     assert widths == [5, 9, 12]
 
 
 # ----------------------------------------------------------------------------------------------------- learned baseline
 
 
-@pytest.mark.parametrize("wrap", [lambda each: each, lambda each: VarianceNormalized(baseline=each)])
+@pytest.mark.parametrize("wrap", [lambda baseline: baseline, lambda baseline: VarianceNormalized(baseline=baseline)])
 def test_a_lazy_baseline_has_its_shape_and_its_optimizer_from_the_start(wrap):
     baseline = Learned(hidden_sizes=(4, 5))
     model = discrete(estimator=ScoreFunction(baseline=wrap(baseline)))
@@ -261,7 +261,7 @@ def test_a_lazy_baseline_has_its_shape_and_its_optimizer_from_the_start(wrap):
         (1, 5),
         (1,),
     ]
-    stepped = {id(each) for group in model.configure_optimizers().param_groups for each in group["params"]}
+    stepped = {id(parameter) for group in model.configure_optimizers().param_groups for parameter in group["params"]}
     assert {id(parameter) for parameter in model.parameters() if parameter.requires_grad} == stepped
     assert list(model.parameter_groups()) == ["encoder", "decoder", "control"]
 

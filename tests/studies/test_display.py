@@ -38,7 +38,7 @@ def test_the_best_is_the_feasible_one_of_the_largest_or_smallest_value(direction
 def test_of_several_objectives_all_are_the_best_that_no_other_beats():
     trials = [trial(TrialState.COMPLETE, *values) for values in ((-20.0, 5.0), (-30.0, 2.0), (-30.0, 6.0))]
     found = best_trials(queue_of(*trials, directions=("maximize", "minimize")))
-    assert sorted(each.number for each in found) == [0, 1]
+    assert sorted(trial.number for trial in found) == [0, 1]
 
 
 def test_a_trial_is_told_with_values_and_parameters():

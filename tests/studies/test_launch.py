@@ -176,7 +176,7 @@ def test_estimators_compete_at_an_equal_number_of_evaluations_of_f(tmp_path):
     assert ended.code == 0, ended.err
     options = [options_of(run.data.tags) for run in trial_runs(ended)]
     num_samples, steps = "model.init_args.estimator.init_args.num_samples", "trainer.max_steps"
-    assert {(each[num_samples], each[steps]) for each in options} == {
+    assert {(of_run[num_samples], of_run[steps]) for of_run in options} == {
         ("2", "24"),
         ("8", "6"),
     }

@@ -137,9 +137,9 @@ def test_several_objectives_end_in_a_front(tmp_path):
     assert ended.code == 0, ended.err
     trials = trials_of(tmp_path / "mlruns")
     front = [
-        each.number
-        for each in trials
-        if not any(other.values[0] > each.values[0] and other.values[1] < each.values[1] for other in trials)
+        trial.number
+        for trial in trials
+        if not any(other.values[0] > trial.values[0] and other.values[1] < trial.values[1] for other in trials)
     ]
     assert sorted(map(int, re.findall(r"best  trial (\d+): val/elbo \S+, train/kl", ended.out))) == front
     artifacts = ended.artifacts(ended.run.info.run_id)

@@ -90,7 +90,7 @@ class Told:
         for index in range(10):
             points = store._client.get_metric_history(self.run.run_id, f"m{index}")
             points.sort(key=lambda point: point.step)
-            assert [(each.step, each.value) for each in points] == [(n, n + index / 7) for n in range(self.steps)]
+            assert [(point.step, point.value) for point in points] == [(n, n + index / 7) for n in range(self.steps)]
             times = [point.timestamp for point in points]
             assert times == sorted(times)
 

@@ -48,7 +48,7 @@ def spool_of(store, run_id) -> Spool:
 
 
 def told(store, **options) -> list[tuple[str, str]]:
-    return [(each.kind, each.outcome) for each in store.recover(**options)]
+    return [(recovered.kind, recovered.outcome) for recovered in store.recover(**options)]
 
 
 def status(store, run_id) -> str:
