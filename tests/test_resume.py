@@ -147,7 +147,7 @@ def _started(runs: Runs) -> set[str]:
     others = runs.ids()
     life = runs.begin(*GAUSSIAN, "--trainer.max_steps", "-1")
     deadline = time.monotonic() + 600.0
-    while not [each for each in runs.ids() - others if runs.file(each).exists()]:
+    while not [run_id for run_id in runs.ids() - others if runs.file(run_id).exists()]:
         assert time.monotonic() < deadline
         assert life.process.is_alive(), life.told()
         time.sleep(0.01)

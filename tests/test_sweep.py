@@ -104,7 +104,7 @@ def test_a_file_that_changed_under_the_same_name_is_refused_with_the_differences
     file = sweep_file(tmp_path, budget={"steps": 7}, cells=[{"model.estimator": "DARN"}])
     ended = sweep("--config", file, root=swept.folder / "mlruns")
     assert ended.code == 2
-    assert "--name: sweep s is on record already and is another one: budget.steps was 6, is 7" in ended.err
+    assert "--name: sweep s is on record already and differs: budget.steps was 6, is 7" in ended.err
 
 
 @pytest.mark.parametrize(

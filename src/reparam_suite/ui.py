@@ -66,14 +66,20 @@ def _open(address: str, console: Console, config: Namespace) -> None:
         webbrowser.open(address)
 
 
+def parser() -> ArgumentParser:
+    """The options of the command."""
+    made = ArgumentParser(prog="python -m reparam_suite.ui", description=_DESCRIPTION, exit_on_error=False)
+    made.add_argument("--open", type=bool, default=True, help="whether the page is opened in a browser")
+    made.add_argument("--view", type=str, default="curves", help="that is opened: curves, table or others")
+    made.add_argument("--port", type=int, default=None, help="of the page on this machine; a free one by default")
+    made.add_class_arguments(TrackingSettings, "tracking")
+    return made
+
+
 def _parse(args: list[str]) -> Namespace:
-    parser = ArgumentParser(prog="python -m reparam_suite.ui", description=_DESCRIPTION, exit_on_error=False)
-    parser.add_argument("--open", type=bool, default=True, help="whether the page is opened in a browser")
-    parser.add_argument("--view", type=str, default="curves", help="that is opened: curves, table or others")
-    parser.add_argument("--port", type=int, default=None, help="of the page on this machine; a free one by default")
-    parser.add_class_arguments(TrackingSettings, "tracking")
-    with explained(parser):
-        config = parser.parse_args(args)
+    known = parser()
+    with explained(known):
+        config = known.parse_args(args)
     if config.view not in _VIEWS:
         raise UsageError(f"--view: expected {', '.join(_VIEWS)}, got {config.view}")
     if config.port is not None and not 0 < config.port < 2**16:

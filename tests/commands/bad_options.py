@@ -12,7 +12,7 @@ def names(base: type) -> str:
     """The concrete classes of the estimators' package that are a `base`, as a sentence lists them."""
     classes = (getattr(estimators, name) for name in estimators.__all__)
     concrete = [cls for cls in classes if inspect.isclass(cls) and issubclass(cls, base)]
-    return ", ".join(sorted(each.__name__ for each in concrete if not inspect.isabstract(each)))
+    return ", ".join(sorted(cls.__name__ for cls in concrete if not inspect.isabstract(cls)))
 
 
 OWN = "or the dotted path of a class of your own"

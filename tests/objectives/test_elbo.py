@@ -12,7 +12,7 @@ from reparam_suite.estimators import (
     ScoreFunction,
     StickTheLanding,
 )
-from reparam_suite.objectives import ELBO, Objective
+from reparam_suite.objectives import ELBO
 
 
 def gradients(objective: torch.Tensor, model: Bits) -> tuple[torch.Tensor, ...]:
@@ -89,11 +89,6 @@ def test_the_kl_is_known_from_the_expectation():
     assert not ELBO(weight=0.5).kl_of(target, 0).requires_grad
     assert ELBO(weight=0.0).kl_of(target, 0) is None
     assert ELBO(kl="sampled").kl_of(ELBO(kl="sampled")(model, X, 0), 0) is None
-
-
-def test_the_context_is_the_data_flattened():
-    assert ELBO()(Bits(), X, 0).context is X
-    assert isinstance(ELBO(), Objective)
 
 
 @pytest.mark.parametrize(

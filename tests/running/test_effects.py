@@ -23,19 +23,6 @@ from reparam_suite.running.effects import check_effects
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
-SHORT = {"max_steps": 6, "record": RecordSettings(every=4, gradients_every=1_000, test_data=0)}
-
-
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory) -> Stopped:
-    """A run of six steps."""
-    return Stopped.after(Run(gaussian, Digits(), **SHORT), tmp_path_factory.mktemp("stopped"))
-
-
-@pytest.fixture
-def run(stopped, tmp_path) -> Stopped:
-    return stopped.copy(tmp_path)
-
 
 def model(**options) -> Callable[[], GaussianVAE]:
     return lambda: gaussian(**options)
@@ -91,34 +78,6 @@ def refused(run: Stopped, message: str, **changes) -> None:
 
 def test_every_argument_of_the_model_is_in_the_table():
     assert set(OF_THE_MODEL) == set(inspect.signature(GaussianVAE).parameters)
-
-
-SGD = OptimizerSettings(name="SGD", learning_rate=0.1)
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "seen", "anew"),
-    [
-        (OptimizerSettings(options={"betas": (0.5, 0.9)}), [("Adam", 0.001, True), ("Adam", 0.001, True)], None),
-        (SGD, [("SGD", 0.1, False)] * 2, "posterior, likelihood"),
-        ({"decoder": SGD}, [("Adam", 0.001, True), ("SGD", 0.1, False)], "likelihood"),
-        (OptimizerSettings(options={"amsgrad": True}), [("Adam", 0.001, False)] * 2, "posterior, likelihood"),
-    ],
-    ids=["betas", "another class", "of one part", "another state"],
-)
-def test_an_optimizer_keeps_of_its_state_what_the_new_one_has_use_for(run, optimizer, seen, anew):
-    def look(trainer, own):
-        (made,) = trainer.optimizers
-        parts = getattr(made, "parts", {"": made}).values()
-        of = {p: part for part in parts for group in part.param_groups for p in group["params"]}
-        firsts = [own.posterior.network[0].weight, own.likelihood.network[0].weight]
-        return [
-            (type(of[p]).__name__, of[p].param_groups[0]["lr"], "exp_avg" in of[p].state.get(p, {})) for p in firsts
-        ]
-
-    assert run.look(look, model=model(optimizer=optimizer)) == seen
-    note = f"the optimizer of {anew} begins without what it had gathered, as another one would"
-    assert (note in run.told) == (anew is not None)
 
 
 OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
@@ -199,23 +158,6 @@ def test_a_callback_begins_with_its_own_state(run):
     assert run.look(lambda trainer, _: of_type(trainer, "EarlyStopping").patience, trainer={"callbacks": [stop]}) == 7
 
 
-class Broken(EarlyStopping):
-    def load_state_dict(self, state_dict):
-        raise KeyError("wait_count")
-
-
-def test_a_state_that_cannot_be_loaded_changes_nothing(tmp_path):
-    """Found out by Lightning alone, in the middle of its own loading."""
-    first = EarlyStopping(monitor="val/elbo", mode="max", patience=50)
-    first.__class__ = type("Broken", (EarlyStopping,), {"__module__": __name__, "__qualname__": "Broken"})
-    stopped = Stopped.after(Run(gaussian, Digits(), trainer={"callbacks": [first]}, **SHORT), tmp_path)
-    before = stopped.state()
-    broken = {"callbacks": [Broken(monitor="val/elbo", mode="max", patience=50)]}
-    with pytest.raises(ValueError, match=r"last\.ckpt cannot be resumed under these options: 'wait_count'; the run is"):
-        stopped.look(trainer=broken)
-    assert stopped.state() == before
-
-
 class OwnOptimizer(GaussianVAE):
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=self.learning_rate)
@@ -234,7 +176,7 @@ class OwnOptimizer(GaussianVAE):
 )
 def test_what_training_begins_with_cannot_be_changed_when_it_has_begun(estimators, refused):
     """The checkpoint has the learned value, which would win without a word."""
-    before, after = (DiscreteVAE(event_shape=(64,), latent_size=4, estimator=each) for each in estimators)
+    before, after = (DiscreteVAE(event_shape=(64,), latent_size=4, estimator=estimator) for estimator in estimators)
     parts: Any = dataclasses.make_dataclass("Parts", ["model"])(after)
     changes = {"model.init_args.estimator.init_args.option": "was 0.2, is 0.7"}
     if refused is None:

@@ -1,5 +1,9 @@
-"""The test, figures and model of a study's best trial: which there are, and what is said where there are none."""
+"""The summary of a study in MLflow: fronts, and the test, figures and model of the best trial.
 
+That of one objective is in test_launch.py, beside the study that it is of.
+"""
+
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +15,7 @@ import pytest
 import yaml
 from rich.console import Console
 from tests.launching import as_it_was, study, undrawn
+from tests.studies.launched_trials import trials_of
 from tests.studies.small import BASE, several, study_file
 
 from reparam_suite.runtime.global_state import unchanged_globals
@@ -123,3 +128,20 @@ def test_a_best_trial_on_data_that_were_replaced_is_not_tested_until_they_are_ba
         assert finished(searched).metrics["test/elbo"] == data.metrics["test/elbo"]
     finally:
         shutil.move(searched.checkpoints.with_name("away"), searched.checkpoints)
+
+
+def test_several_objectives_end_in_a_front(tmp_path):
+    objectives = {"val/elbo": "maximize", "train/kl": "minimize"}
+    file = study_file(tmp_path, space={"model.learning_rate": {"log_float": [1e-3, 1e-1]}}, objectives=objectives)
+    ended = study("--config", file, root=tmp_path / "mlruns")
+    assert ended.code == 0, ended.err
+    trials = trials_of(tmp_path / "mlruns")
+    front = [
+        trial.number
+        for trial in trials
+        if not any(other.values[0] > trial.values[0] and other.values[1] < trial.values[1] for other in trials)
+    ]
+    assert sorted(map(int, re.findall(r"best  trial (\d+): val/elbo \S+, train/kl", ended.out))) == front
+    artifacts = ended.artifacts(ended.run.info.run_id)
+    assert (artifacts / "study" / "pareto_front.png").exists()
+    assert len(list(artifacts.glob("best*.yaml"))) == len(front)

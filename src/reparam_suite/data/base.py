@@ -18,7 +18,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 Resumes = Literal["bitwise", "epoch"]
 
 TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
-"""Hooks between a loader and the model; a subclass may override them, to augment batches say."""
+"""Hooks between a loader and the model; a subclass may override them, for example to augment batches."""
 
 
 class DataModule(LightningDataModule, ABC):

@@ -52,7 +52,7 @@ class ImageFolder(StreamedDataModule):
         self,
         *,
         path: Path,
-        size: int | tuple[int, int] | None = None,
+        size: int | Sequence[int] | None = None,
         crop: Crop = "centre",
         kind: Colour = "colour",
         batch_size: int = 100,
@@ -139,7 +139,7 @@ class ImageFolder(StreamedDataModule):
             height, width = sizes[odd]
             raise DataError(
                 f"{self.path}: expected images of one size, got {number} of {common[0]} x {common[1]} and "
-                f"{odd.relative_to(self.path)} of {height} x {width}: state the size that they are to have"
+                f"{odd.relative_to(self.path)} of {height} x {width}: state the `size` that they are to have"
             )
         return common
 

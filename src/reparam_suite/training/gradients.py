@@ -164,7 +164,7 @@ class GradientRecord(Callback):
 
     Measurements take at most ten seconds and a quarter of the time of the rest of the run: see `MeasuringBudget`.
     The tags gradients.road and gradients.off of the run say how gradients of single data were had, and which layers
-    were off: see `GradientStatistics`. Where the gradient cannot be measured, of a model with batch norm say, a line on
+    were off: see `GradientStatistics`. Where the gradient cannot be measured, as of a model with batch norm, a line on
     the log and gradients.road give the reason.
 
     Args:

@@ -213,7 +213,7 @@ class StepRecord(Callback):
         self._num_combined = len(self._steps)
 
     def _means(self) -> dict[str, float]:
-        """The objective by name, and its parts; a name may change in between, at the end of a warm-up say."""
+        """The objective by name, and its parts; a name may change in between, for example at the end of a warm-up."""
         metrics = {}
         for name in dict.fromkeys(step.name for step in self._steps):
             steps = [step for step in self._steps if step.name == name]
