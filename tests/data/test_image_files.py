@@ -53,8 +53,8 @@ FAULTS = {
     "deep.png": (lambda path: image(path, mode="I;16"), "expected 8 bits a channel, got I;16B"),
     "deep_colour.png": (deep_colour, "expected 8 bits a channel, got RGB;16B"),
     "text.jpg": (no_image, "it cannot be read as an image: unknown format"),
-    "cut.png": (cut_off, "it is cut off"),
-    "cut.jpg": (cut_off, "it is cut off"),
+    "cut.png": (cut_off, "it is truncated"),
+    "cut.jpg": (cut_off, "it is truncated"),
 }
 
 

@@ -47,7 +47,7 @@ def fault_of(path: Path) -> str | None:
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         return f"it cannot be read as an image: {_shown(error)}"
     if end is not None and end not in _tail(path):
-        return "it is cut off"
+        return "it is truncated"
     return None
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import final, get_args
+from typing import Any, final, get_args
 
 from reparam_suite.data.base import Split
 from reparam_suite.data.image_files import Colour, Crop, ImageRows, fault_of, files_in, size_of
@@ -63,8 +63,8 @@ class ImageFolder(StreamedDataModule):
         checks.one_of("crop", crop, get_args(Crop))
         checks.one_of("kind", kind, get_args(Colour))
         self.path = Path(path)
-        self._size = _sides(size)
-        self.size = size if size is None or isinstance(size, int) else self._size
+        self._size = None if size is None else _sides(size)
+        self.size = self._size[0] if self._size is not None and not isinstance(size, Sequence) else self._size
         self.crop: Crop = crop
         self._kind: Colour = kind
         self.source = str(path)
@@ -144,15 +144,12 @@ class ImageFolder(StreamedDataModule):
         return common
 
 
-def _sides(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    # Height and width.
-    if size is None:
-        return None
-    sides = [size, size] if isinstance(size, int) else size
-    if isinstance(sides, Sequence) and len(sides) != 2:
-        raise ArgumentValueError(f"size: expected one number, or height and width, got {sides!r}")
-    height, width = (checks.integer("size", side, least=1) for side in sides)
-    return height, width
+def _sides(size: Any) -> tuple[int, int]:
+    sides = size if isinstance(size, Sequence) and not isinstance(size, str) else (size, size)
+    height_and_width = [checks.integer("size", side, least=1) for side in sides]
+    if len(height_and_width) != 2:
+        raise ArgumentValueError(f"size: expected one number, or height and width, got {size!r}")
+    return height_and_width[0], height_and_width[1]
 
 
 def _what_is_at(path: Path) -> str:

@@ -35,7 +35,7 @@ class Rows(ABC):
         """
 
     def spread(self, number: int) -> Array:
-        """At most so many rows, spread evenly."""
+        """At most so many rows, evenly spaced."""
         count = min(number, len(self))
         return self.read(np.arange(count) * len(self) // count)
 

@@ -89,7 +89,7 @@ def latent_traversal(
             f"got {len(moved)} and {len(labels)}"
         )
     tiles = as_images(pixels, image_shape)
-    figure, ax = grid(tiles, title="Each row moves one latent, the others stay")
+    figure, ax = grid(tiles, title="Each row varies one latent, the others stay fixed")
     label_rows(ax, tiles, labels)
     label_columns(ax, tiles, [signed(value) for value in moved])
     ax.set_xlabel("value of the moved latent (standard deviations of the prior)")
