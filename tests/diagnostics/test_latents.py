@@ -9,7 +9,7 @@ from tests.distributions.foreign import Switches
 from torch import nn
 from torch.distributions import Bernoulli, Independent, Laplace
 
-from reparam_suite.diagnostics import LatentUse, latent_use, latents_of
+from reparam_suite.diagnostics import LatentUse, kl_per_latent, latent_use, latents_of
 from reparam_suite.distributions import (
     FactorizedCategorical,
     FullCovarianceNormal,
@@ -41,6 +41,7 @@ def test_bits():
     use = metric.compute()
     assert use["active_units"] == 1
     torch.testing.assert_close(use["kl_per_latent"].sum(), kl_divergence(bernoulli(logits), prior).mean())
+    torch.testing.assert_close(kl_per_latent(bernoulli(logits), prior), use["kl_per_latent"])
     torch.testing.assert_close(use["code_perplexity"], torch.tensor([2.0, 2.0, 1.0]).double(), rtol=1e-3, atol=1e-3)
     expected = torch.tensor([0.0, 0.0, math.log(2.0)]).double()
     torch.testing.assert_close(use["aggregate_kl"], expected, rtol=1e-3, atol=1e-3)
