@@ -240,9 +240,9 @@ def test_the_dataset_is_recorded_with_its_digest(gaussian, one_step):
 GRADIENTS = ("gradient_variance", "element_variances", "latent_use")
 IMAGES = ("reconstructions", "samples", "samples_along_training")
 FIGURES = {
-    "gaussian": {*IMAGES, "latent_traversal", "interpolations", "curves", *GRADIENTS},
-    "discrete": {*IMAGES, "code_use", "curves", *GRADIENTS},
-    "relaxed": {*IMAGES, "code_use", "curves", *GRADIENTS},
+    "gaussian": {*IMAGES, "latent_traversal", "latent_map", "interpolations", "curves", *GRADIENTS},
+    "discrete": {*IMAGES, "code_use", "latent_map", "curves", *GRADIENTS},
+    "relaxed": {*IMAGES, "code_use", "latent_map", "curves", *GRADIENTS},
     "one_step": {"reconstructions", "curves", *GRADIENTS},
 }
 

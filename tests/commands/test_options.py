@@ -24,7 +24,7 @@ from reparam_suite.estimators import (
 )
 from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
 from reparam_suite.objectives import ELBO, ImportanceWeighted
-from reparam_suite.runtime.plain_data import arguments
+from reparam_suite.runtime.plain_data import arguments, plain
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -33,12 +33,16 @@ CONF = Path(__file__).parents[2] / "conf"
 
 
 def test_loggers_and_callbacks_of_the_trainer_are_made_with_the_run(tmp_path):
-    trainer = assembled(
-        f"--trainer.logger CSVLogger --trainer.logger.save_dir {tmp_path} --trainer.callbacks+ LearningRateMonitor"
-    ).trainer
+    averaging = "--trainer.callbacks+ StochasticWeightAveraging --trainer.callbacks.swa_lrs 0.1"
+    parts = assembled(
+        f"--trainer.logger CSVLogger --trainer.logger.save_dir {tmp_path} --trainer.callbacks+ LearningRateMonitor "
+        f"{averaging} --trainer.callbacks.swa_epoch_start 2"
+    )
+    trainer = parts.trainer
     assert [type(logger).__name__ for logger in trainer.loggers] == ["CSVLogger"]
     assert trainer.loggers[0].root_dir == f"{tmp_path}/lightning_logs"
-    assert "LearningRateMonitor" in [type(callback).__name__ for callback in trainer.callbacks]
+    assert {"LearningRateMonitor", "StochasticWeightAveraging"} <= {type(each).__name__ for each in trainer.callbacks}
+    assert plain(parts.run.trainer["callbacks"])[1]["init_args"]["device"] == "cpu"
 
 
 def test_without_any_option_it_is_a_gaussian_vae_on_digits():

@@ -47,7 +47,7 @@ MESSAGES = [
     (("--reference", "StraightThrough"), "--reference: expected an unbiased estimator, got StraightThrough()"),
     (("--reference", "all"), "--reference: expected best or one estimator, got all"),
     (("--order_by", "loc"), "--order_by: expected encoder, decoder or logits, got loc"),
-    (("--batches", "0"), "--batches: expected at least 1, got 0"),
+    (("--batches", "0"), "--batches: expected an integer of at least 1, got 0"),
     (("--batches", "13"), "--batches: expected at most 12, the batches of 100 data in an epoch of Digits, got 13"),
     (("--batches", "many"), "--batches: expected int, got many"),
     (("--repeats", "36"), "--repeats: expected a multiple of 8, at least 32, got 36"),
@@ -203,7 +203,7 @@ def test_data_of_another_size_are_refused_by_both_sides(refused, trained, real_f
 def test_a_file_that_does_not_know_its_data_asks_for_them(refused, trained, tmp_path):
     edited(trained, tmp_path / "bare.ckpt", lambda content: content["reparam_suite"].pop("data"))
     assert refused(checkpoint="bare.ckpt") == (
-        "--checkpoint bare.ckpt does not say on which data it was trained: name them, --data Digits say"
+        "--checkpoint bare.ckpt does not say on which data it was trained: name them, as in --data Digits"
     )
     args = ("--checkpoint", str(tmp_path / "bare.ckpt"), "--data", "Digits", *QUICK, "--estimators", "DisARM")
     ended = compare("gradients", *args, root=tmp_path / "runs")

@@ -8,7 +8,7 @@ from reparam_suite.comparison.gradient_options import GradientOptions, parser
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("batches", 0, "--batches: expected at least 1, got 0"),
+        ("batches", 0, "--batches: expected an integer of at least 1, got 0"),
         ("num_threads", 0, "--num_threads: expected at least 1, got 0"),
         ("memory_budget", 0, "--memory_budget: expected at least 1, got 0"),
         ("train_steps", -1, "--train_steps: expected at least 0, got -1"),

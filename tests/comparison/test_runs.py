@@ -135,7 +135,7 @@ def test_histories_of_many_runs_at_once_are_those_of_each(root):
         (["--experiment", "nothing"], "--experiment nothing: there is none in sqlite:///"),
         (["--study", "nothing"], "--study nothing: there is none in sqlite:///"),
         (["--filter", "tags.dataset = 'Letters'"], "it has no finished run that fulfils tags.dataset = 'Letters'"),
-        (["--filter", "nonsense"], "runs could not be looked for"),
+        (["--filter", "nonsense"], "runs could not be searched"),
         (["--experiment", "a", "--study", "b"], "expected one of --experiment and --study"),
         (["--nonsense", "1"], "--nonsense"),
     ],

@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import replace
-from typing import final
+from typing import ClassVar, final
 
 import torch
 import torch.nn.functional as F
 from tests.diagnostics.own_estimators import ThroughTheGradient
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Independent, Normal, constraints
 
 from reparam_suite.distributions import bernoulli, kl_divergence, normal
 from reparam_suite.estimators import DisARM, Expectation, GradientEstimator, Pathwise
@@ -236,3 +236,42 @@ class Transposed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out(x @ self.layer[0].weight)
+
+
+class Coupled(Distribution):
+    """Two latents, the second normal given the first by a network: the law lies in its weights, as that of a flow."""
+
+    arg_constraints: ClassVar = {}
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(self, features: Tensor, conditioner: nn.Module) -> None:
+        self.features, self.conditioner = features, conditioner
+        super().__init__(features.shape[:-1], torch.Size([2]), validate_args=False)
+
+    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        noise = torch.randn(self._extended_shape(sample_shape), dtype=self.features.dtype)
+        first, second = noise.split(1, -1)
+        given = self._second(first)
+        return torch.cat([first, given.loc + given.scale * second], -1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        first, second = value.split(1, -1)
+        return (Normal(0.0, 1.0).log_prob(first) + self._second(first).log_prob(second)).squeeze(-1)
+
+    def _second(self, first: Tensor) -> Normal:
+        seen = torch.cat([first, self.features.expand(*first.shape[:-1], -1)], -1)
+        loc, raw = self.conditioner(seen).chunk(2, -1)
+        return Normal(loc, F.softplus(raw) + 0.1, validate_args=False)
+
+
+class CoupledPosterior(nn.Module):
+    """q(z|x) whose features and conditioner are networks."""
+
+    def __init__(self, num_inputs: int) -> None:
+        super().__init__()
+        self.features = nn.Linear(num_inputs, 3)
+        self.conditioner = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
+
+    def forward(self, x: Tensor) -> Distribution:
+        return Coupled(self.features(x).tanh(), self.conditioner)

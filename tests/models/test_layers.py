@@ -279,7 +279,7 @@ def test_the_forward_pass_has_no_noise():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_layers": 0}, "num_layers: expected a whole number of at least 1, got 0"),
+        ({"num_layers": 0}, "num_layers: expected an integer of at least 1, got 0"),
         (
             {"num_layers": 2, "objective": ELBO(kl="analytic")},
             "kl: expected sampled or auto, since KL(Bernoulli || LayeredDistribution) has no closed form, got analytic",

@@ -58,3 +58,11 @@ def test_the_decoder_mirrors_the_encoder_where_it_is_not_given():
             return nn.Sequential(nn.Flatten(), nn.Linear(64, *outputs))
 
     assert [layer.out_features for layer in decoder_of(OneWay(), hidden_sizes=(9, 8))] == [8, 9, 64]
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_an_image_with_its_channels_last_is_refused(channels):
+    message = rf"expected an image with its channels first, \[C, H, W\], got \(16, 16, {channels}\): x.transpose"
+    for inputs, outputs in (((16, 16, channels), (4,)), ((4,), (16, 16, channels))):
+        with pytest.raises(ValueError, match=message):
+            ConvNet()(inputs, outputs)

@@ -112,13 +112,13 @@ def test_what_is_no_bound_is_not_recorded_as_one(objective, name):
         ({"weight": float("nan")}, "weight: expected a finite number of at least 0, got nan"),
         ({"weight": float("inf")}, "weight: expected a finite number of at least 0, got inf"),
         ({"free_bits": -1.0}, "free_bits: expected a finite number of at least 0, got -1.0"),
-        ({"warmup_steps": -1}, "warmup_steps: expected a whole number of at least 0, got -1"),
-        ({"warmup_steps": 2.5}, "warmup_steps: expected a whole number of at least 0, got 2.5"),
+        ({"warmup_steps": -1}, "warmup_steps: expected an integer of at least 0, got -1"),
+        ({"warmup_steps": 2.5}, "warmup_steps: expected an integer of at least 0, got 2.5"),
         ({"free_bits": 0.1, "kl": "sampled"}, "free_bits: expected 0 with a sampled KL, got 0.1"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole message is compared
+    with pytest.raises((TypeError, ValueError)) as refused:
         ELBO(**options)
     assert str(refused.value) == message
 

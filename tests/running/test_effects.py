@@ -13,7 +13,7 @@ from tests.running.models import gaussian
 from tests.running.resuming import Brief, Stopped, fit
 
 from reparam_suite import Run
-from reparam_suite.data import Digits
+from reparam_suite.data import Digits, Loaders
 from reparam_suite.distributions import FullCovarianceNormal, NormalLikelihood
 from reparam_suite.estimators import REBAR, GumbelSoftmax, Pathwise, ScoreFunction, StickTheLanding
 from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
@@ -98,7 +98,12 @@ OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
         lambda trainer, _: of_type(trainer, "BetweenSteps")._settings.every_steps,
         3,
     ),
-    "data": (Digits(batch_size=50), lambda trainer, _: len(trainer.train_dataloader), 26),
+    "data": (
+        Digits(batch_size=50),
+        "data: expected batch_size 100 to the end of the epoch of which 6 batches are done, got batch_size 50, "
+        "with which other rows would remain; with batch_size 100, max_epochs 1 trains to its end",
+        None,
+    ),
 }
 ELSEWHERE = {
     "model",
@@ -127,8 +132,25 @@ def test_every_argument_of_the_run_is_in_the_table():
     assert set(OF_THE_RUN) | ELSEWHERE == {field.name for field in dataclasses.fields(Run)}
 
 
-def test_data_in_which_the_place_of_the_run_is_not_are_refused(run):
-    refused(run, "saved position: expected a batch below 3", data=Digits(batch_size=600))
+def test_another_order_of_the_rows_is_refused_within_an_epoch(run):
+    refused(
+        run,
+        "data: expected seed 0 to the end of the epoch of which 6 batches are done, got seed 3, ",
+        data=Digits(seed=3),
+    )
+
+
+def test_at_the_end_of_an_epoch_the_size_of_a_batch_takes_effect(run):
+    fit(Run.resume(run.run_id, tracking=run.tracking, max_epochs=1), Brief())
+    assert run.look(lambda trainer, _: len(trainer.train_dataloader), data=Digits(batch_size=50)) == 26
+
+
+def test_loaders_cannot_take_the_place_of_data_whose_position_is_on_record(run):
+    batches = list(Digits().sample_batch("train").split(50))
+    told = (
+        "expected data that keep their position, as Digits, on which it was trained, got mine, which do not; a new run"
+    )
+    refused(run, told, data=Loaders(train=batches, valid=batches, name="mine"))
 
 
 def test_a_callback_begins_with_its_own_state(run):

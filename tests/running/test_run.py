@@ -17,7 +17,8 @@ from tests.studies.small import RATE, study_file
 from reparam_suite import Run
 from reparam_suite.data import Digits
 from reparam_suite.estimators import Pathwise
-from reparam_suite.tracking import Store
+from reparam_suite.models import OptimizerSettings
+from reparam_suite.tracking import Store, TrackingSettings
 from reparam_suite.training import stopping
 
 
@@ -79,6 +80,17 @@ def test_a_model_without_an_estimator_is_refused_by_what_it_lacks(tracking, mode
 
 
 # ------------------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("by_part", [False, True])
+def test_an_optimizer_for_gpus_is_refused_on_the_cpu(tmp_path, by_part):
+    settings, tracking = OptimizerSettings(options={"capturable": True}), TrackingSettings(root=tmp_path / "mlruns")
+    model = gaussian(optimizer={"decoder": settings} if by_part else settings)
+    with pytest.raises(
+        ValueError, match=r"model.optimizer: expected capturable false, since it is for GPUs, got true on"
+    ):
+        Run(model, Digits(), **short(tracking, trainer={"accelerator": "cpu"})).fit()
+    assert not tracking.root.exists()
 
 
 def test_neither_a_module_nor_a_callable_is_refused():

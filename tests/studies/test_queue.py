@@ -143,6 +143,6 @@ def test_another_study_of_the_same_name_is_refused_with_both_named(tmp_path):
         "study s is in sqlite:///",
         "space.a.float there is [0, 1], here not given",
         "space.b.int there is not given, here [3, 4]",
-        "a name of its own, s-2 say",
+        "another name, for example s-2",
     ):
         assert part in str(error.value)

@@ -173,8 +173,8 @@ def test_what_cannot_be_sent_trains_here_and_says_so(caplog):
 @pytest.mark.parametrize(
     ("changes", "error", "told"),
     [
-        ({"num_trials": 0}, ValueError, "num_trials: expected at least 1, got 0"),
-        ({"workers": 0}, ValueError, "workers: expected at least 1, got 0"),
+        ({"num_trials": 0}, ValueError, "num_trials: expected an integer of at least 1, got 0"),
+        ({"workers": 0}, ValueError, "workers: expected an integer of at least 1, got 0"),
         ({"direction": "up"}, ValueError, "direction: expected maximize or minimize, got up"),
         ({"space": {}}, ValueError, "space: expected at least one argument"),
         ({"space": {"learning_rate": [1, 2]}}, TypeError, "space: learning_rate: expected one of optuna.distributions"),

@@ -22,8 +22,8 @@ def test_another_sweep_of_the_name_is_refused_with_the_differences():
     with pytest.raises(UsageError) as error:
         check_definition("s", json.dumps(NOW), [run(NOW), run(BEFORE)])
     assert str(error.value) == (
-        "name: sweep s is on record already and is another one: budget.steps was 6, is 7. "
-        "Give this one a name of its own, s-2 say"
+        "name: sweep s is on record already and differs: budget.steps was 6, is 7. "
+        "Give this one another name, for example s-2"
     )
 
 

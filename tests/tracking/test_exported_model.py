@@ -155,15 +155,15 @@ def test_what_is_stored_needs_no_module_of_the_suite(exported):
 
 
 @pytest.mark.slow
-def test_the_readmes_lines_serve_it_in_a_fresh_process_and_leave_nothing_behind(settings):
+def test_the_lines_of_the_page_serve_it_in_a_fresh_process_and_leave_nothing_behind(settings):
     """Without the first of them MLflow would make a database of its own in the working directory."""
     model = MODELS["vectors"]().eval()
     run = Store.open(settings).start_run(name="run", parameters={}, tags={})
     sample = (sampler_of(model), torch.zeros(2))
     run.log_model(model, torch.zeros(2, 6), decode=(decoder_of(model), torch.zeros(2, 2)), sample=sample)
     run.close("FINISHED")
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (lines,) = re.findall(r"^```\n(import mlflow\n.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    page = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^```\n(import mlflow\n.*?)^```", page, re.DOTALL | re.MULTILINE)
     program = f"import numpy\nrun_id, x = {run.run_id!r}, numpy.zeros(6)\n{lines}"
     folder, before = settings.root.parent, sorted(settings.root.parent.rglob("*.db"))
     ended = subprocess.run(

@@ -205,7 +205,7 @@ def test_training_continues_while_the_store_is_away(proxy, tmp_path, monkeypatch
             ended = fit(*options, root=root)
         else:
             monkeypatch.setattr(run_logger, "PATIENCE", 0.5)
-            with pytest.warns(UserWarning, match="did not take all of run"):
+            with pytest.warns(UserWarning, match="did not receive all of run"):
                 ended = fit(*options, root=root)
         assert ended.code == 0, ended.err
         proxy.mode = "pass"

@@ -127,7 +127,7 @@ def test_the_page_sets_up_a_server_records_runs_and_brings_them_back(operator, m
         run.log_metrics({"a": 1.0}, step=0)
         run.set_tags({"again": uri})
         monkeypatch.setattr(run_logger, "PATIENCE", 1.0)
-        with pytest.warns(UserWarning, match="did not take all") as warned:
+        with pytest.warns(UserWarning, match="did not receive all") as warned:
             run.close("FINISHED")
         said = [printed, caplog.text, *capfd.readouterr(), *(str(warning.message) for warning in warned)]
         dump = "pg_dump --host 127.0.0.1 --port 5432 --username mlflow"

@@ -61,7 +61,7 @@ def test_a_run_whose_process_is_gone_is_killed_and_its_records_are_delivered(sto
     assert store.history(run_id, "a") == [(step, float(step)) for step in range(2500)]
     run = store.run(run_id)
     assert (run.info.status, run.info.end_time) == ("KILLED", 10**12 + 2499)
-    assert run.data.tags["process.end"] == f"process {gone.pid} on {gone.host} was gone without a word"
+    assert run.data.tags["process.end"] == f"process {gone.pid} on {gone.host} ended without notice"
     assert list((store.root / "spool").iterdir()) == []
     assert told(store) == []
 

@@ -15,7 +15,9 @@ def test_the_learning_rate_of_every_step_is_that_of_its_stage_and_the_last_one_s
     assert rates == [0.1, 0.1, 0.01, 0.01, 0.01, 0.01]
 
 
-@pytest.mark.parametrize("stages", [[], [(0, 0.1)], [(3, -0.1)], [(3, float("inf"))]])
+@pytest.mark.parametrize(
+    "stages", [[], [(0, 0.1)], [(3, -0.1)], [(3, float("inf"))], [(2.0, 0.1)], [(2, "0.1")], [(2,)], [5], "1", 5]
+)
 def test_what_is_no_stage_is_refused(stages):
-    with pytest.raises(ValueError, match="stages: expected at least one"):
+    with pytest.raises((TypeError, ValueError), match=r"stages: expected .*, got "):
         LearningRateStages(stages)

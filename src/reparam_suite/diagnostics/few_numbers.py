@@ -26,7 +26,7 @@ def gradients_of_few_numbers(objective: Tensor, parameters: Sequence[nn.Paramete
     weights = torch.ones_like(objective, requires_grad=True)
     found: dict[Tensor, Tensor] = {}
     try:
-        gradients: Sequence[Tensor | None] = torch.autograd.grad(
+        gradients: tuple[Tensor | None, ...] = torch.autograd.grad(
             weights @ objective, parameters, create_graph=True, allow_unused=True, retain_graph=True
         )
         for parameter, gradient in zip(parameters, gradients, strict=True):

@@ -1,11 +1,12 @@
 """Learning rates in stages: one after the other, each for so many steps."""
 
-import math
+from collections.abc import Sequence
 from typing import Any, final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from reparam_suite.runtime.errors import ArgumentValueError
+from reparam_suite.runtime import checks
+from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
 
 
 @final
@@ -16,18 +17,17 @@ class LearningRateStages(Callback):
         stages: the optimizer steps of each, and its learning rate.
 
     Raises:
+        TypeError: if a stage is no pair of numbers.
         ValueError: if there is no stage, or one has no step or a rate that is not positive and finite.
     """
 
     def __init__(self, stages: list[tuple[int, float]]) -> None:
-        if not stages:
+        given: Any = stages
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            raise ArgumentTypeError(f"stages: expected a list of [steps, learning rate], got {given!r}")
+        if not given:
             raise ArgumentValueError("stages: expected at least one, got none")
-        for num_steps, rate in stages:
-            if num_steps < 1 or not 0.0 < rate < math.inf:
-                raise ArgumentValueError(
-                    f"stages: expected at least one step and a positive rate in each, got [{num_steps}, {rate}]"
-                )
-        self.stages = list(stages)
+        self.stages = [_stage(stage) for stage in given]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Sets the rate of the step that begins."""
@@ -43,3 +43,10 @@ class LearningRateStages(Callback):
             if step < 0:
                 return rate
         return self.stages[-1][1]
+
+
+def _stage(stage: Any) -> tuple[int, float]:
+    if not isinstance(stage, Sequence) or isinstance(stage, str) or len(stage) != 2:
+        raise ArgumentTypeError(f"stages: expected [steps, learning rate] in each, got {stage!r}")
+    steps, rate = stage
+    return checks.integer("steps of stages", steps, least=1), checks.number("rate of stages", rate, above=0.0)
