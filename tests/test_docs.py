@@ -88,6 +88,8 @@ def test_a_leaf_has_what_its_answers_allow_in_the_order_of_the_measurements(meas
         else:
             products = {name: row["encoder"]["variance"] * row["ms"] for name, row in rows.items()}
             allowed = [
-                name for name, each in made.items() if name in rows and branch.leaf.allows(each) and not each.noiseless
+                name
+                for name, estimator in made.items()
+                if name in rows and branch.leaf.allows(estimator) and not estimator.noiseless
             ]
             assert branch.candidates[0].name == min(allowed, key=products.__getitem__)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,11 @@ def modules() -> dict[str, Path]:
     return {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def test_a_module_imports_only_from_floors_below():
     command = Path(sys.executable).with_name("lint-imports")
     checked = subprocess.run(
@@ -39,7 +45,7 @@ def test_a_module_imports_only_from_floors_below():
 def test_nothing_prints_but_the_commands():
     found = set()
     for name, path in modules().items():
-        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        calls = [node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
         if any(isinstance(function, ast.Name) and function.id == "print" for function in calls):
             found.add(name)
     assert found <= MAY_PRINT
@@ -66,7 +72,7 @@ def test_the_init_of_a_room_only_exports():
     """The package's own imports its names at their first use."""
     for name, path in modules().items():
         if Path(name).name == "__init__.py" and name != "__init__.py":
-            others = [ast.unparse(node) for node in ast.parse(path.read_text()).body if not is_export(node)]
+            others = [ast.unparse(node) for node in tree_of(path).body if not is_export(node)]
             assert others == [], name
 
 
@@ -79,7 +85,7 @@ def is_export(node: ast.stmt) -> bool:
 def test_private_names_of_other_libraries_are_imported_in_internals_alone():
     found = {}
     for name, path in modules().items():
-        private = [line for line in imported(ast.parse(path.read_text())) if is_foreign_and_private(line)]
+        private = [line for line in imported(tree_of(path)) if is_foreign_and_private(line)]
         if private and not Path(name).stem.endswith("_internals"):
             found[name] = private
     assert found == {}
@@ -103,7 +109,7 @@ def is_foreign_and_private(dotted: str) -> bool:
 
 def test_a_private_name_stays_in_its_file():
     for name, path in modules().items():
-        lines = [line for line in imported(ast.parse(path.read_text())) if line.startswith("reparam_suite.")]
+        lines = [line for line in imported(tree_of(path)) if line.startswith("reparam_suite.")]
         private = [line for line in lines if line.rpartition(".")[2].startswith("_") and not line.endswith("__")]
         assert private == [], name
 
@@ -118,7 +124,7 @@ def test_every_module_with_behaviour_has_its_test_file():
         name
         for name, path in modules().items()
         if path.name != "__init__.py"
-        and has_behaviour(ast.parse(path.read_text()))
+        and has_behaviour(tree_of(path))
         and not (ROOT / "tests" / Path(name).parent / f"test_{path.name}").exists()
     ]
     assert without == []
@@ -156,7 +162,7 @@ def test_no_docstring_begins_with_what():
     begun = [
         f"{name}: {docstring.splitlines()[0]}"
         for name, path in modules().items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and (docstring := ast.get_docstring(node))
         and docstring.startswith("What")

@@ -41,7 +41,9 @@ def test_loggers_and_callbacks_of_the_trainer_are_made_with_the_run(tmp_path):
     trainer = parts.trainer
     assert [type(logger).__name__ for logger in trainer.loggers] == ["CSVLogger"]
     assert trainer.loggers[0].root_dir == f"{tmp_path}/lightning_logs"
-    assert {"LearningRateMonitor", "StochasticWeightAveraging"} <= {type(each).__name__ for each in trainer.callbacks}
+    assert {"LearningRateMonitor", "StochasticWeightAveraging"} <= {
+        type(callback).__name__ for callback in trainer.callbacks
+    }
     assert plain(parts.run.trainer["callbacks"])[1]["init_args"]["device"] == "cpu"
 
 

@@ -87,7 +87,9 @@ def test_why_the_trick(outputs):
     assert num_figures(shown) == 2
     figure = with_slider(shown)
     frames = figure["frames"]
-    assert [step["args"][0][0] for step in figure["layout"]["sliders"][0]["steps"]] == [each["name"] for each in frames]
+    assert [step["args"][0][0] for step in figure["layout"]["sliders"][0]["steps"]] == [
+        frame["name"] for frame in frames
+    ]
     for frame in frames:
         score, pathwise, exact = frame["data"]
         mean = sum(x * y for x, y in zip(pathwise["x"], pathwise["y"], strict=True)) / sum(pathwise["y"])

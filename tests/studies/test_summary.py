@@ -99,7 +99,7 @@ def test_files_of_the_best_trial_that_are_gone_are_said_and_nothing_passes_for_t
     finally:
         back(tmp_path, taken)
     assert data.tags["best.left_out"] == expected
-    assert [str(each.message) for each in warned] == [expected]
+    assert [str(warning.message) for warning in warned] == [expected]
     assert "test/elbo" not in data.metrics
 
 

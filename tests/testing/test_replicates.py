@@ -35,7 +35,7 @@ def test_an_f_without_a_way_to_z_has_its_values_and_its_gradient_with_respect_to
     assert by_z is None
 
 
-def test_draws_go_on_until_an_error_of_three_percent_would_show():
+def test_what_is_measured_is_the_problems_own_value_and_gradient_to_three_percent():
     problem = ToyGaussian()
     found = measure(Pathwise(), problem, num_replicates=5_000)
     for block, exact in ((found.value, [5.0]), (found.phi, [4.0]), (found.theta, [5.0])):
