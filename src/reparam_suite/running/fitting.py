@@ -105,6 +105,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
             logger.set_tags({"diverged": f"step {diverged.step}"})
             surroundings.tell(f"run {logger.run_id}: {diverged}")
         finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full, stage=stage)
+        checkpoints.keep_best_and_last()
         metrics = {name: curve[-1][1] for name, curve in journal.curves.items()}
         logger.set_tags({DESCRIPTION: finished(beginning.description, logger.run_id, metrics)})
         observer.finished(logger, journal)
