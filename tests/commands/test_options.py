@@ -22,7 +22,7 @@ from reparam_suite.estimators import (
     Pathwise,
     ScoreFunction,
 )
-from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
+from reparam_suite.models import CosineSchedule, DiscreteVAE, GaussianVAE, OptimizerSettings, StagedSchedule
 from reparam_suite.objectives import ELBO, ImportanceWeighted
 from reparam_suite.runtime.plain_data import arguments
 
@@ -83,6 +83,15 @@ def test_every_option_of_a_class_can_be_given():
     assert run.record.every == 3
     assert (run.seed, run.max_steps, run.name, run.tags, run.monitor) == (7, 4, "mine", {"lesson": "1"}, "val/bound_10")
     assert run.trainer == {"gradient_clip_val": 2.0}
+
+
+def test_a_schedule_of_the_learning_rate_is_chosen_by_name_and_its_options():
+    cosine = "--model.optimizer.schedule CosineSchedule --model.optimizer.schedule.num_steps 700"
+    assert model_of(cosine).optimizer == OptimizerSettings(schedule=CosineSchedule(num_steps=700))
+    stages = "--model.optimizer.schedule StagedSchedule --model.optimizer.schedule.stages [[30,1.0],[90,0.72]]"
+    model = model_of(f"--model DiscreteVAE --model.optimizer.name RAdam {stages}")
+    staged = StagedSchedule(stages=[(30, 1.0), (90, 0.72)])
+    assert model.optimizer == OptimizerSettings(name="RAdam", schedule=staged)
 
 
 def test_settings_of_optimizers_can_be_given_by_part():

@@ -16,7 +16,7 @@ from reparam_suite import Run
 from reparam_suite.data import Digits
 from reparam_suite.distributions import FullCovarianceNormal, NormalLikelihood
 from reparam_suite.estimators import REBAR, GumbelSoftmax, Pathwise, ScoreFunction, StickTheLanding
-from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
+from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings, StepSchedule
 from reparam_suite.networks import MLP
 from reparam_suite.objectives import ELBO
 from reparam_suite.running.effects import check_effects
@@ -91,6 +91,11 @@ def refused(run: Stopped, message: str, **changes) -> None:
 
 def test_every_argument_of_the_model_is_in_the_table():
     assert set(OF_THE_MODEL) == set(inspect.signature(GaussianVAE).parameters)
+
+
+def test_a_schedule_that_is_new_is_at_the_step_of_the_run(run):
+    scheduled = model(optimizer=OptimizerSettings(schedule=StepSchedule(every=4, factor=0.25)))
+    assert run.look(rates, model=scheduled) == [1e-3 * 0.25]
 
 
 SGD = OptimizerSettings(name="SGD", learning_rate=0.1)

@@ -10,7 +10,7 @@ from tests.training.small import discrete, gaussian, seeded, trainer
 from reparam_suite.data import Digits
 from reparam_suite.estimators import ControlledPathwise, MuProp, ScoreFunction, StickTheLanding
 from reparam_suite.estimators.baselines import VarianceNormalized
-from reparam_suite.models import OptimizerSettings
+from reparam_suite.models import CosineSchedule, OptimizerSettings, StepSchedule
 from reparam_suite.objectives import ELBO
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.training import (
@@ -30,6 +30,12 @@ MODELS = {
     "gaussian": gaussian,
     "warm-up": lambda: gaussian(objective=ELBO(warmup_steps=4)),
     "by parts": lambda: gaussian(optimizer={"encoder": OptimizerSettings(name="SGD", options={"momentum": 0.9})}),
+    "rates on schedules": lambda: gaussian(
+        optimizer={
+            "encoder": OptimizerSettings(name="NAdam", schedule=StepSchedule(every=2)),
+            "decoder": OptimizerSettings(schedule=CosineSchedule(num_steps=9, warmup_steps=2)),
+        }
+    ),
     "score within": lambda: gaussian(estimator=StickTheLanding()),
     "moving averages": lambda: discrete(estimator=ScoreFunction(num_samples=2, baseline=VarianceNormalized())),
     "control loss": lambda: gaussian(estimator=ControlledPathwise()),
@@ -37,10 +43,28 @@ MODELS = {
 }
 
 
+class Traced:
+    """Stands for the compiler, and counts what it makes and how often that is called."""
+
+    def __init__(self):
+        self.made = self.taken = 0
+
+    def __call__(self, graph, inputs, options):
+        self.made += 1
+
+        def function(*tensors):
+            self.taken += 1
+            return graph(*tensors)
+
+        return function
+
+
 @pytest.fixture
 def traced_alone(monkeypatch):
     """The graph as PyTorch runs it: what inductor makes of it takes half a minute."""
-    monkeypatch.setattr(compiled_step, "compiled", lambda graph, inputs, options: graph)
+    traced = Traced()
+    monkeypatch.setattr(compiled_step, "compiled", traced)
+    return traced
 
 
 def trained(make, *, compiled, max_steps=11, ckpt_path=None, save=None, accelerator="cpu", **options):
@@ -84,6 +108,8 @@ def test_a_traced_step_is_the_step(name, traced_alone, caplog):
     with caplog.at_level(logging.WARNING):
         found = trained(MODELS[name], compiled=True, **options)
     assert not caplog.messages, "it was traced"
+    # The first two steps are not taken compiled, nor is the last of an epoch; one more was taken on copies.
+    assert (traced_alone.made, traced_alone.taken) == (1, 5 if name == "warm-up" else 8)
     # Fused Adam is another order of the same operations.
     assert_same(found, trained(MODELS[name], compiled=False, **options), 2e-6)
 

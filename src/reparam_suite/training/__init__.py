@@ -21,7 +21,6 @@ from reparam_suite.training.loop import shorten_loop
 from reparam_suite.training.path import PathRecord
 from reparam_suite.training.position import end_training, nothing_left
 from reparam_suite.training.progress import ProgressBar
-from reparam_suite.training.rate_stages import LearningRateStages
 from reparam_suite.training.record import StepRecord
 from reparam_suite.training.record_settings import RecordSettings
 from reparam_suite.training.replicas import Replicas, started_by_another
@@ -49,7 +48,6 @@ __all__ = [
     "Journal",
     "JournalLogger",
     "LatentRecord",
-    "LearningRateStages",
     "MetricStore",
     "NonFiniteLoss",
     "PathRecord",
