@@ -66,6 +66,11 @@ OPTIONS = [
         "got 'Cosine'",
     ),
     (
+        "--loggers TensorBord",
+        f"--loggers: expected TensorBoard, WeightsAndBiases {OWN}, got TensorBord, did you mean TensorBoard?",
+    ),
+    ("--loggers CSVLogger", "--loggers: expected save_dir for CSVLogger, got none"),
+    (
         '--model.prior=learned --model.optimizer {"prior":{"nam":"SGD"}}',
         "--model.optimizer['prior']: expected name, learning_rate, options, schedule, got nam",
     ),

@@ -32,13 +32,15 @@ CONF = Path(__file__).parents[2] / "conf"
 # ------------------------------------------------------------------------------------------------------------- defaults
 
 
-def test_loggers_and_callbacks_of_the_trainer_are_made_with_the_run(tmp_path):
-    trainer = assembled(
-        f"--trainer.logger CSVLogger --trainer.logger.save_dir {tmp_path} --trainer.callbacks+ LearningRateMonitor"
-    ).trainer
-    assert [type(logger).__name__ for logger in trainer.loggers] == ["CSVLogger"]
-    assert trainer.loggers[0].root_dir == f"{tmp_path}/lightning_logs"
-    assert "LearningRateMonitor" in [type(callback).__name__ for callback in trainer.callbacks]
+def test_loggers_and_callbacks_are_made_with_the_run(tmp_path):
+    one = f"--loggers CSVLogger --loggers.save_dir {tmp_path} "
+    parts = assembled(f"{one} --trainer.callbacks+ LearningRateMonitor")
+    (logger,) = parts.loggers
+    assert (type(logger).__name__, logger.root_dir) == ("CSVLogger", f"{tmp_path}/lightning_logs")
+    assert "LearningRateMonitor" in [type(callback).__name__ for callback in parts.trainer.callbacks]
+    several = assembled(f"{one} --loggers+ WeightsAndBiases --loggers.project digits --loggers+ TensorBoard").loggers
+    assert [type(each).__name__ for each in several] == ["CSVLogger", "WeightsAndBiases", "TensorBoard"]
+    assert several[1].project == "digits"
 
 
 def test_without_any_option_it_is_a_gaussian_vae_on_digits():
@@ -52,7 +54,7 @@ def test_without_any_option_it_is_a_gaussian_vae_on_digits():
     assert (trainer.max_steps, trainer.max_epochs) == (5_000, -1)
     assert trainer.num_devices == 1
     assert parts.run.seed == 0
-    assert trainer.loggers == []
+    assert (trainer.loggers, parts.loggers) == ([], [])
     assert trainer.checkpoint_callbacks == []
     assert parts.monitor == "val/elbo"
 

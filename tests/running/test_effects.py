@@ -21,6 +21,7 @@ from reparam_suite.networks import MLP
 from reparam_suite.objectives import ELBO
 from reparam_suite.running.effects import check_effects
 from reparam_suite.runtime.errors import SuiteError
+from reparam_suite.tracking import TensorBoard
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
 SHORT = {"max_steps": 6, "record": RecordSettings(every=4, gradients_every=1_000, test_data=0)}
@@ -139,6 +140,7 @@ OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
     "progress": (True, lambda trainer, _: trainer.global_step, 6),
     "trainer": ({"gradient_clip_val": 0.5}, lambda trainer, _: trainer.gradient_clip_val, 0.5),
     "record": (RecordSettings(every=3), lambda trainer, _: of_type(trainer, "StepRecord")._every, 3),
+    "loggers": ([TensorBoard()], lambda trainer, _: type(trainer.loggers[1].experiment).__name__, "SummaryWriter"),
     "checkpoint": (
         CheckpointSettings(every_steps=3),
         lambda trainer, _: of_type(trainer, "BetweenSteps")._settings.every_steps,

@@ -92,6 +92,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         command=surroundings.relaunch,
         show=partial(console.print, soft_wrap=True),
     )
+    status = "failed"
     try:
         if run.resumption is None:
             beginning.begin()
@@ -110,6 +111,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         logger.set_tags({DESCRIPTION: finished(beginning.description, logger.run_id, metrics)})
         observer.finished(logger, journal)
         surroundings.signals.wait()  # from here on a signal finds a finished run: the caller acts on it
+        status = "success"
     except Stopped as error:
         if beginning.logger is None:
             raise
@@ -124,6 +126,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         beginning.logger.close(observer.failed(beginning.logger, error))
         raise
     finally:
+        beginning.end_loggers(status)
         _let_go(parts)
     logger.close("FINISHED")
     return result_of(parts, store, logger, journal, num_steps)

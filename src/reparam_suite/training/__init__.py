@@ -13,6 +13,7 @@ from reparam_suite.training.errors import (
     Stopped,
     UnknownMonitorError,
 )
+from reparam_suite.training.further_loggers import FurtherLogger
 from reparam_suite.training.gradients import GradientRecord, GradientVariance
 from reparam_suite.training.journal import Journal, MetricStore
 from reparam_suite.training.journal_logger import JournalLogger
@@ -42,6 +43,7 @@ __all__ = [
     "CompiledStep",
     "DamagedCheckpoint",
     "EndpointRecord",
+    "FurtherLogger",
     "GradientRecord",
     "GradientVariance",
     "HeldOutCallback",
