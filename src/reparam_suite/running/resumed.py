@@ -16,7 +16,7 @@ from reparam_suite.training import CheckpointError, ProcessLost, nothing_left
 # What may differ without a word: how far a run goes, how it is called, how often its state is kept and where,
 # where else its numbers go and whether they are shown.
 _UNREMARKED = (
-    *("trainer.max_steps", "trainer.max_epochs", "trainer.max_time", "num_threads"),
+    *("trainer.max_steps", "trainer.max_epochs", "trainer.max_time", "trainer.enable_progress_bar", "num_threads"),
     *("name", "tags", "loggers", "checkpoint.", "tracking."),
 )
 
