@@ -116,12 +116,17 @@ def test_a_traced_step_is_the_step(name, traced_alone, caplog):
 
 @pytest.mark.slow
 def test_a_compiled_run_has_the_numbers_of_any_other_and_resumes(tmp_path):
-    found = trained(gaussian, compiled=True)
-    assert_same(found, trained(gaussian, compiled=False), 1e-5)
+    def scheduled():
+        halved = StepSchedule(every=3)
+        settings = {"encoder": OptimizerSettings(schedule=halved), "decoder": OptimizerSettings(name="SGD")}
+        return gaussian(optimizer=settings)
+
+    found = trained(scheduled, compiled=True)
+    assert_same(found, trained(scheduled, compiled=False), 1e-5)
     checkpoint = tmp_path / "stopped.ckpt"
-    trained(gaussian, compiled=True, max_steps=5, save=checkpoint)
+    trained(scheduled, compiled=True, max_steps=5, save=checkpoint)
     # It compiles before its first step instead of its second, and takes that one uncompiled.
-    resumed, *_ = trained(gaussian, compiled=True, ckpt_path=checkpoint)
+    resumed, *_ = trained(scheduled, compiled=True, ckpt_path=checkpoint)
     for key, value in found[0].state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[key], value, rtol=1e-5, atol=1e-5)
 

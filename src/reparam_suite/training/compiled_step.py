@@ -72,7 +72,12 @@ class Compilation:
             and [_shape(tensor) for tensor in tensors_of(batch)] == self._shapes
             and hyperparameters_of(optimizer, rates=not self.rates_change) == self._constants
             and not _weight_changes(self._model)
+            and not self._stands_still(optimizer)
         )
+
+    def _stands_still(self, optimizer: Optimizer) -> bool:
+        # torch's Adam divides by a learning rate that is a tensor.
+        return self.rates_change and any(group["lr"] == 0.0 for group in optimizer.param_groups)
 
     def step(self, batch: Any) -> dict[str, Tensor]:
         """Takes the step; returns its outputs and leaves the gradients, as they were before clipping, behind."""
@@ -103,7 +108,7 @@ class Compilation:
         """
         self._stale = True
         first, self._first = self._first and not has_state(optimizer), False
-        if self._over or first or odd or _weight_changes(self._model):
+        if self._over or first or odd or _weight_changes(self._model) or self._stands_still(optimizer):
             return
         self._over = True
         start = time.perf_counter()

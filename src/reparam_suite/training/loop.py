@@ -52,8 +52,8 @@ class BatchLoop(EpochLoop):
 
     Callbacks are called at every batch, in Lightning's order and with its counters, so that whatever counts steps
     counts the same ones. A training step may return a tensor, a mapping with "loss", or None. A run that asks for more
-    (several processes, mixed precision, gradients accumulated over batches, a profiler, schedulers that
-    wait for a metric, a model with several optimizers or its own optimizer_step) is left to Lightning's loop.
+    (several processes, mixed precision, gradients accumulated over batches, a profiler, schedulers that wait for a
+    metric, a model with several optimizers or its own optimizer_step) is left to Lightning's loop.
     """
 
     compilation: Compilation | None = None

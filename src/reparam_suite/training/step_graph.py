@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 from torch.optim import Optimizer
 
+from reparam_suite.training.scalar_arguments import with_tensor_arguments
 from reparam_suite.training.torch_internals import as_while_compiling, bare_step, traced
 
 _OUT_OF_REACH = ("global_step", "current_epoch", "log", "log_dict", "print")
@@ -72,6 +73,8 @@ class StepGraph:
             raise
         except Exception as error:  # whatever torch, or a module of a user's own, makes of tensors without values
             raise Untraceable(f"{type(error).__name__}: {' '.join(str(error).split()):.200}") from error
+        if not with_tensor_arguments(self.graph):
+            raise Untraceable("it reads a number from a tensor")
         if changed := sorted(name for name, value in _plain_attributes(model).items() if before.get(name) != value):
             raise Untraceable(f"{changed[0]}, which is no tensor, changes in a step")
 
