@@ -15,7 +15,7 @@ error; single runs of such models vary by about half a nat, which is taken for o
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias, final
@@ -40,10 +40,10 @@ from reparam_suite.estimators import (
     StickTheLanding,
 )
 from reparam_suite.figures import COLOURS, HAIRLINE, INK, WIDTH, styled
-from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, OptimizerSettings
+from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE, OptimizerSettings, StagedSchedule
 from reparam_suite.models.held_out_bounds import held_out_bounds
 from reparam_suite.objectives import ELBO, ImportanceWeighted
-from reparam_suite.training import LearningRateStages, RecordSettings
+from reparam_suite.training import RecordSettings
 
 NAME = "published_tables"
 
@@ -103,8 +103,8 @@ ROWS = (
 BY_NAME = {row.name: row for row in ROWS}
 
 
-def model_of(row: Row, num_features: int) -> VAE:
-    """The published architecture with our estimator."""
+def model_of(row: Row, num_features: int, stages: Sequence[tuple[int, float]]) -> VAE:
+    """The published architecture with our estimator, under the published schedule."""
     estimator = row.estimator()
     if row.table == "IWAE":
         return GaussianVAE(
@@ -114,7 +114,9 @@ def model_of(row: Row, num_features: int) -> VAE:
             activation="tanh",
             estimator=estimator,
             objective=ImportanceWeighted() if estimator.num_samples > 1 else ELBO(kl="sampled"),
-            optimizer=OptimizerSettings(options={"betas": [0.99, 0.999], "eps": 1e-4}),
+            optimizer=OptimizerSettings(
+                options={"betas": [0.99, 0.999], "eps": 1e-4}, schedule=StagedSchedule(stages=stages)
+            ),
         )
     settings = OptimizerSettings(options={"betas": [0.9, 0.99999]})
     control = OptimizerSettings(learning_rate=1e-2, options={"betas": [0.9, 0.99999]})
@@ -129,10 +131,10 @@ def model_of(row: Row, num_features: int) -> VAE:
 
 
 def schedule(row: Row, length: Length, steps_per_epoch: int) -> list[tuple[int, float]]:
-    """Stages of the training: the steps of each, and its learning rate."""
+    """Stages of the training: the steps of each, and the factor of the learning rate of 1e-3."""
     if row.table == "RELAX":
-        return [(STEPS[length], 1e-3)]
-    return [(3**stage * steps_per_epoch, 1e-4 * round(10 ** (1 - stage / 7), 1)) for stage in range(STAGES[length])]
+        return [(STEPS[length], 1.0)]
+    return [(3**stage * steps_per_epoch, round(10 ** (1 - stage / 7), 1) / 10) for stage in range(STAGES[length])]
 
 
 @final
@@ -152,7 +154,7 @@ class Training:
         data = MNIST(root=self.setting.data_root, batch_size=20 if published.table == "IWAE" else 24)
         stages = schedule(published, self.setting.length, STEPS_PER_EPOCH)
         return Run(
-            lambda: model_of(published, math.prod(data.event_shape)),
+            lambda: model_of(published, math.prod(data.event_shape), stages),
             data,
             seed=seed,
             max_steps=sum(num_steps for num_steps, _ in stages),
@@ -160,7 +162,6 @@ class Training:
             trainer={
                 "accelerator": "cpu" if self.setting.length == "short" else "auto",
                 "limit_val_batches": 0,
-                "callbacks": [LearningRateStages(stages)] if len(stages) > 1 else [],
                 **({} if published.table == "IWAE" else {"limit_test_batches": 1}),
             },
             record=RecordSettings(

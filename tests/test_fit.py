@@ -377,11 +377,16 @@ def test_the_weights_that_validated_best_are_tested_and_exported(root, monkeypat
 
 
 def test_nothing_else_is_left_behind(gaussian):
-    """The spool is empty, and the run's directory holds its checkpoints for resuming."""
+    """The spool is empty; the best and the last checkpoint are once on the disk, under a name for each use."""
     assert list((gaussian.root / "spool").iterdir()) == []
     run_id = gaussian.run.info.run_id
-    kept = {path.name for path in (gaussian.root / "checkpoints" / run_id).iterdir()}
-    assert kept == {"best.ckpt", "last.ckpt", "previous.ckpt", "config.yaml", "metrics.csv"}
+    kept = gaussian.root / "checkpoints" / run_id
+    assert {path.name for path in kept.iterdir()} == {"best.ckpt", "last.ckpt", "config.yaml", "metrics.csv"}
+    recorded = gaussian.artifacts() / "checkpoints"
+    assert {path.name: path.samefile(kept / path.name) for path in recorded.iterdir()} == {
+        "best.ckpt": True,
+        "last.ckpt": True,
+    }
 
 
 def test_every_number_is_in_a_file_beside_the_checkpoints(gaussian):

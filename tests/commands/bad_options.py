@@ -57,12 +57,22 @@ OPTIONS = [
         "--model.optimizer.zzz 3",
         (
             "--model.optimizer['zzz']: expected OptimizerSettings, got int; settings for all parts are name, "
-            "learning_rate, options"
+            "learning_rate, options, schedule"
         ),
     ),
     (
+        "--model.optimizer.schedule Cosine",
+        "--model.optimizer.schedule: expected CosineSchedule or StagedSchedule or StepSchedule with its own options, "
+        "got 'Cosine'",
+    ),
+    (
+        "--loggers TensorBord",
+        f"--loggers: expected TensorBoard, WeightsAndBiases {OWN}, got TensorBord, did you mean TensorBoard?",
+    ),
+    ("--loggers CSVLogger", "--loggers: expected save_dir for CSVLogger, got none"),
+    (
         '--model.prior=learned --model.optimizer {"prior":{"nam":"SGD"}}',
-        "--model.optimizer['prior']: expected name, learning_rate, options, got nam",
+        "--model.optimizer['prior']: expected name, learning_rate, options, schedule, got nam",
     ),
     (
         "--model.objective.wait 4",

@@ -71,7 +71,7 @@ FILES = {
     "an unknown option of a dataclass": (
         "model: {class_path: DiscreteVAE, init_args: {optimizer: {nam: SGD}}}",
         "--model.optimizer['nam']: expected OptimizerSettings, got str; "
-        "settings for all parts are name, learning_rate, options",
+        "settings for all parts are name, learning_rate, options, schedule",
     ),
     "an unknown class": (
         "model: {class_path: DiscreteVAE, init_args: {estimator: {class_path: MuProp, init_args: {baseline: Foo}}}}",

@@ -22,7 +22,7 @@ from reparam_suite.estimators import (
     Pathwise,
     ScoreFunction,
 )
-from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
+from reparam_suite.models import CosineSchedule, DiscreteVAE, GaussianVAE, OptimizerSettings, StagedSchedule
 from reparam_suite.objectives import ELBO, ImportanceWeighted
 from reparam_suite.runtime.plain_data import arguments, plain
 
@@ -32,18 +32,22 @@ CONF = Path(__file__).parents[2] / "conf"
 # ------------------------------------------------------------------------------------------------------------- defaults
 
 
-def test_loggers_and_callbacks_of_the_trainer_are_made_with_the_run(tmp_path):
+def test_loggers_and_callbacks_are_made_with_the_run(tmp_path):
+    one = f"--loggers CSVLogger --loggers.save_dir {tmp_path} "
+    parts = assembled(f"{one} --trainer.callbacks+ LearningRateMonitor")
+    (logger,) = parts.loggers
+    assert (type(logger).__name__, logger.root_dir) == ("CSVLogger", f"{tmp_path}/lightning_logs")
+    assert "LearningRateMonitor" in [type(callback).__name__ for callback in parts.trainer.callbacks]
+    several = assembled(f"{one} --loggers+ WeightsAndBiases --loggers.project digits --loggers+ TensorBoard").loggers
+    assert [type(logger).__name__ for logger in several] == ["CSVLogger", "WeightsAndBiases", "TensorBoard"]
+    assert several[1].project == "digits"
+
+
+def test_a_callback_of_averages_has_a_device_that_a_file_can_name():
     averaging = "--trainer.callbacks+ StochasticWeightAveraging --trainer.callbacks.swa_lrs 0.1"
-    parts = assembled(
-        f"--trainer.logger CSVLogger --trainer.logger.save_dir {tmp_path} --trainer.callbacks+ LearningRateMonitor "
-        f"{averaging} --trainer.callbacks.swa_epoch_start 2"
-    )
-    trainer = parts.trainer
-    assert [type(logger).__name__ for logger in trainer.loggers] == ["CSVLogger"]
-    assert trainer.loggers[0].root_dir == f"{tmp_path}/lightning_logs"
-    assert {"LearningRateMonitor", "StochasticWeightAveraging"} <= {
-        type(callback).__name__ for callback in trainer.callbacks
-    }
+    parts = assembled(f"--trainer.callbacks+ LearningRateMonitor {averaging} --trainer.callbacks.swa_epoch_start 2")
+    names = {type(callback).__name__ for callback in parts.trainer.callbacks}
+    assert {"LearningRateMonitor", "StochasticWeightAveraging"} <= names
     assert plain(parts.run.trainer["callbacks"])[1]["init_args"]["device"] == "cpu"
 
 
@@ -58,7 +62,7 @@ def test_without_any_option_it_is_a_gaussian_vae_on_digits():
     assert (trainer.max_steps, trainer.max_epochs) == (5_000, -1)
     assert trainer.num_devices == 1
     assert parts.run.seed == 0
-    assert trainer.loggers == []
+    assert (trainer.loggers, parts.loggers) == ([], [])
     assert trainer.checkpoint_callbacks == []
     assert parts.monitor == "val/elbo"
 
@@ -89,6 +93,15 @@ def test_every_option_of_a_class_can_be_given():
     assert run.record.every == 3
     assert (run.seed, run.max_steps, run.name, run.tags, run.monitor) == (7, 4, "mine", {"lesson": "1"}, "val/bound_10")
     assert run.trainer == {"gradient_clip_val": 2.0}
+
+
+def test_a_schedule_of_the_learning_rate_is_chosen_by_name_and_its_options():
+    cosine = "--model.optimizer.schedule CosineSchedule --model.optimizer.schedule.num_steps 700"
+    assert model_of(cosine).optimizer == OptimizerSettings(schedule=CosineSchedule(num_steps=700))
+    stages = "--model.optimizer.schedule StagedSchedule --model.optimizer.schedule.stages [[30,1.0],[90,0.72]]"
+    model = model_of(f"--model DiscreteVAE --model.optimizer.name RAdam {stages}")
+    staged = StagedSchedule(stages=[(30, 1.0), (90, 0.72)])
+    assert model.optimizer == OptimizerSettings(name="RAdam", schedule=staged)
 
 
 def test_settings_of_optimizers_can_be_given_by_part():

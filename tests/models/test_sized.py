@@ -162,7 +162,7 @@ def test_an_estimator_that_does_not_fit_is_refused_with_both_sides(make, options
         (
             {"optimizer": {"prior": 0.1}},
             "optimizer['prior']: expected OptimizerSettings, got float; "
-            "settings for all parts are name, learning_rate, options",
+            "settings for all parts are name, learning_rate, options, schedule",
         ),
     ],
 )

@@ -16,11 +16,12 @@ from reparam_suite import Run
 from reparam_suite.data import Digits, Loaders
 from reparam_suite.distributions import FullCovarianceNormal, NormalLikelihood
 from reparam_suite.estimators import REBAR, GumbelSoftmax, Pathwise, ScoreFunction, StickTheLanding
-from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
+from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings, StepSchedule
 from reparam_suite.networks import MLP
 from reparam_suite.objectives import ELBO
 from reparam_suite.running.effects import check_effects
 from reparam_suite.runtime.errors import SuiteError
+from reparam_suite.tracking import TensorBoard
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
 
@@ -80,6 +81,11 @@ def test_every_argument_of_the_model_is_in_the_table():
     assert set(OF_THE_MODEL) == set(inspect.signature(GaussianVAE).parameters)
 
 
+def test_a_schedule_that_is_new_is_at_the_step_of_the_run(run):
+    scheduled = model(optimizer=OptimizerSettings(schedule=StepSchedule(every=4, factor=0.25)))
+    assert run.look(rates, model=scheduled) == [1e-3 * 0.25]
+
+
 OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
     "seed": (1, "--seed was 0, is 1: the random streams are on record and continue as they were", None),
     "name": ("other", lambda trainer, _: trainer.global_step, 6),
@@ -93,6 +99,7 @@ OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
     "progress": (True, lambda trainer, _: trainer.global_step, 6),
     "trainer": ({"gradient_clip_val": 0.5}, lambda trainer, _: trainer.gradient_clip_val, 0.5),
     "record": (RecordSettings(every=3), lambda trainer, _: of_type(trainer, "StepRecord")._every, 3),
+    "loggers": ([TensorBoard()], lambda trainer, _: type(trainer.loggers[1].experiment).__name__, "SummaryWriter"),
     "checkpoint": (
         CheckpointSettings(every_steps=3),
         lambda trainer, _: of_type(trainer, "BetweenSteps")._settings.every_steps,

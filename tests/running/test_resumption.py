@@ -193,7 +193,7 @@ def test_weights_that_cannot_be_read_again_are_not_tested(root, monkeypatch):
 def test_damaged_files_are_passed_over_with_a_warning_and_the_run_is_the_same(run, short, whole, root):
     """The last file is cut off, the one before has a flipped bit: what validated best is the oldest state."""
     (run_id,) = short.run_ids
-    content = bytearray((run / "previous.ckpt").read_bytes())
+    content = bytearray((run / "last.ckpt").read_bytes())
     content[len(content) // 2] ^= 1
     (run / "previous.ckpt").write_bytes(content)
     (run / "last.ckpt").write_bytes((run / "last.ckpt").read_bytes()[:1_000])

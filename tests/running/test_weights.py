@@ -116,6 +116,7 @@ def test_a_run_without_a_monitor_has_its_last_weights(tmp_path):
 
 def test_a_last_checkpoint_that_is_gone_is_said_and_the_record_has_a_copy(run):
     folder = best(run).parent
+    shutil.copy(folder / "best.ckpt", folder / "previous.ckpt")
     (folder / "last.ckpt").rename(folder.parent / "kept.ckpt")
     found = found_run(run.run_id, run.tracking, allow_changes=False)
     assert found.checkpoint == folder / "previous.ckpt"

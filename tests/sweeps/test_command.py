@@ -12,7 +12,7 @@ SWEEP = {
     "grid": {"model.estimator": [{"class_path": "DisARM", "init_args": {"num_samples": 4}}, "StraightThrough"]},
     "options": {
         "trainer.callbacks": [
-            {"class_path": "reparam_suite.training.LearningRateStages", "init_args": {"stages": [[3, 0.1]]}}
+            {"class_path": "lightning.pytorch.callbacks.DeviceStatsMonitor", "init_args": {"cpu_stats": True}}
         ]
     },
 }

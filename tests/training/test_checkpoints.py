@@ -105,11 +105,21 @@ def test_a_restored_mark_is_not_lowered(checkpoints):
     assert read(resumed) == {"best.ckpt": "step 1"}
 
 
-def test_the_last_two_are_kept(checkpoints):
+def test_the_last_two_are_kept_until_the_end(checkpoints):
     for step in (1, 2, 2, 3):
         checkpoints.on_train_epoch_end(FakeTrainer(global_step=step), None)
     assert read(checkpoints) == {"previous.ckpt": "step 2", "last.ckpt": "step 3"}
     assert checkpoints.newest() == checkpoints.directory / "last.ckpt"
+    checkpoints.keep_best_and_last()
+    assert read(checkpoints) == {"last.ckpt": "step 3"}
+
+
+def test_the_one_before_is_kept_where_there_is_no_last(checkpoints):
+    for step in (1, 2):
+        checkpoints.write(FakeTrainer(global_step=step))
+    (checkpoints.directory / "last.ckpt").unlink()
+    checkpoints.keep_best_and_last()
+    assert read(checkpoints) == {"previous.ckpt": "step 1"}
 
 
 def test_a_full_disk_leaves_the_last_good_ones_and_does_not_stop_training(checkpoints, caplog):

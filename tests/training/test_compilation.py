@@ -10,7 +10,7 @@ from tests.training.small import discrete, gaussian, seeded, trainer
 from reparam_suite.data import Digits
 from reparam_suite.estimators import ControlledPathwise, MuProp, ScoreFunction, StickTheLanding
 from reparam_suite.estimators.baselines import VarianceNormalized
-from reparam_suite.models import OptimizerSettings
+from reparam_suite.models import CosineSchedule, OptimizerSettings, StepSchedule
 from reparam_suite.objectives import ELBO
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.training import (
@@ -30,6 +30,12 @@ MODELS = {
     "gaussian": gaussian,
     "warm-up": lambda: gaussian(objective=ELBO(warmup_steps=4)),
     "by parts": lambda: gaussian(optimizer={"encoder": OptimizerSettings(name="SGD", options={"momentum": 0.9})}),
+    "rates on schedules": lambda: gaussian(
+        optimizer={
+            "encoder": OptimizerSettings(name="NAdam", schedule=StepSchedule(every=2)),
+            "decoder": OptimizerSettings(schedule=CosineSchedule(num_steps=9, warmup_steps=2)),
+        }
+    ),
     "score within": lambda: gaussian(estimator=StickTheLanding()),
     "moving averages": lambda: discrete(estimator=ScoreFunction(num_samples=2, baseline=VarianceNormalized())),
     "control loss": lambda: gaussian(estimator=ControlledPathwise()),
@@ -37,10 +43,28 @@ MODELS = {
 }
 
 
+class Traced:
+    """Stands for the compiler, and counts what it makes and how often that is called."""
+
+    def __init__(self):
+        self.made = self.taken = 0
+
+    def __call__(self, graph, inputs, options):
+        self.made += 1
+
+        def function(*tensors):
+            self.taken += 1
+            return graph(*tensors)
+
+        return function
+
+
 @pytest.fixture
 def traced_alone(monkeypatch):
     """The graph as PyTorch runs it: what inductor makes of it takes half a minute."""
-    monkeypatch.setattr(compiled_step, "compiled", lambda graph, inputs, options: graph)
+    traced = Traced()
+    monkeypatch.setattr(compiled_step, "compiled", traced)
+    return traced
 
 
 def trained(make, *, compiled, max_steps=11, ckpt_path=None, save=None, accelerator="cpu", **options):
@@ -84,18 +108,25 @@ def test_a_traced_step_is_the_step(name, traced_alone, caplog):
     with caplog.at_level(logging.WARNING):
         found = trained(MODELS[name], compiled=True, **options)
     assert not caplog.messages, "it was traced"
+    # The first two steps are not taken compiled, nor is the last of an epoch; one more was taken on copies.
+    assert (traced_alone.made, traced_alone.taken) == (1, 5 if name == "warm-up" else 8)
     # Fused Adam is another order of the same operations.
     assert_same(found, trained(MODELS[name], compiled=False, **options), 2e-6)
 
 
 @pytest.mark.slow
 def test_a_compiled_run_has_the_numbers_of_any_other_and_resumes(tmp_path):
-    found = trained(gaussian, compiled=True)
-    assert_same(found, trained(gaussian, compiled=False), 1e-5)
+    def scheduled():
+        halved = StepSchedule(every=3)
+        settings = {"encoder": OptimizerSettings(schedule=halved), "decoder": OptimizerSettings(name="SGD")}
+        return gaussian(optimizer=settings)
+
+    found = trained(scheduled, compiled=True)
+    assert_same(found, trained(scheduled, compiled=False), 1e-5)
     checkpoint = tmp_path / "stopped.ckpt"
-    trained(gaussian, compiled=True, max_steps=5, save=checkpoint)
+    trained(scheduled, compiled=True, max_steps=5, save=checkpoint)
     # It compiles before its first step instead of its second, and takes that one uncompiled.
-    resumed, *_ = trained(gaussian, compiled=True, ckpt_path=checkpoint)
+    resumed, *_ = trained(scheduled, compiled=True, ckpt_path=checkpoint)
     for key, value in found[0].state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[key], value, rtol=1e-5, atol=1e-5)
 

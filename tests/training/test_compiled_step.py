@@ -51,6 +51,25 @@ def test_the_second_step_is_taken_both_ways_and_the_third_compiled(taken):
     assert not compilation.takes(BATCH, optimizer), "another learning rate"
 
 
+def test_a_rate_on_a_schedule_is_an_input_and_steps_at_a_rate_of_zero_are_not_compiled(taken):
+    model, optimizer, compilation, uncompiled, told = taken()
+    compilation.rates_change = True
+    (group,) = optimizer.param_groups
+    assert not uncompiled(BATCH)
+    group["lr"] = 0.0
+    assert not uncompiled(BATCH)
+    assert told == []
+    group["lr"] = 0.1
+    assert uncompiled(BATCH)
+    group["lr"] = 1e-12
+    assert compilation.takes(BATCH, optimizer)
+    before = [parameter.clone() for parameter in model.parameters()]
+    compilation.step(BATCH)
+    assert all(torch.allclose(was, now, atol=1e-9) for was, now in zip(before, model.parameters(), strict=True))
+    group["lr"] = 0.0
+    assert not compilation.takes(BATCH, optimizer)
+
+
 def test_an_odd_batch_is_not_compiled_for(taken):
     _, optimizer, compilation, uncompiled, told = taken()
     assert not uncompiled(BATCH)

@@ -8,10 +8,12 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from tests.training.small import discrete, gaussian, seeded, trainer
+from torch.optim.lr_scheduler import ExponentialLR
 
 from reparam_suite.data import Digits
 from reparam_suite.distributions import FactorizedCategorical
 from reparam_suite.estimators import ExponentialDecay, GumbelSoftmax, Learned, ScoreFunction
+from reparam_suite.models import CosineSchedule, GaussianVAE, OptimizerSettings, StepSchedule
 from reparam_suite.objectives import ELBO
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, StepRecord, Validation, shorten_loop
 from reparam_suite.training.loop import BatchLoop
@@ -55,15 +57,34 @@ for _name in HOOKS:
     setattr(Heard, _name, _heard(_name))
 
 
+class WithOwnSchedulers(GaussianVAE):
+    """One scheduler that is stepped after every other step, and one at the end of each epoch."""
+
+    def configure_optimizers(self):
+        optimizer = self.made_optimizer()
+        by_step = {"scheduler": ExponentialLR(optimizer, 0.9), "interval": "step", "frequency": 2}
+        return [optimizer], [by_step, {"scheduler": ExponentialLR(optimizer, 0.5), "interval": "epoch"}]
+
+
+def with_own_schedulers():
+    model = gaussian()
+    model.__class__ = WithOwnSchedulers
+    return model
+
+
 MODELS = {
     "gaussian": lambda: gaussian(objective=ELBO(warmup_steps=7)),
     "learned baseline": lambda: discrete(
-        prior="learned", estimator=ScoreFunction(num_samples=2, baseline=Learned(hidden_sizes=(4,)))
+        prior="learned",
+        estimator=ScoreFunction(num_samples=2, baseline=Learned(hidden_sizes=(4,))),
+        optimizer={"prior": OptimizerSettings(name="SGD", schedule=StepSchedule(every=3))},
     ),
-    "temperature on a schedule": lambda: discrete(
+    "temperature and rate on a schedule": lambda: discrete(
         posterior=FactorizedCategorical(num_classes=3),
         estimator=GumbelSoftmax(temperature=ExponentialDecay(num_steps=9)),
+        optimizer=OptimizerSettings(schedule=CosineSchedule(num_steps=9, warmup_steps=2)),
     ),
+    "schedulers of its own": with_own_schedulers,
 }
 
 

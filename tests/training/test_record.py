@@ -10,6 +10,7 @@ from tests.training.small import categorical, discrete, fit, gaussian, validated
 from reparam_suite.data import Digits
 from reparam_suite.distributions import kl_divergence
 from reparam_suite.estimators import GumbelSoftmax, StickTheLanding
+from reparam_suite.models import OptimizerSettings, StepSchedule
 from reparam_suite.objectives import ELBO, ImportanceWeighted
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, NonFiniteLoss, StepRecord, Validation
 from reparam_suite.training import gradients as gradients_module
@@ -115,9 +116,18 @@ def test_steps_of_a_warm_up_are_recorded_apart_from_those_of_the_bound():
     assert [step for step, _ in journal.curves["train/kl"]] == [1, 4, 8, 11]
 
 
-def test_a_weight_of_one_is_not_worth_a_curve():
+def test_a_learning_rate_on_a_schedule_is_recorded_as_it_was_in_the_last_step():
+    halved = OptimizerSettings(learning_rate=0.5, schedule=StepSchedule(every=2))
+    journal, _ = trained(gaussian(optimizer=halved), max_steps=6)
+    assert journal.curves["train/learning_rate"] == [(1, 0.5), (4, 0.25), (6, 0.125)]
+    journal, _ = trained(gaussian(optimizer={"decoder": halved}), max_steps=4)
+    assert journal.curves["train/learning_rate/encoder"] == [(1, 1e-3), (4, 1e-3)]
+    assert journal.curves["train/learning_rate/decoder"] == [(1, 0.5), (4, 0.25)]
+
+
+def test_a_weight_of_one_and_a_rate_that_stays_are_not_worth_a_curve():
     journal, _ = trained(gaussian(), max_steps=2)
-    assert "train/kl_weight" not in journal.curves
+    assert not {"train/kl_weight", "train/learning_rate"} & set(journal.curves)
 
 
 def test_a_sampled_kl_has_parts_as_well():

@@ -14,7 +14,7 @@ from tests.training.small import categorical, discrete, gaussian, seeded, traine
 
 from reparam_suite.data import Digits
 from reparam_suite.estimators import REBAR, ExponentialDecay, GumbelSoftmax, Learned, MovingAverage, ScoreFunction
-from reparam_suite.models import VAE, OptimizerSettings
+from reparam_suite.models import VAE, CosineSchedule, OptimizerSettings, StepSchedule
 from reparam_suite.objectives import ELBO
 from reparam_suite.runtime.random_streams import random_state
 from reparam_suite.training import (
@@ -158,13 +158,21 @@ def assert_same(resumed: Attempt, whole: Attempt, number: int) -> None:
     assert drawn == whole.witness.drawn[len(whole.witness.drawn) - len(drawn) :], number
 
 
+HALVED = StepSchedule(every=3)
 MODELS = {
-    "gaussian": lambda: gaussian(objective=ELBO(warmup_steps=9), centre_input=True, initialize_bias=True),
+    "gaussian": lambda: gaussian(
+        objective=ELBO(warmup_steps=9),
+        centre_input=True,
+        initialize_bias=True,
+        optimizer=OptimizerSettings(schedule=CosineSchedule(num_steps=9, warmup_steps=2)),
+    ),
     "moving average": lambda: discrete(estimator=ScoreFunction(baseline=MovingAverage(decay=0.9))),
     "learned baseline": lambda: discrete(
         estimator=ScoreFunction(baseline=Learned(hidden_sizes=(4,))),
         prior="learned",
-        optimizer={"prior": OptimizerSettings(name="SGD", learning_rate=0.1, options={"momentum": 0.5})},
+        optimizer={
+            "prior": OptimizerSettings(name="SGD", learning_rate=0.1, options={"momentum": 0.5}, schedule=HALVED)
+        },
     ),
     "REBAR": lambda: discrete(estimator=REBAR()),
     "schedule": lambda: categorical(estimator=GumbelSoftmax(temperature=ExponentialDecay(num_steps=10))),

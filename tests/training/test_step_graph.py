@@ -62,16 +62,22 @@ def test_quadrature_is_traced():
     assert StepGraph(model, stepped(model), BATCH, None).names[0] == "loss"
 
 
-@pytest.mark.parametrize("name", ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "RMSprop", "SGD", "ASGD"])
-def test_the_step_of_an_optimizer_is_the_step_that_it_takes(name):
+OPTIMIZERS = ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "RMSprop", "SGD", "ASGD"]
+
+
+@pytest.mark.parametrize("rates_change", [False, True])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_step_of_an_optimizer_is_the_step_that_it_takes(name, rates_change):
     model = gaussian(optimizer=OptimizerSettings(name=name, learning_rate=1e-2))
     optimizer = stepped(model)
-    graph = StepGraph(model, optimizer, BATCH, None)
+    graph = StepGraph(model, optimizer, BATCH, None, rates_change=rates_change)
+    if rates_change:
+        optimizer.param_groups[0]["lr"] = 3e-3
     traced = [tensor.clone() for tensor in graph.current_inputs()]
     with torch.random.fork_rng():
         torch.manual_seed(1)
         with torch.no_grad():
-            graph.graph(*traced, BATCH)
+            graph.graph(*traced, *graph.current_rates(), BATCH)
         torch.manual_seed(1)
         model.training_step(BATCH, 0)["loss"].backward()
         optimizer.step()

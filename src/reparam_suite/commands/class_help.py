@@ -13,8 +13,9 @@ from reparam_suite.commands.classes import concrete_subclasses
 from reparam_suite.distributions.likelihoods import LikelihoodFamily
 from reparam_suite.distributions.posteriors import LatentFamily
 from reparam_suite.estimators import Baseline, Bound, GradientEstimator
-from reparam_suite.models import DiscreteVAE, GaussianVAE
+from reparam_suite.models import DiscreteVAE, GaussianVAE, Schedule
 from reparam_suite.objectives import Objective
+from reparam_suite.tracking import LoggerOfRun
 
 
 @final
@@ -40,6 +41,8 @@ KINDS: Mapping[str, Kind] = {
     "bounds": Kind("--model.objective.bound", lambda: concrete_subclasses(Bound)),
     "posteriors": Kind("--model.posterior", lambda: concrete_subclasses(LatentFamily)),
     "likelihoods": Kind("--model.likelihood", lambda: concrete_subclasses(LikelihoodFamily)),
+    "schedules": Kind("--model.optimizer.schedule", lambda: concrete_subclasses(Schedule)),
+    "loggers": Kind("--loggers", lambda: concrete_subclasses(LoggerOfRun)),
 }
 """Kinds of classes, by the word for several of them."""
 

@@ -113,6 +113,7 @@ class _Objection:
 
     def explained(self) -> str:
         lines = [line.strip().removeprefix("- ") for line in self.text.splitlines()]
+        wrong_class: re.Match[str] | None = None
         for line in lines:
             if (found := _KEY.search(line)) and found[1] not in self.keys:
                 self.keys.append(found[1])
@@ -120,7 +121,12 @@ class _Objection:
                 self.classes.append(found[1])
             for pattern, explain in _RULES:
                 if found := pattern.search(line):
-                    return explain(self, found)
+                    if explain is not _Objection.wrong_class:
+                        return explain(self, found)
+                    wrong_class = wrong_class or found  # of one type; another may be the one that is meant
+                    break
+        if wrong_class:
+            return self.wrong_class(wrong_class)
         given = [found[1] for line in lines if (found := _GIVEN.search(line) or _GOT.search(line))]
         if accepted := [
             choice for line in lines if (found := _LITERAL.search(line)) for choice in found[1].split(", ")

@@ -22,10 +22,11 @@ from reparam_suite.data import Digits
 from reparam_suite.distributions.likelihoods import LikelihoodFamily
 from reparam_suite.distributions.posteriors import LatentFamily
 from reparam_suite.estimators import Bound
-from reparam_suite.models import GaussianVAE
+from reparam_suite.models import GaussianVAE, Schedule
 from reparam_suite.networks import Builder
 from reparam_suite.runtime.construction import imported
 from reparam_suite.runtime.errors import UsageError
+from reparam_suite.tracking import LoggerOfRun
 
 WIDTH = 80
 _ANY_WIDTH = 1_000
@@ -55,6 +56,7 @@ _SECTIONS: Mapping[str, Sequence[str]] = {
         "tags",
         "tracking.root",
         "tracking.experiment",
+        "loggers",
         "record.gradients_every",
         "monitor",
     ),
@@ -70,13 +72,14 @@ _TEXTS: Mapping[str, str] = {
     "estimator.num_samples": "argument of the estimator, as every other one: K samples of z per datum and step",
     "model.objective": "{objectives}, or one of your own; ELBO by default",
     "data": "{data}, or a LightningDataModule of your own; Digits by default",
+    "loggers": "others beside MLflow; see --help loggers",
     "max_steps": "optimizer steps, at most; 5,000 where neither limit is given",
     "max_epochs": "passes over the training data, at most",
     "trainer": "a YAML file of Lightning's Trainer options, or one that is shipped: {trainers}",
     "trainer.devices": "how many devices train together; 1 by default",
 }
 
-_BASES = (nn.Module, LightningDataModule, LatentFamily, LikelihoodFamily, Bound, Builder)
+_BASES = (nn.Module, LightningDataModule, LatentFamily, LikelihoodFamily, Bound, Builder, Schedule, LoggerOfRun)
 """Of the classes that options name."""
 
 

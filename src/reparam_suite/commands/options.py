@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, final
 
 import torch
@@ -34,10 +34,10 @@ from reparam_suite.running.resumption import RUN_KEY
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.plain_data import Described, arguments
-from reparam_suite.tracking import TrackingSettings
+from reparam_suite.tracking import LoggerOfRun, TrackingSettings
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
-ROOTS = {"model": LightningModule, "data": LightningDataModule}
+ROOTS = {"model": LightningModule, "data": LightningDataModule, "loggers": LoggerOfRun}
 _SIZED: dict[str, type[GaussianVAE | DiscreteVAE]] = {"GaussianVAE": GaussianVAE, "DiscreteVAE": DiscreteVAE}
 _FEW_LATENTS = 4  # that every estimator can work with
 # By kind of the data.
@@ -93,7 +93,6 @@ class Options:
         given = given_options(args)
         with explained(parser, **ROOTS), nullcontext() if allow is None else imports_only(allow):
             values = parser.parse_args(_defaults(given) + args)
-        _check_given(given)
         _check_groups(values)
         _check_ranges(values)
         return cls(parser, values, given)
@@ -122,6 +121,7 @@ class Options:
                 compile=values.compile,
                 progress=True,
                 trainer=self._trainer_options(),
+                loggers=self._loggers(),
                 record=RecordSettings(**_values(values.record)),
                 checkpoint=CheckpointSettings(**_values(values.checkpoint)),
                 tracking=self.tracking,
@@ -148,6 +148,11 @@ class Options:
             if isinstance(value, Namespace | list):
                 changed[name] = self._described(name, value, dumped[name])
         return changed
+
+    def _loggers(self) -> list[Described]:
+        # Made with the run, and not by the parser, which would take what a constructor says for a wrong class.
+        given = self._dumped["loggers"] or []
+        return [Described(partial(_made, data), data) for data in (given if isinstance(given, list) else [given])]
 
     def _described(self, name: str, value: Any, dumped: Any) -> Any:
         if isinstance(value, list):
@@ -232,6 +237,10 @@ def _imported(class_path: str) -> Any:
     return getattr(sys.modules[module], name, None)
 
 
+def _made(data: dict[str, Any]) -> Any:
+    return _imported(data["class_path"])(**data.get("init_args", {}), **data.get("dict_kwargs", {}))
+
+
 def _defaults(given: dict[str, Any]) -> list[str]:
     # Options that name what `given` does not.
     named = {"model": "GaussianVAE", "data": "Digits"} | {key: value for key, value in given.items() if value}
@@ -251,11 +260,6 @@ def _options_of(key: str, value: object) -> list[str]:
     for name in arguments(value):
         options += _options_of(f"{key}.{name}", getattr(value, name))
     return options
-
-
-def _check_given(given: dict[str, Any]) -> None:
-    if "trainer.logger" in given and given["trainer.logger"] in (True, "true", "True"):
-        raise UsageError("--trainer.logger: a run is recorded in MLflow, expected a further logger, got true")
 
 
 def _check_groups(values: Namespace) -> None:

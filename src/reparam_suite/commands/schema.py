@@ -6,8 +6,9 @@ import torch
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import register_type
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
 
-from reparam_suite.tracking import TrackingSettings
+from reparam_suite.tracking import LoggerOfRun, TrackingSettings
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
 USAGE = "python -m reparam_suite.fit [options]"
@@ -31,6 +32,13 @@ def run_parser() -> ArgumentParser:
     )
     parser.add_argument("--name", type=str, default=None, help="of the run; by default estimator, model, data and seed")
     parser.add_argument("--tags", type=dict[str, str], default={}, help="to find runs by: --tags.KEY VALUE")
+    parser.add_argument(
+        "--loggers",
+        type=list[LoggerOfRun | Logger] | LoggerOfRun | Logger,
+        default=[],
+        help="beside MLflow: TensorBoard, WeightsAndBiases or one of Lightning's, which get every number; "
+        "--loggers+ for a second one",
+    )
     parser.add_argument(
         "--monitor",
         type=str,

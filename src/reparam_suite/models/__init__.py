@@ -7,11 +7,13 @@ from reparam_suite.models.held_out_bounds import held_out_bounds
 from reparam_suite.models.layers import LayeredDistribution, LayeredPrior
 from reparam_suite.models.optimizers import OptimizerSettings, PartedOptimizer
 from reparam_suite.models.parts import CONTROL, child_groups
+from reparam_suite.models.schedules import CosineSchedule, Schedule, StagedSchedule, StepSchedule
 from reparam_suite.models.vae import VAE, datum_of
 
 __all__ = [
     "CONTROL",
     "VAE",
+    "CosineSchedule",
     "DiscreteVAE",
     "EstimatorModule",
     "GaussianVAE",
@@ -19,6 +21,9 @@ __all__ = [
     "LayeredPrior",
     "OptimizerSettings",
     "PartedOptimizer",
+    "Schedule",
+    "StagedSchedule",
+    "StepSchedule",
     "child_groups",
     "datum_of",
     "held_out_bounds",

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reparam_suite.estimators import Estimate, Expectation, GradientEstimator
-from reparam_suite.models.optimizers import Optimizers, OptimizerSettings, checked, optimizer_of
+from reparam_suite.models.optimizers import Optimizers, OptimizerSettings, checked, optimizer_of, rates_of
 from reparam_suite.models.parts import CONTROL, child_groups
+from reparam_suite.models.schedules import ScheduledRates
 from reparam_suite.runtime.construction import construct
 from reparam_suite.runtime.plain_data import arguments, class_path
 from reparam_suite.runtime.random_streams import forked_generator
@@ -122,8 +123,11 @@ class EstimatorModule(LightningModule, ABC):
                 module.training = mode
 
     def configure_optimizers(self) -> Any:
-        """One optimizer; where parts have different settings, an object that steps one for each."""
-        return self.made_optimizer()
+        """One optimizer; where parts have different settings, an object that steps one for each. And its schedules."""
+        optimizer = self.made_optimizer()
+        if (rates := self.scheduled_rates(optimizer)) is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
     def made_optimizer(self) -> Optimizer:
         """The optimizer of the settings.
@@ -132,6 +136,10 @@ class EstimatorModule(LightningModule, ABC):
             ValueError: if settings name a part that the model does not have.
         """
         return optimizer_of(self.optimizer, self.parameter_groups(), self.default_learning_rate)
+
+    def scheduled_rates(self, optimizer: Optimizer) -> ScheduledRates | None:
+        """The learning rates of an optimizer that `made_optimizer` has just made; None where none has a schedule."""
+        return rates_of(optimizer, self.optimizer, self.parameter_groups())
 
     def on_fit_start(self) -> None:
         """Counts steps from 0, unless a checkpoint is resumed."""

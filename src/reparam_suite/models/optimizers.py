@@ -12,6 +12,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from reparam_suite.models.optimizer_options import check_options
+from reparam_suite.models.schedules import Schedule, ScheduledRates, checked_schedule
+from reparam_suite.runtime.construction import construct
 
 
 @dataclass(frozen=True, kw_only=True)  # not @final: jsonargparse takes no instance of a final class as a default
@@ -22,6 +24,7 @@ class OptimizerSettings:
         name: the class: Adam, RAdam, SGD, ...
         learning_rate: its step size; without one, that of the model.
         options: further arguments of the class, such as {betas: [0.9, 0.999]}.
+        schedule: of the learning rate; without one it stays.
 
     Raises:
         ValueError: if torch.optim has no such class, the class no such option, or it cannot step with its value.
@@ -30,6 +33,7 @@ class OptimizerSettings:
     name: str = "Adam"
     learning_rate: float | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         known = _optimizers()
@@ -46,6 +50,7 @@ class OptimizerSettings:
         if self.learning_rate is not None:
             require_rate(f"learning_rate of {self.name}", self.learning_rate)
             object.__setattr__(self, "learning_rate", float(self.learning_rate))
+        checked_schedule(self.schedule)
 
     def make(self, parameters: Sequence[nn.Parameter], learning_rate: float) -> Optimizer:
         """The optimizer; `learning_rate` is used where the settings name none. Fused where the class can be."""
@@ -80,6 +85,7 @@ def checked(optimizer: Any) -> Optimizers:
         TypeError: naming the part whose settings are none.
     """
     if isinstance(optimizer, Mapping):
+        _check_schedule(optimizer)
         optimizer = {part: _made(part, settings) for part, settings in optimizer.items()}
     by_part = optimizer if isinstance(optimizer, dict) else {"": optimizer}
     for part, settings in by_part.items():
@@ -92,13 +98,22 @@ def checked(optimizer: Any) -> Optimizers:
     return checked
 
 
+def _check_schedule(by_part: Mapping[str, Any]) -> None:
+    # Settings for all parts whose schedule is none come as if they were those of a part called schedule.
+    for key, value in by_part.items():
+        if key.partition(".")[0] == "schedule":
+            ours = sorted(cls.__name__ for cls in Schedule.__subclasses__() if cls.__module__ == Schedule.__module__)
+            known = " or ".join(ours)
+            raise TypeError(f"optimizer.{key}: expected {known} with its own options, got {value!r:.100}")
+
+
 def _made(part: str, settings: Any) -> Any:
     if not isinstance(settings, Mapping):
         return settings
     accepted = [field.name for field in fields(OptimizerSettings)]
     if unknown := sorted(set(settings) - set(accepted)):
         raise TypeError(f"optimizer[{part!r}]: expected {', '.join(accepted)}, got {', '.join(unknown)}")
-    return OptimizerSettings(**settings)
+    return OptimizerSettings(**construct(settings))  # of a file: its schedule is one of ours, by its class path
 
 
 def optimizer_of(
@@ -114,6 +129,25 @@ def optimizer_of(
     Raises:
         ValueError: if settings name a part that the model does not have, or there is nothing to train.
     """
+    made = {
+        ", ".join(parts): settings.make([p for part in parts for p in groups[part]], learning_rate)
+        for settings, parts in _together(optimizer, groups)
+    }
+    return next(iter(made.values())) if len(made) == 1 else PartedOptimizer(made)
+
+
+def rates_of(
+    made: Optimizer, optimizer: Optimizers, groups: Mapping[str, Sequence[nn.Parameter]]
+) -> ScheduledRates | None:
+    """The learning rates of an optimizer that `optimizer_of` has just made; None if no settings have a schedule."""
+    schedules = [settings.schedule for settings, _ in _together(optimizer, groups)]
+    return None if all(each is None for each in schedules) else ScheduledRates(made, schedules)
+
+
+def _together(
+    optimizer: Optimizers, groups: Mapping[str, Sequence[nn.Parameter]]
+) -> list[tuple[OptimizerSettings, list[str]]]:
+    # The different settings, and the parts that have them.
     by_part = optimizer if isinstance(optimizer, Mapping) else {}
     default = OptimizerSettings() if isinstance(optimizer, Mapping) else optimizer
     unknown = set(by_part) - {*groups, *PARTS}
@@ -129,11 +163,7 @@ def optimizer_of(
             together.append((settings, [part]))
         else:
             same.append(part)
-    made = {
-        ", ".join(parts): settings.make([p for part in parts for p in groups[part]], learning_rate)
-        for settings, parts in together
-    }
-    return next(iter(made.values())) if len(made) == 1 else PartedOptimizer(made)
+    return together
 
 
 PARTS = ("encoder", "decoder", "prior", "control")

@@ -1,6 +1,6 @@
 """A run's model, data and trainer, made and checked against each other; nothing is recorded yet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -8,12 +8,14 @@ import numpy as np
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 
 from reparam_suite.data import DataModule, adapted
 from reparam_suite.models import EstimatorModule
 from reparam_suite.running.compatibility import check_fit
+from reparam_suite.running.loggers import made_loggers
 from reparam_suite.running.monitors import check_monitors
 from reparam_suite.running.own_callbacks import check_own_callbacks
 from reparam_suite.running.own_optimizers import check_own_optimizer
@@ -25,6 +27,7 @@ from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.launchers import num_processes, torchrun_world
 from reparam_suite.runtime.plain_data import Described
 from reparam_suite.runtime.random_streams import seed_everything
+from reparam_suite.tracking import LoggerOfRun
 from reparam_suite.training import CheckpointFiles, Replicas, check_compilable, compile_options, shorten_loop
 
 _DEFAULTS: dict[str, Any] = {
@@ -47,6 +50,7 @@ class Assembly:
         data: set up, on the device.
         given_data: the data as they were given, before they were adapted.
         trainer: without a logger and without callbacks of the run.
+        loggers: beside the run's record.
         monitor: the metric whose best value selects the weights; None if there is none.
     """
 
@@ -55,6 +59,7 @@ class Assembly:
     data: DataModule
     given_data: LightningDataModule
     trainer: Trainer
+    loggers: Sequence[Logger | LoggerOfRun]
     monitor: str | None
 
     @property
@@ -76,6 +81,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     check_model(model)
     given_data = run.data if isinstance(run.data, LightningDataModule) else run.data()
     data = adapted(given_data)
+    loggers = made_loggers(run.loggers)
     trainer = make_trainer(run, surroundings)
     data.trainer = trainer  # which knows the device, and this process's share of the rows
     data.prepare_data()
@@ -91,7 +97,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
         _check_compilable(model, trainer)
     check_monitors(model, data, trainer, run.monitor)
     monitor = run.monitor or getattr(model, "monitor", None)
-    return Assembly(run, model, data, given_data, trainer, monitor)
+    return Assembly(run, model, data, given_data, trainer, loggers, monitor)
 
 
 def check_model(model: object) -> None:
@@ -119,8 +125,7 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     options = {**_DEFAULTS, **given, **_limits(run)}
     check_trainer_options(options)
     try:
-        loggers = _made_list(options.pop("logger", None))
-        options["callbacks"] = _made_list(options.pop("callbacks", None))
+        options["callbacks"] = _made_callbacks(options.pop("callbacks", None))
         trainer = Trainer(**{**options, **_OF_THE_RUN, **_launched(options)})
         if isinstance(trainer.strategy, DDPStrategy):
             if surroundings.relaunch is None and not _is_launched(trainer.strategy):
@@ -135,7 +140,6 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     except Exception as error:  # whatever Lightning, or a callback of the user's, makes of the options
         raise UsageError(f"trainer: {' '.join(str(error).split()) or type(error).__name__}") from error
     rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]  # guessed from variables until now
-    trainer.loggers = loggers
     trainer.strategy.checkpoint_io = CheckpointFiles()
     shorten_loop(trainer)
     return trainer
@@ -171,9 +175,9 @@ def _limits(run: Specification) -> dict[str, Any]:
     }
 
 
-def _made_list(given: Any) -> list[Any]:
-    # Loggers or callbacks; those of a command are described, and made with the run.
-    if given in (None, True, False):
+def _made_callbacks(given: Any) -> list[Any]:
+    # Those of a command are described, and made with the run.
+    if given is None:
         return []
     parts = given if isinstance(given, list | tuple) else [given]
     return [part() if isinstance(part, Described) else part for part in parts]

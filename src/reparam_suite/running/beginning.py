@@ -9,6 +9,7 @@ from rich.text import Text
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.description import TAG as DESCRIPTION
 from reparam_suite.running.description import begun, planned
+from reparam_suite.running.loggers import further_loggers
 from reparam_suite.running.record import keep_configuration, put_on_record, record_of, run_name_of
 from reparam_suite.running.surroundings import Observer
 from reparam_suite.running.weights import restore_best
@@ -16,7 +17,7 @@ from reparam_suite.runtime.terminal import as_text
 from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.tracking.names import RUN_NAME, parameter_texts
 from reparam_suite.tracking.options import option_tags
-from reparam_suite.training import Checkpoints, Journal
+from reparam_suite.training import Checkpoints, FurtherLogger, Journal
 
 
 @final
@@ -59,6 +60,7 @@ class Beginning(Callback):
         self._observer = observer
         self.description = begun(parts, command)
         self._show = show
+        self._further: list[FurtherLogger] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Begins, if the run has not begun."""
@@ -72,6 +74,11 @@ class Beginning(Callback):
         self.logger = logger = _recorded(parts, self._store)
         logger.set_tags({DESCRIPTION: self.description})
         put_on_record(parts, logger, self._journal, self._checkpoints, self._store.root)
+        self._further = further_loggers(parts.loggers, logger)
+        parts.trainer.loggers = [logger, *self._further]
+        for further in self._further:
+            further.begin(record_of(parts).parameters, self._journal.curves)
+        self._journal.listeners.extend(self._further)
         began = f", from step {resumption.step}" if resumption else ""
         self._show(Text.assemble(as_text(logger.run_name, "bold"), "  ", as_text(planned(parts))))
         self._show(as_text(f"recorded as run {logger.run_id} in {parts.run.tracking.root}{began}"))
@@ -80,6 +87,11 @@ class Beginning(Callback):
         keep_configuration(parts, self._checkpoints)
         restore_best(self._checkpoints, self._store, logger.run_id)
         return logger
+
+    def end_loggers(self, status: str) -> None:
+        """Tells the loggers beside the record how the run has ended: "success" or "failed"."""
+        for further in self._further:
+            further.end(status)
 
     def give_up(self) -> None:
         """Ends the record of a run that hangs."""

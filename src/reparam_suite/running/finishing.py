@@ -55,7 +55,8 @@ def finish(
                 raise
             _log.warning("run %s: no bound of many samples: %s", logger.run_id, reason(error))
     if not in_full:
-        logger.log_artifact(checkpoints.directory / (BEST if checkpoints.has_best else LAST), "checkpoints")
+        kept = checkpoints.directory / (BEST if checkpoints.has_best else LAST)
+        logger.log_artifact(kept, "checkpoints", unchanging=True)
         return
     with stage("figures"):
         for name, figure in figures_of(model, data, journal):
@@ -64,7 +65,7 @@ def finish(
                 logger.log_figure(figure, f"figures/{name}")
     for checkpoint in [checkpoints.directory / name for name in ((BEST, LAST) if checkpoints.has_best else (LAST,))]:
         if checkpoint.exists():
-            logger.log_artifact(checkpoint, "checkpoints")
+            logger.log_artifact(checkpoint, "checkpoints", unchanging=True)
         else:
             _log.warning("run %s: %s is gone, and not among the artifacts", logger.run_id, checkpoint)
     if summary := parts.trainer.profiler.summary():  # type: ignore[attr-defined]

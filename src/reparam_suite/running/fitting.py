@@ -92,6 +92,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         command=surroundings.relaunch,
         show=partial(console.print, soft_wrap=True),
     )
+    status = "failed"
     try:
         if run.resumption is None:
             beginning.begin()
@@ -105,10 +106,12 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
             logger.set_tags({"diverged": f"step {diverged.step}"})
             surroundings.tell(f"run {logger.run_id}: {diverged}")
         finish(parts, logger, journal, checkpoints, num_steps, in_full=observer.in_full, stage=stage)
+        checkpoints.keep_best_and_last()
         metrics = {name: curve[-1][1] for name, curve in journal.curves.items()}
         logger.set_tags({DESCRIPTION: finished(beginning.description, logger.run_id, metrics)})
         observer.finished(logger, journal)
         surroundings.signals.wait()  # from here on a signal finds a finished run: the caller acts on it
+        status = "success"
     except Stopped as error:
         if beginning.logger is None:
             raise
@@ -123,6 +126,7 @@ def fit(run: Specification, surroundings: Surroundings) -> Result | None:
         beginning.logger.close(observer.failed(beginning.logger, error))
         raise
     finally:
+        beginning.end_loggers(status)
         _let_go(parts)
     logger.close("FINISHED")
     return result_of(parts, store, logger, journal, num_steps)

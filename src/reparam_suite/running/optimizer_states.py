@@ -1,7 +1,7 @@
 """The optimizer of a run that resumes with other options: what it keeps of its state, and what is new."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, final
+from typing import Any, TypeGuard, final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
@@ -22,7 +22,8 @@ class OptimizerStates(Callback):
     """Hands Lightning other states than those of the checkpoint that it loads.
 
     Args:
-        states: one for each optimizer; None leaves those of the checkpoint.
+        states: one for each optimizer; None leaves those of the checkpoint. Schedules of the learning rate, which may
+            be new, are at the checkpoint's step.
     """
 
     def __init__(self, states: list[Any] | None) -> None:
@@ -32,6 +33,9 @@ class OptimizerStates(Callback):
         """Replaces them."""
         if self._states is not None:
             checkpoint["optimizer_states"] = self._states
+        if _makes_its_optimizer(pl_module):
+            scheduled = pl_module.scheduled_rates(pl_module.made_optimizer()) is not None
+            checkpoint["lr_schedulers"] = [{"last_epoch": checkpoint["global_step"]}] if scheduled else []
 
 
 def adapted_states(
@@ -53,7 +57,7 @@ def adapted_states(
         UsageError: if the states of the checkpoint are not those of an optimizer that the model has, or had.
     """
     model = parts.model
-    if not isinstance(model, EstimatorModule) or type(model).configure_optimizers is not _OURS:
+    if not _makes_its_optimizer(model):
         return None
     if len(states := resumption.content.get("optimizer_states") or []) != 1:
         raise UsageError(f"resume: {resumption.checkpoint}: expected the state of one optimizer, got {len(states)}")
@@ -83,6 +87,11 @@ def adapted_states(
 
 
 _OURS = EstimatorModule.configure_optimizers
+
+
+def _makes_its_optimizer(model: LightningModule) -> TypeGuard[EstimatorModule]:
+    # By its settings, and in no way of its own.
+    return isinstance(model, EstimatorModule) and type(model).configure_optimizers is _OURS
 
 
 def _load(optimizer: Optimizer, saved: Any, resumption: Resumption) -> None:

@@ -65,6 +65,7 @@ def configuration(parts: Assembly) -> dict[str, Any]:
         "name": run.name,
         "tags": {name: value for name, value in run.tags.items() if name != RUN_KEY},  # it is this one run's
         "trainer": {**plain(dict(run.trainer)), **limits},
+        "loggers": plain(run.loggers),
         "model": description(parts.model, run.model),
         "data": description(parts.given_data, run.data),
         "tracking": plain(vars(run.tracking)),
@@ -124,11 +125,10 @@ def _device_name(device: torch.device) -> str:
 
 def put_on_record(parts: Assembly, logger: RunLogger, journal: Journal, checkpoints: Checkpoints, root: Path) -> None:
     """Has a run's trainer write to its record, and its checkpoints to the run's directory below `root`."""
-    data, trainer = parts.data, parts.trainer
+    data = parts.data
     rows = {str(split): number for split, number in data.num_rows.items()}
     logger.log_dataset(data.name, data.digest or "none", data.source, rows, "training")
     journal.logger = logger
-    trainer.loggers = [logger, *trainer.loggers]
     checkpoints.directory = checkpoint_directory(root, logger.run_id)
     journal.file = MetricsFile(checkpoints.directory / METRICS, journal.curves)
     checkpoints.identity = {

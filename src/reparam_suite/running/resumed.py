@@ -13,10 +13,11 @@ from reparam_suite.runtime.errors import RunFinishedError, SuiteError, UsageErro
 from reparam_suite.tracking import TrackingError, flattened
 from reparam_suite.training import CheckpointError, ProcessLost, batches_done, keeps_position, nothing_left
 
-# What may differ without a word: how far a run goes, how it is called, how often its state is kept and where.
+# What may differ without a word: how far a run goes, how it is called, how often its state is kept and where,
+# where else its numbers go and whether they are shown.
 _UNREMARKED = (
-    *("trainer.max_steps", "trainer.max_epochs", "trainer.max_time", "num_threads"),
-    *("name", "tags", "checkpoint.", "tracking."),
+    *("trainer.max_steps", "trainer.max_epochs", "trainer.max_time", "trainer.enable_progress_bar", "num_threads"),
+    *("name", "tags", "loggers", "checkpoint.", "tracking."),
 )
 
 

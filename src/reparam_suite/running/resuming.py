@@ -55,10 +55,12 @@ def resumed_arguments(run_id: str, *, allow: Collection[str], changes: Mapping[s
     for name in ("model", "data"):
         if name not in changes:
             arguments[name] = from_record(config[name], name, run_id, allow)
+    if "loggers" not in changes:
+        arguments["loggers"] = from_record(config.get("loggers", []), "loggers", run_id, allow)()
     if "trainer" not in changes:
         options = {name: value for name, value in config["trainer"].items() if value is not None}
         arguments["trainer"] = from_record(options, "trainer", run_id, allow)()
-    if unknown := sorted(set(changes) - {*arguments, "model", "data", "trainer", "progress"}):
+    if unknown := sorted(set(changes) - {*arguments, "model", "data", "loggers", "trainer", "progress"}):
         raise TypeError(f"resume: expected arguments of Run, got {', '.join(unknown)}")
     if "max_steps" in changes or "max_epochs" in changes:
         arguments |= {"max_steps": None, "max_epochs": None}

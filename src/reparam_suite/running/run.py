@@ -35,7 +35,9 @@ class Run(Specification):
             proposes. The best weights are tested; the last ones where there is no monitor.
         compile: whether each training step is one compiled function; see `training.CompiledStep`.
         progress: whether the run is shown.
-        trainer: further options of Lightning's Trainer; its callbacks and loggers are added to the run's own.
+        trainer: further options of Lightning's Trainer; its callbacks are added to the run's own.
+        loggers: beside MLflow: `tracking.TensorBoard()`, `tracking.WeightsAndBiases()`, or any of Lightning's. Each
+            gets every number of the run.
         record: what is measured.
         checkpoint: when checkpoints are written.
         tracking: where the run is recorded.

@@ -1,6 +1,6 @@
 """The specification of a run, and the checks of its values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ class Specification:
     compile: bool = field(default=False, kw_only=True)
     progress: bool = field(default=False, kw_only=True)
     trainer: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    loggers: Sequence[Any] = field(default=(), kw_only=True)
     record: RecordSettings = field(default=RecordSettings(), kw_only=True)
     checkpoint: CheckpointSettings = field(default=CheckpointSettings(), kw_only=True)
     tracking: TrackingSettings = field(default=TrackingSettings(), kw_only=True)
@@ -66,6 +67,8 @@ class Specification:
         for name, accepted in settings.items():
             if not isinstance(given := getattr(self, name), accepted):
                 raise TypeError(f"{name}: expected {accepted.__name__}, got {given!r:.200}")
+        if not isinstance(self.loggers, Sequence) or isinstance(self.loggers, str):
+            raise TypeError(f"loggers: expected a list of loggers, got {self.loggers!r:.200}")
         for name in ("tags", "trainer"):
             if not isinstance(given := getattr(self, name), Mapping):
                 raise TypeError(f"{name}: expected a mapping, got {given!r:.200}")

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import Logger
 
 from reparam_suite.data import DataModule
 from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.plain_data import Described
 
 _STRATEGIES = ("auto", "ddp")
 _HALF = (16, "16", "16-mixed")
@@ -61,6 +63,11 @@ def check_trainer_options(options: Mapping[str, Any]) -> None:
     unknown = sorted(set(options) - set(inspect.signature(Trainer).parameters))
     if unknown:
         raise UsageError(f"trainer: expected options of Lightning's Trainer, got {', '.join(unknown)}")
+    if (logger := options.get("logger")) is not None:
+        raise UsageError(
+            "trainer.logger: a run is recorded in MLflow, and its option `loggers` names others that get every number, "
+            f"expected none, got {_named(logger)}"
+        )
     for name in ("limit_train_batches", "limit_test_batches"):
         if name in options and options[name] == 0:
             raise UsageError(f"trainer.{name}: a run trains and tests, expected more than 0, got 0")
@@ -74,6 +81,17 @@ def check_trainer_options(options: Mapping[str, Any]) -> None:
         given = options["gradient_clip_algorithm"]
         raise UsageError(f"trainer.gradient_clip_algorithm: expected gradient_clip_val beside it, got {given} alone")
     _check_device(options)
+
+
+def _named(value: Any) -> str:
+    # An object by its class; one of a command is described.
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_named, value))
+    if isinstance(value, Described):
+        value = value.description.get("class_path", value.description)
+    elif isinstance(value, Logger):
+        value = type(value).__name__
+    return str(value).rpartition(".")[2]
 
 
 def _check_device(options: Mapping[str, Any]) -> None:

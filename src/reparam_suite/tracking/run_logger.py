@@ -10,6 +10,7 @@ import time
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, final
 from uuid import uuid4
@@ -38,6 +39,7 @@ from reparam_suite.tracking.records import (
 from reparam_suite.tracking.redaction import redact
 from reparam_suite.tracking.settings import TrackingSettings
 from reparam_suite.tracking.spool import Spool
+from reparam_suite.tracking.staging import second_name
 from reparam_suite.tracking.waiting_files import WaitingFiles
 
 if TYPE_CHECKING:
@@ -49,7 +51,6 @@ PATIENCE = 10.0
 
 # MLflow's limit, in characters.
 _LONGEST_TAG = 8000
-
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class RunLogger(Logger):
     see `WaitingFiles`.
 
     Made by `Store.start_run` and `Store.resume_run`. `close` ends the run; a process that exits without it leaves
-    the run FAILED, or KILLED after Ctrl-C.
+    the run FAILED, or KILLED after Ctrl-C. A resumed run comes by names and steps again that are `recorded` already.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class RunLogger(Logger):
         self._root = settings.root.absolute()  # the working directory may change
         self._parameters: dict[str, str] = dict(run.data.params)
         self._names: set[str] = set()
-        self._recorded = recorded  # names and steps that a resumed run will come by again
+        self.recorded = recorded
         self._spool = spool
         self._failed = False
         self._ended = False
@@ -153,7 +154,7 @@ class RunLogger(Logger):
         now = int(time.time() * 1000)
         at = 0 if step is None else step
         self._outbox.put(
-            Point(name, float(value), now, at) for name, value in metrics.items() if (name, at) not in self._recorded
+            Point(name, float(value), now, at) for name, value in metrics.items() if (name, at) not in self.recorded
         )
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *_: Any, **__: Any) -> None:
@@ -179,8 +180,10 @@ class RunLogger(Logger):
         values = {key: redact(str(value))[:_LONGEST_TAG] for key, value in tags.items()}
         self._outbox.put([Tags(values)], urgent=True)
 
-    def log_artifact(self, path: Path | str, directory: str | None = None) -> None:
+    def log_artifact(self, path: Path | str, directory: str | None = None, *, unchanging: bool = False) -> None:
         """Copies the file now and records the copy, as `directory`/name.
+
+        An `unchanging` file may be replaced, and is never written to: a hard link to it takes no room.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -188,9 +191,8 @@ class RunLogger(Logger):
         source = Path(path)
         if not source.is_file():
             raise FileNotFoundError(f"there is no file {source} to record as an artifact")
-        self._put_file(
-            f"{directory}/{source.name}" if directory else source.name, lambda staged: shutil.copyfile(source, staged)
-        )
+        write = partial(second_name if unchanging else shutil.copyfile, source)
+        self._put_file(f"{directory}/{source.name}" if directory else source.name, write)
 
     def log_text(self, text: str, name: str) -> None:
         """Records a text file called `name`, which may have directories."""

@@ -1,4 +1,4 @@
-"""Staged files: moved to their final names, or removed."""
+"""Staged files: moved to their final names, removed, or not copied at all."""
 
 import os
 import shutil
@@ -27,3 +27,11 @@ def discard(staged: Path) -> None:
     staged.unlink(missing_ok=True)
     with suppress(FileNotFoundError):
         staged.parent.rmdir()
+
+
+def second_name(source: Path, target: Path) -> None:
+    """Gives a file that is never changed in place a further name, which takes no room; a copy where that cannot be."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without second names
+        shutil.copyfile(source, target)

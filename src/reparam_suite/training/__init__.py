@@ -13,6 +13,7 @@ from reparam_suite.training.errors import (
     Stopped,
     UnknownMonitorError,
 )
+from reparam_suite.training.further_loggers import FurtherLogger
 from reparam_suite.training.gradients import GradientRecord, GradientVariance
 from reparam_suite.training.journal import Journal, MetricStore
 from reparam_suite.training.journal_logger import JournalLogger
@@ -21,7 +22,6 @@ from reparam_suite.training.loop import shorten_loop
 from reparam_suite.training.path import PathRecord
 from reparam_suite.training.position import batches_done, end_training, keeps_position, nothing_left
 from reparam_suite.training.progress import ProgressBar
-from reparam_suite.training.rate_stages import LearningRateStages
 from reparam_suite.training.record import StepRecord
 from reparam_suite.training.record_settings import RecordSettings
 from reparam_suite.training.replicas import Replicas, started_by_another
@@ -43,13 +43,13 @@ __all__ = [
     "CompiledStep",
     "DamagedCheckpoint",
     "EndpointRecord",
+    "FurtherLogger",
     "GradientRecord",
     "GradientVariance",
     "HeldOutCallback",
     "Journal",
     "JournalLogger",
     "LatentRecord",
-    "LearningRateStages",
     "MetricStore",
     "NonFiniteLoss",
     "PathRecord",

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: the best by a monitored metric and the last two, in a directory of the run."""
+"""Checkpoints of a run: the best by a monitored metric and the last, while it trains the last two, in its directory."""
 
 import functools
 import logging
@@ -198,6 +198,11 @@ class Checkpoints(Checkpoint):
             if (self.directory / LAST).exists():
                 _give_second_name(self.directory / LAST, self.directory / PREVIOUS)
             os.replace(self.directory / new, self.directory / LAST)
+
+    def keep_best_and_last(self) -> None:
+        """Removes previous.ckpt, of a run that has ended well: it stands in for a last.ckpt that came to harm."""
+        if self.directory is not None and (self.directory / LAST).exists():
+            (self.directory / PREVIOUS).unlink(missing_ok=True)
 
     def newest(self) -> Path | None:
         """The checkpoint written last."""

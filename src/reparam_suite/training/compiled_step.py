@@ -37,6 +37,9 @@ class Compilation:
         options: of inductor.
         told: is called once, with the reason why nothing is compiled, or None, and with the seconds that it took.
         apart: the context of what is no part of the training.
+
+    Attributes:
+        rates_change: whether learning rates are inputs of the function, and no constants of it; set before a step.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Compilation:
         told: Callable[[str | None, float], object],
         apart: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        self.rates_change = False
         self._model = model
         self._options = options
         self._told = told
@@ -66,9 +70,14 @@ class Compilation:
         return (
             self._function is not None
             and [_shape(tensor) for tensor in tensors_of(batch)] == self._shapes
-            and hyperparameters_of(optimizer) == self._constants
+            and hyperparameters_of(optimizer, rates=not self.rates_change) == self._constants
             and not _weight_changes(self._model)
+            and not self._stands_still(optimizer)
         )
+
+    def _stands_still(self, optimizer: Optimizer) -> bool:
+        # torch's Adam divides by a learning rate that is a tensor.
+        return self.rates_change and any(group["lr"] == 0.0 for group in optimizer.param_groups)
 
     def step(self, batch: Any) -> dict[str, Tensor]:
         """Takes the step; returns its outputs and leaves the gradients, as they were before clipping, behind."""
@@ -82,7 +91,7 @@ class Compilation:
         graph, function = self._graph, self._function
         assert graph is not None and function is not None  # noqa: PT018
         with torch.no_grad():
-            returned = function(*inputs, *tensors_of(batch))
+            returned = function(*inputs, *graph.current_rates(), *tensors_of(batch))
         num_outputs = len(graph.names)
         for parameter, gradient in zip(graph.trained, returned[num_outputs:], strict=True):
             parameter.grad = gradient
@@ -99,7 +108,7 @@ class Compilation:
         """
         self._stale = True
         first, self._first = self._first and not has_state(optimizer), False
-        if self._over or first or odd or _weight_changes(self._model):
+        if self._over or first or odd or _weight_changes(self._model) or self._stands_still(optimizer):
             return
         self._over = True
         start = time.perf_counter()
@@ -125,12 +134,14 @@ class Compilation:
         self._told(difference, self._seconds)
 
     def _compile(self, batch: Any, optimizer: Optimizer, clip: Callable[[], object] | None) -> None:
-        self._graph = StepGraph(self._model, optimizer, batch, clip)
+        self._graph = StepGraph(self._model, optimizer, batch, clip, rates_change=self.rates_change)
         tensors = tensors_of(batch)
         self._inputs = self._graph.current_inputs()
-        self._function = compiled(self._graph.graph, [*self._inputs, *tensors], self._options)
+        self._function = compiled(
+            self._graph.graph, [*self._inputs, *self._graph.current_rates(), *tensors], self._options
+        )
         self._shapes = [_shape(tensor) for tensor in tensors]
-        self._constants = hyperparameters_of(optimizer)
+        self._constants = hyperparameters_of(optimizer, rates=not self.rates_change)
 
     def _tried(self, batch: Any) -> "_Trial":
         assert self._graph is not None

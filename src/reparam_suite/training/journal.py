@@ -10,6 +10,13 @@ from torch import Tensor
 from reparam_suite.training.metrics_file import MetricsFile
 
 
+class Listener(Protocol):
+    """Something else that gets the numbers."""
+
+    def record(self, metrics: Mapping[str, float], step: int) -> None:
+        """Takes numbers at a step; raises nothing."""
+
+
 class MetricStore(Protocol):
     """A place that stores a run's numbers."""
 
@@ -32,6 +39,7 @@ class Journal:
         arrays: arrays that were kept whole, by the name of their file.
         logger: the store that gets everything too, if there is one.
         file: that gets every number too, if there is one.
+        listeners: that get every number too.
     """
 
     def __init__(self) -> None:
@@ -39,6 +47,7 @@ class Journal:
         self.arrays: dict[str, dict[str, Tensor]] = {}
         self.logger: MetricStore | None = None
         self.file: MetricsFile | None = None
+        self.listeners: list[Listener] = []
 
     def write(self, metrics: Mapping[str, float], step: int) -> None:
         """Records metrics at a step."""
@@ -48,6 +57,8 @@ class Journal:
             self.file.write(metrics, step)
         if self.logger is not None:
             self.logger.log_metrics(dict(metrics), step=step)
+        for listener in self.listeners:
+            listener.record(metrics, step)
 
     def keep(self, arrays: Mapping[str, Tensor], name: str) -> None:
         """Records arrays as one file called `name`, which may have directories; copies on the CPU are kept."""

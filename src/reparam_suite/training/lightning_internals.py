@@ -65,6 +65,12 @@ class EpochLoop(_TrainingEpochLoop):
         """Whether batches come from the plain fetcher, which hands over (batch, index, loader)."""
         return type(data_fetcher) is _PrefetchDataFetcher
 
+    def step_schedulers(self) -> None:
+        """Steps the schedulers that Lightning steps after an optimizer step: not those that wait for a metric."""
+        self.update_lr_schedulers("step", update_plateau_schedulers=False)
+        if self._num_ready_batches_reached():
+            self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+
     def begin_batch(self, batch: Any) -> None:
         """Tells `self.log` that a batch begins."""
         self.trainer._logger_connector.on_batch_start(batch)

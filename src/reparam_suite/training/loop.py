@@ -52,8 +52,8 @@ class BatchLoop(EpochLoop):
 
     Callbacks are called at every batch, in Lightning's order and with its counters, so that whatever counts steps
     counts the same ones. A training step may return a tensor, a mapping with "loss", or None. A run that asks for more
-    (several processes, mixed precision, gradients accumulated over batches, a profiler, schedulers, a model with
-    several optimizers or its own optimizer_step) is left to Lightning's loop.
+    (several processes, mixed precision, gradients accumulated over batches, a profiler, schedulers that wait for a
+    metric, a model with several optimizers or its own optimizer_step) is left to Lightning's loop.
     """
 
     compilation: Compilation | None = None
@@ -62,6 +62,7 @@ class BatchLoop(EpochLoop):
     _short: bool
     _clips: bool
     _moves: bool
+    _schedules: bool
     _model: LightningModule
     _step: Callable[[], object]
 
@@ -77,10 +78,12 @@ class BatchLoop(EpochLoop):
             self._short = self._can_be_short(data_fetcher)
             self._clips = trainer.gradient_clip_val is not None or _has(model, "configure_gradient_clipping")
             self._moves = trainer.strategy.root_device.type != "cpu"
+            self._schedules = bool(trainer.lr_scheduler_configs)
         if self._short:
             self._step = bare_step(trainer.optimizers[0])
         if self.compilation is not None:
             self._check_compilable()
+            self.compilation.rates_change = self._schedules
 
     def _hooks_called(self, name: str) -> Iterator[Callable[..., object]]:
         trainer, model = self.trainer, self.trainer.lightning_module
@@ -99,7 +102,7 @@ class BatchLoop(EpochLoop):
             and self.prefetches(data_fetcher)
             and trainer.accumulate_grad_batches == 1
             and trainer.val_check_batch is not None  # validation by the clock otherwise
-            and not trainer.lr_scheduler_configs
+            and not any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs)
             and len(trainer.optimizers) == 1
             and model.automatic_optimization
             and not any(_has(model, name) for name in _NOT_CALLED)
@@ -111,7 +114,7 @@ class BatchLoop(EpochLoop):
         if not self._short:
             raise UsageError(
                 "compile: expected a run on one device whose batches need no move, with one optimizer and without "
-                "schedulers, accumulation of gradients, mixed precision or a profiler"
+                "schedulers that wait for a metric, accumulation of gradients, mixed precision or a profiler"
             )
         acting = (*self.trainer.callbacks, self.trainer.lightning_module)
         for owner, name in itertools.product(acting, _WITHIN):
@@ -163,6 +166,8 @@ class BatchLoop(EpochLoop):
             outputs = self._uncompiled(batch, batch_idx)
 
         progress.increment_processed()
+        if self._schedules:
+            self.step_schedulers()
         self._call("on_train_batch_end", outputs, batch, batch_idx)
         self.end_batch_of_logs()
         progress.increment_completed()

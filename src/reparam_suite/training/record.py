@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, final
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.optim import Optimizer
 
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.processes import num_processes, total
@@ -16,7 +17,7 @@ from reparam_suite.training.checkpoints import Checkpoints
 from reparam_suite.training.errors import NonFiniteLoss, Stopped
 from reparam_suite.training.journal import Journal
 
-KL_WEIGHT = "train/kl_weight"
+KL_WEIGHT, LEARNING_RATE = "train/kl_weight", "train/learning_rate"
 
 
 def due(step: int, every: int) -> bool:
@@ -51,7 +52,8 @@ class StepRecord(Callback):
     train/NAME is the objective, under the name that the model gives it at that step (`objective_name`: "elbo" and so
     on); the loss where a step returns no objective. train/kl is recorded where a step returns "kl",
     train/reconstruction, their sum, where the objective is recorded as an ELBO, and train/kl_weight where the model's
-    objective has a `weight_at(step)` that is, or was, not 1.
+    objective has a `weight_at(step)` that is, or was, not 1. Where learning rates have schedules, train/learning_rate
+    is that of the last step; parts with optimizers of their own have one each, train/learning_rate/PART.
 
     Values are means over the steps since the last record. The steps' own values stay on the device until then, and in
     the process that has them: those of several processes are combined when a record is due. A value that is not finite
@@ -73,10 +75,13 @@ class StepRecord(Callback):
         self._seconds = 0.0
         self._since: float | None = None
         self._objective_name = "objective"
+        self._rates: dict[str, Any] = {}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Starts the clock, if it stands, and asks the model for the name of the objective of this step."""
         self._objective_name = getattr(pl_module, "objective_name", "objective")
+        if trainer.lr_scheduler_configs:
+            self._rates = learning_rates(trainer.optimizers)
         if self._since is None:
             self._since = time.perf_counter()
 
@@ -147,12 +152,14 @@ class StepRecord(Callback):
             "has_kl": [step.kl is not None for step in self._steps],
             "kl": torch.stack(kls) if kls else None,
             "num_rows": [step.num_rows for step in self._steps],
+            "rates": {name: float(rate) for name, rate in self._rates.items()},
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues from a state."""
         self._journal.load_state_dict(state_dict["journal"])
         self._recorded_at, self._seconds = state_dict["recorded_at"], state_dict["seconds"]
+        self._rates = state_dict.get("rates", {})  # earlier versions had none
         numbers, kls = state_dict["number"], iter(() if state_dict["kl"] is None else state_dict["kl"])
         columns = (
             numbers,
@@ -188,6 +195,7 @@ class StepRecord(Callback):
         self.pause()
         number = self._steps[-1].number
         metrics = self._means() | self._kl_weight(model, number)
+        metrics |= {name: float(rate) for name, rate in self._rates.items()}
         metrics |= {
             "time/ms_per_step": 1e3 * self._seconds / (number - self._recorded_at),
             "time/samples_per_second": sum(step.num_rows for step in self._steps) / self._seconds,
@@ -259,6 +267,20 @@ class StepRecord(Callback):
             name = next(name for name, is_finite in finite.items() if not is_finite)
             what = f"{name} has become NaN or infinite"
             raise NonFiniteLoss(what, step=trainer.global_step, checkpoint=self._checkpoints.newest())
+
+
+def learning_rates(optimizers: Sequence[Optimizer]) -> dict[str, Any]:
+    """Name on record and learning rate, of each part that has an optimizer, or parameter group, of its own."""
+    groups = [
+        (name, group)
+        for optimizer in optimizers
+        for names, part in getattr(optimizer, "parts", {"": optimizer}).items()
+        for group in part.param_groups
+        for name in names.split(", ")
+    ]
+    if len(groups) == 1:
+        return {LEARNING_RATE: groups[0][1]["lr"]}
+    return {f"{LEARNING_RATE}/{name or number}": group["lr"] for number, (name, group) in enumerate(groups)}
 
 
 def _peak_memory(device: torch.device) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 from torch.optim import Optimizer
 
+from reparam_suite.training.scalar_arguments import with_tensor_arguments
 from reparam_suite.training.torch_internals import as_while_compiling, bare_step, traced
 
 _OUT_OF_REACH = ("global_step", "current_epoch", "log", "log_dict", "print")
@@ -25,14 +26,15 @@ class Untraceable(ValueError):  # noqa: N818 - it says what the step is
 class StepGraph:
     """The training step of batches of one shape, as a graph of operations on tensors.
 
-    It takes the tensors of `current_inputs` and those of the batch, in one list. It changes parameters, optimizer state
-    and buffers in place and returns the step's outputs, then the gradients as they are before clipping.
+    It takes the tensors of `current_inputs`, of `current_rates` and of the batch, in one list. It changes parameters,
+    optimizer state and buffers in place and returns the step's outputs, then the gradients as they are before clipping.
 
     Args:
         model: with `training_step(batch, batch_idx)`, which returns a mapping of tensors with "loss".
         optimizer: one of torch.optim, or an object with several in its `parts`; it has taken a step.
         batch: a tensor, or tensors in lists, tuples and mappings.
         clip: clips the gradients of the optimizer's parameters.
+        rates_change: whether the learning rates are inputs, and no constants of the graph.
 
     Attributes:
         graph: the traced module.
@@ -45,23 +47,34 @@ class StepGraph:
     """
 
     def __init__(
-        self, model: LightningModule, optimizer: Optimizer, batch: Any, clip: Callable[[], object] | None
+        self,
+        model: LightningModule,
+        optimizer: Optimizer,
+        batch: Any,
+        clip: Callable[[], object] | None,
+        *,
+        rates_change: bool = False,
     ) -> None:
         self._model, self._optimizer, self._batch, self._clip = model, optimizer, batch, clip
         self._parameters = dict(model.named_parameters())
         self._buffers = dict(model.named_buffers())
         self._state = _state_of(optimizer)
+        self._rates = [_rate_of(group) for group in _groups(optimizer)] if rates_change else []
         self._check()
         self.names: list[str] = []
         self.trained: list[nn.Parameter] = []
         before = _plain_attributes(model)
         try:
             with _held(model):
-                self.graph: GraphModule = traced(self._step, [*self.current_inputs(), *tensors_of(batch)])
+                self.graph: GraphModule = traced(
+                    self._step, [*self.current_inputs(), *self.current_rates(), *tensors_of(batch)]
+                )
         except Untraceable:
             raise
         except Exception as error:  # whatever torch, or a module of a user's own, makes of tensors without values
             raise Untraceable(f"{type(error).__name__}: {' '.join(str(error).split()):.200}") from error
+        if not with_tensor_arguments(self.graph):
+            raise Untraceable("it reads a number from a tensor")
         if changed := sorted(name for name, value in _plain_attributes(model).items() if before.get(name) != value):
             raise Untraceable(f"{changed[0]}, which is no tensor, changes in a step")
 
@@ -85,6 +98,12 @@ class StepGraph:
         buffers = dict(self._model.named_buffers())
         return [buffers[name].detach() for name in self._buffers]
 
+    def current_rates(self) -> list[Tensor]:
+        """The learning rate of each parameter group, `[]`, in double precision as Python's are; none of constants."""
+        for rate, group in zip(self._rates, _groups(self._optimizer), strict=False):
+            rate.fill_(group["lr"])
+        return self._rates
+
     @property
     def input_names(self) -> list[str]:
         """The names of the current inputs."""
@@ -100,6 +119,7 @@ class StepGraph:
         parameters = {name: next(rest) for name in self._parameters}
         state = [next(rest) for _ in self._state]
         buffers = {name: next(rest) for name in self._buffers}
+        rates = [next(rest) for _ in self._rates]
         leaves = {
             name: value.detach().requires_grad_(self._parameters[name].requires_grad)
             for name, value in parameters.items()
@@ -115,14 +135,18 @@ class StepGraph:
         with torch.no_grad():
             returned = [value.detach() for value in outputs.values()]
             returned += [gradient.clone() if self._clip else gradient for gradient in gradients.values()]
-            self._optimize(parameters, state, gradients)
+            self._optimize(parameters, state, gradients, rates)
             for name, buffer in buffers.items():
                 if after[name] is not buffer:
                     buffer.copy_(after[name])
         return returned
 
     def _optimize(
-        self, parameters: Mapping[str, Tensor], state: Sequence[Tensor], gradients: Mapping[str, Tensor]
+        self,
+        parameters: Mapping[str, Tensor],
+        state: Sequence[Tensor],
+        gradients: Mapping[str, Tensor],
+        rates: Sequence[Tensor],
     ) -> None:
         stand_ins = {own: parameters[name] for name, own in self._parameters.items()}
         entries: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
@@ -131,7 +155,7 @@ class StepGraph:
         for name, gradient in gradients.items():
             parameters[name].grad = gradient
         try:
-            with _in_place_of(self._optimizer, stand_ins, entries), as_while_compiling():
+            with _in_place_of(self._optimizer, stand_ins, entries, rates), as_while_compiling():
                 if self._clip is not None:
                     self._clip()
                 for part in parts_of(self._optimizer):
@@ -165,9 +189,10 @@ def has_state(optimizer: Optimizer) -> bool:
     return all(part.state for part in parts_of(optimizer))
 
 
-def hyperparameters_of(optimizer: Optimizer) -> list[tuple[Any, ...]]:
-    """The constants of a graph: the options of every parameter group, the learning rate among them."""
-    return [tuple(value for key, value in group.items() if key != "params") for group in optimizer.param_groups]
+def hyperparameters_of(optimizer: Optimizer, *, rates: bool = True) -> list[tuple[Any, ...]]:
+    """The constants of a graph: the options of every parameter group, the learning rate among them if `rates`."""
+    left_out = ("params",) if rates else ("params", "lr")
+    return [tuple(value for key, value in group.items() if key not in left_out) for group in optimizer.param_groups]
 
 
 def tensors_of(batch: Any) -> list[Tensor]:
@@ -206,18 +231,31 @@ def _state_of(optimizer: Optimizer) -> list[tuple[nn.Parameter, str]]:
     return cast("list[tuple[nn.Parameter, str]]", found)
 
 
+def _groups(optimizer: Optimizer) -> list[dict[str, Any]]:
+    return [group for part in parts_of(optimizer) for group in part.param_groups]
+
+
+def _rate_of(group: Mapping[str, Any]) -> Tensor:
+    return torch.zeros((), dtype=torch.float64, device=group["params"][0].device)
+
+
 @contextmanager
 def _in_place_of(
-    optimizer: Optimizer, stand_ins: Mapping[Any, Tensor], state: defaultdict[Tensor, dict[str, Any]]
+    optimizer: Optimizer,
+    stand_ins: Mapping[Any, Tensor],
+    state: defaultdict[Tensor, dict[str, Any]],
+    rates: Sequence[Tensor],
 ) -> Iterator[None]:
     # The optimizer steps other tensors within this context, with operations that a compiler can fuse.
     parts = parts_of(optimizer)
-    groups, states = [(group, dict(group)) for part in parts for group in part.param_groups], [p.state for p in parts]
+    groups, states = [(group, dict(group)) for group in _groups(optimizer)], [part.state for part in parts]
     for part in parts:
         part.state = state
     for group, before in groups:
         group.update({key: value for key, value in _WHILE_COMPILING.items() if key in group})
         group["params"] = [stand_ins[parameter] for parameter in before["params"]]
+    for (group, _), rate in zip(groups, rates, strict=False):
+        group["lr"] = rate
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ def bare_step(optimizer: Optimizer) -> Callable[[], object]:
     """The optimizer's step without the profiler's record around it, a twentieth of a small model's whole step.
 
     PyTorch opens that record unconditionally. A step that was put in the place of the optimizer's own, or hooks on it,
-    are respected: then it is `optimizer.step`.
+    are respected: then it is `optimizer.step`. What a scheduler puts there only notes that it was called.
     """
     hooks = (
         *optimizer._optimizer_step_pre_hooks,
@@ -32,8 +32,12 @@ def bare_step(optimizer: Optimizer) -> Callable[[], object]:
         *_global_optimizer_post_hooks,
     )
     step = type(optimizer).step
-    if hooks or "step" in vars(optimizer) or not getattr(step, "hooked", False):
+    own = vars(optimizer).get("step")
+    of_a_scheduler = getattr(own, "_wrapped_by_lr_sched", False)
+    if hooks or (own is not None and not of_a_scheduler) or not getattr(step, "hooked", False):
         return optimizer.step
+    if of_a_scheduler:
+        optimizer._opt_called = True  # type: ignore[attr-defined]
     return partial(step.__wrapped__, optimizer)  # type: ignore[attr-defined]
 
 
