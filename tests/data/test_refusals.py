@@ -37,7 +37,7 @@ def files(tmp_path_factory):
             "ImageFolder --data.path {}/sizes",
             "images of one size, got 10 of 4 x 4 and 03.png of 4 x 5: state the `size`",
         ),
-        ("ImageFolder --data.path {}/cut", "got 1 of 11 that cannot: 03.png: it is cut off"),
+        ("ImageFolder --data.path {}/cut", "got 1 of 11 that cannot: 03.png: it is truncated"),
         (
             "ImageFolder --data.path {}/one",
             "one: expected at least 10 images to take validation and test images from, got 1",
@@ -49,7 +49,7 @@ def files(tmp_path_factory):
         ),
         ("StreamedArrays --data.train {}/x.npy", "x.npy: expected an .npy file, got a path that does not exist"),
     ],
-    ids=["alpha and 16 bits", "sizes", "cut off", "one image", "column", "labels only", "missing"],
+    ids=["alpha and 16 bits", "sizes", "truncated", "one image", "column", "labels only", "missing"],
 )
 def test_a_file_that_cannot_be_used_ends_the_command_before_anything_is_created(options, message, files):
     ended = fit("--data", *options.format(files).split(), root=files / "mlruns")

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from reparam_suite.diagnostics import kl_per_latent
 from reparam_suite.distributions import inverse_cdf, probabilities
 from reparam_suite.figures.grids import (
     Tiles,
@@ -45,6 +44,8 @@ def most_used(q: Distribution, p: Distribution) -> Pair | None:
 
     None where there are fewer than two, or where they are not normal, bits or classes with a prior of their family.
     """
+    from reparam_suite.diagnostics import kl_per_latent  # torchmetrics, and pyplot with it
+
     kl = kl_per_latent(q, p)
     if kl is None or len(kl) < 2:
         return None
