@@ -129,13 +129,13 @@ def _row(classes: int, latents: int, method: str, epoch: int, values: Sequence[f
     )
 
 
-def collect(asked: SweepCommand, ledger: Ledger, tracking: TrackingSettings) -> None:
-    """Adds what the store has to the file of results, of runs in progress and interrupted ones too."""
+def collect(asked: SweepCommand, ledger: Ledger, tracking: TrackingSettings, name: str) -> None:
+    """Adds the results of a sweep of this name in the store, of unfinished runs too, to the file of results."""
     if (store := opened(tracking)) is None:
         return
     cells = {cell.key: cell for cell in cells_of(asked)}
     runs: dict[str, RecordedRun] = {}
-    for run in runs_of(store, asked.settings.name):  # the newest first
+    for run in runs_of(store, name):  # the newest first
         if run.tags.get(CELL) in cells and run.status != "FAILED":
             runs.setdefault(run.tags[CELL], run)
     values = values_of(store, list(runs.values()), ledger.metrics)
@@ -162,6 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m experiments.reinmax_replication", description=__doc__.splitlines()[0], allow_abbrev=False
     )
     made.add_argument("--root", type=Path, default=Path("mlruns"), help="directory of the sweep's record")
+    made.add_argument("--name", help="of the sweep on record, if a part was trained under another name")
     made.add_argument("--tracking_uri", help="MLflow's store, if it is not the database in the root")
     made.add_argument("--seeds", type=Path, default=SEEDS, help="the file of results by seed")
     made.add_argument("--output", type=Path, default=OUTPUT, help="the file of means")
@@ -169,7 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = command(["--config", str(FILE), "--results.file", str(options.seeds)])
     ledger = asked.settings.results
     assert ledger is not None
-    collect(asked, ledger, TrackingSettings(uri=options.tracking_uri, root=options.root))
+    tracking = TrackingSettings(uri=options.tracking_uri, root=options.root)
+    collect(asked, ledger, tracking, options.name or asked.settings.name)
     cells = cells_of(asked)
     found = list(rows(cells, ledger.known(cells)))
     write(found, options.output)

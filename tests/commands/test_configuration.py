@@ -73,7 +73,7 @@ def test_the_configuration_on_record_makes_the_same_run_again(text, tmp_path):
     recorded = configuration(parts)
     assert set(recorded) == {
         *("seed", "num_threads", "compile", "monitor", "name", "tags"),
-        *("trainer", "model", "data", "tracking", "record", "checkpoint"),
+        *("trainer", "model", "data", "tracking", "loggers", "record", "checkpoint"),
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(recorded))
     again = assembled(f"--config {tmp_path}/config.yaml")

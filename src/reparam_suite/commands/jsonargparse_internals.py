@@ -4,6 +4,7 @@ Its public `set_parsing_settings` adds to the import policy of the whole process
 """
 
 import sys
+from argparse import SUPPRESS
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +26,14 @@ def option_strings(parser: ArgumentParser) -> list[str]:
 
 
 def described_options(parser: ArgumentParser) -> dict[str, tuple[str, Any]]:
-    """The help text and the default of each option of a parser, by its name without dashes."""
+    """The help text and the default of each option that a parser tells of, by its name without dashes.
+
+    When it parses, a parser gets options that jsonargparse has given up, to refuse them.
+    """
     return {
         option.removeprefix("--"): (str(action.help), action.default)
         for action in parser._actions
+        if action.help != SUPPRESS
         for option in action.option_strings
         if option.startswith("--")
     }
