@@ -9,9 +9,9 @@ from reparam_suite.comparison.gradient_options import GradientOptions, parser
     ("option", "value", "message"),
     [
         ("batches", 0, "--batches: expected an integer of at least 1, got 0"),
-        ("num_threads", 0, "--num_threads: expected at least 1, got 0"),
-        ("memory_budget", 0, "--memory_budget: expected at least 1, got 0"),
-        ("train_steps", -1, "--train_steps: expected at least 0, got -1"),
+        ("num_threads", 0, "--num_threads: expected an integer of at least 1, got 0"),
+        ("memory_budget", 0, "--memory_budget: expected an integer of at least 1, got 0"),
+        ("train_steps", -1, "--train_steps: expected an integer of at least 0, got -1"),
         ("seed", -1, "--seed: expected 0 to 4294967295, got -1"),
         ("seed", 2**32, "--seed: expected 0 to 4294967295, got 4294967296"),
         ("repeats", 24, "--repeats: expected a multiple of 8, at least 32, got 24"),

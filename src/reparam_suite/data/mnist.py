@@ -123,7 +123,13 @@ class FashionMNIST(_SixtyThousand):
 
     Xiao, Rasul & Vollgraf (2017), arXiv 1708.07747.
 
-    Its arguments are those of `MNIST`.
+    Args:
+        event_shape: of an image: (784,), (28, 28), (1, 28, 28) or another one of 784 elements.
+        batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
+        binarization: of grey images: "dynamic", "fixed" or "none", as for `MNIST`.
+        hold_out: whether the 10,000 images of validation are kept from training, as for `MNIST`.
+        seed: of the order of the training batches and of their binarization; by default the run's, without a run 0.
+        root: directory of the file; created, and the file downloaded into it, where missing.
     """
 
     name = "FashionMNIST"
