@@ -78,7 +78,9 @@ def test_a_budget_too_small_for_one_datum_names_the_smallest_that_works():
 
 
 def test_the_difference_on_some_data_tells_the_bound_on_all_of_them():
-    model, x = DiscreteVAE(**SIZES), bits(300, 12)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # how far it is better depends on the weights
+        model, x = DiscreteVAE(**SIZES), bits(300, 12)
     of_few, of_many = (bounds_of_samples(model, x, K) for K in (5, 200))
     whole = bound_of_many_samples(model, x, 200, num_data=300, few_samples=5, bound_of_few=of_few.mean())
     assert torch.equal(whole.value, of_many.mean())

@@ -133,6 +133,8 @@ def _signature(value: Any) -> str:
         return f"({', '.join(value.__members__)})"
     if inspect.isclass(value) and (getattr(value, "_is_protocol", False) or issubclass(value, BaseException)):
         return ""
+    if inspect.isclass(value) and not _constructor_owner(value).__module__.startswith("reparam_suite."):
+        return "()"
     parameters = inspect.signature(value).parameters.values()
     kept = [
         parameter.replace(annotation=inspect.Parameter.empty, default=_Written(parameter.default))
@@ -141,6 +143,10 @@ def _signature(value: Any) -> str:
         for parameter in parameters
     ]
     return str(inspect.Signature(kept))
+
+
+def _constructor_owner(cls: type) -> type:
+    return next(base for base in cls.__mro__ if {"__init__", "__new__"} & set(vars(base)))
 
 
 class _Written:
