@@ -63,7 +63,10 @@ def test_a_signal_that_was_held_back_to_the_end_is_not_lost(received):
     assert received == [signal.SIGTERM]
 
 
-def test_a_call_shows_what_it_is_asked_to_and_restarts_the_program_for_its_first_run_alone(capsys):
+def test_a_call_shows_what_it_is_asked_to_and_restarts_the_program_for_its_first_run_alone(capsys, monkeypatch):
+    program = ModuleType("__main__")
+    program.__spec__ = SimpleNamespace(name="package.tool")
+    monkeypatch.setitem(sys.modules, "__main__", program)
     for progress in (True, False):
         with library_call(progress=progress, first=progress) as surroundings:
             surroundings.console.print("shown")

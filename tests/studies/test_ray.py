@@ -46,7 +46,8 @@ def test_what_is_left_of_a_killed_worker_and_of_ctrl_c_is_begun_again(cluster, t
     assert "died: The worker died unexpectedly" in out
     assert "0 of 2 trials are finished, and what was interrupted waits. To resume: python -m reparam_suite.study" in err
     assert "Traceback" not in err
-    assert sorted(run.info.status for run in runs(root)) == ["KILLED", "RUNNING"]
+    # The run of the one that was killed is on record as RUNNING until a worker that begins finds its process gone.
+    assert sorted(run.info.status for run in runs(root)) in (["KILLED", "RUNNING"], ["KILLED", "KILLED"])
     gate.open()
     with Launched(file, root, *alone) as launched:
         code, _, err = launched.ended()
