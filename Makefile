@@ -3,8 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# uv installs in a tenth of pip's time, but reads none of pip's settings. So pip chooses the build of torch (for CPU, say),
+# and installs everything where uv cannot: behind a company's mirror that only pip knows.
+define install
+$(PIP) --no-compile torch uv
+$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable $(1) || $(PIP) -e $(1)
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help fit study ui experiments bench docs test test-fast check format golden audit pins clean
+.PHONY: help fit study ui experiments bench docs test tests test-fast wheel check format golden audit pins clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,11 +35,17 @@ docs: .venv/.installed-dev ## set up, then the documentation's site, into build/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "open build/site/index.html"
 
-test: check ## set up, then the whole suite: format, lint, types, import contracts, tests
+test: .venv/.installed-dev ## set up, then the whole suite: format, lint, types, import contracts, a wheel, tests
+	@$(MAKE) --no-print-directory --jobs 3 check wheel tests
+
+tests: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-fast: .venv/.installed-dev ## set up, then for two minutes the tests that the changed files reach, without the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.reached $(ARGS)
+
+wheel: .venv/.installed-dev ## build a wheel, and run fit, study and compare from it in an environment that has nothing else
+	.ci/wheel
 
 check: .venv/.installed-dev ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .
@@ -63,21 +76,21 @@ clean: ## remove the environment and the caches; runs and data stay
 	$(PYTHON) -m venv .venv
 
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) -e .
+	$(call install,.)
 	touch $@
 
 .venv/.installed-study: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[study]'
+	$(call install,'.[study]')
 	touch $@ .venv/.installed
 
 .venv/.installed-dev: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[dev]'
+	$(call install,'.[dev]')
 	touch $@ .venv/.installed
 
 .venv/.installed-audit: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[audit]'
+	$(call install,'.[audit]')
 	touch $@
 
 .venv/.installed-benchmarks: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[benchmarks]'
+	$(call install,'.[benchmarks]')
 	touch $@

@@ -32,7 +32,7 @@ def _before(measured: Mapping[str, Any]) -> str:
 On VAEs of 784 pixels with 200 bits, 20 x 10 classes or 50 normals, at batch {measured["batch_size"]}: time and peak
 memory from q's parameters to all gradients but the encoder's, divided by the evaluations times the cost of one
 forward and backward pass of f at one sample of each datum (to z as well where the estimator differentiates f). The
-aim is at most 1.3, and 2 where f is differentiated twice; what misses it is bold. Made by
+target is at most 1.3, and 2 where f is differentiated twice; ratios above it are bold. Made by
 `python -m benchmarks.estimators`, which names the rows measured on fewer latents."""
 
 
@@ -54,15 +54,15 @@ def _missed(name: str, row: Mapping[str, Any]) -> str:
 
 
 _FLOORS = """\
-What misses its target stands below with its floor: the same ratio for what no code for this estimator is without. That
-is q built from its parameters, f at as many samples, which are given, all at once and back to what the estimator
-differentiates, uniforms for those samples, and what the last column names. It is measured as the figure is, and as
-uncertain: the range of the rounds is in benchmarks/estimators.png.
+Rows that miss their target are listed below with their floor: the same ratio for the work that any implementation has.
+That is q built from its parameters, one forward and backward pass of f at as many given samples, uniforms for those
+samples, and what the last column names. It is measured like the ratio, and is as uncertain: the range of the rounds is
+in benchmarks/estimators.png.
 
-What lies between the two is the estimator's own arithmetic. A pass of f at one sample of each datum is short, and each
-operation beside it shows, on tensors of the size of z as on the K values. That is all that the rows with one sample
-have, most of all on classes, whose probabilities are normalised, summed up and compared. `Learned` trains a network of
-its own, 784-100-1. `DoubleCV` and `RODEO` go back through f twice, to z and to the decoder, and `RODEO` through its
-network. `GumbelRao` draws the conditional law of R samples and forms their mean Jacobian. `UnorderedSet` and
-`SumAndSample` take one state after the other out of the distribution, in float64. `Enumeration` passes all states at
+The difference between the two is the estimator's own arithmetic. A pass of f at one sample of each datum is short, so
+that every further operation counts, on tensors of the size of z and on the K values. Rows with one sample have nothing
+else, most of all on classes, whose probabilities are normalised, summed and compared. `Learned` trains a network of
+its own, 784-100-1. `DoubleCV` and `RODEO` have two backward passes through f, to z and to the decoder, and `RODEO` one
+through its network. `GumbelRao` draws R samples given the hard one and forms their mean Jacobian. `UnorderedSet` and
+`SumAndSample` remove one state after the other from the distribution, in float64. `Enumeration` passes all states at
 once."""

@@ -85,7 +85,7 @@ line: `--model.estimator DisARM --model.estimator.num_samples 4`, or
   importance-weighted bound).
 - **gradient**: unbiased, or biased; *relaxed*: its value too is that of another model than the one evaluated.
 - **f**: *any* if f may be a black box, *differentiable* if f is differentiated with respect to z.
-- **evaluations**: of f for each datum and step, on {BITS}, {CLASSES} or {NORMALS}.
+- **evaluations**: of f per datum and step, on {BITS}, {CLASSES} or {NORMALS}.
 - **learned**: parts that are trained beside the model; *past*: moving averages of past steps.
 
 The page is made by `{RENDER}`, its measurements by
@@ -98,19 +98,21 @@ def _protocol(measured: Mapping[str, Any]) -> str:
     return f"""\
 Each table is one checkpoint: a VAE with two hidden layers of 200 on either side, trained for {p.train_steps:,} steps on
 the embedded digits (batch 100, Adam at 1e-3, seed {p.seed}; Pathwise for normal latents, ScoreFunction with LeaveOneOut
-and K = {NUM_SAMPLES} for discrete ones). What an estimator learns or remembers has had {p.control_steps} steps on it,
-the model standing still.
+and K = {NUM_SAMPLES} for discrete ones). Learned and remembered parts of an estimator were trained for
+{p.control_steps} steps on it, with the model frozen.
 
-- **K**: hard samples of q in the value. **evaluations**: of f for each datum.
+- **K**: hard samples of q in the value. **evaluations**: of f per datum.
 - **variance**: trace of the covariance of the gradient of the mean objective over one batch of 100, over the
-  estimator's noise alone, by all parameters of the encoder or the decoder; ± is its standard error. The importance-
-  weighted bound has K = {NUM_SAMPLES} throughout.
-- **ms**: CPU time from the batch to the gradient by all parameters, encoder included; median of {p.timed_steps}.
+  estimator's noise alone, with respect to all parameters of the encoder or the decoder; ± is its standard error. The
+  importance-weighted bound has K = {NUM_SAMPLES} throughout.
+- **ms**: CPU time from the batch to the gradient with respect to all parameters, encoder included; median of
+  {p.timed_steps}.
 
-A small variance is no merit of its own: a biased estimator may have it and climb another hill, and more evaluations buy
-it. VarianceNormalized divides its gradient, and so its variance, by the scale of the signal. Rows are in order of the
-encoder's variance. An estimator that refuses so many latents, or would need more than
-{MOST_EVALUATIONS} evaluations, is measured on a checkpoint with fewer of them, which is named."""
+A small variance alone is no merit: a biased estimator may have one and follow another objective, and more evaluations
+reduce it. [The decision chart](../choosing.md) weighs variance, time and bounds. VarianceNormalized divides its
+gradient, and so its variance, by the scale of the signal. Rows are in order of the encoder's variance. An
+estimator that does not take so many latents, or would need more than {MOST_EVALUATIONS} evaluations, is measured on a
+checkpoint with fewer of them, which is named."""
 
 
 def _facts() -> str:

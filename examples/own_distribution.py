@@ -1,4 +1,4 @@
-"""Latents of a family of one's own: the hyperbolic secant distribution, heavier in its tails than the normal.
+"""Latents of a family of your own: the hyperbolic secant distribution, heavier in its tails than the normal.
 
 The class knows PyTorch alone. Estimators ask a distribution what it can do: `rsample` admits the pathwise estimators,
 `log_prob` the score function, and a method `inverse_cdf` antithetic pairs, whose noise u is mirrored to 1 - u.

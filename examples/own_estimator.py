@@ -1,4 +1,4 @@
-"""An estimator of one's own, biased, and declared as such: the gradient of f reaches the location of q alone.
+"""An estimator of your own, biased, and declared as such: the gradient of f reaches the location of q alone.
 
 A biased estimator may be quiet: this one leaves out the noisier half of the pathwise gradient. `check_estimator`
 compares it with exact gradients and demands that a declared bias be seen, and that an undeclared one be refused.

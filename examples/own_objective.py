@@ -1,4 +1,4 @@
-"""An objective of one's own: the ELBO with a cyclical weight of the KL (Fu et al., 2019, arXiv 1903.10145).
+"""An objective of your own: the ELBO with a cyclical weight of the KL (Fu et al., 2019, arXiv 1903.10145).
 
 An objective is a callable `(model, x, step) -> Expectation`. Training, gradient variance and comparisons all ask it, so
 that what is measured is the gradient that is trained with.

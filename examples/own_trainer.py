@@ -1,4 +1,4 @@
-"""A model of the suite in a Lightning Trainer of one's own: a schedule, a logger, and the gradient's variance in it.
+"""A model of the suite in a Lightning Trainer of your own: a schedule, a logger, and the gradient's variance in it.
 
 Nothing here writes to MLflow. `GradientVariance` is an ordinary callback that logs to the loggers of its Trainer.
 """

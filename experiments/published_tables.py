@@ -1,4 +1,4 @@
-"""How near do we come to published figures at the published settings?
+"""How close are our results to published figures at the published settings?
 
     python -m experiments.published_tables                  shortened: about ten minutes on two cores
     python -m experiments.published_tables --length full    as published: for a GPU, days
@@ -260,7 +260,7 @@ def figure(rows: list[Row], numbers: dict[str, Any], length: Length) -> Figure:
 
 EXPERIMENT = Experiment(
     name=NAME,
-    question="How near do we come to published figures at the published settings?",
+    question="How close are our results to published figures at the published settings?",
     answer=answer,
     short=f"{STAGES['short']} of 8 stages, {STEPS['short']:,} of 2,000,000 steps",
     full="as published; for a GPU",

@@ -1,12 +1,13 @@
-"""How near do the suite's straight-through estimators come to a published replication table?
+"""How close are the suite's straight-through estimators to a published replication table?
 
     python -m reparam_suite.sweep --config conf/sweeps/reinmax_replication.yaml --workers 2     trains what is missing
-    python -m experiments.reinmax_replication                                                  sets ours beside theirs
+    python -m experiments.reinmax_replication                                                  compares ours with theirs
 
 The table is that of arXiv 2603.08257: the training objective's mean over epochs 10, 40 and 160, -(reconstruction - KL)
-in nats, mean and standard deviation over ten seeds. What the sweep has on record, of unfinished runs too, is kept by
-seed in docs/measured/reinmax_replication_seeds.csv, and summarised in docs/measured/reinmax_replication.csv. The sweep
-trains no run that the first of these has whole, on any machine.
+in nats, mean and standard deviation over ten seeds. What the sweep has on record, of unfinished runs too, is added by
+seed to docs/measured/reinmax_replication_seeds.csv, the file of results that the sweep's configuration names: the sweep
+trains no run whose row there is complete, on any machine. The means go to build/experiments/reinmax_replication.csv, or
+to the file of `--output`.
 
 A cell agrees if the means differ by at most two combined standard deviations, sqrt(ours^2 + theirs^2).
 """
@@ -32,8 +33,8 @@ from reparam_suite.tracking import RecordedRun, TrackingSettings
 
 HERE = Path(__file__).parent
 FILE = HERE.parent / "conf" / "sweeps" / "reinmax_replication.yaml"
-MEASURED = HERE.parent / "docs" / "measured"
-SEEDS, OUTPUT = MEASURED / "reinmax_replication_seeds.csv", MEASURED / "reinmax_replication.csv"
+SEEDS = HERE.parent / "docs" / "measured" / "reinmax_replication_seeds.csv"
+OUTPUT = Path("build/experiments/reinmax_replication.csv")
 STEPS_PER_EPOCH = 600
 _CLASSES, _LATENTS, _METHOD = "model.posterior.num_classes", "model.latent_size", "model.estimator"
 
@@ -148,6 +149,7 @@ def cells_of(asked: SweepCommand) -> list[Cell]:
 
 def write(found: Sequence[Row], output: Path) -> None:
     """Writes the rows as CSV."""
+    output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("w", encoding="utf-8", newline="") as file:
         lines = csv.DictWriter(file, list(Row.__dataclass_fields__), lineterminator="\n")
         lines.writeheader()
@@ -171,7 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cells = cells_of(asked)
     found = list(rows(cells, ledger.known(cells)))
     write(found, options.output)
-    Console(highlight=False).print(_table(found))
+    console = Console(highlight=False)
+    console.print(_table(found))
+    console.print(f"means  {options.output}", soft_wrap=True)
     return 0
 
 

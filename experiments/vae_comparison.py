@@ -56,7 +56,7 @@ def experiment(name: str, study: Study) -> Experiment:
     where = "the digits" if study.dataset == "Digits" else study.dataset
     return Experiment(
         name=name,
-        question=f"What does the estimator do to the training of one VAE on {where}?",
+        question=f"How does the estimator change the training of one VAE on {where}?",
         answer=partial(compare, name, study),
         short=short,
         full=full,

@@ -1,4 +1,4 @@
-"""Why is a sample a wall to backpropagation, and what does the trick buy over the score function?
+"""Why does backpropagation stop at a sample, and what does the trick gain over the score function?
 
     python -m experiments.why_the_trick
 
@@ -129,7 +129,7 @@ def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
 
 EXPERIMENT = Experiment(
     name="why_the_trick",
-    question="Why is a sample a wall to backpropagation, and what does the trick buy over the score function?",
+    question="Why does backpropagation stop at a sample, and what does the trick gain over the score function?",
     answer=answer,
     short=f"{NUM_DRAWS:,} draws",
 )

@@ -11,6 +11,7 @@ _SIZE = 17
 """Pixels, beside text of 16."""
 
 ziamath.config.svg2 = False  # paths, not glyphs by reference: the names of two drawings on a page would collide
+ziamath.config.math.color = ziamath.config.text.color = "currentColor"  # that of the text around, in dark mode too
 
 
 def on_page_content(content: str, **_: Any) -> str:

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +12,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 from tests import postgresql as postgresql_server
+from tests import schema
 
 # Test processes share the machine's cores: threads that wait for each other would take many times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -30,22 +30,23 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _a_schema_is_made_once(tmp_path_factory) -> Iterator[None]:
     """A tracking database in a file begins as a copy of the process's first one: MLflow's migrations take 2 s."""
-    database = sys.modules.get("reparam_suite.tracking.database")  # importing it would bring Lightning
-    if database is None:
+    if "reparam_suite.tracking.database" not in sys.modules:  # importing it would bring Lightning
         yield
         return
-    first = tmp_path_factory.mktemp("schema") / "mlflow.db"
-    migrate = database.initialize_tables
+    schema.first = tmp_path_factory.mktemp("schema") / "mlflow.db"
+    with schema.made_once(schema.first):
+        yield
 
-    def initialize_tables(engine) -> None:
-        if engine.dialect.name != "sqlite" or not first.exists():
-            migrate(engine)
-        if engine.dialect.name == "sqlite":
-            made = Path(engine.url.database)
-            shutil.copyfile(*((first, made) if first.exists() else (made, first)))
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_server_forks_all_processes() -> Iterator[None]:
+    """Workers are forked from the server of `tests.lives`, whoever starts it: it imports what both need."""
+    workers, lives = sys.modules.get("reparam_suite.workers.local"), sys.modules.get("tests.lives")
+    if workers is None or lives is None:
+        yield
+        return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "initialize_tables", initialize_tables)
+        patch.setattr(workers, "_PRELOADED", lives.PRELOADED)
         yield
 
 
@@ -64,6 +65,22 @@ def _modules_of_a_test_end_with_it(tmp_path_factory) -> Iterator[None]:
         del sys.modules[name]
     if written:
         gc.collect()  # or the parser finds their classes
+
+
+@pytest.fixture(scope="session")
+def _interpreter(tmp_path_factory) -> Iterator[str]:
+    from tests.warm_python import Interpreter  # MLflow with it
+
+    interpreter = Interpreter(tmp_path_factory.mktemp("python"))
+    yield str(interpreter.executable)
+    interpreter.close()
+
+
+@pytest.fixture
+def warm_python(_interpreter, monkeypatch) -> str:
+    """A Python whose processes have imported everything, see `tests.warm_python`; also as `sys.executable`."""
+    monkeypatch.setattr(sys, "executable", _interpreter)
+    return _interpreter
 
 
 @pytest.fixture

@@ -6,11 +6,8 @@ import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -152,54 +149,3 @@ def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> End
     with as_it_was(), ended_sooner(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(args)
     return Ended(code, out.getvalue(), err.getvalue(), root)
-
-
-PATIENCE = 240.0  # seconds; a process that is not seen to have died is waited for 300 s
-
-
-class Started:
-    """A run in a process of its own, seen to train.
-
-    Args:
-        args: of the command.
-        root: under which it records.
-        launcher: what comes before the module's name; by default this Python.
-        env: more variables of the environment.
-    """
-
-    def __init__(
-        self, *args: str, root: Path, launcher: Sequence[str] = (sys.executable,), env: Mapping[str, str] | None = None
-    ) -> None:
-        self.ended = Ended(0, "", "", root)
-        self.process = subprocess.Popen(
-            [*launcher, "-m", "reparam_suite.fit", "--tracking.root", str(root), *args],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(env or {})},
-        )
-        self.run_id = self._wait_for_metrics()
-
-    def _wait_for_metrics(self) -> str:
-        deadline = time.monotonic() + 600
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.process.communicate()[1]
-            for run in self.ended.every_run():
-                checkpoint = self.ended.root / "checkpoints" / run.info.run_id / "last.ckpt"
-                if run.info.status == "RUNNING" and "train/elbo" in run.data.metrics and checkpoint.exists():
-                    return run.info.run_id
-            time.sleep(0.1)
-        raise AssertionError("the run has not begun to train")
-
-    def stop(self, signum: int) -> tuple[int, str]:
-        """Sends it a signal; its exit code and what it wrote to stderr."""
-        self.process.send_signal(signum)
-        return self.wait()
-
-    def wait(self) -> tuple[int, str]:
-        """Its exit code and what it wrote to stderr."""
-        try:
-            _, err = self.process.communicate(timeout=PATIENCE)
-        finally:
-            self.process.kill()
-        return self.process.returncode, err

@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
-from tests.launching import PATIENCE, Ended, Started, as_it_was, fit
+from tests.launching import Ended, as_it_was, fit
+from tests.lives import Life
 
 from reparam_suite.runtime.launchers import FIRST_PROCESS
 from reparam_suite.tracking import Store, TrackingSettings
@@ -68,32 +70,36 @@ def free_port() -> str:
         return str(free.getsockname()[1])
 
 
-def start(*args: str, root: Path, launcher: tuple[str, ...] = (sys.executable,), **env: str) -> subprocess.Popen:
-    return subprocess.Popen(
+def started(*args: str, root: Path, launcher: tuple[str, ...] = (sys.executable,), **env: str) -> Ended:
+    """The command as users start it, to its end."""
+    done = subprocess.run(
         [*launcher, "-m", "reparam_suite.fit", "--tracking.root", str(root), *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        timeout=800,
+        check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **env},
     )
+    return finished(Ended(done.returncode, done.stdout, done.stderr, root))
 
 
-def finished(process: subprocess.Popen, root: Path) -> Ended:
-    try:
-        out, err = process.communicate(timeout=800)
-    finally:
-        process.kill()
-    assert (process.returncode, err) == (0, "")
-    return Ended(process.returncode, out, err, root)
+def begin(*args: str, root: Path, directory: Path, name: str = "", num_further: int = 1, **env: str) -> Life:
+    """The command and its further processes, which need not import everything."""
+    given = ["--tracking.root", str(root), *args]
+    return Life.begin(given, directory, None, {"COLUMNS": "200", **env}, name=name, num_further=num_further)
 
 
-def is_one_run(ended: Ended, tmp_path: Path) -> None:
+def finished(ended: Ended) -> Ended:
+    assert (ended.code, ended.err) == (0, "")
+    return ended
+
+
+def is_one_run(ended: Ended) -> None:
     assert ended.run.info.status == "FINISHED"
     assert ended.run.data.tags["num_processes"] == "2"
     assert [step for step, _ in ended.curve("train/elbo")] == [1, 4, 8, 12, 15]
     assert [step for step, _ in ended.curve("val/elbo")] == [0, 13, 15]
     assert [step for step, _ in ended.curve("test/elbo")] == [15]
-    assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "False"], "the first alone knows MLflow"
     for line in (r"Results \(bounds in nats\)", "test ELBO", "MLflow UI", ended.run.info.run_name):
         assert len(re.findall(rf"^.{{0,3}}{line}", ended.out, re.MULTILINE)) == 1, line
 
@@ -102,14 +108,15 @@ def is_one_run(ended: Ended, tmp_path: Path) -> None:
 def test_started_by_the_command_itself(root, path, tmp_path):
     root = tmp_path / "mlruns"  # a fresh store, which two processes that open it at once break for good
     many = ["--record.test_samples", "200", "--record.test_data", "400"]
-    ended = finished(start(*SHORT, *many, root=root, **path), root)
+    ended = started(*SHORT, *many, root=root, **path)
     assert len(ended.every_run()) == 1
-    is_one_run(ended, tmp_path)
+    is_one_run(ended)
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "False"], "the first alone knows MLflow"
     recorded = ended.run.data.metrics
     assert recorded["test/bound_200"] > recorded["test/bound_100"] > recorded["test/elbo"]
     ratio = recorded["grad/encoder/variance_of_one_process"] / recorded["grad/encoder/variance"]
     assert ratio == pytest.approx(2.0, rel=0.05)
-    names = {each.name for each in (ended.artifacts() / "checkpoints").iterdir()}
+    names = {file.name for file in (ended.artifacts() / "checkpoints").iterdir()}
     assert names == {"best.ckpt", "last.ckpt"}
     assert (ended.artifacts() / "figures" / "curves.png").exists()
     assert (ended.root / "artifacts").exists()
@@ -119,7 +126,7 @@ def test_started_by_the_command_itself(root, path, tmp_path):
 def test_started_by_torchrun_a_run_for_each_seed(root, path, tmp_path):
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", free_port())
     before = len(Ended(0, "", "", root).every_run())
-    ended = finished(start(*SHORT, "--seeds", "4", "5", root=root, launcher=torchrun, **path), root)
+    ended = started(*SHORT, "--seeds", "4", "5", root=root, launcher=torchrun, **path)
     assert len(ended.run_ids) == len(ended.every_run()) - before == 2
     four, five = (ended.curve("test/elbo", run_id) for run_id in ended.run_ids)
     assert four != five
@@ -127,24 +134,36 @@ def test_started_by_torchrun_a_run_for_each_seed(root, path, tmp_path):
 
 
 @pytest.mark.slow
-def test_started_by_slurm(root, path, tmp_path):
+def test_started_by_slurm(root, tmp_path):
     """As far as it goes without SLURM: its variables, and both processes at once."""
     job = {"JOB_ID": "77", "NTASKS": "2", "NTASKS_PER_NODE": "2", "NNODES": "1", "NODEID": "0", "NODELIST": "localhost"}
-    slurm = {f"SLURM_{name}": value for name, value in job.items()} | {"MASTER_PORT": free_port()} | path
-    processes = [start(*SHORT, root=root, **slurm, SLURM_PROCID=rank, SLURM_LOCALID=rank) for rank in ("1", "0")]
-    silent, ended = (finished(process, root) for process in processes)
+    slurm = {f"SLURM_{name}": value for name, value in job.items()} | {"MASTER_PORT": free_port()}
+    lives = [
+        begin(
+            *SHORT,
+            root=root,
+            directory=tmp_path,
+            name=rank,
+            num_further=0,
+            SLURM_PROCID=rank,
+            SLURM_LOCALID=rank,
+            **slurm,
+        )
+        for rank in ("1", "0")
+    ]
+    silent, ended = (finished(life.ended(root)) for life in lives)
     assert silent.out == ""
-    is_one_run(ended, tmp_path)
+    is_one_run(ended)
 
 
 @pytest.mark.slow
-def test_several_seeds_are_runs_one_after_the_other_each_with_processes_of_its_own(root, path, tmp_path):
-    ended = finished(start(*SHORT, "--seeds", "4", "5", root=root, **path), root)
+def test_several_seeds_are_runs_one_after_the_other_each_with_processes_of_its_own(root, tmp_path):
+    life = begin(*SHORT, "--seeds", "4", "5", root=root, directory=tmp_path, num_further=2)
+    ended = finished(life.ended(root))
     assert len(ended.run_ids) == 2
     four, five = (ended.curve("test/elbo", run_id) for run_id in ended.run_ids)
     assert four != five
     assert [ended.client.get_run(run_id).data.tags["num_processes"] for run_id in ended.run_ids] == ["2", "2"]
-    assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "False"]
 
 
 SCRIPT = """
@@ -201,10 +220,25 @@ def test_started_by_a_script_the_further_processes_end_with_the_run(tmp_path):
 # ------------------------------------------------------------------------------------------------------------- failures
 
 
-def child_of(process: subprocess.Popen) -> int:
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    (child,) = (pid for pid in children if "reparam_suite.fit" in Path(f"/proc/{pid}/cmdline").read_text())
-    return int(child)
+@pytest.fixture
+def endless(root, tmp_path) -> tuple[Life, str]:
+    """A run of two processes that trains and has a checkpoint, and its id."""
+    life, runs = begin(*ENDLESS, root=root, directory=tmp_path), Ended(0, "", "", root)
+    before = {run.info.run_id for run in runs.every_run()}
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        assert life.process.is_alive(), life.told()
+        for run in runs.every_run():
+            last = root / "checkpoints" / run.info.run_id / "last.ckpt"
+            if run.info.run_id not in before and "train/elbo" in run.data.metrics and last.exists():
+                return life, run.info.run_id
+        time.sleep(0.1)
+    raise AssertionError("the run has not begun to train")
+
+
+def child_of(life: Life) -> int:
+    (child,) = psutil.Process(life.process.pid).children()
+    return child.pid
 
 
 def is_gone_within(pid: int, seconds: float) -> bool:
@@ -221,47 +255,43 @@ def is_gone_within(pid: int, seconds: float) -> bool:
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_other_and_the_run_has_failed(root):
-    started = Started(*ENDLESS, root=root)
-    os.kill(child_of(started.process), signal.SIGKILL)
-    code, err = started.wait()
-    assert code == 1
-    assert err == (
+def test_a_killed_process_ends_the_other_and_the_run_has_failed(root, endless, tmp_path):
+    life, run_id = endless
+    os.kill(child_of(life), signal.SIGKILL)
+    assert life.end() == 1
+    assert life.told() == (
         "reparam_suite.fit: process 1 of 2 was ended by SIGKILL; the run is recorded up to here, as FAILED\n"
     )
-    assert started.ended.client.get_run(started.run_id).info.status == "FAILED"
-    assert not list((root / "spool").glob(f"{started.run_id}*")), "all of it was sent"
-    last = torch.load(root / "checkpoints" / started.run_id / "last.ckpt", weights_only=True)["global_step"]
-    process = start("--resume", started.run_id, "--trainer.max_steps", str(last + 40), root=root)
-    ended = finished(process, root)
-    assert (ended.run.info.run_id, ended.run.info.status) == (started.run_id, "FINISHED")
+    assert Ended(0, "", "", root).client.get_run(run_id).info.status == "FAILED"
+    assert not list((root / "spool").glob(f"{run_id}*")), "all of it was sent"
+    last = torch.load(root / "checkpoints" / run_id / "last.ckpt", weights_only=True)["global_step"]
+    steps = ("--trainer.max_steps", str(last + 40))
+    ended = finished(begin("--resume", run_id, *steps, root=root, directory=tmp_path).ended(root))
+    assert (ended.run.info.run_id, ended.run.info.status) == (run_id, "FINISHED")
     for name in ("train/elbo", "val/elbo"):
-        steps = [step for step, _ in ended.curve(name)]
-        assert steps == sorted(set(steps)), "no step is there twice"
-    assert steps[-1] == last + 40
-    whole = finished(start(*ENDLESS, "--trainer.max_steps", str(last + 40), root=root), root)
+        recorded = [step for step, _ in ended.curve(name)]
+        assert recorded == sorted(set(recorded)), "no step is there twice"
+    assert recorded[-1] == last + 40
+    whole = finished(begin(*ENDLESS, *steps, root=root, directory=tmp_path).ended(root))
     for name in ("train/elbo", "val/elbo", "test/elbo"):
         assert ended.curve(name) == whole.curve(name), "each process continues with its own noise, bitwise"
 
 
 @pytest.mark.slow
-def test_after_the_death_of_the_first_process_the_other_says_so(root):
-    started = Started(*ENDLESS, root=root)
-    child = child_of(started.process)
-    code, err = started.stop(signal.SIGKILL)
-    assert code == -signal.SIGKILL
-    assert is_gone_within(child, PATIENCE)
-    assert err == "reparam_suite.fit: the first process has died; the next command marks the run\n"
+def test_after_the_death_of_the_first_process_the_other_says_so(endless):
+    life, _ = endless
+    child = child_of(life)
+    life.process.kill()
+    assert life.end() == -signal.SIGKILL
+    assert is_gone_within(child, 240.0)  # a process that is not seen to have died is waited for 300 s
+    assert life.told() == "reparam_suite.fit: the first process has died; the next command marks the run\n"
 
 
 @pytest.mark.slow
-def test_an_error_in_one_process_fails_the_run_and_is_reported_once(root, path):
-    process = start(*SHORT, "--model.estimator", "buggy.Buggy", root=root, **path)
-    try:
-        _, err = process.communicate(timeout=800)
-    finally:
-        process.kill()
-    assert process.returncode == 1
+def test_an_error_in_one_process_fails_the_run_and_is_reported_once(root, path, tmp_path):
+    life = begin(*SHORT, "--model.estimator", "buggy.Buggy", root=root, directory=tmp_path, **path)
+    assert life.end() == 1
+    err = life.told()
     assert err.count("Traceback") == err.count("ZeroDivisionError: in process 1") == 1
     last = err.splitlines()[-1]
     assert last.startswith("reparam_suite.fit: process 1 of 2 has failed with exit code 1; the run is recorded")

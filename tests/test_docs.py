@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from benchmarks.catalogue import Latents, entries
 from benchmarks.estimator_measurements import stale
+from PIL import Image
 from torch.distributions import Bernoulli
 
+from benchmarks import choosing
 from benchmarks import estimator_page as page
 from reparam_suite import estimators
 from reparam_suite.estimators import Average, Baseline, GradientEstimator
@@ -38,9 +40,9 @@ def test_a_measurement_at_other_defaults_is_stale(measured: dict[str, Any]) -> N
 
 def test_every_public_estimator_and_baseline_is_listed() -> None:
     public = {value for name in estimators.__all__ if isinstance(value := getattr(estimators, name), type)}
-    described = {each for entry in entries() for each in entry.documented}
+    described = {documented for entry in entries() for documented in entry.documented}
     kinds = (GradientEstimator, Baseline)
-    assert described == {each for each in public if issubclass(each, kinds)} - set(kinds)
+    assert described == {cls for cls in public if issubclass(cls, kinds)} - set(kinds)
 
 
 def test_an_estimator_that_refuses_so_many_latents_is_measured_on_fewer() -> None:
@@ -60,3 +62,32 @@ def test_an_estimator_that_refuses_so_many_latents_is_measured_on_fewer() -> Non
 )  # fmt: skip
 def test_the_citation_of_a_docstring(docstring: str, citation: str) -> None:
     assert page.source(docstring) == citation
+
+
+def test_the_decision_chart_is_that_of_the_measurements() -> None:
+    found = choosing.branches()
+    table = choosing.table(found)
+    assert table == choosing.PAGE.read_text(encoding="utf-8"), "run: python -m benchmarks.choosing"
+    with Image.open(choosing.CHART) as chart:
+        assert chart.text["Source"] == choosing.digest(table), "run: python -m benchmarks.choosing"
+    shown = {text.get_text() for ax in choosing.figure(found).axes for text in ax.texts}
+    assert {candidate.name for branch in found for candidate in branch.candidates} <= shown
+    assert {branch.leaf.answers[2] for branch in found} <= shown
+
+
+def test_a_leaf_has_what_its_answers_allow_in_the_order_of_the_measurements(measured: dict[str, Any]) -> None:
+    for branch in choosing.branches():
+        rows = measured["rows"][branch.leaf.rows]
+        made = {entry.name: entry.at_defaults for entry in entries()}
+        assert branch.candidates
+        assert all(branch.leaf.allows(made[candidate.name]) for candidate in branch.candidates)
+        assert all(not made[candidate.name].noiseless for candidate in branch.candidates)
+        if branch.leaf.by_bound:
+            bounds = [candidate.bound for candidate in branch.candidates]
+            assert bounds == sorted(bounds, reverse=True)
+        else:
+            products = {name: row["encoder"]["variance"] * row["ms"] for name, row in rows.items()}
+            allowed = [
+                name for name, each in made.items() if name in rows and branch.leaf.allows(each) and not each.noiseless
+            ]
+            assert branch.candidates[0].name == min(allowed, key=products.__getitem__)

@@ -52,13 +52,13 @@ def settings() -> list[Setting]:
             spec = options["posterior"]
             name, arguments = (spec, {}) if isinstance(spec, str) else (spec["class_path"], spec["init_args"])
             found.append(Setting(file, getattr(distributions, name)(**arguments), options["latent_size"]))
-    return sorted(found, key=lambda each: -each.latent_size)
+    return sorted(found, key=lambda setting: -setting.latent_size)
 
 
 def cases() -> list[tuple[type[GradientEstimator], Setting]]:
     """Every estimator with each posterior that it is defined for."""
     found = {}
-    for cls in sorted(concrete_subclasses(GradientEstimator), key=lambda each: each.__name__):
+    for cls in sorted(concrete_subclasses(GradientEstimator), key=lambda named: named.__name__):
         for setting in settings():
             if setting.fits(cls()):
                 found.setdefault((cls, type(setting.posterior)), setting)
@@ -103,7 +103,9 @@ def test_every_estimator_is_tried():
     assert {cls for cls, _ in CASES} == concrete_subclasses(GradientEstimator)
 
 
-@pytest.mark.parametrize(("cls", "setting"), CASES, ids=[f"{cls.__name__}-{each.file.stem}" for cls, each in CASES])
+@pytest.mark.parametrize(
+    ("cls", "setting"), CASES, ids=[f"{cls.__name__}-{setting.file.stem}" for cls, setting in CASES]
+)
 def test_it_trains_at_its_defaults(cls, setting, root, weights_before):
     run = ["--config", str(setting.file), "--model.estimator", cls.__name__, "--data.batch_size", "4"]
     run += ["--record.test_data", "0"]
@@ -119,4 +121,4 @@ def test_it_trains_at_its_defaults(cls, setting, root, weights_before):
     matrices = [name for name in after if re.match(r"(posterior|likelihood)\.network\.\d+\.weight", name)]
     assert len(matrices) == 6
     assert [name for name in matrices if torch.equal(weights_before[name], after[name])] == []
-    assert all(each.isfinite().all() for each in after.values())
+    assert all(tensor.isfinite().all() for tensor in after.values())

@@ -123,7 +123,7 @@ def test_a_run_has_all_of_its_metrics_at_the_first_and_the_last_step(name, reque
     last = 1 if name == "one_step" else 15
     recorded = set(ended.run.data.metrics)
     assert recorded >= EVERY_RUN_HAS | ONCE
-    assert {each for each in recorded if each.startswith("train/")} == RUNS[name]
+    assert {metric for metric in recorded if metric.startswith("train/")} == RUNS[name]
     for metric in recorded:
         if metric.startswith("val/elbo_best"):
             continue  # at the steps where it rose
@@ -240,9 +240,9 @@ def test_the_dataset_is_recorded_with_its_digest(gaussian, one_step):
 GRADIENTS = ("gradient_variance", "element_variances", "latent_use")
 IMAGES = ("reconstructions", "samples", "samples_along_training")
 FIGURES = {
-    "gaussian": {*IMAGES, "latent_traversal", "interpolations", "curves", *GRADIENTS},
-    "discrete": {*IMAGES, "code_use", "curves", *GRADIENTS},
-    "relaxed": {*IMAGES, "code_use", "curves", *GRADIENTS},
+    "gaussian": {*IMAGES, "latent_traversal", "latent_map", "interpolations", "curves", *GRADIENTS},
+    "discrete": {*IMAGES, "code_use", "latent_map", "curves", *GRADIENTS},
+    "relaxed": {*IMAGES, "code_use", "latent_map", "curves", *GRADIENTS},
     "one_step": {"reconstructions", "curves", *GRADIENTS},
 }
 
@@ -371,7 +371,7 @@ def test_the_weights_that_validated_best_are_tested_and_exported(root, monkeypat
     exported = {
         name: value for name, value in loaded.state_dict().items() if name.endswith("likelihood.network.2.weight")
     }
-    assert [torch.equal(each, best["state_dict"]["likelihood.network.2.weight"]) for each in exported.values()] == [
+    assert [torch.equal(weight, best["state_dict"]["likelihood.network.2.weight"]) for weight in exported.values()] == [
         True
     ]
 
@@ -548,7 +548,7 @@ def assert_finite(folder: Path) -> None:
     assert {path.name for path in files} == {"best.ckpt", "last.ckpt"}
     for path in files:
         state = torch.load(path, weights_only=True)["state_dict"]
-        assert all(each.isfinite().all() for each in state.values()), path.name
+        assert all(tensor.isfinite().all() for tensor in state.values()), path.name
 
 
 def test_an_error_in_training_leaves_a_failed_run_with_all_up_to_there(root, monkeypatch):

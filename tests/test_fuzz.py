@@ -65,7 +65,11 @@ OF_CLASSES = [
     *("estimator", "estimator.num_samples", "estimator.baseline", "encoder", "likelihood", "activation", "event_shape"),
 ]
 OPTIONS = [
-    *(each for each in option_strings(run_parser()) if not each.endswith(("help", "+")) and "print_" not in each),
+    *(
+        option
+        for option in option_strings(run_parser())
+        if not option.endswith(("help", "+")) and "print_" not in option
+    ),
     *(f"--model.{name}" for name in OF_CLASSES),
     *("--data.batch_size", "--data.binarization", "--data.event_shape", "--data.seed", "--tags.a", "--lr", "--epochs"),
     *("--model.optimizer.name", "--model.optimizer.options", "--trainer.callbacks.monitor", "stray", "-x", "--"),
@@ -155,8 +159,8 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if path:
         yield path
     items: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in items:
-        yield from leaves(each, (*path, key))
+    for key, inner in items:
+        yield from leaves(inner, (*path, key))
 
 
 def damaged(content: dict[str, Any], generator: random.Random) -> dict[str, Any]:
@@ -266,7 +270,7 @@ def test_a_command_works_or_is_refused_and_nothing_has_changed(stopped, folder, 
         ended = ending(folder, command, args)
         endings[ended if ended in ("works", "refused") else "wrong"] += 1
         if ended not in ("works", "refused"):
-            wrong.append(f"{command} {[each[:60] for each in args]}: {ended}")
+            wrong.append(f"{command} {[word[:60] for word in args]}: {ended}")
         shutil.rmtree(original)
         original.mkdir()
         for path, content in kept.items():

@@ -87,7 +87,7 @@ class Browser:
         self._driver.get("about:blank")  # or a change of the part after # would load nothing
         self._driver.get(address)
         deadline, text = time.monotonic() + PATIENCE, ""
-        while missing := [each for each in wanted if each not in text]:
+        while missing := [words for words in wanted if words not in text]:
             assert time.monotonic() < deadline, f"{missing} not on the page: {text}"
             time.sleep(0.5)
             text = self.text()
@@ -144,7 +144,7 @@ def test_the_experiment_links_to_its_views(pages, browser):
 
 def test_runs_compare_by_estimator(pages, browser, runs):
     experiment = pages["experiment"].rsplit("/", 1)[-1]
-    ids = ",".join(f'"{runs[each]}"' for each in ("Pathwise", "StickTheLanding"))
+    ids = ",".join(f'"{runs[estimator]}"' for estimator in ("Pathwise", "StickTheLanding"))
     page = f'{pages["server"]}/#/compare-runs?runs=[{ids}]&experiments=["{experiment}"]'
     # An axis of the parallel coordinates has ten letters for a name.
     browser.open(page, "Parallel Coordinates Plot", "estimator", "StickTheLa ", name="compare")

@@ -57,6 +57,12 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     page = (tmp_path / "site" / "why_the_trick.html").read_text(encoding="utf-8")
     assert page.count('<span role="img"') > 60
+    assert 'fill="currentColor"' in page
+    assert "black" not in "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
+    assert page.count('data-md-color-scheme="slate"') == 1, "dark mode"
+    index = (tmp_path / "site" / "search" / "search_index.json").read_text(encoding="utf-8")
+    assert "choosing.html" in index
+    assert "CoupledMeasureValued" in (tmp_path / "site" / "choosing.html").read_text(encoding="utf-8")
     assert "$" not in re.sub(r"<pre.*?</pre>|<[^>]*>", "", page, flags=re.DOTALL)
     assert "LocalExpectation" in (tmp_path / "site" / "api" / "estimators.html").read_text(encoding="utf-8")
 

@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def _started(runs: Runs) -> set[str]:
     others = runs.ids()
     life = runs.begin(*GAUSSIAN, "--trainer.max_steps", "-1")
     deadline = time.monotonic() + 600.0
-    while not [each for each in runs.ids() - others if runs.file(each).exists()]:
+    while not [run_id for run_id in runs.ids() - others if runs.file(run_id).exists()]:
         assert time.monotonic() < deadline
         assert life.process.is_alive(), life.told()
         time.sleep(0.01)
@@ -191,14 +192,17 @@ def test_killed_at_each_point_in_turn_it_is_the_run_that_was_never_killed(runs, 
 
 @pytest.mark.slow
 def test_signals_leave_what_the_run_continues_from(runs):
-    """A second signal, while the first one's work is done, changes nothing."""
+    """Further signals, from 10 ms after the first one to the end, and while its work is done, change nothing."""
     (run_id,) = _started(runs)
     for signum, code, message in [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]:
         before = runs.file(run_id).stat().st_mtime_ns
         again = Death("reparam_suite.tracking.run_logger", "RunLogger.close", signals=(signal.SIGTERM, signal.SIGINT))
         life = runs.begin("--resume", run_id, dies=again)
         wait_for_checkpoint(life, runs.file(run_id), before)
-        os.kill(life.process.pid, signum)
+        while life.process.exitcode is None:
+            with suppress(ProcessLookupError):
+                os.kill(life.process.pid, signum)
+            life.process.join(0.01)
         assert life.end() == code, life.told()
         step = runs.checkpoint(run_id)["global_step"]
         assert life.told().splitlines()[-1] == (

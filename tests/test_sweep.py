@@ -104,7 +104,7 @@ def test_a_file_that_changed_under_the_same_name_is_refused_with_the_differences
     file = sweep_file(tmp_path, budget={"steps": 7}, cells=[{"model.estimator": "DARN"}])
     ended = sweep("--config", file, root=swept.folder / "mlruns")
     assert ended.code == 2
-    assert "--name: sweep s is on record already and is another one: budget.steps was 6, is 7" in ended.err
+    assert "--name: sweep s is on record already and differs: budget.steps was 6, is 7" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_file_that_changed_under_the_same_name_is_refused_with_the_differences
         ({"options": {"tracking.root": "x"}}, [], "--tracking.root comes from the options --tracking of the command"),
         ({"base": "nowhere.yaml"}, [], "--base: there is no file "),
         ({}, ["--shard", "3/2"], "--shard: expected I/N with I from 1 to N, got 3/2"),
-        ({}, ["--workers", "0"], "--workers: expected at least 1, got 0"),
+        ({}, ["--workers", "0"], "--workers: expected an integer of at least 1, got 0"),
         ({}, ["--where", "{model.estimator: REBAR}"], "--where: expected values of the grid, got "),
         ({}, ["--sedes", "[1]"], "unknown option --sedes, did you mean --seeds?"),
         ({"table": {"output": "table.doc"}}, [], "output: expected a file that ends in .tex, .md or .csv"),

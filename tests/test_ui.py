@@ -42,7 +42,9 @@ def opened(monkeypatch):
 
 
 def test_no_empty_experiment_stands_before_the_suites(root):
-    assert [each.name for each in MlflowClient(f"sqlite:///{root}/mlflow.db").search_experiments()] == ["reparam_suite"]
+    assert [experiment.name for experiment in MlflowClient(f"sqlite:///{root}/mlflow.db").search_experiments()] == [
+        "reparam_suite"
+    ]
 
 
 def test_it_prints_one_link_and_opens_it(opened, root, capsys):

@@ -2,14 +2,25 @@
 
 import shlex
 import sys
+
+if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.runtime.deferral import defer_scipy_signal
+    from reparam_suite.runtime.interruption import end_quietly
+
+    end_quietly("sweep")
+    defer_scipy_signal()  # Lightning's import would load it
+
 from collections.abc import Sequence
 
 from rich.console import Console
 
+from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet, unchanged_globals
+from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.sweeps.command import SweepCommand, command, parser, table_command, table_parser
 from reparam_suite.sweeps.display import Display
 from reparam_suite.sweeps.result import SweepResult
@@ -32,7 +43,7 @@ def main(args: list[str] | None = None) -> int:
         print(known.format_help())
         return 0
     quiet()
-    console = Console(highlight=False)
+    console = TextConsole()
     with StopSignals() as signals, Display(console) as display, unchanged_globals():
         try:
             return _table(args[1:], console) if of_table else _sweep(command(args), console, display, signals)
@@ -79,9 +90,9 @@ def _show(settings: TableSettings, result: SweepResult, console: Console) -> Non
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"reparam_suite.sweep: {message}", file=sys.stderr)
+    complain("sweep", message)
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main()))

@@ -20,8 +20,8 @@ from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 from reparam_suite.training import Stopped, StopSignals
 
 _DESCRIPTION = (
-    "Sends to the tracking store what runs have left unsent under --tracking.root, in order and once, and marks runs "
-    "whose process is gone as KILLED. It may be run at any time, and again."
+    "Sends the records under --tracking.root that the tracking store has not received, in order and once, and marks "
+    "runs whose process has died as KILLED. It may be repeated at any time."
 )
 _DONE, _UNSENT, _USAGE = 0, 1, 2
 
@@ -48,21 +48,27 @@ def main(args: list[str] | None = None) -> int:
     return _UNSENT if "unsent" in kinds else _DONE
 
 
-def _parse(args: list[str]) -> tuple[TrackingSettings, list[str]]:
-    parser = ArgumentParser(prog="python -m reparam_suite.sync", description=_DESCRIPTION, exit_on_error=False)
-    parser.add_class_arguments(TrackingSettings, "tracking")
-    parser.add_argument(
+def parser() -> ArgumentParser:
+    """The options of the command."""
+    made = ArgumentParser(prog="python -m reparam_suite.sync", description=_DESCRIPTION, exit_on_error=False)
+    made.add_class_arguments(TrackingSettings, "tracking")
+    made.add_argument(
         "--gone",
         nargs="+",
         default=[],
         metavar="HOST",
-        help="machines that will not come back: their runs are taken for ended, and what they left here is sent",
+        help="hosts that will not return: their runs are marked as ended, and their unsent records are sent",
     )
+    return made
+
+
+def _parse(args: list[str]) -> tuple[TrackingSettings, list[str]]:
+    known = parser()
     if {"-h", "--help"} & set(args):
-        print(parser.format_help())
+        print(known.format_help())
         raise SystemExit(0)
-    with explained(parser):
-        parsed = parser.parse_args(args)
+    with explained(known):
+        parsed = known.parse_args(args)
         return TrackingSettings(**vars(parsed.tracking)), parsed.gone
 
 

@@ -4,11 +4,20 @@ import signal
 import sys
 import webbrowser
 
+if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.runtime.interruption import end_quietly
+
+    end_quietly("ui")
+
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
+from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import explained
-from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.errors import SuiteError, UsageError
+from reparam_suite.runtime.interruption import ended
+from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 from reparam_suite.tracking.page_server import page_server
 from reparam_suite.tracking.prepared_views import prepared_views
@@ -23,9 +32,11 @@ _USAGE = 2
 _TERMINATED = 128 + signal.SIGTERM
 
 
+@plain_warnings("reparam_suite.ui")
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
-    console = Console(highlight=False)
+    console = TextConsole()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         config = _parse(sys.argv[1:] if args is None else args)
@@ -44,8 +55,8 @@ def main(args: list[str] | None = None) -> int:
             raise TrackingError("MLflow's server has ended")
     except KeyboardInterrupt:
         return 0
-    except (UsageError, TrackingError) as error:
-        print(f"reparam_suite.ui: {error}", file=sys.stderr)
+    except (SuiteError, TrackingError) as error:
+        complain("ui", str(error))
         return _USAGE
 
 
@@ -55,14 +66,20 @@ def _open(address: str, console: Console, config: Namespace) -> None:
         webbrowser.open(address)
 
 
+def parser() -> ArgumentParser:
+    """The options of the command."""
+    made = ArgumentParser(prog="python -m reparam_suite.ui", description=_DESCRIPTION, exit_on_error=False)
+    made.add_argument("--open", type=bool, default=True, help="whether the page is opened in a browser")
+    made.add_argument("--view", type=str, default="curves", help="that is opened: curves, table or others")
+    made.add_argument("--port", type=int, default=None, help="of the page on this machine; a free one by default")
+    made.add_class_arguments(TrackingSettings, "tracking")
+    return made
+
+
 def _parse(args: list[str]) -> Namespace:
-    parser = ArgumentParser(prog="python -m reparam_suite.ui", description=_DESCRIPTION, exit_on_error=False)
-    parser.add_argument("--open", type=bool, default=True, help="whether the page is opened in a browser")
-    parser.add_argument("--view", type=str, default="curves", help="that is opened: curves, table or others")
-    parser.add_argument("--port", type=int, default=None, help="of the page on this machine; a free one by default")
-    parser.add_class_arguments(TrackingSettings, "tracking")
-    with explained(parser):
-        config = parser.parse_args(args)
+    known = parser()
+    with explained(known):
+        config = known.parse_args(args)
     if config.view not in _VIEWS:
         raise UsageError(f"--view: expected {', '.join(_VIEWS)}, got {config.view}")
     if config.port is not None and not 0 < config.port < 2**16:
@@ -74,4 +91,4 @@ _VIEWS = ("curves", "table", "others")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main()))

@@ -18,7 +18,7 @@ def test_the_line_through_peaks_on_a_line():
     assert (growth.slope, growth.intercept) == pytest.approx((10.0, 100.0))
     assert growth.bend == pytest.approx(1.0)
     assert growth.at_twice == pytest.approx(260 / 180)
-    assert all(growth.keeps(each) for each in ("num_samples", "batch_size", "latent_size"))
+    assert all(growth.keeps(size) for size in ("num_samples", "batch_size", "latent_size"))
 
 
 def test_a_parabola_bends_by_two_and_is_too_fast():
@@ -26,7 +26,7 @@ def test_a_parabola_bends_by_two_and_is_too_fast():
     growth = Growth.of([1, 2, 4], [1, 4, 16])
     assert (growth.slope, growth.intercept) == pytest.approx((36 / 7, -5.0))
     assert (growth.bend, growth.at_twice) == pytest.approx((2.0, 4.0))
-    assert not any(growth.keeps(each) for each in ("num_samples", "batch_size", "latent_size"))
+    assert not any(growth.keeps(size) for size in ("num_samples", "batch_size", "latent_size"))
 
 
 def test_a_square_beside_a_line_is_seen_before_it_is_the_larger_part():

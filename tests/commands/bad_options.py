@@ -12,7 +12,7 @@ def names(base: type) -> str:
     """The concrete classes of the estimators' package that are a `base`, as a sentence lists them."""
     classes = (getattr(estimators, name) for name in estimators.__all__)
     concrete = [cls for cls in classes if inspect.isclass(cls) and issubclass(cls, base)]
-    return ", ".join(sorted(each.__name__ for each in concrete if not inspect.isabstract(each)))
+    return ", ".join(sorted(cls.__name__ for cls in concrete if not inspect.isabstract(cls)))
 
 
 OWN = "or the dotted path of a class of your own"
@@ -178,7 +178,7 @@ OPTIONS = [
         "--model.estimator: json.Mine cannot be imported: module 'json' has no attribute 'Mine'",
     ),
     # a value out of range
-    ("--model.latent_size 0", "--model.latent_size: expected a whole number of at least 1, got 0"),
+    ("--model.latent_size 0", "--model.latent_size: expected an integer of at least 1, got 0"),
     ("--model.learning_rate -1", "--model.learning_rate: expected a positive, finite number, got -1.0"),
     ("--record.every 0", "--record.every: expected at least 1, got 0"),
     ("--record.gradients_every -5", "--record.gradients_every: expected at least 1, got -5"),
@@ -200,13 +200,22 @@ OPTIONS = [
             "eps, foreach, fused, maximize, weight_decay, got betaz"
         ),
     ),
+    (
+        "--trainer.accelerator cpu --model.optimizer.options {capturable: true}",
+        "--model.optimizer: expected capturable false, since it is for GPUs, got true on the CPU",
+    ),
+    (
+        "--trainer.callbacks StochasticWeightAveraging --trainer.callbacks.swa_lrs 0.1",
+        "--trainer.callbacks: StochasticWeightAveraging: swa_epoch_start: expected the number of an epoch without "
+        "max_epochs, got 0.8",
+    ),
     # a number that is none, or has no end
     ("--model.learning_rate .inf", "--model.learning_rate: expected a positive, finite number, got inf"),
     ("--model.learning_rate 1e400", "--model.learning_rate: expected a positive, finite number, got inf"),
     ("--model.learning_rate null", "--model.learning_rate: expected a positive, finite number, got None"),
     ("--model.learning_rate=", "--model.learning_rate: expected float, got an empty value"),
     ("--model.latent_size=", "--model.latent_size: expected int, got an empty value"),
-    ("--model.latent_size null", "--model.latent_size: expected a whole number of at least 1, got None"),
+    ("--model.latent_size null", "--model.latent_size: expected an integer of at least 1, got None"),
     ("--data.batch_size=", "--data.batch_size: expected int, got an empty value"),
     ("--data.batch_size 1e20", "--data.batch_size: expected int, got 1e+20"),
     ("--seed=", "--seed: expected int, got an empty value"),
@@ -220,7 +229,7 @@ OPTIONS = [
     ("--model.optimizer.options {betas: 0.9}", "options of Adam: expected 2 finite numbers for betas, got 0.9"),
     (
         "--model.optimizer.name Muon",
-        "model.optimizer: Muon only supports 2D parameters whereas we found a parameter with size: torch.Size([200])",
+        "--model.optimizer: Muon only supports 2D parameters whereas we found a parameter with size: torch.Size([200])",
     ),
     # parts that do not fit together
     (
@@ -250,7 +259,7 @@ OPTIONS = [
         "--model DiscreteVAE --model.latent_size 15 --model.estimator Enumeration",
         "Enumeration: expected at most max_states = 16,384 states, got 32,768 (latents of shape 15)",
     ),
-    ("--model DiscreteVAE --model.num_layers 0", "--model.num_layers: expected a whole number of at least 1, got 0"),
+    ("--model DiscreteVAE --model.num_layers 0", "--model.num_layers: expected an integer of at least 1, got 0"),
     (
         "--model DiscreteVAE --model.num_layers 2 --model.objective.kl analytic",
         "kl: expected sampled or auto, since KL(Bernoulli || LayeredDistribution) has no closed form, got analytic",

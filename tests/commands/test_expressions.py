@@ -100,4 +100,7 @@ def full(configuration):
     if not isinstance(configuration, dict) or "class_path" not in configuration:
         return configuration
     path = f"reparam_suite.estimators.{configuration['class_path']}"
-    return {"class_path": path, "init_args": {name: full(each) for name, each in configuration["init_args"].items()}}
+    return {
+        "class_path": path,
+        "init_args": {name: full(argument) for name, argument in configuration["init_args"].items()},
+    }

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.commands.parsing import model_of
 from tests.launching import Ended, fit
 
 from reparam_suite.tracking.options import options_of
@@ -17,7 +18,23 @@ from torch.utils.data import DataLoader, TensorDataset
 from reparam_suite.distributions import normal
 from reparam_suite.estimators import Expectation, GradientEstimator
 from reparam_suite.models import EstimatorModule
+from reparam_suite.networks import Builder
 from reparam_suite.tracking.options import options_of
+
+
+class MyNetwork(Builder):
+    """Two layers.
+
+    Args:
+        width: of the first.
+    """
+
+    def __init__(self, width: int = 4) -> None:
+        self.width = width
+
+    def __call__(self, inputs, outputs):
+        first, last = (torch.Size(shape).numel() for shape in (inputs, outputs))
+        return nn.Sequential(nn.Flatten(), nn.Linear(first, self.width), nn.Tanh(), nn.Linear(self.width, last))
 
 
 class MyModel(EstimatorModule):
@@ -88,6 +105,12 @@ def trained(folder) -> Ended:
         ended = fit(*PARTS, *DATA, *steps, root=folder / "mlruns")
     assert (ended.code, ended.err) == (0, "")
     return ended
+
+
+def test_a_network_is_named_with_its_options():
+    model = model_of("--data ColourPatches --data.size 8 --model.encoder my_parts.MyNetwork --model.encoder.width 5")
+    widths = [layer.out_features for layer in model.posterior.network if hasattr(layer, "out_features")]
+    assert widths == [5, 20]
 
 
 def test_both_are_trained_and_recorded_with_their_options(trained):

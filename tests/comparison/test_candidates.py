@@ -27,7 +27,9 @@ RLOO = "ScoreFunction(num_samples=4, baseline=LeaveOneOut())"
 
 def test_all_is_every_estimator_of_the_library_chosen_or_left_out_with_a_reason():
     found = candidates(DiscreteVAE(**SIZES), X, ["all"])
-    named = {type(each).__name__ for each in found.chosen.values()} | {name.split("(")[0] for name in found.left_out}
+    named = {type(estimator).__name__ for estimator in found.chosen.values()} | {
+        name.split("(")[0] for name in found.left_out
+    }
     assert named == {cls.__name__ for cls in concrete_subclasses(GradientEstimator)}
     assert {"ScoreFunction()", RLOO, "ScoreFunction(baseline=MovingAverage())"} <= set(found.chosen)
     assert found.left_out["Pathwise()"].startswith("Pathwise: ")
@@ -49,7 +51,7 @@ def test_the_checkpoints_own_estimator_is_the_models_own():
     model = DiscreteVAE(**SIZES, estimator=REBAR(num_samples=1))
     found = candidates(model, X, ["REBAR", "RELAX", "DisARM"])
     assert list(found.chosen) == ["REBAR()", "RELAX()", "DisARM()"]
-    assert [each is model.estimator for each in found.chosen.values()] == [True, False, False]
+    assert [estimator is model.estimator for estimator in found.chosen.values()] == [True, False, False]
     own = ScoreFunction(num_samples=3, baseline=LeaveOneOut())
     found = candidates(DiscreteVAE(**SIZES, estimator=own), X, ["all"])
     assert next(iter(found.chosen)) == "ScoreFunction(num_samples=3, baseline=LeaveOneOut())"
@@ -59,7 +61,7 @@ def test_the_checkpoints_own_estimator_is_the_models_own():
 def test_a_bound_of_several_samples_is_measured_with_as_many():
     model = GaussianVAE(**SIZES, objective=ImportanceWeighted(), estimator=StickTheLanding(num_samples=3))
     found = candidates(model, X, ["all"])
-    assert {each.num_samples for each in found.chosen.values()} == {3}
+    assert {estimator.num_samples for estimator in found.chosen.values()} == {3}
     assert {"Pathwise(num_samples=3)", "StickTheLanding(num_samples=3)"} <= set(found.chosen)
     assert found.left_out["MuProp()"].startswith("MuProp: ")
     with pytest.raises(UsageError, match="num_samples: expected 3, that of the model's bound, got 5"):

@@ -1,4 +1,4 @@
-"""Training of what an estimator learns; its effect on a comparison is in test_compare_gradients.py."""
+"""Training of what an estimator learns; its effect on a comparison is in test_compare.py."""
 
 import torch
 

@@ -31,7 +31,7 @@ def test_other_options_make_other_rows_and_are_told():
             run("ScoreFunction", seed=1, **{baseline: "reparam_suite.estimators.Learned"}),
         ]
     )
-    assert [(each.label, len(each.runs)) for each in found] == [
+    assert [(group.label, len(group.runs)) for group in found] == [
         ("Pathwise (learning_rate=0.001)", 1),
         ("Pathwise (learning_rate=0.003)", 2),
         ("ScoreFunction (baseline=NoBaseline)", 1),
@@ -40,7 +40,7 @@ def test_other_options_make_other_rows_and_are_told():
 
 
 def test_other_data_are_another_setting():
-    assert [each.setting for each in grouped([run("A"), run("A", dataset="MNIST")])] == [
+    assert [group.setting for group in grouped([run("A"), run("A", dataset="MNIST")])] == [
         "GaussianVAE, Digits, ELBO()",
         "GaussianVAE, MNIST, ELBO()",
     ]
@@ -48,7 +48,7 @@ def test_other_data_are_another_setting():
 
 def test_data_of_another_digest_under_one_name_are_never_grouped():
     found = grouped([run("A", seed=0), run("A", seed=1, digest="ffff"), run("A", seed=2)])
-    assert [(each.setting, len(each.runs)) for each in found] == [
+    assert [(group.setting, len(group.runs)) for group in found] == [
         ("GaussianVAE, Digits, ELBO(), data 1a2b", 2),
         ("GaussianVAE, Digits, ELBO(), data ffff", 1),
     ]
@@ -56,7 +56,7 @@ def test_data_of_another_digest_under_one_name_are_never_grouped():
 
 def test_runs_on_data_without_a_digest_are_rows_of_their_own():
     runs = [run("A", seed=seed, digest=None, run_id=f"{seed}" * 32) for seed in (1, 2)]
-    assert [each.label for each in grouped(runs)] == ["A (run=11111111)", "A (run=22222222)"]
+    assert [group.label for group in grouped(runs)] == ["A (run=11111111)", "A (run=22222222)"]
 
 
 def test_of_runs_with_one_seed_and_one_configuration_the_latest_counts():
@@ -64,7 +64,7 @@ def test_of_runs_with_one_seed_and_one_configuration_the_latest_counts():
     first, again, other = (run("A", elbo, run_id=f"{elbo}") for elbo in (-20.0, -21.0, -22.0))
     another_rate = run("A", run_id="rate", **{rate: "0.1"})
     found = grouped([first, again, run("A", seed=1), other, another_rate])
-    assert [sorted(each.run_id for each in group.runs) for group in found] == [["-22.0", "A1Digits"], ["rate"]]
+    assert [sorted(own.run_id for own in group.runs) for group in found] == [["-22.0", "A1Digits"], ["rate"]]
     assert [group.repeated for group in found] == [{"0": 2}, {}]
 
 

@@ -9,7 +9,7 @@ from reparam_suite.tracking import RecordedRun
 
 
 def titles(metrics, tags=None):
-    return [each.title for each in columns_of([RecordedRun("a", "a", tags or {}, {}, dict.fromkeys(metrics, 0.0))])]
+    return [column.title for column in columns_of([RecordedRun("a", "a", tags or {}, {}, dict.fromkeys(metrics, 0.0))])]
 
 
 def test_mean_and_standard_error():
@@ -51,4 +51,4 @@ def test_of_gradients_the_encoders_is_shown_and_else_that_of_every_part():
 
 def test_the_metric_that_a_run_monitors_is_a_column():
     found = columns_of([RecordedRun("a", "a", {"monitor": "-val/loss"}, {}, {"val/loss": 1.0})])
-    assert [(each.title, each.better) for each in found] == [("val/loss", "lower")]
+    assert [(column.title, column.better) for column in found] == [("val/loss", "lower")]

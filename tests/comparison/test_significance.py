@@ -29,7 +29,7 @@ def test_the_best_is_marked_only_where_the_difference_exceeds_the_noise():
 def test_the_smallest_variance_is_the_best_one_in_logarithms():
     metric = "grad/encoder/variance"
     groups = [group("A", [1.0, 1.2, 0.9], metric), group("B", [100.0, 30.0, 250.0], metric)]
-    logarithms = [[math.log(each) for each in g.value(VARIANCE).values] for g in groups]
+    logarithms = [[math.log(variance) for variance in g.value(VARIANCE).values] for g in groups]
     # On the values themselves the spread of the large one hides the difference.
     assert ttest_ind(groups[0].value(VARIANCE).values, groups[1].value(VARIANCE).values, equal_var=False).pvalue > 0.05
     assert ttest_ind(*logarithms, equal_var=False).pvalue < 0.05

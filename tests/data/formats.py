@@ -22,7 +22,7 @@ def _value(value: np.ndarray | list[int] | str) -> bytes:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, list):
-        return b"](" + b"".join(b"K" + bytes([each]) for each in value) + b"e"
+        return b"](" + b"".join(b"K" + bytes([number]) for number in value) + b"e"
     rebuilt = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
     shape = b"(" + b"".join(b"J" + struct.pack("<i", size) for size in value.shape) + b"t"
     dtype = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"

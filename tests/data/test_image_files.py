@@ -53,8 +53,8 @@ FAULTS = {
     "deep.png": (lambda path: image(path, mode="I;16"), "expected 8 bits a channel, got I;16B"),
     "deep_colour.png": (deep_colour, "expected 8 bits a channel, got RGB;16B"),
     "text.jpg": (no_image, "it cannot be read as an image: unknown format"),
-    "cut.png": (cut_off, "it is cut off"),
-    "cut.jpg": (cut_off, "it is cut off"),
+    "cut.png": (cut_off, "it is truncated"),
+    "cut.jpg": (cut_off, "it is truncated"),
 }
 
 
@@ -79,3 +79,17 @@ def test_pixels_are_read_by_number(tmp_path):
     rows = ImageRows([tmp_path / f"{index}.png" for index in range(3)], size=(4, 6), crop="centre", colour="colour")
     assert (len(rows), rows.event_shape) == (3, (3, 4, 6))
     assert np.array_equal(rows.read(np.array([2, 0])), np.stack([pixels[2], pixels[0]]).transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("colour", ["colour", "grey"])
+def test_large_photographs_are_scaled_as_if_all_pixels_had_been_decoded(colour, tmp_path):
+    """A smooth photograph in a JPEG of 20 times the side, decoded at an eighth."""
+    rows, columns = np.mgrid[0:320, 0:400] / 400
+    photograph = np.stack([rows, columns, 1 - rows * columns], -1)
+    image = Image.fromarray(np.rint(photograph * 255).astype(np.uint8))
+    image.save(tmp_path / "x.jpg", quality=95)
+    (found,) = ImageRows([tmp_path / "x.jpg"], size=(16, 20), crop="none", colour=colour).read(np.array([0]))
+    mode = {"colour": "RGB", "grey": "L"}[colour]
+    expected = np.asarray(image.resize((20, 16), Image.Resampling.LANCZOS).convert(mode))
+    expected = expected.transpose(2, 0, 1) if colour == "colour" else expected[None]
+    assert np.abs(found.astype(int) - expected).max() <= 4

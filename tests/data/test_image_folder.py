@@ -82,7 +82,7 @@ def test_files_that_cannot_be_used_are_listed_by_name(tmp_path):
 def test_sizes_that_differ_are_refused_unless_one_is_stated(tmp_path):
     flat(tmp_path, 10)
     image(tmp_path / "odd.png", size=(5, 5))
-    with pytest.raises(DataError, match=r"expected images of one size, got 10 of 4 x 6 and odd\.png of 5 x 5: state"):
+    with pytest.raises(DataError, match=r"one size, got 10 of 4 x 6 and odd\.png of 5 x 5: state the `size`"):
         ImageFolder(path=tmp_path).setup()
     assert ImageFolder(path=tmp_path, size=4).event_shape == (3, 4, 4)
 
@@ -109,12 +109,19 @@ def test_a_file_that_is_lost_or_changed_while_it_is_used_is_named(tmp_path):
     (tmp_path / "03.png").write_bytes(b"something else")
     with pytest.raises(DataError, match=r"03\.png: it cannot be read as an image: unknown format"):
         list(data.train_dataloader())
+    damaged = bytearray((tmp_path / "04.png").read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF  # among the pixels, between a header and an end that are as they should be
+    (tmp_path / "03.png").write_bytes(damaged)
+    found = ImageFolder(path=tmp_path)
+    with pytest.raises(DataError, match=r"03\.png: it cannot be read as an image: broken data stream"):
+        _ = found.train_mean
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"size": 0}, "size: expected an integer of at least 1, got 0"),
+        ({"size": (8, 8, 8)}, "size: expected one number, or height and width, got (8, 8, 8)"),
         ({"crop": "random"}, 'crop: expected "centre" or "none", got \'random\''),
         ({"kind": "binary"}, 'kind: expected "colour" or "grey", got \'binary\''),
         ({"num_workers": -1}, "num_workers: expected an integer of at least 0, got -1"),

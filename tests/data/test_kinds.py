@@ -104,3 +104,11 @@ def test_a_stated_binary_kind_does_not_hide_a_contradiction():
 def test_rows_that_were_scaled_by_the_range_of_the_training_rows_are_real():
     train = np.linspace(0.0, 1.0, 400).reshape(50, 8)
     assert kind_of(facts(train, train * 1.2 - 0.1), (8,), where="x") == "real"
+
+
+def test_integers_in_the_shape_of_colours_are_no_counts_beyond_a_byte():
+    deep = RNG.integers(0, 2**16, (9, 48)).astype(np.uint16)
+    with pytest.raises(DataError, match=r"^x: expected colours in uint8, or in \[0, 1\], got train integer from "):
+        kind_of(facts(deep), (3, 4, 4), where="x")
+    assert kind_of(facts(deep), (1, 6, 8), where="x") == "count"
+    check_stated("count", facts(deep), (3, 4, 4), where="x")

@@ -29,7 +29,7 @@ def test_the_digest_depends_on_content_shape_type_and_levels():
         replace(SPLITS, levels=15),
         replace(SPLITS, test=ROWS),
     ]
-    assert len({each.digest() for each in [SPLITS, *others]}) == 6
+    assert len({splits.digest() for splits in [SPLITS, *others]}) == 6
     assert replace(SPLITS, train=ROWS.copy()).digest() == SPLITS.digest()
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from tests.data.test_rows import saved
 
 from reparam_suite.data import DataError, StreamedArrays
@@ -15,18 +14,6 @@ def test_held_out_rows_are_taken_where_they_are_not_given(files):
     (valid,), (test,) = data.undivided("valid"), data.undivided("test")
     assert np.array_equal(np.rint(valid.numpy() * 255), rows[8::10])
     assert np.array_equal(np.rint(test.numpy() * 255), rows[9::10])
-
-
-@pytest.mark.parametrize(
-    ("dtype", "kind"), [("float64", "real"), (">f4", "real"), ("int32", "count"), ("bool", "binary")]
-)
-def test_other_types_are_float32(tmp_path, dtype, kind):
-    rows = (np.arange(60).reshape(20, 3) % (2 if dtype == "bool" else 7)).astype(dtype)
-    np.save(tmp_path / "x.npy", rows)
-    data = StreamedArrays(train=tmp_path / "x.npy", batch_size=30)
-    (x,) = data.train_dataloader()
-    assert (data.kind, x.dtype) == (kind, torch.float32)
-    assert sorted(x.tolist()) == sorted(np.delete(rows, [8, 9, 18, 19], 0).astype(np.float32).tolist())
 
 
 @pytest.mark.parametrize(

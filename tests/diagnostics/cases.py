@@ -78,8 +78,8 @@ class Case:
             estimator = copy.deepcopy(self.estimator)
             with estimated_by(model, estimator):
                 own = [layer.estimator for layer in layers(model)]
-            for layer, each in zip(layers(model), own, strict=True):
-                layer.estimator = each
+            for layer, estimator_of_layer in zip(layers(model), own, strict=True):
+                layer.estimator = estimator_of_layer
             if reason := incompatibility(model, data(2), model.estimator):
                 raise ValueError(reason)
             for parameter in model.parameters():
@@ -94,11 +94,11 @@ def data(num_data: int = 5) -> Tensor:
 
 def library() -> list[type[GradientEstimator]]:
     return [
-        each
+        cls
         for name in estimators.__all__
-        if inspect.isclass(each := getattr(estimators, name))
-        and issubclass(each, GradientEstimator)
-        and not inspect.isabstract(each)
+        if inspect.isclass(cls := getattr(estimators, name))
+        and issubclass(cls, GradientEstimator)
+        and not inspect.isabstract(cls)
     ]
 
 

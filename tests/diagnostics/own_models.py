@@ -2,14 +2,17 @@
 
 import math
 from dataclasses import replace
+from typing import ClassVar, final
 
 import torch
 import torch.nn.functional as F
+from tests.diagnostics.own_estimators import ThroughTheGradient
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Independent, Normal, constraints
 
 from reparam_suite.distributions import bernoulli, kl_divergence, normal
 from reparam_suite.estimators import DisARM, Expectation, GradientEstimator, Pathwise
+from reparam_suite.models import VAE, GaussianVAE
 
 
 class NormalPosterior(nn.Module):
@@ -184,3 +187,91 @@ class TiedDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.last(self.second(self.first(z).tanh()).tanh())
+
+
+def plain(**options) -> PlainVAE:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4))
+        return PlainVAE(encoder, nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 6)), latent_size=2, **options)
+
+
+def rows(num_data: int, size: int = 6) -> Tensor:
+    return torch.rand(num_data, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).round()
+
+
+def plain_networks() -> tuple[nn.Module, nn.Module]:
+    model = plain()
+    return model.posterior.network, model.likelihood.network
+
+
+SIZES = {"event_shape": (6,), "latent_size": 3, "hidden_sizes": (5,), "activation": "tanh"}
+
+
+def around_the_layers() -> dict[str, VAE]:
+    torch.manual_seed(0)
+    tied = GaussianVAE(**SIZES)
+    tied.likelihood.network[0].weight = tied.likelihood.network[2].weight = nn.Parameter(torch.randn(6, 3))
+    tied.likelihood.network[0].bias = nn.Parameter(torch.randn(6))
+    tied.likelihood.network[2] = Transposed(tied.likelihood.network[0])
+    normed = GaussianVAE(**SIZES)
+    nn.utils.parametrizations.weight_norm(normed.likelihood.network[2])
+    in_place = GaussianVAE(**SIZES)
+    in_place.likelihood.network[1] = nn.LeakyReLU(0.3, inplace=True)
+    through = GaussianVAE(**SIZES, estimator=ThroughTheGradient())
+    return {
+        name: model.double()
+        for name, model in {"tied": tied, "parametrized": normed, "in place": in_place, "through": through}.items()
+    }
+
+
+@final
+class Transposed(nn.Module):
+    """The weight of another layer, used without calling it."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.layer = [layer]
+        self.out = nn.Linear(3, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(x @ self.layer[0].weight)
+
+
+class Coupled(Distribution):
+    """Two latents, the second normal given the first by a network: the law lies in its weights, as that of a flow."""
+
+    arg_constraints: ClassVar = {}
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(self, features: Tensor, conditioner: nn.Module) -> None:
+        self.features, self.conditioner = features, conditioner
+        super().__init__(features.shape[:-1], torch.Size([2]), validate_args=False)
+
+    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        noise = torch.randn(self._extended_shape(sample_shape), dtype=self.features.dtype)
+        first, second = noise.split(1, -1)
+        given = self._second(first)
+        return torch.cat([first, given.loc + given.scale * second], -1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        first, second = value.split(1, -1)
+        return (Normal(0.0, 1.0).log_prob(first) + self._second(first).log_prob(second)).squeeze(-1)
+
+    def _second(self, first: Tensor) -> Normal:
+        seen = torch.cat([first, self.features.expand(*first.shape[:-1], -1)], -1)
+        loc, raw = self.conditioner(seen).chunk(2, -1)
+        return Normal(loc, F.softplus(raw) + 0.1, validate_args=False)
+
+
+class CoupledPosterior(nn.Module):
+    """q(z|x) whose features and conditioner are networks."""
+
+    def __init__(self, num_inputs: int) -> None:
+        super().__init__()
+        self.features = nn.Linear(num_inputs, 3)
+        self.conditioner = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
+
+    def forward(self, x: Tensor) -> Distribution:
+        return Coupled(self.features(x).tanh(), self.conditioner)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from tests.diagnostics.own_models import LowerHalf
 from torch import Tensor
 
 from reparam_suite.diagnostics.batches import device_of, mapped, num_data, part, repeated, split, split_evenly
@@ -55,3 +56,14 @@ def test_repeats_stand_one_after_the_other():
     again = repeated((X, Y), 3)
     assert again[0].shape == (15, 2)
     assert torch.equal(again[1].reshape(3, 5), Y.expand(3, 5))
+
+
+def test_batches_are_taken_apart_and_repeated_along_their_own_axis():
+    batch = LowerHalf.batch(5)
+    assert num_data(batch) == 5
+    twice = repeated(batch, 2)
+    assert torch.equal(twice["above"], torch.cat([batch["above"]] * 2))
+    assert twice["rest"][1] == "a name"
+    assert twice["number"] == 3
+    assert [num_data(portion) for portion in split_evenly(batch, 3)] == [2, 2, 1]
+    assert torch.equal(part(batch, slice(1, 3))["rest"][0], batch["rest"][0][1:3])

@@ -81,17 +81,17 @@ def test_several_minibatches_are_averaged_and_their_noise_is_independent():
         torch.rand(1)  # a measurement starts from the random state that it finds
         alone += measure(model, [x], estimators, references=[reference], num_repeats=40)
     for group, together in row.statistics.items():
-        variances = torch.stack([each.statistics[group].variance for each in alone])
-        error_alone = torch.stack([each.statistics[group].standard_error for each in alone]).square().sum().sqrt() / 4
+        variances = torch.stack([own.statistics[group].variance for own in alone])
+        error_alone = torch.stack([own.statistics[group].standard_error for own in alone]).square().sum().sqrt() / 4
         error = (together.standard_error.square() + error_alone.square()).sqrt()
         assert (together.variance - variances.mean()).abs() < LIMIT * error
         assert together.standard_error == pytest.approx(float(error_alone), rel=0.3)
-        bias, biases = row.bias[group], [each.bias[group] for each in alone]
-        squares = torch.stack([each.squared_bias for each in biases])
-        error_alone = torch.stack([each.squared_bias_error for each in biases]).square().sum().sqrt() / 4
+        bias, biases = row.bias[group], [own.bias[group] for own in alone]
+        squares = torch.stack([own.squared_bias for own in biases])
+        error_alone = torch.stack([own.squared_bias_error for own in biases]).square().sum().sqrt() / 4
         error = (bias.squared_bias_error.square() + error_alone.square()).sqrt()
         assert (bias.squared_bias - squares.mean()).abs() < LIMIT * error
-        lengths = torch.stack([each.reference_squared_norm for each in biases])
+        lengths = torch.stack([own.reference_squared_norm for own in biases])
         torch.testing.assert_close(bias.reference_squared_norm, lengths.mean())
     # The first minibatch and the last are the same, and their noise is not.
     once, twice = (next(measure(model, batches[:1] * n, estimators)).statistics["encoder"].variance for n in (1, 2))

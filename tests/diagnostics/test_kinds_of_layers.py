@@ -4,15 +4,16 @@ import logging
 
 import pytest
 import torch
-from tests.diagnostics.own_models import Attention, PlainVAE, TiedDecoder, Tokens, TorchAttention
-from tests.diagnostics.test_gradients import assert_same_variance, reference
+from tests.diagnostics.own_models import Attention, CoupledPosterior, PlainVAE, TiedDecoder, Tokens, TorchAttention
+from tests.diagnostics.roads import assert_same_variance, reference
 from torch import Tensor, nn
 
 from reparam_suite.diagnostics import gradient_statistics, measuring, naive_gradient_statistics
-from reparam_suite.diagnostics.layers_at_evaluation import layers_off
 from reparam_suite.diagnostics.layerwise import layerwise_sums
-from reparam_suite.diagnostics.layout import layout_of
-from reparam_suite.estimators import ScoreFunction
+from reparam_suite.diagnostics.layout import NUM_PROBED, layout_of
+from reparam_suite.distributions import BernoulliLikelihood, Conditional, StandardNormal
+from reparam_suite.estimators import Pathwise, ScoreFunction, StickTheLanding
+from reparam_suite.models import VAE
 from reparam_suite.networks import ResNet
 
 ENCODERS = {
@@ -150,15 +151,25 @@ def test_score_function_gradients_of_a_convolution():
         torch.testing.assert_close(gradient_statistics(model, x, 4)["posterior"].variance, expected)
 
 
-@pytest.mark.parametrize(
-    ("norm", "reason"),
-    [
-        (nn.BatchNorm2d(2), "expected a model without batch norm, got BatchNorm2d at 0; in evaluation mode"),
-        (nn.InstanceNorm2d(2, track_running_stats=True), "got InstanceNorm2d with track_running_stats at 0; in eval"),
-    ],
-    ids=["batch norm", "running averages"],
-)
-def test_norms_that_are_another_function_in_evaluation_are_refused(norm: nn.Module, reason: str):
-    with pytest.raises(ValueError, match=reason):
-        layers_off(nn.Sequential(norm))
-    assert layers_off(nn.Sequential(nn.InstanceNorm2d(2), nn.GroupNorm(1, 2), nn.Dropout(0.5))) == ("2",)
+@pytest.mark.parametrize("num_samples", [1, NUM_PROBED])
+@pytest.mark.parametrize("estimator", [Pathwise, StickTheLanding])
+def test_a_flow_whose_density_is_frozen_is_measured_layer_by_layer(estimator, num_samples, caplog):
+    """Its conditioner is called in the density too, where no gradient reaches it; as many samples are no rows."""
+    torch.manual_seed(0)
+    likelihood = Conditional(nn.Linear(2, 4), BernoulliLikelihood(event_shape=(4,)))
+    model = VAE(
+        posterior=CoupledPosterior(4),
+        likelihood=likelihood,
+        prior=StandardNormal((2,)),
+        estimator=estimator(num_samples=num_samples),
+    ).double()
+    x = torch.rand(5, 4, dtype=torch.float64).round()
+    with torch.random.fork_rng(), caplog.at_level(logging.INFO):
+        torch.manual_seed(2)
+        expected = reference(model, x, 4)
+        torch.manual_seed(2)
+        found = gradient_statistics(model, x, 4)
+    assert {statistics.road for statistics in found.values()} == {"layer by layer"}, caplog.text
+    for name, (variance, squared_norm, _) in expected.items():
+        torch.testing.assert_close(found[name].variance, variance, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(found[name].squared_norm, squared_norm, rtol=1e-9, atol=1e-9)

@@ -5,30 +5,20 @@ from typing import final
 
 import pytest
 import torch
-from tests.diagnostics.cases import data
-from tests.diagnostics.test_gradients import ROUNDING, reference
+from tests.diagnostics.cases import CASES, Case, data
+from tests.diagnostics.own_estimators import SeveralCalls
+from tests.diagnostics.own_models import SIZES, around_the_layers
+from tests.diagnostics.roads import ROUNDING, reference
 from tests.statistics import LIMIT
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, MultivariateNormal, Normal
 
 from reparam_suite.diagnostics import gradient_statistics
 from reparam_suite.diagnostics.calls import NotLayerwiseError
 from reparam_suite.diagnostics.layerwise import layerwise_sums
 from reparam_suite.diagnostics.measuring import measuring
-from reparam_suite.distributions import BernoulliLikelihood, Conditional, NormalLikelihood, StandardNormal
-from reparam_suite.estimators import (
-    Average,
-    DisARM,
-    Estimate,
-    Expectation,
-    GradientEstimator,
-    Pathwise,
-    StraightThrough,
-    carry,
-)
+from reparam_suite.distributions import NormalLikelihood
+from reparam_suite.estimators import DisARM, Pathwise
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
-
-SIZES = {"event_shape": (6,), "latent_size": 3, "hidden_sizes": (5,), "activation": "tanh"}
 
 
 def assert_exact(model: VAE, num_repeats: int = 4) -> None:
@@ -153,79 +143,9 @@ def test_one_datum():
     assert torch.isnan(statistics["encoder"].data_variance)
 
 
-# -------------------------------------------------------------------------------- estimators that a user might bring
-
-
-class _Own(GradientEstimator):
-    families = (Normal, Bernoulli)
-    bounds = (Average,)
-    differentiates_f = True
-    unbiased = False
-
-    def __init__(self) -> None:
-        super().__init__(num_samples=1)
-
-
-@final
-class SeveralCalls(_Own):
-    """F at one sample, at three, and without a gradient; a detached inner gradient."""
-
-    def estimate(self, target: Expectation) -> Estimate:
-        z = target.q.rsample((1,))
-        with torch.no_grad():
-            constant = target.values(z).mean(0)
-        again = target.q.rsample((3,))
-        f = target.values(again)
-        (inner,) = torch.autograd.grad(f.sum(), again, retain_graph=True)
-        objective = target.values(z).mean(0) * constant.tanh() + f.mean(0) + (carry(again) * inner).sum(-1).mean(0)
-        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
-
-
-@final
-class ThroughTheGradient(_Own):
-    """An objective that depends on df/dz: theta is reached through the backward pass of f as well."""
-
-    def estimate(self, target: Expectation) -> Estimate:
-        z = target.q.rsample((1,))
-        f = target.values(z)
-        (slope,) = torch.autograd.grad(f.sum(), z, create_graph=True)
-        objective = f.mean(0) + 0.1 * slope.square().sum(-1).mean(0)
-        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
-
-
 def test_f_called_several_times_with_inner_gradients():
     torch.manual_seed(0)
     assert_exact(GaussianVAE(**SIZES, likelihood=NormalLikelihood(), estimator=SeveralCalls()).double())
-
-
-def around_the_layers() -> dict[str, VAE]:
-    torch.manual_seed(0)
-    tied = GaussianVAE(**SIZES)
-    tied.likelihood.network[0].weight = tied.likelihood.network[2].weight = nn.Parameter(torch.randn(6, 3))
-    tied.likelihood.network[0].bias = nn.Parameter(torch.randn(6))
-    tied.likelihood.network[2] = Transposed(tied.likelihood.network[0])
-    normed = GaussianVAE(**SIZES)
-    nn.utils.parametrizations.weight_norm(normed.likelihood.network[2])
-    in_place = GaussianVAE(**SIZES)
-    in_place.likelihood.network[1] = nn.LeakyReLU(0.3, inplace=True)
-    through = GaussianVAE(**SIZES, estimator=ThroughTheGradient())
-    return {
-        name: each.double()
-        for name, each in {"tied": tied, "parametrized": normed, "in place": in_place, "through": through}.items()
-    }
-
-
-@final
-class Transposed(nn.Module):
-    """The weight of another layer, used without calling it."""
-
-    def __init__(self, layer: nn.Linear) -> None:
-        super().__init__()
-        self.layer = [layer]
-        self.out = nn.Linear(3, 6)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(x @ self.layer[0].weight)
 
 
 @pytest.mark.parametrize("name", around_the_layers())
@@ -244,53 +164,6 @@ def test_what_goes_around_the_layers_is_noticed_and_measured_datum_by_datum(name
         assert sum(variance.numel() for variance in ours.element_variances) == elements.numel()
 
 
-class OneCovariance(nn.Module):
-    """A normal posterior whose covariance all data share, as it is given or expanded to the data."""
-
-    def __init__(self, *, expanded: bool, **covariance: Tensor) -> None:
-        super().__init__()
-        self.loc = nn.Linear(4, 2)
-        self.expanded, self.covariance = expanded, covariance
-
-    def forward(self, x: Tensor) -> Distribution:
-        batch = x.shape[:-1] if self.expanded else ()
-        return MultivariateNormal(
-            self.loc(x), **{name: value.expand(*batch, *value.shape) for name, value in self.covariance.items()}
-        )
-
-
-@pytest.mark.parametrize("name", ["scale_tril", "covariance_matrix"])
-def test_a_covariance_that_all_data_share_is_measured_as_one_of_each_datum(name: str):
-    found = []
-    for expanded in (False, True):
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            posterior = OneCovariance(expanded=expanded, **{name: torch.tensor([[0.5, 0.0], [0.0, 2.0]])})
-            likelihood = Conditional(nn.Linear(2, 4), BernoulliLikelihood(event_shape=(4,)))
-            model = VAE(posterior=posterior, likelihood=likelihood, prior=StandardNormal((2,)), estimator=Pathwise())
-            found.append(gradient_statistics(model, torch.ones(3, 4), num_repeats=8))
-    shared, own = found
-    assert set(shared) == {"encoder", "decoder", "loc"}
-    for part, statistics in own.items():
-        torch.testing.assert_close(shared[part].variance, statistics.variance)
-        torch.testing.assert_close(shared[part].squared_norm, statistics.squared_norm)
-
-
-def test_no_hook_stays_behind():
-    for model in (GaussianVAE(**SIZES), *around_the_layers().values()):
-        gradient_statistics(model, data(2).to(next(model.parameters()).dtype))
-        assert not any(module._forward_hooks for module in model.modules())
-
-
-def test_no_hook_stays_behind_after_an_error():
-    model = DiscreteVAE(**SIZES, estimator=StraightThrough())
-    model.estimator = Pathwise()
-    with pytest.raises(ValueError, match="Pathwise: expected a q with reparameterized samples"):
-        gradient_statistics(model, data(2).float())
-    assert not any(module._forward_hooks for module in model.modules())
-    assert model.training
-
-
 def test_what_is_not_a_number_is_reported_as_such(caplog):
     model = GaussianVAE(**SIZES)
     model.likelihood.network[0].weight.data[0, 0] = torch.nan
@@ -298,3 +171,22 @@ def test_what_is_not_a_number_is_reported_as_such(caplog):
         statistics = gradient_statistics(model, data(2).float())
     assert torch.isnan(statistics["decoder"].variance)
     assert "datum by datum" not in caplog.text
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_layer_by_layer_is_exact_on_the_noise_of_explicit_gradients(case: Case):
+    model, x = case.model(), data()
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        expected = reference(model, x, 4)
+        torch.manual_seed(2)
+        with measuring(model):
+            sums = layerwise_sums(model, x, 4, per_element=True)
+    assert set(sums) == set(expected)
+    for name, (variance, squared_norm, elements) in expected.items():
+        got = sums[name].statistics()
+        scale = float(squared_norm.abs() + variance)
+        torch.testing.assert_close(got.variance, variance, rtol=ROUNDING, atol=ROUNDING * scale)
+        torch.testing.assert_close(got.squared_norm, squared_norm, rtol=ROUNDING, atol=ROUNDING * scale)
+        flat = torch.cat([variance.flatten() for variance in got.element_variances])
+        torch.testing.assert_close(flat, elements, rtol=ROUNDING, atol=ROUNDING * scale)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from tests.diagnostics.test_layerwise import ThroughTheGradient
+from tests.diagnostics.own_estimators import ThroughTheGradient
 from tests.statistics import LIMIT
 
 from reparam_suite.diagnostics import gradient_statistics

@@ -46,8 +46,8 @@ def test_noise_of_the_estimator_is_taken_off_and_the_standard_error_is_that_of_m
         for seed in range(150):
             found.append(data_variance(grouped_sums(noisy, rows(40, seed), num_groups=20)["encoder"]))
             torch.rand(1)  # the next set has noise of its own
-    values = torch.stack([each.value for each in found])
-    errors = torch.stack([each.standard_error for each in found])
+    values = torch.stack([variance.value for variance in found])
+    errors = torch.stack([variance.standard_error for variance in found])
     spread = values.std()
     assert (values.mean() - truth).abs() < LIMIT * spread / 150**0.5
     noise = gradient_sums(noisy, rows(40, 0), 50)["encoder"].statistics().variance

@@ -40,7 +40,7 @@ def test_training_measurement_bias_and_common_checkpoint_have_one_gradient(objec
         torch.manual_seed(1)
         # The training gradient over 20,000 copies of each datum.
         loss = model.training_step(x.repeat(20_000, 1), 0)["loss"]
-        trained = -torch.cat([each.flatten() for each in torch.autograd.grad(loss, encoder)])
+        trained = -torch.cat([gradient.flatten() for gradient in torch.autograd.grad(loss, encoder)])
         measured = gradient_sums(model, x, 400)["encoder"]
         exact = reference_gradients(model, x)["encoder"]
         bias = gradient_bias(model, x, num_repeats=50)["encoder"]

@@ -50,7 +50,9 @@ def test_a_parameter_without_a_gradient_counts_as_zero_and_frozen_ones_are_left_
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(ValueError, match=r"decay of PathVariance: expected a number in \[0, 1\), got 1.0"):
+    with pytest.raises(
+        ValueError, match=r"decay of PathVariance: expected a finite number of at least 0 and below 1, got 1.0"
+    ):
         PathVariance([nn.Parameter(torch.zeros(1))], decay=1.0)
     with pytest.raises(ValueError, match="at least one trained parameter"):
         PathVariance([])

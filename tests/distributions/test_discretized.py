@@ -84,7 +84,7 @@ def test_the_family_has_one_learned_scale_and_an_output_of_zero_is_a_medium_grey
     assert set(parameters(p)) == {"loc", "log_scale"}
     mean = torch.rand(3, 2, 2)
     assert torch.allclose(family.distribution(family.raw_of(mean).flatten()).loc, mean)
-    assert [each.item() for each in family.parameters()] == [pytest.approx(math.log(0.2))]
+    assert [parameter.item() for parameter in family.parameters()] == [pytest.approx(math.log(0.2))]
     made = {"event_shape": (3, 2, 2), "scale": "learned", "initial_scale": 0.2, "levels": 255}
     assert family.constructor_arguments() == made
 

@@ -78,21 +78,21 @@ def test_one_hot_expands():
 # ------------------------------------------------------------------------------------------------ parameters in and out
 
 
-@pytest.mark.parametrize("q", every_family(2, B), ids=lambda each: family(each).__name__)
+@pytest.mark.parametrize("q", every_family(2, B), ids=lambda q: family(q).__name__)
 def test_a_distribution_is_rebuilt_from_its_parameters(q):
     z = q.sample((3,))
     again = rebuilt(q, parameters(q))
     assert torch.allclose(again.log_prob(z), q.log_prob(z), rtol=1e-14)
     assert again.batch_shape == (2, B)
     doubled = rebuilt(q, {name: 2 * value for name, value in parameters(q).items()})
-    assert torch.equal(with_parameters(q, lambda each: 2 * each).log_prob(z), doubled.log_prob(z))
+    assert torch.equal(with_parameters(q, lambda value: 2 * value).log_prob(z), doubled.log_prob(z))
     assert not torch.allclose(doubled.log_prob(z), q.log_prob(z))
 
 
 @pytest.mark.parametrize("index", range(8))
 def test_frozen_cuts_the_parameters_off_and_nothing_else(index):
     leaf = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    q = with_parameters(every_family(B)[index], lambda each: each + leaf)
+    q = with_parameters(every_family(B)[index], lambda value: value + leaf)
     z = q.sample().requires_grad_()
     still = frozen(q).log_prob(z)
     assert torch.allclose(still, q.log_prob(z), rtol=1e-14)
@@ -147,7 +147,7 @@ def test_the_divergence_from_a_standard_normal_and_its_gradient_are_those_from_a
     q = normal(draw(B, D).requires_grad_(), draw(B, D, seed=1).exp().requires_grad_())
     full = multivariate_normal(draw(B, D), lower(B))
     p, same = standard_normal(draw(D)), normal(torch.zeros(D).double(), torch.ones(D).double())
-    kls = [distributions.kl_divergence(q, each) for each in (p, same)]
+    kls = [distributions.kl_divergence(q, prior) for prior in (p, same)]
     assert torch.allclose(*kls)
     gradients = [torch.cat(torch.autograd.grad(kl.sum(), list(parameters(q).values()))) for kl in kls]
     assert torch.allclose(*gradients)
@@ -164,7 +164,7 @@ def test_kl_of_a_full_normal_from_a_factorised_one_is_that_between_full_ones():
 
 @pytest.mark.parametrize("index", [2, 3])
 def test_kl_of_discrete_latents_is_the_sum_over_their_states(index):
-    q, p = every_family(B)[index], with_parameters(every_family()[index], lambda each: each.flip(-1) * 1.7)
+    q, p = every_family(B)[index], with_parameters(every_family()[index], lambda value: value.flip(-1) * 1.7)
     corners = torch.eye(2, dtype=torch.float64)[:, 1:] if index == 2 else torch.eye(C, dtype=torch.float64)
     states = torch.cartesian_prod(*[torch.arange(len(corners))] * D)
     z = corners[states].reshape(len(states), 1, *q.event_shape).expand(-1, B, *q.event_shape)

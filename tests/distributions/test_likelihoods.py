@@ -78,7 +78,7 @@ def test_normal_draws_carry_the_gradient_of_loc_and_scale():
     [
         ({"scale": 0.0}, "scale of NormalLikelihood: expected learned or a positive number, got 0.0"),
         ({"scale": "fixed"}, "scale of NormalLikelihood: expected learned or a positive number, got 'fixed'"),
-        ({"initial_scale": -1.0}, "initial_scale of NormalLikelihood: expected a positive number, got -1.0"),
+        ({"initial_scale": -1.0}, "initial_scale of NormalLikelihood: expected a finite number above 0, got -1.0"),
     ],
 )
 def test_a_scale_that_is_none_is_refused(options, message):

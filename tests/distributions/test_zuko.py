@@ -38,7 +38,7 @@ def test_what_it_answers(flow):
     assert isinstance(frozen(q), FrozenDensity)
     assert kl_divergence(q, standard_normal(torch.zeros(2))) is None
     z = q.sample((5,)).requires_grad_()
-    ours, theirs = (torch.autograd.grad(each.log_prob(z).sum(), z)[0] for each in (frozen(q), q))
+    ours, theirs = (torch.autograd.grad(density.log_prob(z).sum(), z)[0] for density in (frozen(q), q))
     torch.testing.assert_close(ours, theirs)
 
 

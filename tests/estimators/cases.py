@@ -57,29 +57,29 @@ from reparam_suite.estimators import (
     VarianceNormalized,
 )
 from reparam_suite.problems import (
-    BernoulliCurved,
     BernoulliModel,
     BetaModel,
-    CategoricalCurved,
     CategoricalModel,
     DirichletModel,
     FullGaussianModel,
-    FullGaussianQuadratic,
-    FullGaussianWave,
     GammaModel,
     GaussianModel,
-    GaussianQuadratic,
-    GaussianWave,
     Problem,
     ToyGaussian,
     VonMisesModel,
+    catalogue,
 )
 
-NORMAL: list[Problem] = [ToyGaussian(), GaussianQuadratic(), GaussianWave(), GaussianModel()]
-FULL_NORMAL: list[Problem] = [FullGaussianQuadratic(), FullGaussianWave(), FullGaussianModel()]
-IMPLICIT: list[Problem] = [GammaModel(), BetaModel(), DirichletModel(), VonMisesModel()]
-BERNOULLI: list[Problem] = [BernoulliCurved(), BernoulliModel()]
-CATEGORICAL: list[Problem] = [CategoricalCurved(), CategoricalModel()]
+NORMAL, FULL_NORMAL, IMPLICIT, BERNOULLI, CATEGORICAL = (
+    [make() for make in family]
+    for family in (
+        catalogue.NORMAL,
+        catalogue.FULL_NORMAL,
+        catalogue.IMPLICIT,
+        catalogue.BERNOULLI,
+        catalogue.CATEGORICAL,
+    )
+)
 GAUSSIAN_IW: list[Problem] = [
     GaussianModel(bound=LogMeanExp(), num_samples=2),
     FullGaussianModel(bound=LogMeanExp(), num_samples=2),

@@ -22,9 +22,9 @@ def with_noise(estimator, noise):
     return estimator
 
 
-def name_of(each):
+def name_of(value):
     """The class of an estimator or of a copula."""
-    return type(each).__name__
+    return type(value).__name__
 
 
 def f_of_bits(z):

@@ -35,7 +35,7 @@ def evaluate(estimator: GradientEstimator, make: Callable[[Tensor, Tensor], Expe
 
 def on(estimator: GradientEstimator, problem: Problem, num_replicates: int = 50) -> Result:
     """The estimate on a problem."""
-    phi, theta = (each.expand(num_replicates, -1) for each in (problem.phi, problem.theta))
+    phi, theta = (given.expand(num_replicates, -1) for given in (problem.phi, problem.theta))
     return evaluate(estimator.double(), problem.expectation, phi, theta)
 
 

@@ -25,7 +25,7 @@ from reparam_suite.estimators import (
 SCORE = [ScoreFunction(), ScoreFunction(num_samples=2, baseline=LeaveOneOut())]
 
 
-@pytest.mark.parametrize("estimator", [*SCORE, Enumeration(), DisARM()], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("estimator", [*SCORE, Enumeration(), DisARM()], ids=lambda estimator: type(estimator).__name__)
 @pytest.mark.parametrize("batch", [(100, 8), (8, 8), (1, 8), (8,)])
 def test_a_q_without_event_axes_is_refused_with_the_mend(estimator, batch):
     q = td.Bernoulli(logits=torch.zeros(batch, requires_grad=True))
@@ -125,7 +125,9 @@ def test_pytorchs_discrete_latents_give_the_gradient_that_ours_give(name):
     logits = logits.reshape(5, 6) if ours is bernoulli else logits.reshape(5, 2, 3)
     fitting = estimators_of(ours(logits))
     assert len(fitting) > 15
-    assert {type(each) for each in fitting} == {type(each) for each in estimators_of(theirs(logits))}
+    assert {type(estimator) for estimator in fitting} == {
+        type(estimator) for estimator in estimators_of(theirs(logits))
+    }
 
     def f(z, q):
         return (z.flatten(len(z.shape) - len(q.event_shape)).cumsum(-1) * 0.3).sin().sum(-1) - q.log_prob(z)

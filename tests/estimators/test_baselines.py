@@ -73,7 +73,7 @@ def last_gradients(baseline, problem, num_steps):
             for _ in range(num_steps - 1):
                 _, state = chains(state, phi, theta)
         objective, after = chains(state, phi, theta)
-        assert all(not torch.equal(state[name], each) for name, each in after.items())
+        assert all(not torch.equal(state[name], tensor) for name, tensor in after.items())
         (gradient,) = torch.autograd.grad(objective.sum(), phi)
     return gradient.squeeze(1), state
 
@@ -169,11 +169,11 @@ def test_leave_one_out_of_two_is_the_product_of_differences():
     objective = fixed(ScoreFunction(num_samples=2, baseline=LeaveOneOut()), z)(target).objective
     f, log_q = target.values(z), target.q.log_prob(z)
     expected = (f[0] - f[1]).detach() * (log_q[0] - log_q[1]) / 2.0
-    ours, theirs = (torch.autograd.grad(each.sum(), phi, retain_graph=True)[0] for each in (objective, expected))
+    ours, theirs = (torch.autograd.grad(value.sum(), phi, retain_graph=True)[0] for value in (objective, expected))
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("bound", [Average(), LogMeanExp()], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("bound", [Average(), LogMeanExp()], ids=lambda bound: type(bound).__name__)
 def test_leave_one_out_has_no_noise_on_a_constant(bound):
     phi = GaussianModel().phi.expand(5, -1).clone().requires_grad_()
     q = GaussianModel().q(phi)

@@ -129,7 +129,7 @@ def compare(estimator, problem, **options):
         return estimator(problem.expectation(phi, theta)).objective.sum()
 
     def parameters():
-        return [each.expand(8, -1).clone().requires_grad_() for each in (problem.phi, problem.theta)]
+        return [given.expand(8, -1).clone().requires_grad_() for given in (problem.phi, problem.theta)]
 
     torch._dynamo.reset()
     step(*parameters())  # lazy layers get their shapes

@@ -142,9 +142,9 @@ def test_state_stands_still_in_eval_mode(row):
 
 def public_estimators():
     return [
-        each
-        for each in vars(library).values()
-        if inspect.isclass(each) and issubclass(each, GradientEstimator) and not inspect.isabstract(each)
+        cls
+        for cls in vars(library).values()
+        if inspect.isclass(cls) and issubclass(cls, GradientEstimator) and not inspect.isabstract(cls)
     ]
 
 
@@ -185,5 +185,7 @@ def test_every_estimator_declares_itself(cls):
     assert all(hasattr(cls(), parameter.name) for parameter in parameters), "an argument is not kept as an attribute"
     plain = [parameter for parameter in parameters if isinstance(parameter.default, bool | int | float | str)]
     # A checkpoint is written from the attributes: a learned value has another name.
-    assert all(getattr(cls(), each.name) is each.default for each in plain), "an argument is not kept as it was given"
+    assert all(getattr(cls(), argument.name) is argument.default for argument in plain), (
+        "an argument is not kept as it was given"
+    )
     assert "arXiv" in cls.__doc__ or "(19" in cls.__doc__ or cls.__name__ == "Enumeration", "no source"

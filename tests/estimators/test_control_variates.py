@@ -115,7 +115,7 @@ def test_variance_of_rebar_of_one_bit():
     given = torch.where(b > 0, torch.log1p(odds * (1 + leaf.exp())), -torch.log1p(odds * (1 + (-leaf).exp())))
     torch.testing.assert_close(given.detach(), phi + torch.logit(u), rtol=1e-4, atol=1e-4)
     relaxed = (torch.sigmoid(given / temperature), torch.sigmoid((leaf + torch.logit(u)) / temperature))
-    down, up = (torch.autograd.grad(each.sum(), leaf, retain_graph=True)[0] for each in relaxed)
+    down, up = (torch.autograd.grad(sample.sum(), leaf, retain_graph=True)[0] for sample in relaxed)
     gradient = (b - strength * relaxed[0].detach()) * (b - p) + strength * (up - down)
     assert gradient.mean().item() == pytest.approx((p * (1 - p))[0].item(), rel=1e-4)
 
@@ -140,12 +140,12 @@ def test_a_constant_gives_no_gradient(make):
 
 
 @pytest.mark.parametrize(
-    ("make", "problem"), LEARNED_ON, ids=lambda each: type(each()).__name__ if callable(each) else str(each)
+    ("make", "problem"), LEARNED_ON, ids=lambda value: type(value()).__name__ if callable(value) else str(value)
 )
 def test_control_loss_is_the_squared_gradient(make, problem):
     torch.manual_seed(3)
     estimator = make().double()
-    phi, theta = (each.expand(6, -1).clone().requires_grad_() for each in (problem.phi, problem.theta))
+    phi, theta = (given.expand(6, -1).clone().requires_grad_() for given in (problem.phi, problem.theta))
     noise = estimator.draw(problem.q(phi))
     estimator.draw = lambda q: noise.clone()
 
@@ -182,7 +182,7 @@ def test_training_finds_the_best_strength(make):
 
     torch.manual_seed(5)
     estimator = make().double()
-    phi, theta = (each.expand(1_000, -1) for each in (problem.phi, problem.theta))
+    phi, theta = (given.expand(1_000, -1) for given in (problem.phi, problem.theta))
     optimizer = torch.optim.Adam([estimator.learned_strength], lr=0.05)
     for _ in range(150):
         optimizer.zero_grad()
@@ -209,7 +209,9 @@ class _Square(torch.autograd.Function):
         return 2.0 * x * gradient
 
 
-@pytest.mark.parametrize("estimator", [REBAR(), RELAX(), DoubleCV(), RODEO()], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(
+    "estimator", [REBAR(), RELAX(), DoubleCV(), RODEO()], ids=lambda estimator: type(estimator).__name__
+)
 def test_f_is_differentiated_twice_only_to_train_a_relaxation(estimator):
     phi = torch.full((4, 3), 0.3, requires_grad=True)
 

@@ -46,7 +46,7 @@ def test_three_correlated_latents(dtype):
     objective = Quadrature(num_nodes=12)(Expectation(q=q, f=lambda z, _: (z @ wave).exp())).objective
     exact = (wave @ loc + 0.5 * (scale_tril.T @ wave).square().sum()).exp()
     torch.testing.assert_close(objective, exact)
-    mine, other = (torch.autograd.grad(each, scale_tril)[0].tril() for each in (objective, exact))
+    mine, other = (torch.autograd.grad(value, scale_tril)[0].tril() for value in (objective, exact))
     torch.testing.assert_close(mine, other)
 
 

@@ -118,8 +118,12 @@ UNBIASED = [
 ]
 
 
-def name_of(each):
-    return f"{type(each).__name__}-K{each.num_samples}" if isinstance(each, GradientEstimator) else each.family.__name__
+def name_of(value):
+    return (
+        f"{type(value).__name__}-K{value.num_samples}"
+        if isinstance(value, GradientEstimator)
+        else value.family.__name__
+    )
 
 
 @pytest.mark.parametrize("listed", [STABLE, UNBIASED], ids=["stable", "unbiased"])

@@ -72,7 +72,7 @@ def grid(nodes: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def normal_grid(num_nodes: int) -> tuple[Tensor, Tensor]:
-    nodes, weights = (torch.from_numpy(each) for each in np.polynomial.hermite_e.hermegauss(num_nodes))
+    nodes, weights = (torch.from_numpy(array) for array in np.polynomial.hermite_e.hermegauss(num_nodes))
     return grid(nodes, weights / math.sqrt(2.0 * math.pi))
 
 
@@ -240,7 +240,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("estimator", "problem", "message"), REFUSALS, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(("estimator", "problem", "message"), REFUSALS, ids=lambda value: type(value).__name__)
 def test_what_the_mathematics_does_not_allow_is_refused_by_name(estimator, problem, message):
     with pytest.raises(ValueError, match=message):
         estimator(problem.expectation(problem.phi.expand(2, -1), problem.theta.expand(2, -1)))

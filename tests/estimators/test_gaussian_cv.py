@@ -94,7 +94,7 @@ def test_control_loss_is_the_derivative_of_the_squared_gradient():
     estimator = ControlledPathwise(num_samples=3).double()
     estimator.draw = lambda q: (eps, signs)
     loc, scale = (
-        each.expand(num_data, -1).clone().requires_grad_() for each in (problem.phi[:2], problem.phi[2:].exp())
+        given.expand(num_data, -1).clone().requires_grad_() for given in (problem.phi[:2], problem.phi[2:].exp())
     )
     target = Expectation(q=normal(loc, scale), f=problem.integrand(problem.theta))
 
@@ -102,11 +102,11 @@ def test_control_loss_is_the_derivative_of_the_squared_gradient():
         with torch.no_grad():
             estimator.strength.copy_(strength)
         by = torch.autograd.grad(estimator(target).objective.sum(), (loc, scale))
-        return sum(each.square().sum(-1).mean() for each in by)
+        return sum(gradient.square().sum(-1).mean() for gradient in by)
 
     start = torch.tensor([0.7, 0.4], dtype=torch.float64)
     moved = torch.eye(2, dtype=torch.float64) * step
-    expected = [(squared_gradient(start + each) - squared_gradient(start - each)) / (2 * step) for each in moved]
+    expected = [(squared_gradient(start + shift) - squared_gradient(start - shift)) / (2 * step) for shift in moved]
     squared_gradient(start)
     (ours,) = torch.autograd.grad(estimator(target).control_loss, estimator.strength)
     torch.testing.assert_close(ours, torch.stack(expected), rtol=1e-6, atol=1e-8)
@@ -130,7 +130,7 @@ NO_NOISE_BY_LOC = [
 ]
 
 
-@pytest.mark.parametrize(("estimator", "problem"), NO_NOISE_BY_LOC, ids=lambda each: str(each).partition("(")[0])
+@pytest.mark.parametrize(("estimator", "problem"), NO_NOISE_BY_LOC, ids=lambda value: str(value).partition("(")[0])
 def test_a_quadratic_makes_no_noise_by_loc(estimator, problem):
     by_loc = gradients(estimator, problem, 1_000)[:, : problem.num_latents]
     exact = problem.exact_gradient()[: problem.num_latents]

@@ -224,7 +224,7 @@ def test_divergence_entropy_and_density_leave_masked_values_out(problem, dtype, 
     allowed = [problem._allowed(d) for d in range(len(phi))]
     log_q = [torch.tensor(problem.logits[d], dtype=torch.float64)[c].log_softmax(-1) for d, c in enumerate(allowed)]
     size = 2 if problem.are_bits else phi.shape[-1]
-    entropy = -sum((each.exp() * each).sum() for each in log_q)
+    entropy = -sum((log_probability.exp() * log_probability).sum() for log_probability in log_q)
     kl = kl_divergence(q, p)
     torch.testing.assert_close(kl.double(), len(phi) * math.log(size) - entropy, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(q.entropy().double(), entropy, rtol=1e-6, atol=1e-6)

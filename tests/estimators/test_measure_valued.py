@@ -78,16 +78,16 @@ def test_laws_have_the_moments_of_weibull_and_maxwell(cls):
     ]
     for drawn, moments in expected:
         for power, moment in enumerate(moments, start=1):
-            each = drawn.pow(power)
-            assert ((each.mean() - moment) / (each.std() / 400_000**0.5)).abs() < LIMIT
+            powers = drawn.pow(power)
+            assert ((powers.mean() - moment) / (powers.std() / 400_000**0.5)).abs() < LIMIT
     assert torch.equal(right, -left) == (cls is CoupledMeasureValued)
     # Coupled, the normal is the Maxwell shrunk by a uniform factor.
     ratio = base / maxwell
     assert bool(((ratio > 0) & (ratio < 1)).all()) == (cls is CoupledMeasureValued)
     if cls is CoupledMeasureValued:
         for power in (1, 2, 3):
-            each = ratio.pow(power)
-            assert ((each.mean() - 1 / (power + 1)) / (each.std() / 400_000**0.5)).abs() < LIMIT
+            powers = ratio.pow(power)
+            assert ((powers.mean() - 1 / (power + 1)) / (powers.std() / 400_000**0.5)).abs() < LIMIT
 
 
 def test_on_bits_the_coupled_one_is_the_local_expectation():
@@ -102,7 +102,7 @@ def test_on_bits_the_coupled_one_is_the_local_expectation():
 
     assert coupled.evaluations(target().q) == local.evaluations(target().q)
     objectives = [with_noise(coupled, u)(target()).objective, local(target()).objective]
-    gradients = [torch.autograd.grad(each.sum(), logits)[0] for each in objectives]
+    gradients = [torch.autograd.grad(objective.sum(), logits)[0] for objective in objectives]
     torch.testing.assert_close(objectives[0], objectives[1], rtol=0, atol=0)
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-13, atol=1e-15)
 

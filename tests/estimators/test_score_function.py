@@ -37,7 +37,7 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("baseline", [NoBaseline, LeaveOneOut], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("baseline", [NoBaseline, LeaveOneOut], ids=lambda baseline: baseline.__name__)
 @pytest.mark.parametrize("make", FAMILIES.values(), ids=FAMILIES)
 def test_muprop_has_no_noise_on_a_linear_f(make, baseline):
     phi = torch.tensor([0.4, -0.7, 1.1, 0.2, -0.3, 0.6], dtype=torch.float64).expand(50, -1).clone().requires_grad_()
@@ -67,7 +67,7 @@ def test_muprop_is_the_score_function_of_the_residual():
     residual = problem.integrand(loc.detach())(z, target.q)
     expected = (residual.detach() * target.q.log_prob(z)).mean(0) + target.f(loc.unsqueeze(0), target.q).squeeze(0)
     ours, theirs = (
-        torch.autograd.grad(each.sum(), phi, retain_graph=True)[0] for each in (estimator(target).objective, expected)
+        torch.autograd.grad(value.sum(), phi, retain_graph=True)[0] for value in (estimator(target).objective, expected)
     )
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 

@@ -72,9 +72,9 @@ def expected_gradient(estimator, num_classes, degree):
     exact = torch.autograd.grad((probability * f(z, None)).sum(), leaf)[0]
     copies = phi.expand_as(z).clone().requires_grad_()
     objective = at(z.unsqueeze(0), estimator)(Expectation(q=make(copies), f=f)).objective
-    each = torch.autograd.grad(objective.sum(), copies)[0]
+    of_state = torch.autograd.grad(objective.sum(), copies)[0]
     weight = probability.detach().reshape(-1, *(1,) * phi.dim())
-    return (weight * each).sum(0), exact
+    return (weight * of_state).sum(0), exact
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])

@@ -138,4 +138,4 @@ def test_an_inner_estimator_trains_through_the_outer_objective(outer):
     through = torch.autograd.grad((estimate.control_loss - estimate.objective.mean()), own, retain_graph=True)
     direct = torch.autograd.grad(losses[0], own)
     torch.testing.assert_close(through, direct, rtol=1e-10, atol=1e-14)
-    assert all(each.abs().max() > 0 for each in direct)
+    assert all(gradient.abs().max() > 0 for gradient in direct)

@@ -52,8 +52,16 @@ def text_of(outputs):
     return "\n".join(texts)
 
 
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
 def num_figures(outputs):
     return sum("image/png" in output.get("data", {}) for cell in outputs for output in cell)
+
+
+def with_slider(outputs):
+    (figure,) = [output["data"][PLOTLY] for cell in outputs for output in cell if PLOTLY in output.get("data", {})]
+    return figure
 
 
 @pytest.mark.parametrize("name", [file.stem for file in sorted(NOTEBOOKS.glob("*.ipynb"))])
@@ -77,6 +85,14 @@ def test_why_the_trick(outputs):
     assert variances == sorted(variances, reverse=True)
     assert len(variances) == 3
     assert num_figures(shown) == 2
+    figure = with_slider(shown)
+    frames = figure["frames"]
+    assert [step["args"][0][0] for step in figure["layout"]["sliders"][0]["steps"]] == [each["name"] for each in frames]
+    for frame in frames:
+        score, pathwise, exact = frame["data"]
+        mean = sum(x * y for x, y in zip(pathwise["x"], pathwise["y"], strict=True)) / sum(pathwise["y"])
+        assert mean == pytest.approx(exact["x"][0], abs=0.1)
+        assert sum(y > 0.0 for y in score["y"]) > sum(y > 0.0 for y in pathwise["y"]), "the wider one"
 
 
 def test_compare_estimators(outputs):

@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from experiments.reinmax_replication import FILE, PUBLISHED, cells_of, epoch_of, main, rows, write
+from experiments.reinmax_replication import FILE, OUTPUT, PUBLISHED, cells_of, epoch_of, main, rows, write
 from tests.launching import as_it_was
 
 from reparam_suite.sweeps.command import command
@@ -59,3 +59,7 @@ def test_without_a_record_the_file_of_results_is_summarised(asked, tmp_path, cap
     assert output.read_text().splitlines()[1] == "8,4,ReinMax,10,139.5,,1,139.5,139.83,0.59,"
     assert "139.50" in capsys.readouterr().out
     assert not (tmp_path / "mlruns").exists()
+
+
+def test_without_an_option_the_means_go_to_the_build_folder():
+    assert OUTPUT.parts[0] == "build"

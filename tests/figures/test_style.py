@@ -1,16 +1,34 @@
+import io
 import subprocess
 import sys
 
+import torch
 
-def test_importing_figures_imports_no_matplotlib():
-    check = "import sys, reparam_suite.figures; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+from reparam_suite.figures import code_use
+
+_PROGRAM = """
+import sys, torch
+from reparam_suite.figures import code_use
+
+print("matplotlib" in sys.modules)
+code_use(torch.rand(5, 3)).savefig(sys.argv[1])
+print("matplotlib.pyplot" in sys.modules)
+"""
 
 
-def test_a_figure_is_written_without_pyplot(tmp_path):
-    check = (
-        "import sys, torch; from reparam_suite.figures import code_use; "
-        "code_use(torch.rand(5, 3)).savefig(sys.argv[1]); sys.exit('matplotlib.pyplot' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", check, str(tmp_path / "code.png")], check=False).returncode == 0
+def test_importing_figures_imports_no_matplotlib_and_a_figure_is_written_without_pyplot(tmp_path):
+    program = [sys.executable, "-c", _PROGRAM, str(tmp_path / "code.png")]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["False", "False"], done.stderr
     assert (tmp_path / "code.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_figure_has_its_place_and_needs_no_layout_when_it_is_saved():
+    figure = code_use(torch.rand(5, 3))
+    assert figure.get_layout_engine() is None
+    (panel, *_) = figure.axes
+    before = panel.get_position().bounds
+    figure.savefig(io.BytesIO())
+    assert panel.get_position().bounds == before
+    corners = panel.get_tightbbox().extents / (*figure.bbox.size, *figure.bbox.size)
+    assert ((corners >= 0.0) & (corners <= 1.0)).all()

@@ -113,7 +113,7 @@ def costs(case: Case, root: Path) -> dict[str, dict[str, int]]:
         tracking=TrackingSettings(root=root),
     )
     run.fit_within(Surroundings(Console(quiet=True), StopSignals(), relaunch=None, observer=counting))
-    found = {what: each.cost for what, each in counting.counting.items()}
+    found = {what: counted.cost for what, counted in counting.counting.items()}
     x = next(iter(Digits(batch_size=100).train_dataloader()))
     with counted() as found["gradient measurement"]:
         statistics_over_processes(model, x)

@@ -40,7 +40,9 @@ def test_a_wide_density_comes_to_the_probabilities_of_its_levels():
     """The sum over a narrow normal of its density at the levels over their number is 1, and so are bits comparable."""
     x = torch.arange(256, dtype=torch.float64)[:, None] / 255
     density = Normal(torch.tensor([0.5], dtype=torch.float64), 0.05).log_prob(x)[:, 0]
-    as_bits = torch.stack([bits(Normal(0.0, 1.0), COLOUR, elbo=float(each), event_shape=(1,)) for each in density])
+    as_bits = torch.stack(
+        [bits(Normal(0.0, 1.0), COLOUR, elbo=float(log_density), event_shape=(1,)) for log_density in density]
+    )
     assert (2.0**-as_bits).sum().item() == pytest.approx(1.0, abs=1e-6)
 
 

@@ -5,9 +5,11 @@ import math
 
 import pytest
 import torch
+from tests.models.small import bits, discrete, gaussian, seeded
 from tests.objectives.small import Bits, LinearGaussian, X
 from tests.statistics import LIMIT
 
+from reparam_suite.distributions import NormalLikelihood
 from reparam_suite.models import held_out_bounds
 
 
@@ -72,3 +74,38 @@ def test_the_bound_rises_with_its_samples_towards_the_evidence():
     precision = torch.eye(2, dtype=torch.float64) + model.weight.T @ model.weight / model.noise**2
     assert gaps[0] == pytest.approx(0.5 * model.shift**2 * precision.sum().item(), rel=0.05)
     assert gaps[0] > 2 * gaps[1] > 4 * gaps[2] > 0
+
+
+def test_the_elbo_of_a_tiny_model_is_that_of_its_states():
+    model, x = discrete().double(), bits(1, 12).double()
+    z = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 3).unsqueeze(1)
+    q, p = model.posterior(x), model.prior()
+    log_q, log_joint = q.log_prob(z), model.log_likelihood(x, z) + p.log_prob(z)
+    elbo = (log_q.exp() * (log_joint - log_q)).sum()
+    evidence = log_joint.logsumexp(0)
+    num_rows = 10_000
+    with seeded():
+        drawn = held_out_bounds(model, x.expand(num_rows, -1), 100)
+    error = drawn["elbo"].std() / num_rows**0.5
+    assert (drawn["elbo"].mean() - elbo).abs() < LIMIT * error
+    assert (drawn["bound"].mean() - evidence).abs() < 0.05 * (evidence - elbo), "100 samples close the gap"
+    assert drawn["bound"].mean() < evidence + LIMIT * drawn["bound"].std() / num_rows**0.5
+
+
+def test_the_bound_of_a_linear_model_reaches_its_evidence():
+    """No layer hidden and a Normal likelihood: p(x) is a normal in closed form."""
+    model = gaussian(hidden_sizes=(), likelihood=NormalLikelihood(), event_shape=(4,), latent_size=2).double()
+    torch.nn.init.constant_(
+        model.posterior.network[0].bias[2:], 1.0
+    )  # q wider than the posterior: the weights have no heavy tail
+    layer = model.likelihood.network[0]
+    noise = math.exp(2.0 * model.likelihood.family.log_scale.item())
+    covariance = layer.weight @ layer.weight.T + noise * torch.eye(4, dtype=torch.float64)
+    p = torch.distributions.MultivariateNormal(layer.bias, covariance)
+    x = torch.tensor([[0.8, -0.3, 1.1, 0.2]], dtype=torch.float64)
+    with seeded(), torch.no_grad():
+        drawn = held_out_bounds(model, x.expand(2_000, -1), 500)
+        evidence = p.log_prob(x)
+    gap = evidence - drawn["elbo"].mean()
+    assert gap > 0.05
+    assert (drawn["bound"].mean() - evidence).abs() < 0.05 * gap

@@ -59,10 +59,10 @@ def paths(model: DiscreteVAE, x: Tensor):
     top = model.layers()[-1].prior.logits
     for codes in itertools.product(states(model), repeat=model.num_layers):
         below = [x.unsqueeze(0), *(code.unsqueeze(0) for code in codes)]
-        raw = [encoder(each)[0] for encoder, each in zip(networks[0], below, strict=False)]
-        log_q = sum(log_probability(each, z) for each, z in zip(raw, codes, strict=True))
-        decoded = [decoder(each)[0] for decoder, each in zip(networks[1], below[1:], strict=True)]
-        log_p = sum(log_probability(each, z) for each, z in zip(decoded[1:], codes, strict=False))
+        raw = [encoder(code)[0] for encoder, code in zip(networks[0], below, strict=False)]
+        log_q = sum(log_probability(logits, z) for logits, z in zip(raw, codes, strict=True))
+        decoded = [decoder(code)[0] for decoder, code in zip(networks[1], below[1:], strict=True)]
+        log_p = sum(log_probability(logits, z) for logits, z in zip(decoded[1:], codes, strict=False))
         log_p = log_p + log_probability(top.flatten(), codes[-1])
         yield codes, log_q, log_p, log_probability(decoded[0], x)
 
@@ -83,14 +83,14 @@ def exact(model: DiscreteVAE, x: Tensor, kl_weight: float = 1.0) -> dict[str, Te
 
 
 def gradient(objective: Tensor, model: DiscreteVAE) -> Tensor:
-    wanted = [each for name, group in model.parameter_groups().items() if name != "control" for each in group]
+    wanted = [parameter for name, group in model.parameter_groups().items() if name != "control" for parameter in group]
     found = torch.autograd.grad(objective, wanted, materialize_grads=True)
-    return torch.cat([each.flatten() for each in found])
+    return torch.cat([gradient.flatten() for gradient in found])
 
 
 def sizes(model: DiscreteVAE) -> list[int]:
     groups = model.parameter_groups()
-    return [sum(each.numel() for each in groups[name]) for name in ("encoder", "decoder", "prior")]
+    return [sum(parameter.numel() for parameter in groups[name]) for name in ("encoder", "decoder", "prior")]
 
 
 def with_estimators(model: DiscreteVAE, *estimators: GradientEstimator) -> DiscreteVAE:
@@ -149,9 +149,11 @@ def test_every_layer_trains_its_own_estimator():
     model = layered(estimator=ScoreFunction(num_samples=2, baseline=Learned(hidden_sizes=(4,))))
     own = [list(layer.estimator.parameters()) for layer in model.layers()]
     assert all(own)
-    assert {id(each) for each in model.parameter_groups()["control"]} == {id(each) for some in own for each in some}
+    assert {id(parameter) for parameter in model.parameter_groups()["control"]} == {
+        id(parameter) for some in own for parameter in some
+    }
     model.training_step(bits(4, 6).double(), 0)["loss"].backward()
-    assert all(each.grad.abs().max() > 0 for some in own for each in some)
+    assert all(parameter.grad.abs().max() > 0 for some in own for parameter in some)
 
 
 def test_a_learned_baseline_sees_one_hot_latents_flat():
@@ -277,7 +279,7 @@ def test_the_forward_pass_has_no_noise():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_layers": 0}, "num_layers: expected a whole number of at least 1, got 0"),
+        ({"num_layers": 0}, "num_layers: expected an integer of at least 1, got 0"),
         (
             {"num_layers": 2, "objective": ELBO(kl="analytic")},
             "kl: expected sampled or auto, since KL(Bernoulli || LayeredDistribution) has no closed form, got analytic",

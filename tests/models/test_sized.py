@@ -16,13 +16,11 @@ from reparam_suite.distributions import (
     BernoulliLikelihood,
     Conditional,
     DiagonalNormal,
-    DiscreteFamily,
     FactorizedBernoulli,
     FactorizedCategorical,
     FullCovarianceNormal,
     NormalLikelihood,
     StandardNormal,
-    bernoulli,
 )
 from reparam_suite.estimators import (
     OVIS,
@@ -30,7 +28,6 @@ from reparam_suite.estimators import (
     ExponentialDecay,
     GumbelSoftmax,
     Learned,
-    LeaveOneOut,
     MovingAverage,
     Pathwise,
     ScoreFunction,
@@ -38,7 +35,7 @@ from reparam_suite.estimators import (
     VarianceNormalized,
 )
 from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings
-from reparam_suite.networks import Activation, SignedBits
+from reparam_suite.networks import Activation
 from reparam_suite.objectives import ELBO, ImportanceWeighted
 from reparam_suite.runtime.construction import construct
 from reparam_suite.runtime.plain_data import arguments, opaque_parts, plain
@@ -64,9 +61,9 @@ class Pair(nn.Linear):
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (gaussian, {"event_shape": (0,)}, "event_shape: expected whole numbers of at least 1, got (0,)"),
-        (gaussian, {"latent_size": 0}, "latent_size: expected a whole number of at least 1, got 0"),
-        (gaussian, {"latent_size": 2.5}, "latent_size: expected a whole number of at least 1, got 2.5"),
+        (gaussian, {"event_shape": (0,)}, "event_shape: expected an integer of at least 1, got 0"),
+        (gaussian, {"latent_size": 0}, "latent_size: expected an integer of at least 1, got 0"),
+        (gaussian, {"latent_size": 2.5}, "latent_size: expected an integer of at least 1, got 2.5"),
         (gaussian, {"learning_rate": 0.0}, "learning_rate: expected a positive, finite number, got 0.0"),
         (gaussian, {"learning_rate": float("inf")}, "learning_rate: expected a positive, finite number, got inf"),
         (gaussian, {"hidden_sizes": (7, 0)}, "hidden_sizes: expected widths of at least 1, got [7, 0]"),
@@ -118,7 +115,7 @@ class Pair(nn.Linear):
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(make, options, message):
-    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole message is compared
+    with pytest.raises((TypeError, ValueError)) as refused:
         make(**options)
     assert str(refused.value) == message
 
@@ -235,18 +232,9 @@ def test_the_kl_is_analytic_where_estimator_and_objective_admit_it(model, estima
     assert (model.expectation(bits(5, 12)).exact is not None) == analytic
 
 
-def test_defaults_are_objects_of_their_own():
-    first, second = discrete(), discrete()
-    assert first.estimator is not second.estimator
-    assert first.estimator.num_samples == 4
-    assert type(first.estimator.baseline) is LeaveOneOut
-    first.estimator.num_samples = 9
-    assert discrete().estimator.num_samples == 4
-
-
 def test_both_models_have_the_same_networks():
     one, other = gaussian(posterior=DiagonalNormal(), latent_size=3), discrete(latent_size=6)
-    assert [type(each) for each in one.posterior.network] == [type(each) for each in other.posterior.network]
+    assert [type(layer) for layer in one.posterior.network] == [type(layer) for layer in other.posterior.network]
     assert [parameter.shape for parameter in one.posterior.network.parameters()] == [
         parameter.shape for parameter in other.posterior.network.parameters()
     ]
@@ -254,14 +242,14 @@ def test_both_models_have_the_same_networks():
 
 def test_the_decoder_is_the_encoder_in_reverse():
     model = gaussian(hidden_sizes=(9, 5))
-    widths = [each.out_features for each in model.likelihood.network if isinstance(each, nn.Linear)]
+    widths = [layer.out_features for layer in model.likelihood.network if isinstance(layer, nn.Linear)]
     assert widths == [5, 9, 12]
 
 
 # ----------------------------------------------------------------------------------------------------- learned baseline
 
 
-@pytest.mark.parametrize("wrap", [lambda each: each, lambda each: VarianceNormalized(baseline=each)])
+@pytest.mark.parametrize("wrap", [lambda baseline: baseline, lambda baseline: VarianceNormalized(baseline=baseline)])
 def test_a_lazy_baseline_has_its_shape_and_its_optimizer_from_the_start(wrap):
     baseline = Learned(hidden_sizes=(4, 5))
     model = discrete(estimator=ScoreFunction(baseline=wrap(baseline)))
@@ -273,7 +261,7 @@ def test_a_lazy_baseline_has_its_shape_and_its_optimizer_from_the_start(wrap):
         (1, 5),
         (1,),
     ]
-    stepped = {id(each) for group in model.configure_optimizers().param_groups for each in group["params"]}
+    stepped = {id(parameter) for group in model.configure_optimizers().param_groups for parameter in group["params"]}
     assert {id(parameter) for parameter in model.parameters() if parameter.requires_grad} == stepped
     assert list(model.parameter_groups()) == ["encoder", "decoder", "control"]
 
@@ -362,45 +350,3 @@ def test_samples_are_means_or_draws_given_latents_of_the_prior(make):
     assert set(draws.unique().tolist()) == {0.0, 1.0}
     error = (draws - means).std(0) / 200.0
     assert ((draws - means).mean(0).abs() < LIMIT * error).all()
-
-
-def test_the_latents_of_a_categorical_model_enter_the_decoder_flat():
-    model = categorical()
-    z = model.encode(bits(5, 12)).sample((2,))
-    assert z.shape == (2, 5, 3, 4)
-    expected = model.likelihood.network(z.reshape(10, 3, 4)).reshape(2, 5, 12)
-    assert torch.equal(model.decode(z).logits, expected)
-    assert isinstance(model, DiscreteVAE)
-
-
-def test_images_keep_their_axes():
-    model = gaussian(event_shape=(1, 4, 3))
-    x = bits(5, 1, 4, 3)
-    assert model.decode(model.encode(x).sample((2,))).mean.shape == (2, 5, 1, 4, 3)
-    assert model.log_likelihood(x, model.encode(x).sample((2,))).shape == (2, 5)
-    assert model.reconstruct(x).shape == x.shape
-    assert model.sample(7).shape == (7, 1, 4, 3)
-    assert model.expectation((x, torch.arange(5))).context.shape == (5, 12)
-
-
-def test_a_family_of_ones_own_says_whether_its_latents_are_bits():
-    class Own(DiscreteFamily):
-        @property
-        def num_parameters(self) -> int:
-            return self.size
-
-        def distribution(self, raw):
-            return bernoulli(raw)
-
-        def prior(self, *, learned: bool) -> nn.Module:
-            return FactorizedBernoulli(self.size).prior(learned=learned)
-
-    class OwnBits(Own):
-        are_bits = True
-
-    def signed(family) -> bool:
-        model = discrete(posterior=family, centre_input=True, num_layers=2)
-        return any(isinstance(module, SignedBits) for module in model.modules())
-
-    assert signed(OwnBits())
-    assert not signed(Own())

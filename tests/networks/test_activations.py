@@ -10,8 +10,8 @@ from reparam_suite.networks.activations import Activation, activation_of, requir
 
 def test_every_name_makes_a_module_of_its_own():
     made = [activation_of(name) for name in get_args(Activation)]
-    assert len({type(each) for each in made}) == len(made)
-    assert all(isinstance(each, nn.Module) for each in made)
+    assert len({type(activation) for activation in made}) == len(made)
+    assert all(isinstance(activation, nn.Module) for activation in made)
     assert activation_of("relu") is not activation_of("relu")
 
 

@@ -20,10 +20,10 @@ def test_it_is_strided_convolutions_with_activations_and_a_linear_layer():
 
 def test_no_pixel_of_the_decoder_has_more_contributions_than_another():
     decoder = ConvNet(channels=(2, 2))((1,), (1, 16, 16))
-    for each in decoder.modules():
-        if isinstance(each, nn.ConvTranspose2d):
-            nn.init.ones_(each.weight)
-            nn.init.zeros_(each.bias)
+    for layer in decoder.modules():
+        if isinstance(layer, nn.ConvTranspose2d):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
     nn.init.ones_(decoder[0].weight)
     nn.init.zeros_(decoder[0].bias)
     inside = decoder(torch.ones(1, 1))[0, 0, 4:-4, 4:-4]

@@ -10,7 +10,9 @@ from reparam_suite.networks import MLP, Builder, ConvNet, ResNet
 BUILDERS = [ConvNet(channels=(4, 6)), ConvNet(channels=(4, 6), norm="group"), ResNet(width=4, stages=2)]
 
 
-@pytest.mark.parametrize("builder", BUILDERS, ids=lambda each: f"{type(each).__name__}-{getattr(each, 'norm', '')}")
+@pytest.mark.parametrize(
+    "builder", BUILDERS, ids=lambda builder: f"{type(builder).__name__}-{getattr(builder, 'norm', '')}"
+)
 @pytest.mark.parametrize("image", [(3, 8, 8), (1, 7, 10), (5, 6)])
 @pytest.mark.parametrize("vector", [(2,), (2, 3)])
 def test_both_directions_have_the_shapes_that_were_asked_for(builder, image, vector):
@@ -43,13 +45,23 @@ def test_vectors_on_both_sides_are_refused():
 def test_the_decoder_mirrors_the_encoder_where_it_is_not_given():
     def decoder_of(encoder, **options) -> list[nn.Module]:
         model = GaussianVAE(event_shape=(1, 8, 8), latent_size=2, encoder=encoder, **options)
-        return [each for each in model.likelihood.network.modules() if isinstance(each, nn.Linear | nn.ConvTranspose2d)]
+        return [
+            layer for layer in model.likelihood.network.modules() if isinstance(layer, nn.Linear | nn.ConvTranspose2d)
+        ]
 
-    assert [type(each) for each in decoder_of(ConvNet(channels=(3, 4)))] == [nn.Linear, *[nn.ConvTranspose2d] * 2]
-    assert [each.out_features for each in decoder_of(MLP(hidden_sizes=(5, 7)))] == [7, 5, 64]
+    assert [type(layer) for layer in decoder_of(ConvNet(channels=(3, 4)))] == [nn.Linear, *[nn.ConvTranspose2d] * 2]
+    assert [layer.out_features for layer in decoder_of(MLP(hidden_sizes=(5, 7)))] == [7, 5, 64]
 
     class OneWay(Builder):
         def __call__(self, inputs, outputs):
             return nn.Sequential(nn.Flatten(), nn.Linear(64, *outputs))
 
-    assert [each.out_features for each in decoder_of(OneWay(), hidden_sizes=(9, 8))] == [8, 9, 64]
+    assert [layer.out_features for layer in decoder_of(OneWay(), hidden_sizes=(9, 8))] == [8, 9, 64]
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_an_image_with_its_channels_last_is_refused(channels):
+    message = rf"expected an image with its channels first, \[C, H, W\], got \(16, 16, {channels}\): x.transpose"
+    for inputs, outputs in (((16, 16, channels), (4,)), ((4,), (16, 16, channels))):
+        with pytest.raises(ValueError, match=message):
+            ConvNet()(inputs, outputs)

@@ -8,7 +8,7 @@ from reparam_suite.networks import ResNet
 
 
 def test_a_block_adds_to_what_goes_through_it():
-    blocks = [each for each in ResNet(width=4, depth=3, stages=1)((1, 4, 4), (2,)) if hasattr(each, "change")]
+    blocks = [block for block in ResNet(width=4, depth=3, stages=1)((1, 4, 4), (2,)) if hasattr(block, "change")]
     assert len(blocks) == 3
     x = torch.randn(2, 4, 4, 4)
     normed, act, first, *_ = block = blocks[0].change
@@ -19,9 +19,9 @@ def test_a_block_adds_to_what_goes_through_it():
 
 def test_width_depth_and_stages_are_those_that_were_asked_for():
     network = ResNet(width=4, depth=2, stages=3)((2,), (3, 8, 8))
-    doublings = [each for each in network if isinstance(each, nn.ConvTranspose2d)]
-    assert [(each.in_channels, each.out_channels) for each in doublings] == [(32, 16), (16, 8), (8, 4)]
-    assert sum(hasattr(each, "change") for each in network) == 6
+    doublings = [layer for layer in network if isinstance(layer, nn.ConvTranspose2d)]
+    assert [(layer.in_channels, layer.out_channels) for layer in doublings] == [(32, 16), (16, 8), (8, 4)]
+    assert sum(hasattr(layer, "change") for layer in network) == 6
 
 
 @pytest.mark.parametrize("name", ["width", "depth", "stages"])

@@ -12,7 +12,7 @@ from reparam_suite.estimators import (
     ScoreFunction,
     StickTheLanding,
 )
-from reparam_suite.objectives import ELBO, Objective
+from reparam_suite.objectives import ELBO
 
 
 def gradients(objective: torch.Tensor, model: Bits) -> tuple[torch.Tensor, ...]:
@@ -91,11 +91,6 @@ def test_the_kl_is_known_from_the_expectation():
     assert ELBO(kl="sampled").kl_of(ELBO(kl="sampled")(model, X, 0), 0) is None
 
 
-def test_the_context_is_the_data_flattened():
-    assert ELBO()(Bits(), X, 0).context is X
-    assert isinstance(ELBO(), Objective)
-
-
 @pytest.mark.parametrize(
     ("objective", "name"),
     [
@@ -117,13 +112,13 @@ def test_what_is_no_bound_is_not_recorded_as_one(objective, name):
         ({"weight": float("nan")}, "weight: expected a finite number of at least 0, got nan"),
         ({"weight": float("inf")}, "weight: expected a finite number of at least 0, got inf"),
         ({"free_bits": -1.0}, "free_bits: expected a finite number of at least 0, got -1.0"),
-        ({"warmup_steps": -1}, "warmup_steps: expected a whole number of at least 0, got -1"),
-        ({"warmup_steps": 2.5}, "warmup_steps: expected a whole number of at least 0, got 2.5"),
+        ({"warmup_steps": -1}, "warmup_steps: expected an integer of at least 0, got -1"),
+        ({"warmup_steps": 2.5}, "warmup_steps: expected an integer of at least 0, got 2.5"),
         ({"free_bits": 0.1, "kl": "sampled"}, "free_bits: expected 0 with a sampled KL, got 0.1"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole message is compared
+    with pytest.raises((TypeError, ValueError)) as refused:
         ELBO(**options)
     assert str(refused.value) == message
 

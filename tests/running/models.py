@@ -1,11 +1,17 @@
-"""Small models for tests of runs."""
+"""Small models and data for tests of runs, and arguments of short ones."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reparam_suite.data import Arrays
 from reparam_suite.distributions import normal
 from reparam_suite.estimators import Expectation, GradientEstimator, Pathwise
 from reparam_suite.models import EstimatorModule, GaussianVAE
+from reparam_suite.tracking import TrackingSettings
+from reparam_suite.training import RecordSettings
 
 
 def gaussian(**options) -> GaussianVAE:
@@ -35,3 +41,15 @@ class Regression(EstimatorModule):
         with torch.no_grad():
             predicted = self.output(self.q(batch).mean).squeeze(-1)
         self.log("val/loss", (predicted - batch[:, 3]).square().mean())
+
+
+def rows() -> Arrays:
+    """Numbers for it, without a test split."""
+    x = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    return Arrays.of(train=x[:200], valid=x[200:], name="rows")
+
+
+def short(tracking: TrackingSettings, **options: Any) -> dict[str, Any]:
+    """Arguments of a run of eight steps."""
+    record = RecordSettings(every=4, gradients_every=6, test_data=0)
+    return {"max_steps": 8, "record": record, "tracking": tracking} | options

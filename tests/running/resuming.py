@@ -13,7 +13,10 @@ from rich.console import Console
 from reparam_suite import Run
 from reparam_suite.running import Observer, Surroundings
 from reparam_suite.tracking import Store, TrackingSettings
-from reparam_suite.training import StopSignals
+from reparam_suite.training import RecordSettings, StopSignals
+
+SHORT = {"max_steps": 6, "record": RecordSettings(every=4, gradients_every=1_000, test_data=0)}
+"""Arguments of a run of six steps."""
 
 
 class Seen(Exception):  # noqa: N818 - it says what happened

@@ -13,7 +13,7 @@ from tests.running.models import gaussian
 from tests.running.resuming import Brief, Stopped, fit
 
 from reparam_suite import Run
-from reparam_suite.data import Digits
+from reparam_suite.data import Digits, Loaders
 from reparam_suite.distributions import FullCovarianceNormal, NormalLikelihood
 from reparam_suite.estimators import REBAR, GumbelSoftmax, Pathwise, ScoreFunction, StickTheLanding
 from reparam_suite.models import DiscreteVAE, GaussianVAE, OptimizerSettings, StepSchedule
@@ -23,19 +23,6 @@ from reparam_suite.running.effects import check_effects
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.tracking import TensorBoard
 from reparam_suite.training import CheckpointSettings, RecordSettings
-
-SHORT = {"max_steps": 6, "record": RecordSettings(every=4, gradients_every=1_000, test_data=0)}
-
-
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory) -> Stopped:
-    """A run of six steps."""
-    return Stopped.after(Run(gaussian, Digits(), **SHORT), tmp_path_factory.mktemp("stopped"))
-
-
-@pytest.fixture
-def run(stopped, tmp_path) -> Stopped:
-    return stopped.copy(tmp_path)
 
 
 def model(**options) -> Callable[[], GaussianVAE]:
@@ -99,34 +86,6 @@ def test_a_schedule_that_is_new_is_at_the_step_of_the_run(run):
     assert run.look(rates, model=scheduled) == [1e-3 * 0.25]
 
 
-SGD = OptimizerSettings(name="SGD", learning_rate=0.1)
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "seen", "anew"),
-    [
-        (OptimizerSettings(options={"betas": (0.5, 0.9)}), [("Adam", 0.001, True), ("Adam", 0.001, True)], None),
-        (SGD, [("SGD", 0.1, False)] * 2, "posterior, likelihood"),
-        ({"decoder": SGD}, [("Adam", 0.001, True), ("SGD", 0.1, False)], "likelihood"),
-        (OptimizerSettings(options={"amsgrad": True}), [("Adam", 0.001, False)] * 2, "posterior, likelihood"),
-    ],
-    ids=["betas", "another class", "of one part", "another state"],
-)
-def test_an_optimizer_keeps_of_its_state_what_the_new_one_has_use_for(run, optimizer, seen, anew):
-    def look(trainer, own):
-        (made,) = trainer.optimizers
-        parts = getattr(made, "parts", {"": made}).values()
-        of = {p: part for part in parts for group in part.param_groups for p in group["params"]}
-        firsts = [own.posterior.network[0].weight, own.likelihood.network[0].weight]
-        return [
-            (type(of[p]).__name__, of[p].param_groups[0]["lr"], "exp_avg" in of[p].state.get(p, {})) for p in firsts
-        ]
-
-    assert run.look(look, model=model(optimizer=optimizer)) == seen
-    note = f"the optimizer of {anew} begins without what it had gathered, as another one would"
-    assert (note in run.told) == (anew is not None)
-
-
 OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
     "seed": (1, "--seed was 0, is 1: the random streams are on record and continue as they were", None),
     "name": ("other", lambda trainer, _: trainer.global_step, 6),
@@ -146,7 +105,12 @@ OF_THE_RUN: dict[str, tuple[Any, Callable[[Any, Any], Any] | str, Any]] = {
         lambda trainer, _: of_type(trainer, "BetweenSteps")._settings.every_steps,
         3,
     ),
-    "data": (Digits(batch_size=50), lambda trainer, _: len(trainer.train_dataloader), 26),
+    "data": (
+        Digits(batch_size=50),
+        "data: expected batch_size 100 to the end of the epoch of which 6 batches are done, got batch_size 50, "
+        "with which other rows would remain; with batch_size 100, max_epochs 1 trains to its end",
+        None,
+    ),
 }
 ELSEWHERE = {
     "model",
@@ -175,30 +139,30 @@ def test_every_argument_of_the_run_is_in_the_table():
     assert set(OF_THE_RUN) | ELSEWHERE == {field.name for field in dataclasses.fields(Run)}
 
 
-def test_data_in_which_the_place_of_the_run_is_not_are_refused(run):
-    refused(run, "saved position: expected a batch below 3", data=Digits(batch_size=600))
+def test_another_order_of_the_rows_is_refused_within_an_epoch(run):
+    refused(
+        run,
+        "data: expected seed 0 to the end of the epoch of which 6 batches are done, got seed 3, ",
+        data=Digits(seed=3),
+    )
+
+
+def test_at_the_end_of_an_epoch_the_size_of_a_batch_takes_effect(run):
+    fit(Run.resume(run.run_id, tracking=run.tracking, max_epochs=1), Brief())
+    assert run.look(lambda trainer, _: len(trainer.train_dataloader), data=Digits(batch_size=50)) == 26
+
+
+def test_loaders_cannot_take_the_place_of_data_whose_position_is_on_record(run):
+    batches = list(Digits().sample_batch("train").split(50))
+    told = (
+        "expected data that keep their position, as Digits, on which it was trained, got mine, which do not; a new run"
+    )
+    refused(run, told, data=Loaders(train=batches, valid=batches, name="mine"))
 
 
 def test_a_callback_begins_with_its_own_state(run):
     stop = EarlyStopping(monitor="val/elbo", mode="max", patience=7)
     assert run.look(lambda trainer, _: of_type(trainer, "EarlyStopping").patience, trainer={"callbacks": [stop]}) == 7
-
-
-class Broken(EarlyStopping):
-    def load_state_dict(self, state_dict):
-        raise KeyError("wait_count")
-
-
-def test_a_state_that_cannot_be_loaded_changes_nothing(tmp_path):
-    """Found out by Lightning alone, in the middle of its own loading."""
-    first = EarlyStopping(monitor="val/elbo", mode="max", patience=50)
-    first.__class__ = type("Broken", (EarlyStopping,), {"__module__": __name__, "__qualname__": "Broken"})
-    stopped = Stopped.after(Run(gaussian, Digits(), trainer={"callbacks": [first]}, **SHORT), tmp_path)
-    before = stopped.state()
-    broken = {"callbacks": [Broken(monitor="val/elbo", mode="max", patience=50)]}
-    with pytest.raises(ValueError, match=r"last\.ckpt cannot be resumed under these options: 'wait_count'; the run is"):
-        stopped.look(trainer=broken)
-    assert stopped.state() == before
 
 
 class OwnOptimizer(GaussianVAE):
@@ -219,7 +183,7 @@ class OwnOptimizer(GaussianVAE):
 )
 def test_what_training_begins_with_cannot_be_changed_when_it_has_begun(estimators, refused):
     """The checkpoint has the learned value, which would win without a word."""
-    before, after = (DiscreteVAE(event_shape=(64,), latent_size=4, estimator=each) for each in estimators)
+    before, after = (DiscreteVAE(event_shape=(64,), latent_size=4, estimator=estimator) for estimator in estimators)
     parts: Any = dataclasses.make_dataclass("Parts", ["model"])(after)
     changes = {"model.init_args.estimator.init_args.option": "was 0.2, is 0.7"}
     if refused is None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader
+from tests.figures.pictures import tiles
+from torch.utils.data import DataLoader, TensorDataset
 
 from reparam_suite.data import Arrays, Digits, adapted
 from reparam_suite.models import GaussianVAE
@@ -31,15 +32,15 @@ def test_vectors_are_shown_as_their_data_set_says():
 
 
 class TrainingAlone(LightningDataModule):
-    """No rows to validate on."""
+    """No rows to validate on; a class for each row."""
 
     def train_dataloader(self):
-        return DataLoader(torch.zeros(12, 3, 4, 4), batch_size=4)
+        return DataLoader(TensorDataset(torch.zeros(12, 3, 4, 4), torch.arange(12) % 3), batch_size=4)
 
 
-def test_without_validation_data_a_model_is_drawn_on_training_data():
+def test_without_validation_data_a_model_is_drawn_on_training_data_by_label():
     model = GaussianVAE(event_shape=(3, 4, 4), latent_size=2, hidden_sizes=(5,))
     drawings = dict(model_drawings(model, adapted(TrainingAlone())))
     drawn = [name for name, draw in drawings.items() if draw() is not None]
-    assert drawn == ["reconstructions", "samples", "latent_traversal", "interpolations"]
-    assert len(drawings["reconstructions"]().axes[0].images) == 2 * 4
+    assert drawn == ["reconstructions", "samples", "latent_traversal", "latent_map", "encodings", "interpolations"]
+    assert tiles(drawings["reconstructions"](), 4, 4).shape[:2] == (2, 4)

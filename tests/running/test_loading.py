@@ -3,50 +3,22 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from tests.launching import undrawn
-from tests.running.models import Regression, gaussian
+from tests.running.models import Regression, gaussian, short
 
 from reparam_suite import Run, load
-from reparam_suite.data import Arrays, Digits
+from reparam_suite.data import Digits
 from reparam_suite.estimators import Pathwise
 from reparam_suite.tracking import TrackingSettings
-from reparam_suite.training import CheckpointFiles, RecordSettings
+from reparam_suite.training import CheckpointFiles
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _undrawn() -> Iterator[None]:
     with undrawn():
         yield
-
-
-@pytest.fixture(scope="module")
-def tracking(tmp_path_factory) -> TrackingSettings:
-    """One store for the runs of this module."""
-    return TrackingSettings(root=tmp_path_factory.mktemp("runs") / "mlruns")
-
-
-def short(tracking, **options) -> dict:
-    record = RecordSettings(every=4, gradients_every=6, test_data=0)
-    return {"max_steps": 8, "record": record, "tracking": tracking} | options
-
-
-@pytest.fixture(scope="module")
-def result(tracking):
-    return Run(gaussian, Digits(), seed=3, tags={"lesson": "1"}, **short(tracking)).fit()
-
-
-@pytest.fixture(scope="module")
-def regression(tracking):
-    """Of a model that is no VAE, on data without a test split, with a monitor of its own."""
-    return Run(lambda: Regression(Pathwise()), rows(), monitor="-val/loss", **short(tracking)).fit()
-
-
-def rows() -> Arrays:
-    x = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
-    return Arrays.of(train=x[:200], valid=x[200:], name="rows")
 
 
 def test_a_model_is_loaded_from_its_record(result, tracking):

@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -243,7 +244,7 @@ def test_validation_comes_at_its_interval_and_never_without_batches(tracking):
 
 def test_gradients_of_several_batches_make_a_step(tracking):
     watch = Watch()
-    result = trained(run(tracking, 3, accumulate_grad_batches=2, callbacks=[watch]))
+    result = trained(run(tracking, 3, accumulate_grad_batches=np.int64(2), callbacks=[watch]))
     assert (result.num_steps, len(watch.batches)) == (3, 6)
 
 

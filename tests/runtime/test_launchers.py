@@ -3,9 +3,10 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
-from tests.launching import compare, fit, study
+from tests.launching import compare, fit, study, sweep, sync
 from tests.running.models import gaussian
 from tests.running.resuming import Brief
 from tests.running.resuming import fit as trained
@@ -92,7 +93,8 @@ def test_torchrun_has_set_all_of_its_variables(variables):
 @pytest.mark.parametrize("values", LEFTOVERS, ids=lambda values: "+".join(values)[:40])
 def test_every_command_says_what_is_wrong_whatever_is_in_the_environment(variables, values, tmp_path):
     variables(values)
-    for command in (fit, study, lambda *args, root: compare("gradients", *args, root=root)):
+    comparisons = [partial(compare, "gradients"), partial(compare, "runs")]
+    for command in (fit, study, sweep, sync, *comparisons):
         ended = command("--bogus", "1", root=tmp_path / "mlruns")
         assert ended.code == 2
         assert ended.err.count("\n") == 1

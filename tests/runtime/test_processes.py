@@ -141,7 +141,7 @@ def two(tmp_path_factory) -> list[dict[str, SimpleNamespace]]:
         port = free.getsockname()[1]
     multiprocessing.start_processes(together, (port, str(folder)), nprocs=2, start_method="spawn")
     loaded = [torch.load(folder / f"{rank}.pt") for rank in range(2)]
-    return [{name: SimpleNamespace(**each) for name, each in found.items()} for found in loaded]
+    return [{name: SimpleNamespace(**journal) for name, journal in found.items()} for found in loaded]
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_all_processes_have_the_same_model_and_tell_the_same(name, two):
     first, second = (process[name] for process in two)
     assert all(torch.equal(second.state[key], value) for key, value in first.state.items())
     assert first.tested == second.tested
-    told = [{k: v for k, v in each.curves.items() if not TIMED.search(k)} for each in (first, second)]
+    told = [{k: v for k, v in journal.curves.items() if not TIMED.search(k)} for journal in (first, second)]
     assert told[0] == told[1]
 
 

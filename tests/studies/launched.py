@@ -1,21 +1,39 @@
 """The command in a process of its own, and what it must leave behind whatever happens to it."""
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+from unittest import mock
 
 import optuna
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from tests.forked import serve_workers
+from tests.launching import undrawn
 from tests.lives import Life
+from tests.studies.halting import Gate
+
+Found = TypeVar("Found")
 
 SPACE = {"model.learning_rate": {"log_float": [1e-3, 1e-1]}}
 PATIENCE = 800.0  # seconds, on a machine that has much else to do
+
+
+@contextmanager
+def in_a_study() -> Iterator[None]:
+    """Inside, neither runs nor the study draw, and the workers of this process are forks of it."""
+    from reparam_suite.studies import figures
+
+    serve_workers()
+    with (
+        undrawn(),
+        mock.patch.multiple(figures, drawn=lambda *_: (), write_page=lambda study, metrics, file: file.touch()),
+    ):
+        yield
 
 
 class Launched:
@@ -23,9 +41,9 @@ class Launched:
 
     def __init__(self, file: str, root: Path, *options: str) -> None:
         self.root = root
-        self._place = Path(tempfile.mkdtemp(dir=root.parent))
         args = ["--config", file, "--tracking.root", str(root), "--heartbeat", "1", *options]
-        self._life = Life.begin(args, self._place, command="reparam_suite.study")
+        place = Path(tempfile.mkdtemp(dir=root.parent))
+        self._life = Life.begin(args, place, command="reparam_suite.study", within=in_a_study)
 
     def __enter__(self) -> "Launched":
         return self
@@ -40,70 +58,38 @@ class Launched:
         assert self._life.process.pid is not None
         return self._life.process.pid
 
+    @property
+    def out(self) -> str:
+        """What it has printed up to now."""
+        return self._life.out.read_text()
+
     def lives(self) -> bool:
         """Whether the command has not ended."""
         return self._life.process.is_alive()
 
     def kill_all(self) -> None:
-        """Kills the command and its workers."""
-        for process in [*psutil.Process(self.pid).children(recursive=True), self._life.process]:
+        """Kills the command, and then its workers, which it would replace."""
+        for process in [self._life.process, *psutil.Process(self.pid).children(recursive=True)]:
             process.kill()
         self._life.process.join()
 
     def ended(self) -> tuple[int, str, str]:
         """Its exit code, output and errors, when it has ended."""
-        return self._life.end(PATIENCE), self._life.out.read_text(), self._life.told()
+        return self._life.end(PATIENCE), self.out, self._life.told()
 
-    def running(self) -> list[Run]:
-        """The trials that train now, as MLflow has them: past their first record."""
-        return [run for run in runs(self.root) if run.info.status == "RUNNING" and "train/elbo" in run.data.metrics]
+    def until(self, happened: Callable[[], Found]) -> Found:
+        """What is found when something has happened, while the command lives."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            assert self.lives(), self.ended()
+            if found := happened():
+                return found
+            time.sleep(0.05)
+        raise AssertionError("it did not happen")
 
-
-class Started(Launched):
-    """The command as `python -m` starts it."""
-
-    def __init__(self, file: str, root: Path, *options: str) -> None:
-        self.root = root
-        command = [sys.executable, "-m", "reparam_suite.study", "--config", file, "--tracking.root", str(root)]
-        self.process = subprocess.Popen(
-            [*command, "--heartbeat", "1", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-
-    def __exit__(self, *_: object) -> None:
-        super().__exit__()
-        for pipe in (self.process.stdout, self.process.stderr):
-            assert pipe is not None
-            pipe.close()
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def lives(self) -> bool:
-        return self.process.poll() is None
-
-    def kill_all(self) -> None:
-        for process in [*psutil.Process(self.pid).children(recursive=True), self.process]:
-            process.kill()
-        self.process.wait()
-
-    def ended(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, out, err
-
-
-def until(found: Callable[[], list[Run]], launched: Launched) -> list[Run]:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        assert launched.lives(), launched.ended()
-        if there := found():
-            return there
-        time.sleep(0.2)
-    raise AssertionError("it did not happen")
+    def until_wait(self, gate: Gate, number: int) -> set[int]:
+        """The processes that train its trials, when so many of them wait."""
+        return self.until(lambda: waiting if len(waiting := gate.waiting()) == number else None)
 
 
 def runs(root: Path) -> list[Run]:

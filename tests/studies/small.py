@@ -1,5 +1,6 @@
 """Study files that take seconds."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ BASE = {
 RATE = {"model.learning_rate": {"log_float": [1e-3, 1e-1]}}
 
 
-def study_file(directory: Path, **settings: Any) -> str:
-    """A study file beside its base run."""
+def study_file(directory: Path, *, callbacks: Sequence[Mapping[str, Any]] = (), **settings: Any) -> str:
+    """A study file beside its base run, which has callbacks of Lightning."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "base.yaml").write_text(yaml.safe_dump(BASE))
+    base = {**BASE, "trainer": {"callbacks": [*callbacks]}} if callbacks else BASE
+    (directory / "base.yaml").write_text(yaml.safe_dump(base))
     content = {"name": "small", "base": "base.yaml", "budget": {"steps": 6}, "trials": 3} | settings
     file = directory / "study.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False))

@@ -3,11 +3,13 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 import ray
 from tests.launching import as_it_was
-from tests.studies.launched import SPACE, Started, check_complete, runs, until
+from tests.studies.halting import Gate
+from tests.studies.launched import SPACE, Launched, check_complete, runs
 from tests.studies.small import refused, study_file
 
 import reparam_suite.workers.on_ray  # noqa: F401 - one test takes it away
@@ -16,7 +18,9 @@ import reparam_suite.workers.on_ray  # noqa: F401 - one test takes it away
 @pytest.fixture(scope="module")
 def cluster():
     """Ray with two CPUs and, in name, a GPU; commands that are started here join it."""
+    root = str(Path(__file__).parents[2])  # where Ray's processes find the tests' modules
     with as_it_was(), pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
         started = ray.init(
             address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
         )
@@ -26,32 +30,28 @@ def cluster():
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_replaced_and_its_trial_begun_again(cluster, tmp_path):
-    file = study_file(tmp_path, space=SPACE, trials=2, budget={"steps": 1200})
-    shared = ("--engine", "ray", "--workers", "2", "--gpus-per-worker", "0.5")
-    with Started(file, tmp_path / "mlruns", *shared) as launched:
-        (victim, *_) = until(launched.running, launched)
-        assert victim.data.tags["process.pid"] != str(launched.pid)
-        os.kill(int(victim.data.tags["process.pid"]), signal.SIGKILL)
-        code, out, err = launched.ended()
-    assert code == 0, err
-    assert "died: The worker died unexpectedly" in out
-    check_complete(tmp_path / "mlruns", 2, 1)
-
-
-@pytest.mark.slow
-def test_ctrl_c_has_the_tasks_finish_their_step_and_says_how_to_go_on(cluster, tmp_path):
-    file = study_file(tmp_path, space=SPACE, trials=2, budget={"steps": 100_000})
-    # Each takes both CPUs: the second one never gets a place.
-    alone = ("--engine", "ray", "--workers", "2", "--cpus-per-worker", "2")
-    with Started(file, tmp_path / "mlruns", *alone) as launched:
-        until(launched.running, launched)
+def test_what_is_left_of_a_killed_worker_and_of_ctrl_c_is_begun_again(cluster, tmp_path):
+    root, gate = tmp_path / "mlruns", Gate(tmp_path / "gate")
+    file = study_file(tmp_path, space=SPACE, trials=2, callbacks=gate.callbacks)
+    # Each takes both CPUs: a worker gets its place when the one before has ended, and one of them never.
+    alone = ("--engine", "ray", "--cpus-per-worker", "2", "--gpus-per-worker", "0.5")
+    with Launched(file, root, *alone, "--workers", "2") as launched:
+        (victim,) = launched.until_wait(gate, 1)
+        assert victim != launched.pid
+        gate.kill(victim)
+        launched.until_wait(gate, 1)
         os.kill(launched.pid, signal.SIGINT)
-        code, _, err = launched.ended()
+        code, out, err = launched.ended()
     assert code == 130, err
+    assert "died: The worker died unexpectedly" in out
     assert "0 of 2 trials are finished, and what was interrupted waits. To resume: python -m reparam_suite.study" in err
     assert "Traceback" not in err
-    assert [run.info.status for run in runs(tmp_path / "mlruns")] == ["KILLED"]
+    assert sorted(run.info.status for run in runs(root)) == ["KILLED", "RUNNING"]
+    gate.open()
+    with Launched(file, root, *alone) as launched:
+        code, _, err = launched.ended()
+    assert code == 0, err
+    check_complete(root, 2, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,6 @@
 """The content of study files, and refusals before anything is created."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
-from tests.launching import study
 from tests.studies.small import refused
 
 from reparam_suite import study as study_command
@@ -22,17 +18,17 @@ from reparam_suite import study as study_command
         ),
         (
             {"space": {"model.latent_size": {"int": [-4, 2]}}},
-            "--model.latent_size: expected a whole number of at least 1, got -4",
+            "--model.latent_size: expected an integer of at least 1, got -4",
         ),
         ({"space": {"model.estimator": {"categorical": {"DisARM": {"num_samples": {"int": [2, 3]}}}}}}, "num_samples"),
         ({"space": {"model.learning_rate": {"flaot": [1, 2]}}}, "expected one of float"),
         ({"space": {}}, "--space: expected at least one, got none"),
         ({"options": {"model.latnt_size": 3}}, "did you mean latent_size?"),
         ({"base": "nowhere.yaml"}, "there is no file"),
-        ({"trials": 0}, "--trials: expected 1 or more, got 0"),
+        ({"trials": 0}, "--trials: expected an integer of at least 1, got 0"),
         ({"trails": 3}, "trails"),
         ({"budget": {"steps": 5, "evaluations": 5}}, "expected steps or evaluations, got both"),
-        ({"budget": {"steps": 0}}, "budget.steps: expected 1 or more, got 0"),
+        ({"budget": {"steps": 0}}, "budget.steps: expected an integer of at least 1, got 0"),
         ({"sampler": {"name": "TPE"}}, "--sampler.name: expected "),
         ({"name": ""}, "--name: expected a printable name, got ''"),
         ({"name": "n" * 251}, "--name: expected at most 250 characters, got 251: nnn"),
@@ -71,55 +67,6 @@ from reparam_suite import study as study_command
 )
 def test_what_cannot_be_used_is_reported_in_one_line_before_anything_is_created(tmp_path, settings, message):
     assert message in refused(tmp_path, **settings)
-
-
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["--workers", "0"], "--workers: expected at least 1, got 0"),
-        (["--heartbeat", "0"], "--heartbeat: expected at least 1, got 0"),
-        (
-            ["--storage", "grpc://host:1"],
-            "--storage: expected sqlite:///FILE, postgresql://... or mysql://..., got grpc://host:1",
-        ),
-        (["--wrokers", "2"], "unknown option --wrokers, did you mean --workers?"),
-        (["--tracking.experiment", "x"], "tracking.experiment"),
-        (["--config", "nowhere.yaml"], "nowhere.yaml"),
-    ],
-)
-def test_options_that_cannot_be_used_are_reported_in_one_line(tmp_path, args, message):
-    assert message in refused(tmp_path, *args)
-
-
-def test_without_a_study_file_it_says_what_is_missing(tmp_path):
-    ended = study(root=tmp_path / "mlruns")
-    assert ended.code == 2
-    assert "--config is needed" in ended.err
-
-
-@pytest.mark.parametrize(
-    ("storage", "message"),
-    [
-        ("sqlite://", "got sqlite://, which is in memory and ends with the study"),
-        ("sqlite:///:memory:", "got sqlite:///:memory:, which is in memory and ends with the study"),
-        ("sqlite:///nowhere/x.db", "cannot be used: there is no directory nowhere"),
-        ("redis://host", "--storage: expected sqlite:///FILE, postgresql://... or mysql://..., got redis://host"),
-        ("postgresql://ada:secret@host:port/x", "--storage postgresql+psycopg://***@host:port/x cannot be used: "),
-    ],
-)
-def test_a_storage_that_cannot_be_used_leaves_nothing(tmp_path, monkeypatch, storage, message):
-    monkeypatch.chdir(tmp_path)
-    assert message in refused(tmp_path, "--storage", storage)
-
-
-def test_a_database_of_mlflow_is_no_storage(tmp_path):
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
-        for table in ("alembic_version", "experiments", "runs", "metrics", "params", "tags"):
-            connection.execute(f"CREATE TABLE {table} (a)")
-    before = (tmp_path / "mlflow.db").read_bytes()
-    told = refused(tmp_path, "--storage", f"sqlite:///{tmp_path}/mlflow.db")
-    assert told.endswith("mlflow.db: expected a database of Optuna or an empty one, got one of MLflow\n")
-    assert (tmp_path / "mlflow.db").read_bytes() == before
 
 
 def test_help_needs_no_file(capsys):

@@ -1,327 +1,198 @@
-"""The command, in the test's own process."""
+"""Studies started from Python."""
 
-import csv
-import re
-from pathlib import Path
-from types import SimpleNamespace
+import logging
+import math
 
-import optuna
+import pandas as pd
 import pytest
-import torch
-import yaml
-from tests.launching import fit, study
-from tests.studies.small import several, study_file
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.pruners import MedianPruner, ThresholdPruner
+from optuna.samplers import GridSampler, RandomSampler
 
-from reparam_suite.estimators import ScoreFunction
-from reparam_suite.tracking.options import options_of
+from reparam_suite import Run, Study, load
+from reparam_suite.data import Digits
+from reparam_suite.estimators import Pathwise
+from reparam_suite.models import GaussianVAE
 
-SPACE = {
-    "model.learning_rate": {"log_float": [1e-3, 1e-1]},
-    "model.estimator": {
-        "categorical": {"DisARM": {"num_samples": {"categorical": [2, 4]}}, "ScoreFunction": {}},
-    },
-}
+SPACE = {"learning_rate": FloatDistribution(1e-3, 1e-2, log=True), "latent_size": IntDistribution(2, 4)}
 
 
-def trials_of(root, name="small"):
-    return optuna.load_study(study_name=name, storage=f"sqlite:///{root}/optuna.db").trials
+def small(learning_rate, latent_size, seed):
+    def make_model():
+        return GaussianVAE(
+            event_shape=(64,),
+            latent_size=latent_size,
+            hidden_sizes=(8,),
+            learning_rate=learning_rate,
+            estimator=Pathwise(),
+        )
+
+    return Run(make_model, Digits(batch_size=300), max_steps=6, seed=seed)
 
 
-def trial_runs(ended, name="small"):
-    runs = [run for run in ended.every_run(name) if run.data.tags["study.run"] == "trial"]
-    return sorted(runs, key=lambda run: int(run.data.tags["trial.number"]))
+def make_run(learning_rate, latent_size, seed):
+    return small(learning_rate, latent_size, seed)
+
+
+def breaking(how, seed):
+    if how == "raises":
+        raise ValueError("not with me")
+    return small(1e30 if how == "diverges" else 1e-3, 2, seed)
+
+
+def study(**changes):
+    given = {"space": SPACE, "num_trials": 3, "name": "s", "sampler": RandomSampler(seed=1)} | changes
+    return Study(given.pop("make_run", make_run), **given)
+
+
+@pytest.fixture
+def _empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory):
-    """A study of four trials with two seeds each."""
-    root = tmp_path_factory.mktemp("study")
-    sampler = {"name": "TPESampler", "options": {"seed": 7}}
-    file = study_file(root / "conf", space=SPACE, trials=4, seeds=[3, 5], sampler=sampler)
-    ended = study("--config", file, root=root / "mlruns")
-    assert ended.code == 0, ended.err
-    (summary,) = [run for run in ended.every_run("small") if run.data.tags["study.run"] == "summary"]
-    return SimpleNamespace(ended=ended, file=file, root=root / "mlruns", summary=summary)
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("study")
 
 
-def test_it_ends_with_the_trials_asked_for_and_says_what_was_best(searched):
-    trials = trials_of(searched.root)
-    best = max(trials, key=lambda trial: trial.value)
-    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 4
-    assert "4 trials" in searched.ended.out
-    assert f"best  trial {best.number}: val/elbo {best.value:.6g} with model." in searched.ended.out
-    assert searched.ended.run_ids == [searched.summary.info.run_id]
-    for trial in trials:
-        assert f"trial {trial.number} of 4  complete: val/elbo {trial.value:.6g}, " in searched.ended.out
-    (file,) = re.findall(r"^best.yaml +(\S+)$", searched.ended.out, re.MULTILINE)
-    assert yaml.safe_load(Path(file).read_text())["seeds"] == [3, 5]
-    assert f"again      python -m reparam_suite.fit --config {file}" in searched.ended.out
-    (options,) = re.findall(r"^options +(.+)$", searched.ended.out, re.MULTILINE)
-    assert f"--model.estimator={best.params['model.estimator']}" in options.split()
+@pytest.fixture(scope="module")
+def searched(folder):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        return study().run()
 
 
-def test_the_value_of_a_trial_is_the_mean_of_its_runs(searched):
-    for trial in trials_of(searched.root):
-        values = [searched.ended.curve("val/elbo", run_id)[-1][1] for run_id in trial.user_attrs["runs"]]
-        assert len(values) == 2
-        assert trial.value == sum(values) / 2
+def test_the_frame_has_a_row_for_each_trial(searched):
+    frame = searched.frame
+    assert list(frame["trial"]) == [0, 1, 2]
+    assert list(frame["state"]) == ["COMPLETE"] * 3
+    assert searched.trained == 3
+    assert list(frame["seed"]) == [0, 1, 2]
+    assert frame["learning_rate"].between(1e-3, 1e-2).all()
+    assert frame["learning_rate"].nunique() == 3
+    best = frame.loc[frame["val/elbo_best"].idxmax()]
+    assert searched.best_run_id == best["run_id"]
+    assert searched.best_params == {"learning_rate": best["learning_rate"], "latent_size": best["latent_size"]}
+    assert "optimization_history" in searched.figures()
 
 
-def test_trials_are_flat_runs_that_record_configuration_metrics_and_checkpoint_and_nothing_else(searched):
-    runs = trial_runs(searched.ended)
-    assert [int(run.data.tags["trial.number"]) for run in runs] == [0, 0, 1, 1, 2, 2, 3, 3]
-    trials = trials_of(searched.root)
-    for run in runs:
-        trial = trials[int(run.data.tags["trial.number"])]
-        assert run.info.status == "FINISHED"
-        assert run.data.tags["trial.state"] == "COMPLETE"
-        assert "mlflow.parentRunId" not in run.data.tags
-        assert float(run.data.params["learning_rate"]) == trial.params["model.learning_rate"]
-        assert run.data.tags["estimator"].startswith(trial.params["model.estimator"])
-        assert {"val/elbo", "train/elbo", "time/ms_per_step"} <= set(run.data.metrics)
-        assert not any(name.startswith("test/") for name in run.data.metrics)
-        artifacts = searched.ended.artifacts(run.info.run_id)
-        files = {file.relative_to(artifacts).as_posix() for file in artifacts.rglob("*.*")}
-        assert files == {"checkpoints/best.ckpt", "config.yaml"}
-
-
-def test_the_summary_has_figures_the_table_and_what_the_best_trial_left_out(searched):
-    artifacts = searched.ended.artifacts(searched.summary.info.run_id)
-    for name in ("optimization_history", "parallel_coordinate", "slice", "param_importances"):
-        assert (artifacts / "study" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    page = (artifacts / "study.html").read_text()
-    assert page.count('class="plotly-graph-div"') == 4
-    assert "<script src=" not in page.replace('<script src="https://cdn.mathjax', "")
-    assert (artifacts / "figures" / "reconstructions.png").exists()
-    assert "test/elbo" in searched.summary.data.metrics
-    assert searched.summary.info.status == "FINISHED"
-    best = max(trials_of(searched.root), key=lambda trial: trial.value)
-    assert searched.summary.data.tags["best.trial"] == str(best.number)
-    assert searched.summary.data.metrics["best/val/elbo"] == best.value
-
-
-def test_the_table_has_a_row_for_each_trial(searched):
-    file = searched.ended.artifacts(searched.summary.info.run_id) / "trials.csv"
-    rows = list(csv.DictReader(file.read_text().splitlines()))
-    for row, trial in zip(rows, trials_of(searched.root), strict=True):
-        assert float(row["val/elbo"]) == trial.value
-        assert float(row["model.learning_rate"]) == trial.params["model.learning_rate"]
-        assert row["runs"].split() == trial.user_attrs["runs"]
-        assert row["state"] == "COMPLETE"
+def test_a_second_call_trains_nothing_and_more_trials_are_added(searched, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    again = study().run()
+    assert again.trained == 0
+    assert again.frame.equals(searched.frame)
+    more = study(num_trials=4).run()
+    assert more.trained == 1
+    assert more.frame[:3].equals(searched.frame)
+    assert more.frame["learning_rate"].nunique() == 4  # although the sampler has a seed
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_best_configuration_makes_the_same_runs_again_to_the_last_bit(searched, tmp_path):
-    file = searched.ended.artifacts(searched.summary.info.run_id) / "best.yaml"
-    config = yaml.safe_load(file.read_text())
-    assert (config["num_threads"], config["seeds"]) == (1, [3, 5])
-    again = fit("--config", str(file), root=tmp_path)
-    assert again.code == 0, again.err
-    best = max(trials_of(searched.root), key=lambda trial: trial.value)
-    for repeated, run_id in zip(again.run_ids, best.user_attrs["runs"], strict=True):
-        for metric in ("val/elbo", "train/elbo"):
-            assert again.curve(metric, repeated) == searched.ended.curve(metric, run_id)
+def test_the_run_of_a_trial_is_the_one_that_make_run_makes(searched, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    row = searched.frame.iloc[1]
+    run = make_run(row["learning_rate"], int(row["latent_size"]), int(row["seed"]))
+    assert run.fit().metrics["val/elbo_best"] == row["val/elbo_best"]
+    assert load(row["run_id"]).latent_size == row["latent_size"]
 
 
-def test_the_same_command_with_more_trials_continues_with_the_same_study_and_summary(searched):
-    before = trials_of(searched.root)[:4]
-    ended = study("--config", searched.file, "--trials", "5", root=searched.root)
-    assert ended.code == 0, ended.err
-    after = trials_of(searched.root)
-    assert len(after) == 5
-    assert [trial.value for trial in after[:4]] == [trial.value for trial in before]
-    assert len({trial.params["model.learning_rate"] for trial in after}) == 5  # although the sampler has a seed
-    summaries = [run for run in ended.every_run("small") if run.data.tags["study.run"] == "summary"]
-    assert [(run.info.run_id, run.info.status) for run in summaries] == [(searched.summary.info.run_id, "FINISHED")]
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"space": SPACE | {"latent_size": IntDistribution(2, 5)}},
+            "space.latent_size.attributes.high there is 4, here 5",
+        ),
+        ({"direction": "minimize"}, "direction there is maximize, here minimize"),
+        ({"objective": "val/elbo"}, "objective there is val/elbo_best, here val/elbo"),
+        ({"make_run": small}, "make_run there is make_run ("),
+    ],
+)
+def test_another_study_of_the_same_name_is_refused_with_the_differences(searched, folder, monkeypatch, changes, told):
+    monkeypatch.chdir(folder)
+    with pytest.raises(ValueError, match="study s is in ") as error:
+        study(**changes).run()
+    assert told in str(error.value)
+    assert str(error.value).count(" there is ") == 1
 
 
-def test_another_study_of_the_same_name_is_refused(searched, tmp_path):
-    file = study_file(tmp_path, space={"model.latent_size": {"int": [2, 4]}})
-    ended = study("--config", file, root=searched.root)
-    assert ended.code == 2
-    assert ended.err.count("\n") == 1
-    for part in ("study small is in", "model.learning_rate", "model.latent_size"):
-        assert part in ended.err
+def test_two_workers_run_the_trials_of_one(searched, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = study(workers=2).run().frame
+    assert frame.drop(columns="run_id").equals(searched.frame.drop(columns="run_id"))
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_a_trial_that_diverges_fails_alone(tmp_path):
-    file = study_file(tmp_path, **several("model.learning_rate", [1e-3, 1e30]))
-    ended = study("--config", file, root=tmp_path / "mlruns")
-    assert ended.code == 0, ended.err
-    trials, runs = trials_of(tmp_path / "mlruns"), trial_runs(ended)
-    assert {(trial.params["model.learning_rate"], trial.state.name) for trial in trials} == {
-        (1e-3, "COMPLETE"),
-        (1e30, "FAIL"),
-    }
-    failed = [trial for trial in trials if trial.state.name == "FAIL"]
-    assert f"4 trials, {len(failed)} failed" in ended.out
-    for trial in failed:
-        run = runs[trial.number]
-        assert (run.info.status, run.data.tags["trial.state"]) == ("FAILED", "FAIL")
-        assert run.data.tags["trial.error"] == trial.user_attrs["error"] != ""
+@pytest.mark.usefixtures("_empty_folder")
+def test_a_trial_that_breaks_counts_has_its_reason_and_ends_nothing(caplog):
+    space = {"how": CategoricalDistribution(["good", "raises", "diverges"])}
+    with caplog.at_level(logging.CRITICAL):
+        result = study(make_run=breaking, space=space, num_trials=8).run()
+    frame = result.frame
+    assert len(frame) == result.trained == 8
+    assert set(frame["how"]) == {"good", "raises", "diverges"}
+    for _, row in frame.iterrows():
+        if row["how"] == "good":
+            assert row["state"] == "COMPLETE"
+            assert pd.isna(row["reason"])
+            continue
+        assert row["state"] == "FAIL"
+        assert math.isnan(row["val/elbo_best"])
+        assert ("not with me" in row["reason"]) == (row["how"] == "raises")
+        assert pd.isna(row["run_id"]) == (row["how"] == "raises")
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_a_trial_that_runs_out_of_memory_fails_alone(tmp_path, monkeypatch):
-    draw = ScoreFunction.draw
-
-    def draw_too_much(estimator, q):
-        if estimator.training:  # the study's check of its options is in eval mode
-            torch.empty(10**15)
-        return draw(estimator, q)
-
-    monkeypatch.setattr(ScoreFunction, "draw", draw_too_much)
-    file = study_file(tmp_path, **several("model.estimator", ["DisARM", "ScoreFunction"]))
-    ended = study("--config", file, root=tmp_path / "mlruns")
-    assert ended.code == 0, ended.err
-    trials, runs = trials_of(tmp_path / "mlruns"), trial_runs(ended)
-    assert {(trial.params["model.estimator"], trial.state.name) for trial in trials} == {
-        ("DisARM", "COMPLETE"),
-        ("ScoreFunction", "FAIL"),
-    }
-    for trial, run in zip(trials, runs, strict=True):
-        assert run.info.status == {"COMPLETE": "FINISHED", "FAIL": "FAILED"}[trial.state.name]
-        if trial.state.name == "FAIL":
-            assert "can't allocate memory" in run.data.tags["trial.error"]
-            assert trial.user_attrs["error"] == run.data.tags["trial.error"]
+@pytest.mark.usefixtures("_empty_folder")
+def test_a_study_in_which_all_trials_are_pruned_has_no_best(tmp_path):
+    seen = ThresholdPruner(lower=0.0)
+    result = study(pruner=seen, num_trials=1).run()
+    assert list(result.frame["state"]) == ["PRUNED"]
+    assert "where val/elbo was -" in result.frame["reason"][0]
+    assert result.best_run_id is None
+    assert result.best_params is None
+    assert study(pruner=seen, num_trials=1).run().trained == 0
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_a_trial_whose_options_do_not_fit_together_fails_alone(tmp_path):
-    # DisARM takes pairs; the corners that are checked beforehand have even numbers only.
-    space = {"model.estimator": {"categorical": {"DisARM": {"num_samples": {"int": [2, 4]}}}}}
-    sampler = {"name": "RandomSampler", "options": {"seed": 3}}
-    file = study_file(tmp_path, space=space, sampler=sampler, trials=4)
-    ended = study("--config", file, root=tmp_path / "mlruns")
-    assert ended.code == 0, ended.err
-    trials, runs = trials_of(tmp_path / "mlruns"), trial_runs(ended)
-    odd = {trial.number for trial in trials if trial.params["model.estimator.DisARM.num_samples"] == 3}
-    assert 0 < len(odd) < 4
-    assert {trial.number for trial in trials if trial.state.name == "FAIL"} == odd
-    for number in odd:
-        assert runs[number].info.status == "FAILED"
-        assert "num_samples" in runs[number].data.tags["trial.error"]
+def test_an_objective_that_no_run_has_is_refused_before_anything_exists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"objective: .* got val/elbow, did you mean val/elbo\?"):
+        study(objective="val/elbow").run()
+    assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_a_study_without_any_value_fails_and_says_why(tmp_path):
-    file = study_file(tmp_path, **several("model.learning_rate", [1e29, 1e30]))
-    ended = study("--config", file, root=tmp_path / "mlruns")
-    assert ended.code == 1
-    assert "no trial is complete, 4 failed: " in ended.err
-    assert trials_of(tmp_path / "mlruns")[0].user_attrs["error"] in ended.err
+@pytest.mark.usefixtures("_empty_folder")
+def test_what_cannot_be_sent_trains_here_and_says_so(caplog):
+    result = study(
+        make_run=lambda learning_rate, latent_size, seed: make_run(learning_rate, latent_size, seed),
+        workers=2,
+        num_trials=1,
+    ).run()
+    assert result.trained == 1
+    assert "trials run in this process" in caplog.text
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_a_study_whose_trials_are_all_pruned_fails_and_says_why(tmp_path):
-    pruner = {"name": "ThresholdPruner", "options": {"lower": 0.0}}
-    settings = several("model.learning_rate", [1e-2, 1e-12]) | {"budget": {"steps": 10}, "pruner": pruner, "trials": 1}
-    ended = study("--config", study_file(tmp_path, **settings), root=tmp_path / "mlruns")
-    assert ended.code == 1
-    assert "no trial is complete, 1 pruned: pruned at step " in ended.err
-    (summary,) = [run for run in ended.every_run("small") if run.data.tags["study.run"] == "summary"]
-    assert summary.info.status == "FAILED"
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_a_comment_in_the_base_file_makes_no_other_study(tmp_path):
-    file = study_file(tmp_path, space={"model.latent_size": {"int": [2, 4]}}, trials=1)
-    assert study("--config", file, root=tmp_path / "mlruns").code == 0
-    base = tmp_path / "base.yaml"
-    base.write_text(f"# a comment\n{base.read_text()}")
-    assert study("--config", file, root=tmp_path / "mlruns").code == 0
-    base.write_text(base.read_text().replace("hidden_sizes:\n    - 8", "hidden_sizes:\n    - 9"))
-    ended = study("--config", file, root=tmp_path / "mlruns")
-    assert ended.code == 2
-    assert "base.model.init_args.hidden_sizes there is [8], here [9]" in ended.err
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_a_trial_that_the_pruner_gives_up_is_killed_with_a_tag(tmp_path):
-    pruner = {"name": "ThresholdPruner", "options": {"lower": -43.0}}
-    settings = several("model.learning_rate", [1e-2, 1e-12]) | {"budget": {"steps": 20}, "pruner": pruner}
-    ended = study("--config", study_file(tmp_path, **settings), root=tmp_path / "mlruns")
-    assert ended.code == 0, ended.err
-    trials, runs = trials_of(tmp_path / "mlruns"), trial_runs(ended)
-    assert {trial.state.name for trial in trials} == {"COMPLETE", "PRUNED"}
-    for trial, run in zip(trials, runs, strict=True):
-        assert trial.state.name == {1e-2: "COMPLETE", 1e-12: "PRUNED"}[trial.params["model.learning_rate"]]
-        assert run.data.tags["trial.state"] == trial.state.name
-        assert run.info.status == {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}[trial.state.name]
-        curve = dict(ended.curve("val/elbo", run.info.run_id))
-        reported = trial.intermediate_values
-        assert reported
-        assert reported == {step: curve[step] for step in reported}
-        if trial.state.name == "PRUNED":
-            assert run.data.tags["trial.pruned"].startswith(f"pruned at step {max(reported)}, where val/elbo was -")
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_estimators_compete_at_an_equal_number_of_evaluations_of_f(tmp_path):
-    settings = several("model.estimator.num_samples", [2, 8]) | {
-        "options": {"model.estimator": "DisARM"},
-        "budget": {"evaluations": 48},
-    }
-    ended = study("--config", study_file(tmp_path, **settings), root=tmp_path / "mlruns")
-    assert ended.code == 0, ended.err
-    options = [options_of(run.data.tags) for run in trial_runs(ended)]
-    num_samples, steps = "model.init_args.estimator.init_args.num_samples", "trainer.max_steps"
-    assert {(each[num_samples], each[steps]) for each in options} == {
-        ("2", "24"),
-        ("8", "6"),
-    }
-
-
-def test_several_objectives_end_in_a_front(tmp_path):
-    objectives = {"val/elbo": "maximize", "train/kl": "minimize"}
-    file = study_file(tmp_path, space={"model.learning_rate": {"log_float": [1e-3, 1e-1]}}, objectives=objectives)
-    ended = study("--config", file, root=tmp_path / "mlruns")
-    assert ended.code == 0, ended.err
-    trials = trials_of(tmp_path / "mlruns")
-    front = [
-        each.number
-        for each in trials
-        if not any(other.values[0] > each.values[0] and other.values[1] < each.values[1] for other in trials)
-    ]
-    assert sorted(map(int, re.findall(r"best  trial (\d+): val/elbo \S+, train/kl", ended.out))) == front
-    artifacts = ended.artifacts(ended.run.info.run_id)
-    assert (artifacts / "study" / "pareto_front.png").exists()
-    assert len(list(artifacts.glob("best*.yaml"))) == len(front)
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_the_best_trial_is_one_that_keeps_to_the_constraints(tmp_path):
-    # A bound that no training improves is the lower one.
-    settings = several("model.learning_rate", [1e-2, 1e-12]) | {
-        "budget": {"steps": 20},
-        "constraints": {"val/elbo": {"at_most": -43}, "val/kl": {"at_least": 0, "at_most": 1e6}},
-    }
-    ended = study("--config", study_file(tmp_path, **settings), root=tmp_path / "mlruns")
-    assert ended.code == 0, ended.err
-    trials = trials_of(tmp_path / "mlruns")
-    kept = {trial.number for trial in trials if trial.value <= -43}
-    assert kept == {trial.number for trial in trials if trial.params["model.learning_rate"] == 1e-12}
-    assert f"4 trials, {4 - len(kept)} infeasible" in ended.out
-    (best,) = map(int, re.findall(r"best  trial (\d+): ", ended.out))
-    assert best in kept
-    assert trials[best].value == max(trials[number].value for number in kept) < max(trial.value for trial in trials)
-    for trial in trials:
-        assert trial.constraints["val/elbo at_most"] == trial.value + 43
-        assert trial.constraints["val/kl at_least"] <= 0
-    artifacts = ended.artifacts()
-    rows = list(csv.DictReader((artifacts / "trials.csv").read_text().splitlines()))
-    assert {int(row["number"]) for row in rows if row["feasible"] == "true"} == kept
-    assert yaml.safe_load((artifacts / "best.yaml").read_text())["model"]["init_args"]["learning_rate"] == 1e-12
-    ended = study("--config", study_file(tmp_path, **settings | {"constraints": {}}), root=tmp_path / "mlruns")
-    assert ended.code == 2
-    assert "constraints.val/elbo.at_most there is -43.0, here not given" in ended.err
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_a_study_in_which_no_trial_keeps_to_the_constraints_fails_and_says_so(tmp_path):
-    settings = {"space": {"model.learning_rate": {"log_float": [1e-3, 1e-1]}}, "trials": 2}
-    file = study_file(tmp_path, **settings, constraints={"val/elbo": {"at_least": 0}})
-    ended = study("--config", file, root=tmp_path / "mlruns")
-    assert ended.code == 1
-    assert "2 trials are complete, and none satisfies the constraints" in ended.err
+@pytest.mark.parametrize(
+    ("changes", "error", "told"),
+    [
+        ({"num_trials": 0}, ValueError, "num_trials: expected an integer of at least 1, got 0"),
+        ({"workers": 0}, ValueError, "workers: expected an integer of at least 1, got 0"),
+        ({"direction": "up"}, ValueError, "direction: expected maximize or minimize, got up"),
+        ({"space": {}}, ValueError, "space: expected at least one argument"),
+        ({"space": {"learning_rate": [1, 2]}}, TypeError, "space: learning_rate: expected one of optuna.distributions"),
+        ({"space": {"rate": IntDistribution(1, 2)}}, TypeError, "make_run: expected a function of rate, seed"),
+        ({"make_run": 3}, TypeError, "make_run: expected a function that makes a run, got 3"),
+        (
+            {"objective": "test/elbo", "pruner": MedianPruner()},
+            ValueError,
+            "pruner: expected an objective that has a value at each validation, got test/elbo",
+        ),
+        (
+            {"sampler": GridSampler({"a": [1]})},
+            ValueError,
+            "sampler: expected a search_space of latent_size, learning_ra",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_refused_at_construction(changes, error, told):
+    with pytest.raises(error) as raised:
+        study(**changes)
+    assert told in str(raised.value)

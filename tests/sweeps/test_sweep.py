@@ -190,7 +190,7 @@ def test_what_cannot_be_sent_trains_here_and_says_so(tmp_path, monkeypatch, capl
 @pytest.mark.parametrize(
     ("changes", "error", "told"),
     [
-        ({"workers": 0}, ValueError, "workers: expected at least 1, got 0"),
+        ({"workers": 0}, ValueError, "workers: expected an integer of at least 1, got 0"),
         ({"name": ""}, ValueError, "name: expected a name"),
         ({"shard": "0/3"}, ValueError, "shard: expected I/N with I from 1 to N, got 0/3"),
         ({"grid": {"estimater": [1]}}, TypeError, "make_run: expected a function of estimater, seed"),

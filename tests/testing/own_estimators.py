@@ -1,5 +1,6 @@
 """Estimators that exist in the tests only."""
 
+import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -55,3 +56,25 @@ def with_control_loss(change):
         return made
 
     return changed
+
+
+class Averages(Mixed):
+    """Subtracts a moving average of its values from them: `first` before it holds the sample at hand, or after."""
+
+    past: Tensor
+
+    def __init__(self, *, learns_first: bool, in_eval_mode: bool = False) -> None:
+        super().__init__(num_samples=2)
+        self.learns_first, self.in_eval_mode = learns_first, in_eval_mode
+        self.register_buffer("past", torch.zeros(()))
+
+    def estimate(self, target):
+        z = target.q.rsample((self.num_samples,)).detach()
+        f = target.values(z)
+        before, after = self.past, torch.lerp(f.detach().mean().to(self.past), self.past, 0.3)
+        if self.training or self.in_eval_mode:
+            self.past = after
+        baseline = after if self.learns_first and self.training else before
+        score = score_term(target.q, z, target.bound.credit(f.detach(), baseline.to(f.dtype)))
+        objective = target.bound.value(f) + carry(score)
+        return Estimate(objective=objective, control_loss=objective.new_zeros(()))

@@ -4,10 +4,8 @@ import logging
 
 import pytest
 import torch
-from tests.testing.own_estimators import Mixed
-from torch import Tensor
+from tests.testing.own_estimators import Averages, Mixed
 
-from reparam_suite.distributions import score_term
 from reparam_suite.estimators import (
     DisARM,
     Estimate,
@@ -19,7 +17,6 @@ from reparam_suite.estimators import (
     Pathwise,
     ScoreFunction,
     StraightThrough,
-    carry,
 )
 from reparam_suite.problems import BernoulliCurved, BernoulliModel, GaussianModel, ToyGaussian
 from reparam_suite.testing import check_estimator
@@ -129,34 +126,6 @@ def test_a_derivative_of_f_that_is_not_declared_is_found():
         check_estimator(wrong, num_replicates=20_000, problems=[GaussianModel()])
 
 
-class Averages(Mixed):
-    """Subtracts a moving average of its values from them: `first` before it holds the sample at hand, or after."""
-
-    past: Tensor
-
-    def __init__(self, *, learns_first: bool, in_eval_mode: bool = False) -> None:
-        super().__init__(num_samples=2)
-        self.learns_first, self.in_eval_mode = learns_first, in_eval_mode
-        self.register_buffer("past", torch.zeros(()))
-
-    def estimate(self, target):
-        z = target.q.rsample((self.num_samples,)).detach()
-        f = target.values(z)
-        before, after = self.past, torch.lerp(f.detach().mean().to(self.past), self.past, 0.3)
-        if self.training or self.in_eval_mode:
-            self.past = after
-        baseline = after if self.learns_first and self.training else before
-        score = score_term(target.q, z, target.bound.credit(f.detach(), baseline.to(f.dtype)))
-        objective = target.bound.value(f) + carry(score)
-        return Estimate(objective=objective, control_loss=objective.new_zeros(()))
-
-
-def test_an_average_that_holds_the_sample_at_hand_is_found():
-    check_estimator(Averages(learns_first=False), num_replicates=20_000, problems=[GaussianModel()])
-    with pytest.raises(AssertionError, match=r"in training mode, one datum at the second step.* standard errors"):
-        check_estimator(Averages(learns_first=True), num_replicates=20_000, problems=[GaussianModel()])
-
-
 def test_state_that_moves_in_eval_mode_is_found():
     wrong = Averages(learns_first=False, in_eval_mode=True)
     with pytest.raises(AssertionError, match="past of Averages on GaussianModel: expected no change in eval mode"):
@@ -182,26 +151,6 @@ def test_what_was_changed_after_construction_is_what_is_checked():
     changed.gradient_of = lambda score: 1.3 * score
     with pytest.raises(AssertionError, match="standard errors apart"):
         check_estimator(changed, num_replicates=20_000, problems=[GaussianModel()])
-
-
-class FitsNothing(Mixed):
-    def fits(self, q):
-        return "nothing fits"
-
-
-def test_an_estimator_that_fits_no_problem_is_refused():
-    with pytest.raises(ValueError, match="FitsNothing fits none of the suite's problems"):
-        check_estimator(FitsNothing())
-
-
-def test_a_bound_whose_exact_value_is_out_of_reach_is_named_in_the_log(caplog):
-    wrong = Pathwise(num_samples=7)
-    wrong.evaluations = lambda q: 0
-    with caplog.at_level(logging.WARNING), pytest.raises(AssertionError):
-        check_estimator(wrong)
-    assert (
-        "Pathwise was not checked on LogMeanExp: its exact value needs num_samples of at most 2, got 7" in caplog.text
-    )
 
 
 def test_too_few_draws_are_named_in_the_log(caplog, monkeypatch):

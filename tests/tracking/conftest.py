@@ -1,11 +1,16 @@
 import shutil
 import socket
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.tracking.servers import Server
 
 from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.tracking.process import Process
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +67,12 @@ def serve(free_port):
     yield serve
     for server in started:
         server.kill()
+
+
+@pytest.fixture
+def gone() -> Process:
+    """A process of this machine that has ended."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = replace(Process.this(), pid=child.pid, started=psutil.Process(child.pid).create_time())
+    child.communicate(b"\n", timeout=800)
+    return process

@@ -1,21 +1,18 @@
 """The exported model takes what a user has: numbers of any type, one datum or many, by MLflow and by its server."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from tests.launching import mlflow_at
 
-from reparam_suite.data import Arrays, Digits
 from reparam_suite.models import DiscreteVAE, GaussianVAE
-from reparam_suite.running.export import decoder_of, export, sampler_of
+from reparam_suite.running.export import decoder_of, sampler_of
 from reparam_suite.tracking import Store
 from reparam_suite.tracking.exported_model import save_model
 from reparam_suite.tracking.quiet import load_mlflow
@@ -106,52 +103,6 @@ def test_what_is_no_datum_is_refused_in_one_line(exported, given, message):
         ServedModel(exported[1] / "data").predict(given(data(exported[0], "float64")))
 
 
-GREY = (np.random.default_rng(1).random((64, 8)) * 255).astype(np.uint8)
-
-
-def of_data(source, folder: Path) -> ServedModel:
-    """Exported as at the end of a run on these data."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = GaussianVAE(event_shape=source.event_shape, latent_size=2, hidden_sizes=(4,)).eval()
-    load_mlflow()
-    logger = SimpleNamespace(log_model=lambda module, x, **options: save_model(module, x, folder / "model", **options))
-    export(model, source, logger)
-    return ServedModel(folder / "model" / "data")
-
-
-def same(found, expected) -> bool:
-    return all(np.allclose(found[name], value, atol=1e-6) for name, value in expected.items())
-
-
-def test_integers_are_divided_as_they_were_for_training(tmp_path):
-    served = of_data(Arrays.of(train=GREY, valid=GREY), tmp_path)
-    expected = served.predict(GREY[:3] / 255)
-    for dtype in ("uint8", "int16", "int64", "uint32", object):
-        assert same(served.predict(GREY[:3].astype(dtype)), expected)
-    assert same(served.predict(GREY[:3].tolist()), expected)
-    assert same(served.predict(GREY[0]), {name: value[0] for name, value in expected.items()})
-    assert same(served.predict(np.ones((3, 8), np.uint8)), served.predict(np.full((3, 8), 1 / 255)))
-    assert not same(served.predict(GREY[:3].astype(float)), expected), "floating point is taken as it is"
-    with pytest.raises(ValueError, match=r"^x: expected integers from 0 to 255, or .*, got 300 to 300$"):
-        served.predict(np.full(8, 300))
-
-
-def test_integers_for_a_model_of_binarized_data_are_intensities_or_bits(tmp_path):
-    served = of_data(Digits(), tmp_path)
-    grey = np.arange(128).reshape(2, 64) % 17
-    assert same(served.predict(grey), served.predict(grey / 16))
-    bits = (grey > 8).astype(np.uint8)
-    assert same(served.predict(bits), served.predict(bits.astype(float)))
-    with pytest.raises(ValueError, match=r"^x: expected integers from 0 to 16, or .*, got 0 to 32$"):
-        served.predict(2 * grey)
-
-
-def test_integers_that_were_not_divided_for_training_are_not(tmp_path):
-    served = of_data(Arrays.of(train=GREY, valid=GREY, kind="count"), tmp_path)
-    assert same(served.predict(GREY[:3]), served.predict(GREY[:3].astype(float)))
-
-
 def test_latents_are_decoded(exported, served):
     model, _ = exported
     z = model.prior().sample((4,))
@@ -203,26 +154,16 @@ def test_what_is_stored_needs_no_module_of_the_suite(exported):
     assert "reparam" not in (path / "requirements.txt").read_text()
 
 
-def test_archives_with_pickles_are_not_loaded_unless_the_user_says_so(monkeypatch):
-    name = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
-    for before, after in ((None, "false"), ("true", "true")):
-        monkeypatch.delenv(name, raising=False)
-        if before is not None:
-            monkeypatch.setenv(name, before)
-        load_mlflow()
-        assert os.environ[name] == after
-
-
 @pytest.mark.slow
-def test_the_readmes_lines_serve_it_in_a_fresh_process_and_leave_nothing_behind(settings):
+def test_the_lines_of_the_page_serve_it_in_a_fresh_process_and_leave_nothing_behind(settings):
     """Without the first of them MLflow would make a database of its own in the working directory."""
     model = MODELS["vectors"]().eval()
     run = Store.open(settings).start_run(name="run", parameters={}, tags={})
     sample = (sampler_of(model), torch.zeros(2))
     run.log_model(model, torch.zeros(2, 6), decode=(decoder_of(model), torch.zeros(2, 2)), sample=sample)
     run.close("FINISHED")
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (lines,) = re.findall(r"^```\n(import mlflow\n.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    page = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^```\n(import mlflow\n.*?)^```", page, re.DOTALL | re.MULTILINE)
     program = f"import numpy\nrun_id, x = {run.run_id!r}, numpy.zeros(6)\n{lines}"
     folder, before = settings.root.parent, sorted(settings.root.parent.rglob("*.db"))
     ended = subprocess.run(

@@ -90,7 +90,7 @@ class Told:
         for index in range(10):
             points = store._client.get_metric_history(self.run.run_id, f"m{index}")
             points.sort(key=lambda point: point.step)
-            assert [(each.step, each.value) for each in points] == [(n, n + index / 7) for n in range(self.steps)]
+            assert [(point.step, point.value) for point in points] == [(n, n + index / 7) for n in range(self.steps)]
             times = [point.timestamp for point in points]
             assert times == sorted(times)
 
@@ -205,7 +205,7 @@ def test_training_continues_while_the_store_is_away(proxy, tmp_path, monkeypatch
             ended = fit(*options, root=root)
         else:
             monkeypatch.setattr(run_logger, "PATIENCE", 0.5)
-            with pytest.warns(UserWarning, match="did not take all of run"):
+            with pytest.warns(UserWarning, match="did not receive all of run"):
                 ended = fit(*options, root=root)
         assert ended.code == 0, ended.err
         proxy.mode = "pass"

@@ -36,8 +36,8 @@ def read(store, run_id, folder) -> str:
 
 def moved(before, after, num_runs: str) -> str:
     return (
-        f"{after} was moved or copied: the artifacts of {num_runs}, recorded in {before}/artifacts, are looked for in "
-        f"{after}/artifacts from now on"
+        f"{after} was moved or copied: the artifacts of {num_runs}, recorded in {before}/artifacts, are now expected "
+        f"in {after}/artifacts"
     )
 
 

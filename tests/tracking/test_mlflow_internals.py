@@ -1,14 +1,18 @@
 """Private names of MLflow: each does what `mlflow_internals` takes it to do."""
 
+import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from mlflow.store.db import utils
 from mlflow.store.db.utils import create_sqlalchemy_engine
 from mlflow.utils import requirements_utils
 
+from reparam_suite.tracking import Store
 from reparam_suite.tracking.mlflow_internals import (
     backend,
     initialize_tables,
     last_metric_time,
+    latest_revision_known,
     schema_revisions,
     unlisted_packages,
     upgrade_tables,
@@ -36,6 +40,17 @@ def test_tables_are_made_of_the_latest_revision(tmp_path):
         assert schema_revisions(engine) == (version, latest)
     finally:
         engine.dispose()
+
+
+def test_a_store_is_opened_without_a_look_at_all_revisions(settings, monkeypatch):
+    Store.open(settings)
+    looked = utils._get_latest_schema_revision()
+    monkeypatch.setattr(utils.ScriptDirectory, "from_config", None)
+    with latest_revision_known():
+        assert utils._get_latest_schema_revision() == looked
+    Store.open(settings)
+    with pytest.raises(TypeError):
+        utils._get_latest_schema_revision()
 
 
 def test_packages_are_listed_again_afterwards():

@@ -127,13 +127,13 @@ def test_the_page_sets_up_a_server_records_runs_and_brings_them_back(operator, m
         run.log_metrics({"a": 1.0}, step=0)
         run.set_tags({"again": uri})
         monkeypatch.setattr(run_logger, "PATIENCE", 1.0)
-        with pytest.warns(UserWarning, match="did not take all") as warned:
+        with pytest.warns(UserWarning, match="did not receive all") as warned:
             run.close("FINISHED")
-        said = [printed, caplog.text, *capfd.readouterr(), *(str(each.message) for each in warned)]
+        said = [printed, caplog.text, *capfd.readouterr(), *(str(warning.message) for warning in warned)]
         dump = "pg_dump --host 127.0.0.1 --port 5432 --username mlflow"
         said += [operator.run(f"{dump} {name}") for name in ("mlflow", "mlflow_auth")]
         kept = [operator.directory / name for name in ("mlruns", "srv/artifacts", "server.log")]
-        written = [path for each in kept for path in (each, *each.rglob("*")) if path.is_file()]
+        written = [path for place in kept for path in (place, *place.rglob("*")) if path.is_file()]
         assert len(written) > 10
         secrets = [password, operator.read("srv/admin.password"), operator.read(".pgpass").rsplit(":", 1)[-1]]
         for secret in secrets:
@@ -145,7 +145,7 @@ def test_the_page_sets_up_a_server_records_runs_and_brings_them_back(operator, m
         operator.run(restore)
         server.start()
         store = Store.open(TrackingSettings(uri=uri, root=operator.directory / "mlruns"))
-        assert [each.kind for each in store.recover()] == ["recovered"]
+        assert [recovered.kind for recovered in store.recover()] == ["recovered"]
         assert password not in "".join(capfd.readouterr())
         assert store.history(run.run_id, "a") == [(0, 1.0)]
         assert store.run(run.run_id).info.status == "FINISHED"

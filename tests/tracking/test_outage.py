@@ -57,8 +57,8 @@ def test_what_could_not_be_sent_is_in_the_spool_and_a_warning_says_so(tmp_path, 
     run.log_metrics({"a": 2.0}, step=4)
     spool = tmp_path / "spool" / run.run_id
     message = (
-        rf"the tracking store http://\*\*\*@server did not take all of run {run.run_id}: 6 records are kept in {spool};"
-        r" to send them .*: python -m reparam_suite.sync --tracking.uri 'http://\*\*\*@server' "
+        rf"the tracking store http://\*\*\*@server did not receive all of run {run.run_id}: 6 records are kept in "
+        rf"{spool}; to send them .*: python -m reparam_suite.sync --tracking.uri 'http://\*\*\*@server' "
         rf"--tracking.root {tmp_path}"
     )
     with pytest.warns(UserWarning, match=message):

@@ -97,7 +97,7 @@ def test_after_failures_all_is_sent_once_and_in_order(fake, outbox, caplog):
     assert not outbox.failing
     messages = [record.getMessage() for record in caplog.records]
     assert messages == [
-        "store does not take what is sent; it is kept and sent again later: http://***@server is away",
+        "store does not accept records; they are kept and sent later: http://***@server is away",
         "store answers again; what was kept is being sent",
     ]
 
@@ -189,7 +189,7 @@ def test_nothing_waits_for_a_file_that_cannot_be_delivered(fake, outbox, undeliv
     assert fake.batches[4:] == [points(2), files("c")]
     assert outbox.stop(300) == Rest(unsent=1, later=1)
     assert Spool(spool.directory, about={}).take_later().entries == files("a")
-    told = "store does not get a file, which is kept and sent again later; the rest is sent: no such bucket"
+    told = "store could not receive a file, which is kept and sent later; the rest is sent: no such bucket"
     assert {record.getMessage() for record in caplog.records} == {told}
 
 

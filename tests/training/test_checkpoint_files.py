@@ -34,7 +34,7 @@ def same(found: dict) -> bool:
 
 def test_what_was_written_is_read(path):
     assert same(read_checkpoint(path))
-    assert [each.name for each in path.parent.iterdir()] == ["last.ckpt"]
+    assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
 
 
 def test_a_file_that_was_cut_off_anywhere_is_damaged(path):

@@ -215,7 +215,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_file_leaves_no_half_of_it(tmp_p
             patch.setattr("pathlib.Path.open", lambda self, mode, failing=failing: FullDisk(self, mode, failing))
             with pytest.raises(OSError, match="No space left"):
                 files.save_checkpoint({"step": 2}, path)
-        assert [each.name for each in path.parent.iterdir()] == ["last.ckpt"]
+        assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
         assert files.load_checkpoint(path) == {"step": 1}
 
 

@@ -40,16 +40,18 @@ def test_the_variance_of_every_element_is_kept_by_its_name():
     last = journal.arrays[f"{ELEMENT_VARIANCES}6"]
     parts = {"posterior": "encoder", "likelihood": "decoder", "prior": "prior"}
     shapes = {
-        f"{parts[module]}/{name}": each.shape
-        for module, _, name, each in ((*full.partition("."), parameter) for full, parameter in model.named_parameters())
+        f"{parts[module]}/{name}": tensor.shape
+        for module, _, name, tensor in (
+            (*full.partition("."), parameter) for full, parameter in model.named_parameters()
+        )
     }
-    assert {name: each.shape for name, each in last.items()} == shapes | {"logits": (100, 3)}
+    assert {name: tensor.shape for name, tensor in last.items()} == shapes | {"logits": (100, 3)}
     data = Digits(batch_size=100)
     data.setup()
     with seeded(4):
         truth = gradient_statistics(model, data.sample_batch("train"), 200)
     for group in ("encoder", "decoder", "logits"):
-        total = sum(each.sum() for name, each in last.items() if name.partition("/")[0] == group)
+        total = sum(tensor.sum() for name, tensor in last.items() if name.partition("/")[0] == group)
         assert float(total) == pytest.approx(float(truth[group].variance), rel=0.2), group
 
 

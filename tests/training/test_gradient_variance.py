@@ -98,7 +98,7 @@ def test_what_it_cannot_measure_is_refused_before_the_first_step():
 
 
 def test_an_interval_is_positive():
-    with pytest.raises(ValueError, match="every: expected at least 1, got 0"):
+    with pytest.raises(ValueError, match="every: expected an integer of at least 1, got 0"):
         GradientVariance(every=0)
 
 

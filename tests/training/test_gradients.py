@@ -6,8 +6,10 @@ from tests.training.small import discrete, gaussian, seeded, trainer
 
 from reparam_suite.data import Digits
 from reparam_suite.diagnostics import gradient_statistics
+from reparam_suite.diagnostics.statistics import from_draws
 from reparam_suite.estimators import ExponentialDecay, GumbelSoftmax, Learned, MovingAverage, ScoreFunction
 from reparam_suite.training import Checkpoints, GradientRecord, Journal, StepRecord, Validation
+from reparam_suite.training.gradients import gradient_metrics, say_that_it_is_beyond
 
 MODELS = {
     "gaussian": lambda: gaussian(),
@@ -85,3 +87,15 @@ def test_what_is_recorded_is_measured_on_the_one_fixed_batch():
         assert journal.latest(f"grad/{group}/snr") == pytest.approx(statistics.snr.item(), rel=1e-4)
         expected = pytest.approx(statistics.standard_error.item(), rel=1e-4)
         assert journal.latest(f"grad/{group}/variance_standard_error") == expected
+
+
+def test_a_gradient_beyond_its_numbers_is_said_once_and_not_recorded(caplog):
+    say_that_it_is_beyond.cache_clear()
+    torch.manual_seed(0)
+    measured = {name: from_draws([scale * torch.randn(7, 6)]) for name, scale in (("huge", 1e30), ("plain", 1.0))}
+    with caplog.at_level("WARNING"):
+        for _ in range(2):
+            assert {name.split("/")[1] for name in gradient_metrics(measured)} == {"plain"}
+    assert [record.getMessage() for record in caplog.records] == [
+        "grad/huge: its size is beyond what float32 holds, and is not recorded; scale the data down"
+    ]

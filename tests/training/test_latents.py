@@ -31,8 +31,8 @@ def run(model, *, recorded: bool = True):
 def test_they_are_recorded_where_the_bounds_are(make, more):
     journal, _, _ = run(make())
     recorded = {name: [step for step, _ in journal.curves[name]] for name in journal.curves if "latent/" in name}
-    assert recorded == {f"latent/val/{each}": [0, 3, 6, 7] for each in FIGURES | more} | {
-        f"latent/test/{each}": [7] for each in FIGURES | more
+    assert recorded == {f"latent/val/{figure}": [0, 3, 6, 7] for figure in FIGURES | more} | {
+        f"latent/test/{figure}": [7] for figure in FIGURES | more
     }
     assert set(journal.arrays) == {TEST_FILE}
     assert set(journal.arrays[TEST_FILE]) == {"kl_per_latent", "aggregate_kl"} | more

@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.loops.optimization.automatic import Closure
 from tests.training.small import gaussian, seeded, trainer
@@ -149,3 +150,9 @@ def test_a_script_is_started_again_as_it_was():
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert told.strip().endswith("mine.py', '--option', '1']")
+
+
+def test_averaging_begins_where_it_was_told_to_at_the_rates_that_it_was_given():
+    assert internals.averaging_start_and_rates(StochasticWeightAveraging(0.1)) == (0.8, 0.1)
+    several = StochasticWeightAveraging([0.1, 0.2], swa_epoch_start=3)
+    assert internals.averaging_start_and_rates(several) == (3, [0.1, 0.2])

@@ -123,10 +123,10 @@ def assert_same(make, *, callbacks=list, **options):
     curves, same_curves = (
         {
             name: curve
-            for name, curve in each.curves.items()
+            for name, curve in recorded.curves.items()
             if not (name.startswith(timed) or name.endswith("work_normalized_variance"))
         }
-        for each in (journal, written)
+        for recorded in (journal, written)
     )
     assert curves == same_curves
     return one, other
@@ -292,7 +292,7 @@ def test_what_a_callback_logs_arrives():
     one, other = assert_same(MODELS["gaussian"], callbacks=lambda: [LogsEachStep()])
     seen, expected = (next(e for e in used.callbacks if isinstance(e, LogsEachStep)).seen for used in (one, other))
     assert seen == expected
-    assert len({float(each) for each in seen[1:]}) == 12
+    assert len({float(value) for value in seen[1:]}) == 12
 
 
 class StopAt(Callback):

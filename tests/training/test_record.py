@@ -256,7 +256,7 @@ def test_a_parameter_that_broke_in_the_last_step_of_an_epoch_is_not_saved(tmp_pa
     for path in tmp_path.iterdir():
         state = torch.load(path, weights_only=True)
         assert state["global_step"] == 5
-        assert all(each.isfinite().all() for each in state["state_dict"].values())
+        assert all(tensor.isfinite().all() for tensor in state["state_dict"].values())
 
 
 def test_what_was_reached_before_an_error_is_recorded():

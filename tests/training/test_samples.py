@@ -52,7 +52,7 @@ def test_steps_double_and_the_last_one_is_shown():
 
 def test_training_is_bitwise_the_same_without():
     shown = []
-    models = [fitted(max_steps=3, shown=each)[0] for each in (shown, None)]
+    models = [fitted(max_steps=3, shown=images)[0] for images in (shown, None)]
     assert len(shown) == 4
     for ours, theirs in zip(*(model.parameters() for model in models), strict=True):
         assert torch.equal(ours, theirs)

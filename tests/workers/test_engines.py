@@ -18,7 +18,7 @@ def test_tasks_that_cannot_be_sent_are_done_here_and_it_is_said(caplog):
 
 
 def test_an_engine_has_a_worker():
-    with pytest.raises(ValueError, match="workers: expected at least 1, got 0"):
+    with pytest.raises(ValueError, match="workers: expected an integer of at least 1, got 0"):
         LocalEngine(0)
 
 

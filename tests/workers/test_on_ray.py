@@ -30,7 +30,7 @@ def test_tasks_are_done_where_there_is_room_and_those_that_fail_fail_alone(tmp_p
     with as_it_was():
         ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         try:
-            outcomes = {each.index: each for each in engine.completed(square, tasks, StopSignals())}
+            outcomes = {outcome.index: outcome for outcome in engine.completed(square, tasks, StopSignals())}
             stopped = StopSignals()
             stopped.received = signal.SIGTERM
             with pytest.raises(Stopped):

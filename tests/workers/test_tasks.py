@@ -8,7 +8,7 @@ import pytest
 
 from reparam_suite.runtime.errors import StateError
 from reparam_suite.training import Stopped, StopSignals
-from reparam_suite.workers import completed, done_here, obstacle
+from reparam_suite.workers import completed, done_here
 
 
 def square(task, signals):
@@ -74,17 +74,3 @@ def test_a_task_here_is_stopped_by_a_signal_and_by_nothing_else():
     assert done_here(square, 4, 3, StopSignals()).value == 9
     with pytest.raises(Stopped):
         done_here(stops, 0, 0, StopSignals())
-
-
-def numbers():
-    yield 1
-
-
-def test_what_cannot_be_sent_is_told():
-    def local(seed):
-        return seed
-
-    assert obstacle(square, {"a": 1}) is None
-    assert "local" in obstacle(local)
-    assert obstacle(lambda: 0) is not None
-    assert obstacle(square, numbers()) is not None

@@ -5,7 +5,7 @@ import sys
 
 from reparam_suite.runtime.terminal import printable
 
-# A word that is longer, a path or a number say, is shown by its ends.
+# A longer word, such as a path or a number, is shown by its ends.
 _LONGEST_WORD, _BEGINNING, _END = 400, 200, 50
 _LONG_WORD = re.compile(rf"\S{{{_LONGEST_WORD},}}")
 
@@ -14,7 +14,7 @@ def complain(command: str, message: str) -> None:
     """Prints a message to stderr, in one line that does nothing to a terminal.
 
     Args:
-        command: its name, fit say.
+        command: its name, for example fit.
         message: of an error.
     """
     print(f"reparam_suite.{command}: {shown(message)}", file=sys.stderr)

@@ -52,6 +52,8 @@ def as_option(message: str, parser: ArgumentParser) -> str:
     name, colon, rest = message.partition(": ")
     known = set(option_strings(parser))
     option = next((full for full in (f"--{name}", f"--trainer.{name}") if full in known), None)
+    if option is None and _OF_A_PART.fullmatch(name):  # which has the options of the class that it is
+        option = f"--{name}"
     return f"{option}{colon}{rest}" if option and colon else message
 
 
@@ -76,6 +78,8 @@ def options_of(cls: type[T], given: Namespace) -> T:
     """The dataclass whose fields are options of the top level."""
     return cls(**{field.name: given[field.name] for field in fields(cls)})
 
+
+_OF_A_PART = re.compile(r"(model|data)(\.\w+)+")
 
 # What jsonargparse writes on its way down to the objection itself.
 _KEY = re.compile(r'Parser key "([^"]+)"')

@@ -11,6 +11,7 @@ from reparam_suite.commands.options import Options, set_threads
 from reparam_suite.commands.written_options import Value, arguments
 from reparam_suite.data import adapted
 from reparam_suite.running import Run
+from reparam_suite.runtime import checks
 from reparam_suite.tracking import TrackingSettings
 
 
@@ -34,8 +35,8 @@ class Budget:
         if self.steps is not None and self.evaluations is not None:
             raise ValueError("budget: expected steps or evaluations, got both")
         for name in ("steps", "evaluations"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"budget.{name}: expected 1 or more, got {value}")
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, checks.integer(f"budget.{name}", value, least=1))
 
 
 @final

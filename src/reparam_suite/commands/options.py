@@ -31,7 +31,7 @@ from reparam_suite.distributions import (
 from reparam_suite.models import DiscreteVAE, GaussianVAE
 from reparam_suite.running import Run
 from reparam_suite.running.resumption import RUN_KEY
-from reparam_suite.running.specification import LARGEST_SEED
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.plain_data import Described, arguments
 from reparam_suite.tracking import LoggerOfRun, TrackingSettings
@@ -271,9 +271,7 @@ def _check_groups(values: Namespace) -> None:
 
 def _check_ranges(values: Namespace) -> None:
     for option, seeds in {"seed": [values.seed], "seeds": values.seeds or []}.items():
-        for seed in seeds:
-            if not 0 <= seed <= LARGEST_SEED:
-                raise UsageError(f"--{option}: expected 0 to {LARGEST_SEED}, got {seed}")
+        checks.seeds(f"--{option}", seeds)
     if values.num_threads < 1:
         raise UsageError(f"--num_threads: expected at least 1, got {values.num_threads}")
     for name in ("max_steps", "max_epochs"):

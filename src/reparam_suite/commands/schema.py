@@ -1,6 +1,10 @@
 """The options of a run: constructor signatures and docstrings are the schema and the --help."""
 
+from functools import cache
+
+import torch
 from jsonargparse import ArgumentParser
+from jsonargparse.typing import register_type
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 
@@ -11,8 +15,11 @@ USAGE = "python -m reparam_suite.fit [options]"
 DESCRIPTION = "Trains a model with a chosen gradient estimator and records the run in MLflow."
 
 
+@cache
 def run_parser() -> ArgumentParser:
-    """A parser of the options of `fit`."""
+    """The parser of the options of `fit`, made once: nobody adds to it."""
+    # A callback's device is a string in a file; torch raises a RuntimeError for one that is none.
+    register_type(torch.device, deserializer_exceptions=(RuntimeError, TypeError))
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, description=DESCRIPTION, usage=USAGE)
     parser.add_argument("-c", "--config", action="config", help="a YAML file of options; later ones override it")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the noise and the order of the data")
@@ -24,9 +31,7 @@ def run_parser() -> ArgumentParser:
         help="CPU threads per step; models of this size gain little from more, and lose much on a busy machine",
     )
     parser.add_argument("--name", type=str, default=None, help="of the run; by default estimator, model, data and seed")
-    parser.add_argument(
-        "--tags", type=dict[str, str], default={}, help="by which runs are found again: --tags.KEY VALUE"
-    )
+    parser.add_argument("--tags", type=dict[str, str], default={}, help="to find runs by: --tags.KEY VALUE")
     parser.add_argument(
         "--loggers",
         type=list[LoggerOfRun | Logger] | LoggerOfRun | Logger,
@@ -59,7 +64,7 @@ def run_parser() -> ArgumentParser:
         type=str,
         default=None,
         metavar="KEY",
-        help="key by which --resume auto finds the run again; in a SLURM job that of the job, if none is given",
+        help="key by which --resume auto finds the run; in a SLURM job, by default that of the job",
     )
     parser.add_argument(
         "--verify_resume",
@@ -69,7 +74,7 @@ def run_parser() -> ArgumentParser:
         help="trains N steps with and without a stop and a new process in the middle, and reports whether they differ",
     )
     parser.add_argument(
-        "--allow_changes", type=bool, default=False, help="resume a run although other options are given than it had"
+        "--allow_changes", type=bool, default=False, help="resume a run even if options differ from its own"
     )
     parser.add_argument(
         "--allow_modules",
@@ -77,7 +82,7 @@ def run_parser() -> ArgumentParser:
         nargs="+",
         default=[],
         metavar="MODULE",
-        help="modules of your own whose classes a file on record may name",
+        help="modules of your own whose classes recorded files may name",
     )
     parser.add_class_arguments(Trainer, "trainer", fail_untyped=False, instantiate=False, sub_configs=True)
     parser.set_defaults({"trainer.devices": 1})

@@ -51,6 +51,7 @@ def _lines(metrics: Mapping[str, float]) -> Iterator[Line]:
         if (found := re.fullmatch(r"test/bound_(\d+)(_from_\d+)?", name))
     ]
     known: list[Line] = [("test ELBO", "test/elbo", ".2f"), *bounds, ("test KL", "test/kl", ".2f")]
+    known += [("test bits per dimension", "test/bits_per_dim", ".3f")]
     if "val/elbo" not in metrics:
         known += [(name, name, ".4g") for name in metrics if name.startswith("test/") and _is_value(name)]
         known += [(name, name, ".4g") for name in metrics if name.startswith("val/") and _is_value(name)]

@@ -115,4 +115,4 @@ def _too_dear(model: Any, batch: Any, estimator: GradientEstimator) -> str | Non
         evaluations = estimator.evaluations(model.expectation(part(batch, slice(0, 1))).q)
     if evaluations <= MOST_EVALUATIONS:
         return None
-    return f"{evaluations:,} evaluations of f per datum; all goes up to {MOST_EVALUATIONS}, name it to measure it"
+    return f"{evaluations:,} evaluations of f per datum; all includes at most {MOST_EVALUATIONS}; name it to measure it"

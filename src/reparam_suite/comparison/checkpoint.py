@@ -54,7 +54,7 @@ class Checkpoint:
     @property
     def without_data(self) -> str:
         """The refusal of a checkpoint that does not say what it was trained on."""
-        return f"{_OPTION} {self.source} does not say on which data it was trained: name them, --data Digits say"
+        return f"{_OPTION} {self.source} does not say on which data it was trained: name them, as in --data Digits"
 
     def model(self) -> Any:
         """The model with the weights, and the number of steps, of the checkpoint; on the CPU.
@@ -153,5 +153,5 @@ def _content(file: Path, source: str) -> Mapping[str, Any]:
 
 def _of_model(content: Mapping[str, Any], file: object, source: str) -> Mapping[str, Any]:
     if not isinstance(header(content).get("model"), dict) or not isinstance(content.get("state_dict"), dict):
-        raise UsageError(f"{_OPTION} {source}: {file} does not say which model it is of")
+        raise UsageError(f"{_OPTION} {source}: {file} does not name its model")
     return content

@@ -22,6 +22,7 @@ from reparam_suite.diagnostics import (
 )
 from reparam_suite.diagnostics.measuring import device_of
 from reparam_suite.estimators import GradientEstimator
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.expressions import written
 from reparam_suite.runtime.random_streams import forked_generator
 
@@ -55,7 +56,7 @@ def compare_gradients(
         memory_budget: bytes that a measurement may hold at a time.
 
     Raises:
-        TypeError: if `model` has no expectation, or one of `estimators` is no GradientEstimator.
+        TypeError: if `model` has no expectation, one of `estimators` is no GradientEstimator, or a number no integer.
         ValueError: if the model has weights that are not finite, nothing to train, or does not take the batch; if there
             is no estimator, or `reference` is biased or does not fit.
     """
@@ -101,7 +102,8 @@ def comparisons(
         TypeError: as `compare_gradients`.
         ValueError: as `compare_gradients`.
     """
-    check_repeats(num_repeats)
+    num_repeats = check_repeats(num_repeats)
+    memory_budget = checks.integer("memory_budget", memory_budget, least=1)
     check_model(model)
     check_batches(model, batches)
     selection = selected(model, batches[0], estimators)

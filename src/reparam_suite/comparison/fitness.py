@@ -10,18 +10,22 @@ from reparam_suite.diagnostics import FEWEST_REPEATS, NUM_ROUNDS, MeasuredModel,
 from reparam_suite.diagnostics.batches import part
 from reparam_suite.diagnostics.measured_model import as_module
 from reparam_suite.estimators import Expectation
+from reparam_suite.runtime import checks
 
 
-def check_repeats(num_repeats: int, name: str = "num_repeats") -> None:
-    """Refuses a number of gradients that cannot be drawn in equal rounds.
+def check_repeats(num_repeats: int, name: str = "num_repeats") -> int:
+    """`num_repeats`, if so many gradients can be drawn in equal rounds.
 
     Raises:
+        TypeError: if it is no integer.
         ValueError: naming the smallest that can.
     """
+    num_repeats = checks.as_integer(name, num_repeats)
     if num_repeats < NUM_ROUNDS * FEWEST_REPEATS or num_repeats % NUM_ROUNDS:
         raise ValueError(
             f"{name}: expected a multiple of {NUM_ROUNDS}, at least {NUM_ROUNDS * FEWEST_REPEATS}, got {num_repeats}"
         )
+    return num_repeats
 
 
 def check_model(model: MeasuredModel) -> None:

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule
 
 from reparam_suite.comparison.fitness import check_repeats
 from reparam_suite.diagnostics import DEFAULT_BUDGET
-from reparam_suite.running.specification import LARGEST_SEED
+from reparam_suite.runtime import checks
 from reparam_suite.tracking import TrackingSettings
 
 USAGE = "python -m reparam_suite.compare gradients --checkpoint RUN_OR_FILE [options]"
@@ -64,11 +64,9 @@ class GradientOptions:
 
     def __post_init__(self) -> None:
         for name, least in {"batches": 1, "num_threads": 1, "memory_budget": 1, "train_steps": 0}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"--{name}: expected at least {least}, got {getattr(self, name)}")
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise ValueError(f"--seed: expected 0 to {LARGEST_SEED}, got {self.seed}")
-        check_repeats(self.repeats, "--repeats")
+            object.__setattr__(self, name, checks.integer(f"--{name}", getattr(self, name), least=least))
+        object.__setattr__(self, "seed", checks.seed("--seed", self.seed))
+        object.__setattr__(self, "repeats", check_repeats(self.repeats, "--repeats"))
 
 
 def parser() -> ArgumentParser:

@@ -10,6 +10,7 @@ from reparam_suite.data.image_folder import ImageFolder
 from reparam_suite.data.in_memory import ArrayDataModule
 from reparam_suite.data.kinds import Kind
 from reparam_suite.data.loaders import Loaders
+from reparam_suite.data.mapped_arrays import MappedArrays
 from reparam_suite.data.mnist import MNIST, BinarizedMNIST, FashionMNIST
 from reparam_suite.data.omniglot import Omniglot
 from reparam_suite.data.positioned import PositionedDataModule
@@ -37,6 +38,7 @@ __all__ = [
     "ImageFolder",
     "Kind",
     "Loaders",
+    "MappedArrays",
     "Omniglot",
     "PositionedDataModule",
     "Rows",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from torch import Tensor
@@ -10,11 +10,12 @@ from torch import Tensor
 from reparam_suite.data import conversion
 from reparam_suite.data.array_files import ONE, array_file
 from reparam_suite.data.in_memory import ArrayDataModule, Binarization
-from reparam_suite.data.kinds import Array, Kind, check_kind, type_of
+from reparam_suite.data.kinds import Array, Kind, check_kind
+from reparam_suite.data.mapped_arrays import MappedArrays
 from reparam_suite.data.rows import FEWEST_TENTHS, tenths
 from reparam_suite.data.splits import Splits
 from reparam_suite.runtime import checks
-from reparam_suite.runtime.errors import ArgumentTypeError, DataError
+from reparam_suite.runtime.errors import DataError
 
 _KEYS = ("x_train", "x_valid", "x_test")
 
@@ -29,11 +30,12 @@ class Arrays(ArrayDataModule):
 
     The kind of the values is decided over all arrays. bool, or 0 and 1 in any type: binary. Other uint8: intensities
     x / 255; grey ones are binarized, those of three or four channels, [N, 3, H, W] or [N, H, W, 3], are colour and
-    never are. Other integers: counts. Floating point: real values, intensities if they are images with a channel axis
-    in [0, 1]. Arrays that contradict each other are refused; `kind` states what they hold.
+    never are. Other integers: counts, but not beyond 255 in the shape of a colour image. Floating point: real values,
+    intensities if they are images with a channel axis in [0, 1]. Arrays that contradict each other are refused; `kind`
+    states what they hold.
 
     Without x_valid, the ninth of every ten rows of x_train validates; without x_test, the tenth tests. Arrays not
-    called x_... are left alone. `Arrays.of` takes arrays in memory.
+    called x_... are left alone. `Arrays.of` takes arrays themselves.
 
     Args:
         path: of the file.
@@ -81,11 +83,11 @@ class Arrays(ArrayDataModule):
         kind: Kind | None = None,
         batch_size: int = 100,
         seed: int | None = None,
-    ) -> "ArraysInMemory":
-        """Arrays or tensors in memory, each [N, ...]; see `ArraysInMemory`."""
-        return ArraysInMemory(
-            train=train, valid=valid, test=test, name=name, kind=kind, batch_size=batch_size, seed=seed
-        )
+    ) -> "ArraysInMemory | MappedArrays":
+        """Arrays or tensors, each [N, ...]: see `ArraysInMemory`, and `MappedArrays` where one is a `numpy.memmap`."""
+        is_mapped = any(isinstance(array, np.memmap) for array in (train, valid, test))
+        made = MappedArrays if is_mapped else ArraysInMemory
+        return made(train=train, valid=valid, test=test, name=name, kind=kind, batch_size=batch_size, seed=seed)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -173,13 +175,10 @@ class ArraysInMemory(ArrayDataModule):
         super().__init__(batch_size=batch_size, binarization="none", seed=seed)
         check_kind(kind)
         self.name = checks.name("name", name)
-        given = {"train": train, "valid": valid} | ({} if test is None else {"test": test})
-        arrays = {split: _as_array(split, value) for split, value in given.items()}
-        for split, array in arrays.items():
-            conversion.check_form(name, split, array.shape, array.dtype)
-        _check_alike(name, arrays)
+        arrays = conversion.arrays_of(name, train=train, valid=valid, test=test)
         self._event_shape = arrays["train"].shape[1:]
-        stored = conversion.stored(arrays, self._event_shape, stated=kind, binarizes=False, where=name)
+        given = {str(split): array for split, array in arrays.items()}
+        stored = conversion.stored(given, self._event_shape, stated=kind, binarizes=False, where=name)
         rows = stored.rows
         self.load(Splits(rows["train"], rows["valid"], rows.get("test"), stored.levels, stored.kind))
 
@@ -191,23 +190,3 @@ class ArraysInMemory(ArrayDataModule):
     def read(self) -> Splits:
         """Returns the source arrays."""
         raise AssertionError("loaded at construction")
-
-
-def _as_array(split: str, value: Any) -> Array:
-    if isinstance(value, Tensor):
-        tensor = value.detach().cpu()
-        array: Array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-        return array
-    if not isinstance(value, np.ndarray):
-        raise ArgumentTypeError(f"{split}: expected a numpy array or a tensor, got {type(value).__name__}")
-    return value
-
-
-def _check_alike(name: str, arrays: dict[str, Array]) -> None:
-    train = arrays["train"]
-    for split, array in arrays.items():
-        if array.shape[1:] != train.shape[1:] or type_of(array) != type_of(train):
-            raise DataError(
-                f"{name}: {split}: expected rows {list(train.shape[1:])} of {type_of(train)} like train's, "
-                f"got {list(array.shape[1:])} of {type_of(array)}"
-            )

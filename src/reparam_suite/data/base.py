@@ -1,7 +1,7 @@
 """The questions that every data set of a run answers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from lightning.pytorch import LightningDataModule
@@ -18,7 +18,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 Resumes = Literal["bitwise", "epoch"]
 
 TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
-"""Hooks between a loader and the model; a subclass may override them, to augment batches say."""
+"""Hooks between a loader and the model; a subclass may override them, for example to augment batches."""
 
 
 class DataModule(LightningDataModule, ABC):
@@ -104,6 +104,11 @@ class DataModule(LightningDataModule, ABC):
         rows = ", ".join(f"{split} {number}" for split, number in self.num_rows.items())
         x = f"{self.kind}, event shape {self.event_shape}" if self.event_shape else "batches of the model's own form"
         return f"{self.name}: {x}, rows: {rows or 'unknown'}"
+
+    @property
+    def order(self) -> Mapping[str, int]:
+        """All that the order of the training rows depends on, beside the rows; empty where that is unknown."""
+        return {}
 
     def begin(self, seed: int) -> None:
         """Starts the training order from its beginning, for a run with this seed.

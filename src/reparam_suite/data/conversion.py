@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
+from torch import Tensor
 
-from reparam_suite.data.kinds import EXACT, Array, Kind, Values, check_stated, kind_of
-from reparam_suite.runtime.errors import DataError
+from reparam_suite.data.base import Split
+from reparam_suite.data.kinds import EXACT, Array, Kind, Values, check_stated, kind_of, type_of
+from reparam_suite.runtime.errors import ArgumentTypeError, DataError
 
 ACCEPTED_TYPES = "bool, integers or floating point"
 
@@ -98,3 +100,36 @@ def _finite(where: str, name: str, array: Array) -> Array:
 
 def _range(array: Array) -> str:
     return f"{int(array.min())} to {int(array.max())}"
+
+
+def arrays_of(
+    where: str, *, train: Array | Tensor, valid: Array | Tensor, test: Array | Tensor | None
+) -> dict[Split, Array]:
+    """The splits that are given, as arrays [N, ...] of one shape and type; memory is shared where that can be.
+
+    Raises:
+        ArgumentTypeError: if one is neither an array nor a tensor.
+        DataError: if one is no [N, ...] of numbers, or is unlike the training rows.
+    """
+    given: dict[Split, Array | Tensor | None] = {"train": train, "valid": valid, "test": test}
+    arrays = {split: _as_array(split, value) for split, value in given.items() if value is not None or split != "test"}
+    for split, array in arrays.items():
+        check_form(where, split, array.shape, array.dtype)
+    first = arrays["train"]
+    for split, array in arrays.items():
+        if array.shape[1:] != first.shape[1:] or type_of(array) != type_of(first):
+            raise DataError(
+                f"{where}: {split}: expected rows {list(first.shape[1:])} of {type_of(first)} like train's, "
+                f"got {list(array.shape[1:])} of {type_of(array)}"
+            )
+    return arrays
+
+
+def _as_array(split: str, value: Any) -> Array:
+    if isinstance(value, Tensor):
+        tensor = value.detach().cpu()
+        array: Array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        return array
+    if not isinstance(value, np.ndarray):
+        raise ArgumentTypeError(f"{split}: expected a numpy array or a tensor, got {type(value).__name__}")
+    return value

@@ -88,7 +88,7 @@ class ForeignDataModule(DataModule, ABC):
         return loader is not None and not _is_empty(loader)
 
     def sample_batch(self, split: Split = "train") -> Any:
-        """A batch of rows spread evenly over a map-style dataset, else the first batch; as a model is given it.
+        """A batch of rows evenly spaced over a map-style dataset, else the first batch; as a model is given it.
 
         Random transforms of the rows draw the same numbers in every call.
         """

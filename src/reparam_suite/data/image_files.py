@@ -1,6 +1,7 @@
 """Image files: which there are in a folder, what is wrong with one, and their pixels."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Literal, final
 
@@ -18,8 +19,11 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", 
 _MODES = {"colour": "RGB", "grey": "L"}  # PIL's names
 _READABLE = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # of EXIF
+_ORIENTATION, _UPRIGHT, _ON_ITS_SIDE = 0x0112, 1, (5, 6, 7, 8)  # of EXIF
 _TAIL = 4_096  # bytes in which the end is looked for: cameras write more after it
+_DRAFT = (
+    2  # times the side that is wanted, in pixels, which a JPEG is decoded to at least: what is scaled then is sharp
+)
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -43,16 +47,19 @@ def fault_of(path: Path) -> str | None:
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         return f"it cannot be read as an image: {_shown(error)}"
     if end is not None and end not in _tail(path):
-        return "it is cut off"
+        return "it is truncated"
     return None
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Height and width of an image that can be read, as it is looked at."""
+    """Height and width of an image without a fault, as it is looked at; of its header alone."""
     from PIL import Image
 
     with Image.open(path) as image:
-        lies = image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+        known = (
+            image.format != "PNG" or "exif" in image.info
+        )  # else PIL decodes a PNG to look for EXIF behind its pixels
+        lies = known and image.getexif().get(_ORIENTATION, _UPRIGHT) in _ON_ITS_SIDE
         return (image.width, image.height) if lies else (image.height, image.width)
 
 
@@ -92,10 +99,15 @@ class ImageRows(Rows):
     def _pixels(self, path: Path) -> Array:
         from PIL import Image, ImageOps
 
-        size = self._size[::-1]  # PIL's are width and height
+        mode, size = _MODES[self._colour], self._size[::-1]  # PIL's are width and height
+        least = _DRAFT * max(size)
         try:
-            with Image.open(path) as opened:
-                image = ImageOps.exif_transpose(opened).convert(_MODES[self._colour])  # cameras say how they were held
+            with Image.open(BytesIO(path.read_bytes())) as opened:  # one read, where PIL makes ten of a small file
+                opened.draft(mode, (least, least))  # a JPEG of many more pixels is decoded at a fraction of them
+                upright = opened.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
+                image: Image.Image = opened if upright else ImageOps.exif_transpose(opened)
+                image = image if image.mode == mode else image.convert(mode)
+                image.load()
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(f"{path}: it cannot be read as an image: {_shown(error)}") from error
         if image.size != size:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import final, get_args
+from typing import Any, final, get_args
 
 from reparam_suite.data.base import Split
 from reparam_suite.data.image_files import Colour, Crop, ImageRows, fault_of, files_in, size_of
@@ -12,7 +12,7 @@ from reparam_suite.data.kinds import Kind
 from reparam_suite.data.rows import FEWEST_TENTHS, Rows, tenths
 from reparam_suite.data.streamed import StreamedDataModule
 from reparam_suite.runtime import checks
-from reparam_suite.runtime.errors import DataError
+from reparam_suite.runtime.errors import ArgumentValueError, DataError
 
 _NAMED = 5  # files that one message names
 _FOLDERS: dict[Split, tuple[str, ...]] = {
@@ -52,7 +52,7 @@ class ImageFolder(StreamedDataModule):
         self,
         *,
         path: Path,
-        size: int | tuple[int, int] | None = None,
+        size: int | Sequence[int] | None = None,
         crop: Crop = "centre",
         kind: Colour = "colour",
         batch_size: int = 100,
@@ -63,13 +63,12 @@ class ImageFolder(StreamedDataModule):
         checks.one_of("crop", crop, get_args(Crop))
         checks.one_of("kind", kind, get_args(Colour))
         self.path = Path(path)
-        self.size = size if size is None or isinstance(size, int) else (size[0], size[1])
+        self._size = None if size is None else _sides(size)
+        self.size = self._size[0] if self._size is not None and not isinstance(size, Sequence) else self._size
         self.crop: Crop = crop
         self._kind: Colour = kind
         self.source = str(path)
         self.name = f"ImageFolder-{self.path.resolve().name}"
-        sides = (size, size) if isinstance(size, int) else size
-        self._size = None if sides is None else tuple(checks.integer("size", side, least=1) for side in sides)
 
     @property
     def kind(self) -> Kind:
@@ -131,7 +130,7 @@ class ImageFolder(StreamedDataModule):
 
     def _common_size(self, files: Sequence[Path]) -> tuple[int, int]:
         if self._size is not None:
-            return self._size[0], self._size[1]
+            return self._size
         with ThreadPoolExecutor(max(1, self.num_workers)) as pool:
             sizes = dict(zip(files, pool.map(size_of, files), strict=True))
         (common, number), *others = Counter(sizes.values()).most_common()
@@ -140,9 +139,17 @@ class ImageFolder(StreamedDataModule):
             height, width = sizes[odd]
             raise DataError(
                 f"{self.path}: expected images of one size, got {number} of {common[0]} x {common[1]} and "
-                f"{odd.relative_to(self.path)} of {height} x {width}: state the size that they are to have"
+                f"{odd.relative_to(self.path)} of {height} x {width}: state the `size` that they are to have"
             )
         return common
+
+
+def _sides(size: Any) -> tuple[int, int]:
+    sides = size if isinstance(size, Sequence) and not isinstance(size, str) else (size, size)
+    height_and_width = [checks.integer("size", side, least=1) for side in sides]
+    if len(height_and_width) != 2:
+        raise ArgumentValueError(f"size: expected one number, or height and width, got {size!r}")
+    return height_and_width[0], height_and_width[1]
 
 
 def _what_is_at(path: Path) -> str:

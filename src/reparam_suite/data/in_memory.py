@@ -171,7 +171,7 @@ class ArrayDataModule(PositionedDataModule, ABC):
         return EvaluationBatches(rows, divisor=self._facts.divisor)
 
     def sample_batch(self, split: Split = "train") -> Tensor:
-        """At most `batch_size` rows spread evenly over a split, [b, *event_shape], the same in every call and process.
+        """At most `batch_size` rows evenly spaced over a split, [b, *event_shape], the same in every call and process.
 
         They are binarized once and for all, and no generator or training position moves.
         """

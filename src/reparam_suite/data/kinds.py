@@ -19,6 +19,8 @@ DType = Literal["bool", "uint8", "integer", "float"]
 # Images in uint8 reach the upper half of 0..255. What stays below may be images of other levels, or counts.
 _LIGHT = 128
 
+_BYTE = 255
+
 # Fewer values may all be between 0 and 1 by chance.
 _MANY = 100
 _MARGIN = 0.5  # beyond [0, 1], of rows that were scaled by the range of the training rows
@@ -99,9 +101,10 @@ def kind_of(splits: Mapping[str, Values], event_shape: tuple[int, ...], *, where
     """The kind of arrays of one type, one for each split.
 
     bool, or 0 and 1 in any type: binary. Other uint8: grey, or colour where `event_shape` has three or four channels.
-    Other integers: count, or real if some are negative. Floating point: real; values in [0, 1] with a channel axis,
-    [1, H, W] or [3, H, W], are intensities: grey or colour. Floating point of which one split, of 100 values or more,
-    lies in [0, 1] and another goes beyond by more than 0.5, contradicts itself.
+    Other integers: count, or real if some are negative; in the shape of a colour image they are refused beyond 255.
+    Floating point: real; values in [0, 1] with a channel axis, [1, H, W] or [3, H, W], are intensities: grey or colour.
+    Floating point of which one split, of 100 values or more, lies in [0, 1] and another goes beyond by more than 0.5,
+    contradicts itself.
 
     Args:
         splits: facts by the name that a message uses; the first one is of the training rows.
@@ -118,6 +121,7 @@ def kind_of(splits: Mapping[str, Values], event_shape: tuple[int, ...], *, where
     if dtype != "integer" or train.is_binary:  # rare counts may be 0 and 1 alone in a small split
         _refuse_partly_binary(splits, where)
     if dtype == "integer":
+        _refuse_deep_colour(splits, event_shape, where)
         return "real" if any(values.least < 0 for values in splits.values()) else "count"
     if dtype == "uint8":
         if any(0 < values.greatest < _LIGHT for values in splits.values()):
@@ -187,6 +191,12 @@ def _refuse_partly_binary(splits: Mapping[str, Values], where: str) -> None:
     # One of the splits was scaled or binarized and the others were not.
     if any(values.is_surely_binary for values in splits.values()):
         raise _contradiction(splits, where, "0 and 1 in every split or in none")
+
+
+def _refuse_deep_colour(splits: Mapping[str, Values], event_shape: tuple[int, ...], where: str) -> None:
+    # Images of 16 bits would be taken for counts.
+    if is_colour(event_shape) and max(values.greatest for values in splits.values()) > _BYTE:
+        raise _contradiction(splits, where, "colours in uint8, or in [0, 1]")
 
 
 def _contradiction(splits: Mapping[str, Values], where: str, expected: str) -> DataError:

@@ -123,15 +123,7 @@ class FashionMNIST(_SixtyThousand):
 
     Xiao, Rasul & Vollgraf (2017), arXiv 1708.07747.
 
-    Args:
-        event_shape: of an image: (784,), (28, 28), (1, 28, 28) or another one of 784 elements.
-        batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
-        binarization: of grey images: "dynamic" draws the training rows anew in each epoch, "fixed" once for all runs;
-            "none" gives intensities in [0, 1].
-        hold_out: whether the 10,000 images of validation are kept from training; False trains on all 60,000, of which
-            the last 10,000 still validate: then a validation metric is one of training data, and chooses nothing.
-        seed: of the order of the training batches and of their binarization; by default the run's, without a run 0.
-        root: directory of the file; created, and the file downloaded into it, where missing.
+    Its arguments are those of `MNIST`.
     """
 
     name = "FashionMNIST"

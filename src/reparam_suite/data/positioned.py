@@ -1,7 +1,7 @@
 """The base of the suite's own data sets: an order of the training rows by seed, and a position that can be saved."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -68,6 +68,11 @@ class PositionedDataModule(DataModule, ABC):
     def seed_in_use(self) -> int:
         """The seed of the training order: the data set's own, else the run's, else 0."""
         return self._run_seed if self.seed is None else self.seed
+
+    @property
+    def order(self) -> Mapping[str, int]:
+        """The number of rows in a batch, and the seed."""
+        return {"batch_size": self.batch_size, "seed": self.seed_in_use}
 
     def begin(self, seed: int) -> None:
         """Starts the training order from its beginning, for a run with this seed."""

@@ -59,7 +59,7 @@ class LoaderReader:
         return None if self._indices is None else len(self._indices)
 
     def spread(self, limit: int) -> Iterator[Any]:
-        """Batches of at most `limit` rows in all: spread evenly over a map-style dataset, else the first ones."""
+        """Batches of at most `limit` rows in all: evenly spaced over a map-style dataset, else the first ones."""
         if self._indices is None:
             return _first_rows(self.batches(), limit)
         number = min(limit, len(self._indices))

@@ -35,7 +35,7 @@ class Rows(ABC):
         """
 
     def spread(self, number: int) -> Array:
-        """At most so many rows, spread evenly."""
+        """At most so many rows, evenly spaced."""
         count = min(number, len(self))
         return self.read(np.arange(count) * len(self) // count)
 
@@ -64,6 +64,31 @@ class SomeRows(Rows):
     def read(self, indices: Array) -> Array:
         """The rows of these numbers."""
         return self._rows.read(self._chosen[indices])
+
+
+@final
+class ArrayRows(Rows):
+    """Rows of an array, in memory or mapped from a file: what is read of it is copied, and nothing else.
+
+    Args:
+        array: [N, ...].
+    """
+
+    def __init__(self, array: Array) -> None:
+        self._array = np.asarray(array)  # indexing a mapped one takes longer
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of a row."""
+        return self._array.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def read(self, indices: Array) -> Array:
+        """The rows of these numbers."""
+        rows: Array = self._array[indices]
+        return rows
 
 
 @final

@@ -23,7 +23,7 @@ _READ_ROWS, _READ_BYTES = 1_000, 2**26
 
 
 def looked_at(rows: Rows) -> Array:
-    """The rows by which questions about the values are answered: at most 1,000, or 64 MiB, spread evenly."""
+    """The rows by which questions about the values are answered: at most 1,000, or 64 MiB, evenly spaced."""
     size = max(1, rows.spread(1).nbytes)
     return rows.spread(max(2, min(_READ_ROWS, _READ_BYTES // size)))
 
@@ -32,7 +32,7 @@ class StreamedDataModule(PositionedDataModule, ABC):
     """A data set that stays where it is stored; every batch is x, [b, *event_shape] float32.
 
     The order of the rows and the position on resumption do not depend on the number of workers. Questions about the
-    values, the mean say, are answered by at most 1,000 rows of each split, spread evenly.
+    values, such as the mean, are answered by at most 1,000 rows of each split, evenly spaced.
 
     Args:
         batch_size: rows of a training batch, over all devices together; the last of an epoch may be smaller.
@@ -142,7 +142,7 @@ class StreamedDataModule(PositionedDataModule, ABC):
         return self.evaluation_batches(split, Place(self.place_in_use().device))
 
     def sample_batch(self, split: Split = "train") -> Tensor:
-        """At most `batch_size` rows spread evenly over a split, [b, *event_shape], the same whenever and wherever."""
+        """At most `batch_size` rows evenly spaced over a split, [b, *event_shape], the same whenever and wherever."""
         rows = self._rows_of(split).spread(self.batch_size)
         return _intensities(as_tensor(rows).to(self.place_in_use().device), self.divisor)
 

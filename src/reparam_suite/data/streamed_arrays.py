@@ -3,18 +3,16 @@
 from pathlib import Path
 from typing import cast, final
 
-import numpy as np
-
 from reparam_suite.data import conversion
 from reparam_suite.data.base import Split
-from reparam_suite.data.kinds import Array, Kind, Values, check_kind, check_stated, kind_of
+from reparam_suite.data.kinds import Kind
 from reparam_suite.data.rows import FEWEST_TENTHS, NpyRows, Rows, SomeRows, tenths
-from reparam_suite.data.streamed import StreamedDataModule, looked_at
+from reparam_suite.data.streamed_numbers import StreamedNumbers
 from reparam_suite.runtime.errors import DataError
 
 
 @final
-class StreamedArrays(StreamedDataModule):
+class StreamedArrays(StreamedNumbers):
     """Arrays of your own that need not fit into memory: .npy files, each [N, ...], read as they are needed.
 
     The kind of the values is decided as `Arrays` does, by at most 1,000 rows of each split, or stated; nothing is
@@ -46,15 +44,12 @@ class StreamedArrays(StreamedDataModule):
         seed: int | None = None,
         num_workers: int = 2,
     ) -> None:
-        super().__init__(batch_size=batch_size, seed=seed, num_workers=num_workers)
-        check_kind(kind)
+        super().__init__(kind=kind, batch_size=batch_size, seed=seed, num_workers=num_workers)
         self.train = Path(train)
         self.valid = None if valid is None else Path(valid)
         self.test = None if test is None else Path(test)
         self.source = str(train)
         self.name = f"StreamedArrays-{self.train.stem}"
-        self._stated = kind
-        self._decided: tuple[Kind, int | None] | None = None
 
     def find(self) -> dict[Split, Rows]:
         """The files' rows."""
@@ -82,29 +77,6 @@ class StreamedArrays(StreamedDataModule):
         return rows
 
     @property
-    def kind(self) -> Kind:
-        """The kind of the batches."""
-        return self._decide()[0]
-
-    @property
-    def divisor(self) -> int | None:
-        """255 for intensities in uint8."""
-        return self._decide()[1]
-
-    def _decide(self) -> tuple[Kind, int | None]:
-        if self._decided is None:
-            some = {str(split): self._finite(split, looked_at(rows)) for split, rows in self.splits.items()}
-            facts = {split: Values.of(rows) for split, rows in some.items()}
-            if self._stated is None:
-                kind = kind_of(facts, self.event_shape, where=str(self.train))
-            else:
-                kind = self._stated
-                check_stated(kind, facts, self.event_shape, where=str(self.train))
-            is_uint8 = all(values.dtype == "uint8" for values in facts.values())
-            self._decided = kind, 255 if is_uint8 and kind in ("grey", "colour") else None
-        return self._decided
-
-    def _finite(self, split: str, rows: Array) -> Array:
-        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
-            raise DataError(f"{self.train}: {split}: expected finite values, got NaN or infinity")
-        return rows
+    def where(self) -> str:
+        """The file of the training rows."""
+        return str(self.train)

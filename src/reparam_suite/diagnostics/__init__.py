@@ -4,7 +4,14 @@ from reparam_suite.diagnostics.bias import GradientBias, gradient_bias
 from reparam_suite.diagnostics.common_checkpoint import NUM_ROUNDS, EstimatorRow, measure, ranked
 from reparam_suite.diagnostics.cost import GradientCost, gradient_cost
 from reparam_suite.diagnostics.gradients import Measurement, gradient_statistics, gradient_sums
-from reparam_suite.diagnostics.latents import DiscreteLatentUse, LatentUse, NormalLatentUse, latent_use, latents_of
+from reparam_suite.diagnostics.latents import (
+    DiscreteLatentUse,
+    LatentUse,
+    NormalLatentUse,
+    kl_per_latent,
+    latent_use,
+    latents_of,
+)
 from reparam_suite.diagnostics.many_samples import EstimatedBound, bound_of_many_samples, bounds_of_samples
 from reparam_suite.diagnostics.measured_model import MeasuredModel, trained_parameters
 from reparam_suite.diagnostics.measuring import estimated_by, incompatibility, measuring
@@ -55,6 +62,7 @@ __all__ = [
     "gradient_sums",
     "grouped_sums",
     "incompatibility",
+    "kl_per_latent",
     "latent_use",
     "latents_of",
     "measure",

@@ -30,8 +30,8 @@ class EstimatorRow:
     Attributes:
         name: the one that it was given under.
         unbiased: whether the estimator declares its gradient unbiased.
-        closed_form: whether a term of the objective entered in closed form, an analytic KL say; not where the estimator
-            needs it sampled.
+        closed_form: whether a term of the objective entered in closed form, such as an analytic KL; not where the
+            estimator needs it sampled.
         cost: of one gradient.
         statistics: by part and by variational parameter.
         bias: likewise; empty if there was no reference.

@@ -26,10 +26,13 @@ def gradients_of_few_numbers(objective: Tensor, parameters: Sequence[nn.Paramete
     weights = torch.ones_like(objective, requires_grad=True)
     found: dict[Tensor, Tensor] = {}
     try:
-        gradients = torch.autograd.grad(
-            weights @ objective, parameters, create_graph=True, materialize_grads=True, retain_graph=True
+        gradients: tuple[Tensor | None, ...] = torch.autograd.grad(
+            weights @ objective, parameters, create_graph=True, allow_unused=True, retain_graph=True
         )
         for parameter, gradient in zip(parameters, gradients, strict=True):
+            if gradient is None:
+                found[parameter] = objective.new_zeros(len(objective), *parameter.shape)
+                continue
             columns = [_with_respect_to(weights, element) for element in gradient.flatten().unbind()]
             found[parameter] = torch.stack(columns, -1).view(-1, *parameter.shape)
     except RuntimeError as reason:
@@ -40,5 +43,6 @@ def gradients_of_few_numbers(objective: Tensor, parameters: Sequence[nn.Paramete
 def _with_respect_to(weights: Tensor, element: Tensor) -> Tensor:
     if not element.requires_grad:
         return torch.zeros_like(weights)
-    (found,) = torch.autograd.grad(element, weights, retain_graph=True, materialize_grads=True)
+    # Behind an operation that is differentiable once, the weights seem to be unused: that is an error, no zero.
+    (found,) = torch.autograd.grad(element, weights, retain_graph=True)
     return found

@@ -181,6 +181,15 @@ def latent_use(q: Distribution, p: Distribution) -> LatentUse | None:
     return kind(event_shape=tuple(q.event_shape))
 
 
+def kl_per_latent(q: Distribution, p: Distribution) -> Tensor | None:
+    """E_x KL(q(z_d|x) || p(z_d)) over a batch, `[D]` in nats, of this process alone; None where it is not known."""
+    use = latent_use(q, p)
+    if use is None:
+        return None
+    use.to(q.mean.device).update(q, p)
+    return use.kl / use.num_data
+
+
 def _unknown(q: Distribution, p: Distribution) -> str | None:
     # The latents are bits, of C classes or normal, and those of q and p of one kind, one by one.
     of_q, of_p = probabilities(q), probabilities(p)

@@ -88,10 +88,11 @@ def objective_of(model: MeasuredModel, batch: Batch, count: int) -> tuple[Distri
     return target.q, objective if objective.dim() == 1 else objective.flatten(1).mean(1)
 
 
-def _proved(calls: list[Call], numbers: list[int], objective: Tensor) -> dict[tuple[nn.Module, int], int]:
+def _proved(calls: list[Call], numbers: list[int], objective: Tensor) -> dict[tuple[nn.Module, int], int | None]:
     count = len(objective)
     candidates = [_candidates(call, count) for call in calls]
     unseen = list(range(len(calls)))
+    connected: set[int] = set()
     # Where the objective of one datum reaches no row of a layer, or is not a number, that of the next one may do.
     for datum in reversed(range(count)):
         if not unseen:
@@ -101,6 +102,7 @@ def _proved(calls: list[Call], numbers: list[int], objective: Tensor) -> dict[tu
         still = []
         for index in unseen:
             deltas = [delta for delta in [next(found) for _ in calls[index].outputs] if delta is not None]
+            connected |= {index} if deltas else set()
             fitting = [axes for axes in candidates[index] if _reached(deltas, axes, count) == {datum}]
             if fitting:
                 candidates[index] = fitting
@@ -110,7 +112,10 @@ def _proved(calls: list[Call], numbers: list[int], objective: Tensor) -> dict[tu
             else:
                 still.append(index)
         unseen = still
-    return {(call.module, number): axes[0] for call, number, axes in zip(calls, numbers, candidates, strict=True)}
+    return {
+        (call.module, number): candidates[index][0] if index in connected else None
+        for index, (call, number) in enumerate(zip(calls, numbers, strict=True))
+    }
 
 
 def _candidates(call: Call, count: int) -> list[int]:
@@ -121,13 +126,13 @@ def _candidates(call: Call, count: int) -> list[int]:
     return found
 
 
-def _formed_elements(calls: list[Call], axes: Iterable[int]) -> int:
+def _formed_elements(calls: list[Call], axes: Iterable[int | None]) -> int:
     # Numbers in the gradients that are formed row by row.
     return sum(
         call.outputs[0].shape[:leading].numel()
         * sum(parameter.numel() for parameter in call.module.parameters(recurse=False))
         for call, leading in zip(calls, axes, strict=True)
-        if not is_affine(call.module)
+        if leading is not None and not is_affine(call.module)
     )
 
 

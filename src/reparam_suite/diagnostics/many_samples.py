@@ -114,7 +114,7 @@ def bound_of_many_samples(
     bound_of_few: Tensor,
     memory_budget: int | None = None,
 ) -> EstimatedBound:
-    """The K-sample bound over all data, from `num_data` of them spread evenly: a difference, which varies little.
+    """The K-sample bound over all data, from `num_data` of them evenly spaced: a difference, which varies little.
 
     mean over all of bound_k + mean over the N of (bound_K - bound_k)
 

@@ -13,6 +13,7 @@ from reparam_suite.diagnostics.batches import Batch, part
 from reparam_suite.diagnostics.measured_model import MeasuredModel, as_module, estimators, layers
 from reparam_suite.diagnostics.statistics import FEWEST_REPEATS
 from reparam_suite.estimators import GradientEstimator
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.random_streams import unchanged_streams
 
 M = TypeVar("M", bound=MeasuredModel)
@@ -90,8 +91,10 @@ def checked_repeats(num_repeats: int) -> int:
     """`num_repeats`, if a standard error can be computed from so many.
 
     Raises:
+        TypeError: if it is no integer.
         ValueError: if it is below 4.
     """
+    num_repeats = checks.as_integer("num_repeats", num_repeats)
     if num_repeats < FEWEST_REPEATS:
         raise ValueError(
             f"num_repeats: expected at least {FEWEST_REPEATS}, for a variance with a standard error, got {num_repeats}"

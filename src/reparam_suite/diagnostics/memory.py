@@ -34,7 +34,7 @@ def graph_bytes(forward: Callable[[], object]) -> int:
     The tensors are counted that are alive at its end: hooks on saved tensors do not go with torch.func, by which the
     log-density of a frozen distribution is differentiated.
     """
-    live = _LiveTensors()
+    live = _MadeTensors()
     with live:
         result = forward()
     kept = live.bytes_alive()
@@ -60,30 +60,39 @@ def peak_bytes(computation: Callable[[], object], device: torch.device) -> int:
     return live.peak
 
 
-@final
-class _LiveTensors(TorchDispatchMode):
-    # Counts each storage from the operation that made it until it is gone.
+class _MadeTensors(TorchDispatchMode):
+    # Keeps each storage from the operation that made it: a weak reference, so that its key is of no other meanwhile.
     def __init__(self) -> None:
         super().__init__()
-        self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
-        self.peak = 0
+        self.made: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         given = {storage_key(tensor) for tensor in tensors_of((args, kwargs))}
-        self._forget_the_dead()
         for tensor in tensors_of(result):
-            if (key := storage_key(tensor)) not in given:
+            if (key := storage_key(tensor)) not in given and key not in self.made:
                 storage = tensor.untyped_storage()
-                self.alive.setdefault(key, (StorageWeakRef(storage), storage.nbytes()))
-        self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
+                self.made[key] = (StorageWeakRef(storage), storage.nbytes())
         return result
 
     def bytes_alive(self) -> int:
-        self._forget_the_dead()
-        return sum(size for _, size in self.alive.values())
+        """Of all storages that are still there; the others are forgotten."""
+        self.made = {key: held for key, held in self.made.items() if not held[0].expired()}
+        return sum(size for _, size in self.made.values())
 
-    def _forget_the_dead(self) -> None:
-        self.alive = {key: held for key, held in self.alive.items() if not held[0].expired()}
+
+@final
+class _LiveTensors(_MadeTensors):
+    # Looks after each operation at what is alive.
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = super().__torch_dispatch__(func, types, args, kwargs)
+        self.peak = max(self.peak, self.bytes_alive())
+        return result

@@ -58,7 +58,7 @@ def _gradients_of_call(own: dict[str, nn.Parameter], call: Call, deltas: tuple[T
 
 def _one_row_each(tensor: Tensor, lead: tuple[int, ...]) -> Tensor:
     # [*lead, 1, .., ...]: the axes that held the rows stay, of length 1, so that the module sees as many as before. An
-    # argument without the axis of samples, x say, is the same for each of them.
+    # argument without the axis of samples, such as x, is the same for each of them.
     for shared in range(max(1, len(lead) - 1)):
         try:
             laid_out = rows(tensor, lead[shared:])

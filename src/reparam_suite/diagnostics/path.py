@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from reparam_suite.diagnostics.torch_internals import lerp_all, squared_norm
+from reparam_suite.runtime import checks
 
 
 @final
@@ -28,8 +29,7 @@ class PathVariance:
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], *, decay: float = 0.999) -> None:
-        if not 0.0 <= decay < 1.0:
-            raise ValueError(f"decay of PathVariance: expected a number in [0, 1), got {decay}")
+        decay = checks.number("decay of PathVariance", decay, least=0.0, below=1.0)
         self._parameters = [parameter for parameter in parameters if parameter.requires_grad]
         if not self._parameters:
             raise ValueError("PathVariance: expected at least one trained parameter, got none")

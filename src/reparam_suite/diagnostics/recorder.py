@@ -16,8 +16,9 @@ from reparam_suite.diagnostics.calls import Call, NotLayerwiseError, tensors_of
 from reparam_suite.diagnostics.variational import carriers, from_leaves, of_each_datum
 from reparam_suite.distributions import can_be_rebuilt
 
-Axes = Mapping[tuple[nn.Module, int], int]
-"""For each call of a module, counted from 0: how many axes of its output hold its rows, samples and data."""
+Axes = Mapping[tuple[nn.Module, int], int | None]
+"""For each call of a module, counted from 0: how many axes of its output hold its rows, samples and data; None where
+the objective has no gradient with respect to the output, as within a frozen density."""
 
 
 @final
@@ -42,8 +43,8 @@ class Cut:
 class Recorder:
     """Keeps the calls of all modules that own one of the parameters; hooks stay for as long as it is entered.
 
-    A module whose forward takes no arguments and makes a distribution, a learned prior say, makes one for all data: a
-    copy for each datum and repeat takes its place, and what is called within it is not kept.
+    A module whose forward takes no arguments and makes a distribution, such as a learned prior, makes one for all data:
+    a copy for each datum and repeat takes its place, and what is called within it is not kept.
 
     Args:
         model: whose modules are watched.
@@ -157,14 +158,17 @@ class Recorder:
         if self._encoding:
             self.encoder_calls.append(Call(module, given, outputs, places, self._shape[1:]))
             return
-        self.numbers.append(number)
-        self.calls.append(Call(module, given, outputs, places, self._lead_of(module, number, outputs[0])))
+        if (lead := self._lead_of(module, number, outputs[0])) is not None:
+            self.numbers.append(number)
+            self.calls.append(Call(module, given, outputs, places, lead))
 
-    def _lead_of(self, module: nn.Module, number: int, output: Tensor) -> tuple[int, ...]:
+    def _lead_of(self, module: nn.Module, number: int, output: Tensor) -> tuple[int, ...] | None:
         if self._axes is None:
             return ()
-        if (axes := self._axes.get((module, number))) is None:
+        if (module, number) not in self._axes:
             raise NotLayerwiseError(f"{type(module).__name__} is not called as often for few data as for many")
+        if (axes := self._axes[module, number]) is None:
+            return None
         R, B = self._shape
         num_rows = output.shape[:axes].numel()
         if num_rows % (R * B):

@@ -14,7 +14,7 @@ def carriers(q: Distribution) -> dict[str, Tensor]:
 
 
 def of_each_datum(q: Distribution) -> dict[str, Tensor]:
-    """The parameters of `q` by name, in the graph: one that all data share, a covariance say, expanded to rows."""
+    """The parameters of `q` by name, in the graph: one that all data share, such as a covariance, expanded to rows."""
     base = q
     while isinstance(base, Independent):
         base = base.base_dist

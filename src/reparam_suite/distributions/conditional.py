@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from reparam_suite.distributions.numbers import widened
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentTypeError
 
 
@@ -38,16 +39,14 @@ class Conditional(nn.Module):
 
     Raises:
         ValueError: if `input_axes` is below 1; in `forward`, if the network gives another number of parameters.
-        TypeError: in `forward`, if it returns no tensor.
+        TypeError: if `input_axes` is no integer; in `forward`, if the network returns no tensor.
     """
 
     def __init__(self, network: nn.Module, family: Family, *, input_axes: int = 1) -> None:
         super().__init__()
-        if input_axes < 1:
-            raise ValueError(f"input_axes: expected at least 1, got {input_axes}")
         self.network = network
         self.family = family
-        self.input_axes = input_axes
+        self.input_axes = checks.integer("input_axes", input_axes, least=1)
 
     def forward(self, y: Tensor) -> Distribution:
         """p(.|y), batch_shape `[*B]`, for y of `[*B, *datum]`."""

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
-from reparam_suite.runtime.checks import as_number, checked_shape
+from reparam_suite.runtime import checks
+from reparam_suite.runtime.checks import checked_shape
 
 
 class LikelihoodFamily(nn.Module, ABC):
@@ -115,12 +116,10 @@ class ScaledLikelihood(LikelihoodFamily):
         is_number = isinstance(fixed, Real) and not isinstance(fixed, bool)
         if not (is_number and 0.0 < fixed < math.inf) and (is_number or fixed != "learned"):
             raise ValueError(f"scale of {name}: expected learned or a positive number, got {scale!r}")
-        if not 0.0 < as_number(f"initial_scale of {name}", initial_scale) < math.inf:
-            raise ValueError(f"initial_scale of {name}: expected a positive number, got {initial_scale!r}")
-        self.scale: Literal["learned"] | float = scale
-        self.initial_scale = initial_scale
-        log_scale = torch.tensor(math.log(initial_scale if isinstance(scale, str) else scale))
-        if scale == "learned":
+        self.scale: Literal["learned"] | float = float(fixed) if is_number else "learned"
+        self.initial_scale = checks.number(f"initial_scale of {name}", initial_scale, above=0.0)
+        log_scale = torch.tensor(math.log(self.initial_scale if isinstance(self.scale, str) else self.scale))
+        if self.scale == "learned":
             self.log_scale = nn.Parameter(log_scale)
         else:
             self.register_buffer("log_scale", log_scale)

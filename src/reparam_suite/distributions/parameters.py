@@ -72,7 +72,7 @@ _NAMES: Mapping[type[Distribution], tuple[str, ...]] = {
 
 
 def parameters(q: Distribution) -> dict[str, Tensor]:
-    """The tensors that carry the gradient of `q`, by name: loc and scale, say, or logits.
+    """The tensors that carry the gradient of `q`, by name: loc and scale, for example, or logits.
 
     Each is the tensor that samples and log-probabilities are computed from, not a copy that they do not depend on; of
     alternatives (logits or probs) the one that q was made with. Those of a mixture's parts and of transforms are named

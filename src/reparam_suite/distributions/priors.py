@@ -36,7 +36,7 @@ class NormalPrior(nn.Module):
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.event_shape = tuple(event_shape)
+        self.event_shape = checked_shape("event_shape", event_shape)
         self.loc = nn.Parameter(torch.zeros(self.event_shape))
         self.log_scale = nn.Parameter(torch.zeros(self.event_shape))
 
@@ -49,7 +49,7 @@ class _LogitPrior(nn.Module):
     # Logits of zero, learned from there or fixed.
     def __init__(self, event_shape: tuple[int, ...], *, learned: bool = False) -> None:
         super().__init__()
-        self.event_shape = tuple(event_shape)
+        self.event_shape = checked_shape("event_shape", event_shape)
         self.learned = learned
         self.logits = nn.Parameter(torch.zeros(self.event_shape), requires_grad=learned)
 

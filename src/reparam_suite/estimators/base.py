@@ -31,7 +31,7 @@ class Expectation:
         f: the integrand, parameters theta and all.
         bound: what becomes of the K values.
         context: `[*B, .]`, all that a learned baseline may look at: one axis, however many x has.
-        exact: `[*B]`, a term known in closed form (minus an analytic KL, say): added to the objective, never sampled.
+        exact: `[*B]`, a term known in closed form, such as minus an analytic KL: added to the objective, never sampled.
 
     Raises:
         ArgumentTypeError: if `exact` is no tensor.

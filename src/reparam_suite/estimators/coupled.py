@@ -62,7 +62,7 @@ class ARMS(CoupledSamples):
         return latents.bits(q)
 
     def draw(self, q: Distribution) -> Tensor:
-        """The logarithms of K coupled uniforms a latent, `[K, *B, D]`: one below log m draws the rarer value."""
+        """The logarithms of K coupled uniforms per latent, `[K, *B, D]`: one below log m draws the rarer value."""
         return self.copula.draw(self.num_samples, latents.logits_of(q))
 
     def estimate(self, target: Expectation) -> Estimate:
@@ -103,7 +103,7 @@ class CARMS(CoupledSamples):
         return latents.one_hot(q)
 
     def draw(self, q: Distribution) -> Tensor:
-        """The logarithms of K coupled uniforms a break, `[K, *B, D, C - 1]`: one below log m takes the class."""
+        """The logarithms of K coupled uniforms per break, `[K, *B, D, C - 1]`: one below log m takes the class."""
         return self.copula.draw(self.num_samples, latents.logits_of(q)[..., 1:])
 
     def estimate(self, target: Expectation) -> Estimate:

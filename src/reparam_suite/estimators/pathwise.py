@@ -40,7 +40,7 @@ class _Reparameterized(GradientEstimator):
 
 @final
 class Pathwise(_Reparameterized):
-    """The reparameterization trick: z = T(eps, phi), loc + scale eps say, and ordinary backpropagation.
+    """The reparameterization trick: z = T(eps, phi), for example loc + scale eps, and ordinary backpropagation.
 
     grad_phi bound(f(T(eps_k, phi), q))                                              [*B]
 

@@ -33,7 +33,7 @@ def latent_use(kl_per_latent: Array, aggregate_kl: Array) -> Figure:
     width = 0.8 if len(total) <= 60 else 1.0
     ax.bar(rank, aggregate[order], width, color=QUIET, label="aggregate posterior against prior")
     information = (total - aggregate)[order]
-    ax.bar(rank, information, width, bottom=aggregate[order], color=COLOURS[0], label="what it says about x")
+    ax.bar(rank, information, width, bottom=aggregate[order], color=COLOURS[0], label="information about x")
     ax.set(xlabel="latent, sorted by its KL", ylabel="KL from the prior (nats)", xlim=(0.4, len(total) + 0.6))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.grid(visible=False, axis="x")

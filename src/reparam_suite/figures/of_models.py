@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from reparam_suite.distributions import mean_of
-from reparam_suite.figures.images import interpolation_grid, reconstruction_grid, sample_grid, shown_shape
+from reparam_suite.figures.grids import shown_shape
+from reparam_suite.figures.images import interpolation_grid, reconstruction_grid, sample_grid
 from reparam_suite.runtime.random_streams import forked_generator
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def reconstructions(model: VAE, x: Tensor, *, image_shape: Sequence[int] | None 
     Raises:
         ValueError: if `image_shape` does not fit, or a value is not finite.
     """
-    with _evaluated(model, seed) as device:
+    with evaluated(model, seed) as device:
         shown = x.to(device)
         means = model.reconstruct(shown)
         origin = "a sample of q" if mean_of(model.encode(shown[:1])) is None else "q's mean"
@@ -57,7 +58,7 @@ def samples(model: VAE, n: int, *, image_shape: Sequence[int] | None = None, see
     """
     if n < 1:
         raise ValueError(f"n: expected at least 1, got {n}")
-    with _evaluated(model, seed):
+    with evaluated(model, seed):
         means = model.sample(n)
     shape = shown_shape(means.shape[1:]) if image_shape is None else image_shape
     title = "E[x|z] at one sample of the prior" if n == 1 else f"E[x|z] at {n} samples of the prior"
@@ -83,7 +84,7 @@ def interpolations(
     if len(x) < 2 or shape is None:
         raise ValueError(f"x: expected two images or more, got shape {list(x.shape)}")
     pairs = min(num_pairs, len(x) // 2)
-    with _evaluated(model, 0) as device:
+    with evaluated(model, 0) as device:
         shown = x[: 2 * pairs].to(device)
         mean = model.encode(shown).mean
         weights = torch.linspace(0.0, 1.0, num_steps, device=device, dtype=mean.dtype)
@@ -96,7 +97,8 @@ def interpolations(
 
 
 @contextmanager
-def _evaluated(model: VAE, seed: int) -> Iterator[torch.device]:
+def evaluated(model: VAE, seed: int) -> Iterator[torch.device]:
+    """The model in eval mode, without gradients, its noise from a seed; the model's device."""
     modes = [(module, module.training) for module in model.modules()]
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
     model.eval()

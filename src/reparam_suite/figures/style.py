@@ -66,10 +66,24 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         settings: Any = dict(STYLE)  # matplotlib's stubs want each key as a literal
         with mpl.rc_context(settings):
             figure = draw(*args, **kwargs)
-            figure.draw_without_rendering()  # ticks read the settings when first drawn, not when made
+            _lay_out(figure)
         return figure
 
     return drawn
+
+
+def _lay_out(figure: Figure) -> None:
+    # Everything is put in its place here, under the style: ticks read the settings when first drawn, not when made. A
+    # figure that still had a layout engine would be drawn twice whenever it is saved.
+    import matplotlib as mpl
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if isinstance(engine := figure.get_layout_engine(), ConstrainedLayoutEngine):
+        engine.execute(figure)
+    else:
+        figure.draw_without_rendering()
+    with mpl.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
 
 
 def finite(name: str, values: Array, *shape: str) -> npt.NDArray[np.float64]:

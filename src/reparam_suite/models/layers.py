@@ -9,6 +9,7 @@ from torch.distributions import Distribution
 
 from reparam_suite.estimators import GradientEstimator
 from reparam_suite.objectives import ELBO
+from reparam_suite.runtime.checks import checked_shape
 
 _SAMPLED = ELBO(kl="sampled")
 
@@ -46,7 +47,7 @@ class LayeredPrior(nn.Module):
         self.prior = prior
         self.estimator = estimator
         self.context = context
-        self.event_shape = tuple(event_shape)
+        self.event_shape = checked_shape("event_shape", event_shape)
 
     def forward(self) -> "LayeredDistribution":
         """p(z)."""

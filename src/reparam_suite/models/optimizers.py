@@ -167,7 +167,7 @@ def _together(
 
 
 PARTS = ("encoder", "decoder", "prior", "control")
-"""Parts of a VAE: settings may name one that a model happens not to have, a prior that is fixed say."""
+"""Parts of a VAE: settings may name one that a model happens not to have, for example a fixed prior."""
 
 
 @final

@@ -3,7 +3,6 @@
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any, Literal
 
 from torch import nn
@@ -15,6 +14,8 @@ from reparam_suite.models.layers import LayeredPrior
 from reparam_suite.models.optimizers import require_rate
 from reparam_suite.models.vae import VAE
 from reparam_suite.networks import MLP, BiasFromMean, Builder, Centred, SignedBits, built
+from reparam_suite.runtime import checks
+from reparam_suite.runtime.errors import ArgumentValueError
 
 PriorKind = Literal["fixed", "learned"]
 # Builder first: on the command line a short name is looked for in this order.
@@ -34,14 +35,13 @@ class SizedVAE(VAE):
     def __init__(self, arguments: Mapping[str, Any], *, posterior: LatentFamily, num_layers: int = 1) -> None:
         given = dict(arguments)
         event_shape = _shape(given["event_shape"])
-        for name, value in {"latent_size": given["latent_size"], "num_layers": num_layers}.items():
-            if isinstance(value, bool) or not isinstance(value, Real) or not float(value) >= 1 or float(value) % 1:
-                raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")
+        latent_size = checks.integer("latent_size", given["latent_size"], least=1)
+        num_layers = checks.integer("num_layers", num_layers, least=1)
         require_rate("learning_rate", given["learning_rate"])
         if not isinstance(posterior, self.accepts):
             names = " or ".join(sorted(cls.__name__ for base in self.accepts for cls in _concrete(base)))
             raise ValueError(f"posterior of {type(self).__name__}: expected {names}, got {type(posterior).__name__}")
-        family = posterior.of_latent_size(int(given["latent_size"]))
+        family = posterior.of_latent_size(latent_size)
         likelihood = _likelihood(given["likelihood"], event_shape)
         mlp = MLP(hidden_sizes=given["hidden_sizes"], activation=given["activation"])
         mirrored = MLP(hidden_sizes=mlp.hidden_sizes[::-1], activation=mlp.activation)
@@ -65,7 +65,7 @@ class SizedVAE(VAE):
             optimizer=given["optimizer"],
         )
         self._arguments = given
-        self.latent_size = int(given["latent_size"])
+        self.latent_size = latent_size
         self.num_layers = num_layers
         self.learning_rate = self.default_learning_rate = float(given["learning_rate"])
 
@@ -88,11 +88,9 @@ def _mirrored(encoder: Any) -> Builder | None:
 
 def _shape(event_shape: Any) -> tuple[int, ...]:
     sizes = event_shape if isinstance(event_shape, Sequence) and not isinstance(event_shape, str) else (event_shape,)
-    numbers = [isinstance(size, Real) and not isinstance(size, bool | str) for size in sizes]
-    whole = [is_number and float(size).is_integer() for size, is_number in zip(sizes, numbers, strict=True)]
-    if not sizes or not all(whole) or any(size < 1 for size in sizes):
-        raise ValueError(f"event_shape: expected whole numbers of at least 1, got {event_shape!r}")
-    return tuple(int(size) for size in sizes)
+    if not sizes:
+        raise ArgumentValueError(f"event_shape: expected at least one axis, got {event_shape!r}")
+    return tuple(checks.integer("event_shape", size, least=1) for size in sizes)
 
 
 def _likelihood(family: Any, event_shape: tuple[int, ...]) -> Any:

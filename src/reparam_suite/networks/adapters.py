@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from reparam_suite.runtime.checks import checked_shape
+
 
 class Centred(nn.Module):
     """x minus the mean of the training data; minus nothing before the training.
@@ -21,7 +23,7 @@ class Centred(nn.Module):
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(event_shape))
+        self.register_buffer("mean", torch.zeros(checked_shape("event_shape", event_shape)))
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, *event_shape]`, as it comes in."""

@@ -6,6 +6,8 @@ from typing import final
 
 from torch import nn
 
+_COLOUR = (3, 4)  # channels
+
 
 @final
 @dataclass(frozen=True)
@@ -31,11 +33,16 @@ class ImageSide:
         """The side that is [C, H, W] or [H, W]; the outputs where both could be, as those of a decoder of one-hots.
 
         Raises:
-            ValueError: naming the builder, if neither side is an image.
+            ValueError: naming the builder, if neither side is an image, or the image has its channels last.
         """
         for shape, other, encodes in ((outputs, inputs, False), (inputs, outputs, True)):
             if len(shape) in (2, 3):
                 channels, height, width = shape if len(shape) == 3 else (1, *shape)
+                if width in _COLOUR and channels == height > width:
+                    raise ValueError(
+                        f"{builder}: expected an image with its channels first, [C, H, W], got {shape}: "
+                        "x.transpose(0, 3, 1, 2) has them there"
+                    )
                 return cls(channels, (height, width), other, encodes, shape)
         raise ValueError(
             f"{builder}: expected an image, [C, H, W] or [H, W], on one side, got {inputs} and {outputs}: "

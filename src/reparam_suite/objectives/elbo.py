@@ -1,6 +1,5 @@
 """The evidence lower bound, its KL weighted, warmed up or with free bits."""
 
-import math
 from typing import Literal, get_args
 
 from torch import Tensor
@@ -9,7 +8,7 @@ from torch.distributions import Distribution
 from reparam_suite.distributions import factors, family, kl_divergence
 from reparam_suite.estimators import Expectation
 from reparam_suite.objectives.objective import LatentVariableModel, Objective, context_of
-from reparam_suite.runtime.checks import as_number
+from reparam_suite.runtime import checks
 
 KL = Literal["auto", "analytic", "sampled"]
 
@@ -32,25 +31,20 @@ class ELBO(Objective):
         free_bits: nats per latent below which its KL is not lowered; needs a closed form for each latent.
 
     Raises:
-        ValueError: if an argument is out of range; when it is called, if the closed form that is asked for does not
+        TypeError: if an argument is no number.
+        ValueError: if one is out of range; when it is called, if the closed form that is asked for does not
             exist or the estimator does not admit it.
     """
 
     def __init__(self, *, kl: KL = "auto", weight: float = 1.0, warmup_steps: int = 0, free_bits: float = 0.0) -> None:
         if kl not in get_args(KL):
             raise ValueError(f"kl: expected {', '.join(get_args(KL))}, got {kl!r}")
-        weight, free_bits = as_number("weight", weight), as_number("free_bits", free_bits)
-        for name, value in {"weight": weight, "free_bits": free_bits}.items():
-            if not 0.0 <= value < math.inf:
-                raise ValueError(f"{name}: expected a finite number of at least 0, got {value}")
-        if not as_number("warmup_steps", warmup_steps).is_integer() or warmup_steps < 0:
-            raise ValueError(f"warmup_steps: expected a whole number of at least 0, got {warmup_steps}")
-        if free_bits and kl == "sampled":
-            raise ValueError(f"free_bits: expected 0 with a sampled KL, got {free_bits:g}")
         self.kl: KL = kl
-        self.weight = weight
-        self.warmup_steps = int(warmup_steps)
-        self.free_bits = free_bits
+        self.weight = checks.number("weight", weight, least=0.0)
+        self.warmup_steps = checks.integer("warmup_steps", warmup_steps, least=0)
+        self.free_bits = checks.number("free_bits", free_bits, least=0.0)
+        if self.free_bits and kl == "sampled":
+            raise ValueError(f"free_bits: expected 0 with a sampled KL, got {self.free_bits:g}")
 
     @property
     def record_as(self) -> str:

@@ -9,6 +9,7 @@ from torch.distributions import Distribution
 
 from reparam_suite.estimators import Average, Bound, Expectation
 from reparam_suite.estimators.base import Integrand
+from reparam_suite.runtime import checks
 
 
 class Problem(ABC):
@@ -23,7 +24,7 @@ class Problem(ABC):
 
     def __init__(self, *, bound: Bound | None = None, num_samples: int = 1) -> None:
         self.bound: Bound = Average() if bound is None else bound
-        self.num_samples = num_samples
+        self.num_samples = checks.integer("num_samples", num_samples, least=1)
 
     def __str__(self) -> str:
         suffix = "" if isinstance(self.bound, Average) else f"-{type(self.bound).__name__}{self.num_samples}"

@@ -18,15 +18,19 @@ from reparam_suite.figures import (
     code_use,
     curves,
     element_variances,
+    encodings,
     gradient_variance,
     interpolations,
+    latent_map,
     latent_traversal,
     latent_use,
+    most_used,
     reconstructions,
     samples,
     samples_along_training,
     training_curves,
 )
+from reparam_suite.figures.encodings import MOST_LABELS
 from reparam_suite.running.images import image_shape
 from reparam_suite.running.offers import DRAWN_BY, TRAVERSED_BY, is_ours, offers
 from reparam_suite.runtime.random_streams import forked_generator
@@ -69,14 +73,15 @@ def figures_of(model: Any, data: DataModule, journal: Journal) -> Iterator[tuple
 
 
 def model_drawings(model: Any, data: DataModule) -> Iterator[Drawing]:
-    """Name and how it is drawn: reconstructions, samples, the use of discrete codes and a traversal of real latents.
+    """Name and how it is drawn: reconstructions, samples, the use of discrete codes, a traversal and a map of latents.
 
     A model answers by its methods: `encode(x)` and `reconstruct(x)`; `sample(n)`; `encode(x)`, or `posteriors(x)` of
     several layers; `encode(x)`, `decode(z)` and `prior()`.
     """
     if not offers(model, "encode") and not offers(model, "sample"):
         return
-    x = datum_of(data.sample_batch("valid" if data.has("valid") else "train")).to(model.device)
+    batch = data.sample_batch("valid" if data.has("valid") else "train")
+    x = datum_of(batch).to(model.device)
     shape = image_shape(data)
     if offers(model, *DRAWN_BY):
         yield "reconstructions", partial(reconstructions, model, x, image_shape=shape, seed=_SEED)
@@ -88,6 +93,9 @@ def model_drawings(model: Any, data: DataModule) -> Iterator[Drawing]:
         yield f"code_use_{layer + 1}", partial(_code_use, model, x, layer)
     if offers(model, *TRAVERSED_BY) and shape is not None:
         yield "latent_traversal", partial(_traversal, model, x, shape)
+        yield "latent_map", partial(_latent_map, model, x, shape)
+    if offers(model, "encode", "prior") and (labels := _labels(batch, len(x))) is not None:
+        yield "encodings", partial(_encodings, model, x, labels)
     if offers(model, "encode", "decode") and shape is not None and len(x) > 1:
         yield "interpolations", partial(_interpolations, model, x, shape)
 
@@ -160,6 +168,29 @@ def _interpolations(model: Any, x: Tensor, image_shape: tuple[int, ...]) -> "Fig
     if mean_of(q) is None or not is_real(q):
         return None
     return interpolations(model, x, image_shape=image_shape)
+
+
+def _latent_map(model: Any, x: Tensor, image_shape: tuple[int, ...]) -> "Figure | None":
+    # None where there are no two latents whose KL is known.
+    if most_used(model.encode(x), model.prior()) is None:
+        return None
+    return latent_map(model, x, image_shape=image_shape)
+
+
+def _encodings(model: Any, x: Tensor, labels: Tensor) -> "Figure | None":
+    # None where there are no two real latents whose KL is known.
+    q = model.encode(x)
+    if not is_real(q) or most_used(q, model.prior()) is None:
+        return None
+    return encodings(model, x, labels=labels)
+
+
+def _labels(batch: Any, number: int) -> Tensor | None:
+    # The second member of a batch, where it is a class for each datum.
+    y = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
+    if not isinstance(y, Tensor) or y.shape != (number,) or y.is_floating_point() or y.is_complex():
+        return None
+    return y if len(y.unique()) <= MOST_LABELS else None
 
 
 def _traversal(model: Any, x: Tensor, image_shape: tuple[int, ...]) -> "Figure | None":

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+import numpy as np
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
@@ -16,6 +17,7 @@ from reparam_suite.models import EstimatorModule
 from reparam_suite.running.compatibility import check_fit
 from reparam_suite.running.loggers import made_loggers
 from reparam_suite.running.monitors import check_monitors
+from reparam_suite.running.own_callbacks import check_own_callbacks
 from reparam_suite.running.own_optimizers import check_own_optimizer
 from reparam_suite.running.specification import DEFAULT_STEPS, Specification
 from reparam_suite.running.surroundings import Surroundings
@@ -90,6 +92,7 @@ def assemble(run: Specification, surroundings: Surroundings) -> Assembly:
     _check_record(run, model)
     check_fit(model, data)
     _check_optimizer(model, trainer)
+    check_own_callbacks(model, trainer)
     if run.compile:
         _check_compilable(model, trainer)
     check_monitors(model, data, trainer, run.monitor)
@@ -118,7 +121,8 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     Raises:
         UsageError: if Lightning refuses an option, or a run cannot do what it asks for.
     """
-    options = {**_DEFAULTS, **run.trainer, **_limits(run)}
+    given = {name: value.item() if isinstance(value, np.generic) else value for name, value in run.trainer.items()}
+    options = {**_DEFAULTS, **given, **_limits(run)}
     check_trainer_options(options)
     try:
         options["callbacks"] = _made_callbacks(options.pop("callbacks", None))

@@ -20,7 +20,7 @@ from reparam_suite.training import BEST, LAST, Checkpoints, Journal, RecordSetti
 
 _log = logging.getLogger(__name__)
 
-_FEW_SAMPLES = 100  # of the bound that all test data are paid for, where the model's own test computes none
+_FEW_SAMPLES = 100  # of the bound over all test data, where the model's own test computes none
 
 
 def finish(

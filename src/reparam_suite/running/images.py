@@ -4,7 +4,7 @@ from torch import Tensor
 
 from reparam_suite.data import DataModule
 from reparam_suite.figures import tiled
-from reparam_suite.figures.images import shown_shape
+from reparam_suite.figures.grids import shown_shape
 from reparam_suite.tracking import RunLogger, log_image
 from reparam_suite.training import Journal, SampleRecord, StepRecord
 

@@ -136,6 +136,7 @@ def put_on_record(parts: Assembly, logger: RunLogger, journal: Journal, checkpoi
         "model": plain(parts.model),
         "data": plain(parts.given_data),
         "digest": data.digest,
+        "order": dict(data.order),
     }
 
 

@@ -11,7 +11,7 @@ from reparam_suite.running.record import configuration
 from reparam_suite.running.resumption import Resumption, check_weights, header
 from reparam_suite.runtime.errors import RunFinishedError, SuiteError, UsageError
 from reparam_suite.tracking import TrackingError, flattened
-from reparam_suite.training import CheckpointError, ProcessLost, nothing_left
+from reparam_suite.training import CheckpointError, ProcessLost, batches_done, keeps_position, nothing_left
 
 # What may differ without a word: how far a run goes, how it is called, how often its state is kept and where,
 # where else its numbers go and whether they are shown.
@@ -56,6 +56,8 @@ def check_resumption(parts: Assembly, resumption: Resumption, tell: Callable[[st
         ended = _checked(parts, resumption)
         before = recorded_model(parts, resumption) if any(key.startswith("model.") for key in changes) else None
         check_effects(parts, before, changes)
+        if not ended:
+            _check_order(parts, resumption)
         resumed = Resumed(ended, adapted_states(parts, resumption, before, changes, notes))
     for note in notes:
         tell(note)
@@ -104,6 +106,25 @@ def _check_data(parts: Assembly, resumption: Resumption) -> None:
             f"run {resumption.run_id}: expected the data that it was trained on, of digest {recorded}, "
             f"got {parts.data.name} of digest {found}; a new run may be trained on them"
         )
+    if keeps_position(resumption.content) and parts.data.resumes == "epoch":
+        raise UsageError(
+            f"run {resumption.run_id}: expected data that keep their position, as {_class_of(resumption, 'data')}, on "
+            f"which it was trained, got {parts.data.name}, which do not; a new run may be trained on them"
+        )
+
+
+def _check_order(parts: Assembly, resumption: Resumption) -> None:
+    # Within an epoch the rows that remain are those of the order with which it was begun.
+    before, now = header(resumption.content).get("order") or {}, parts.data.order
+    changed = [name for name in before if before[name] != now.get(name)]
+    if not changed or not (done := batches_done(resumption.content)):
+        return
+    known, given = (", ".join(f"{name} {values.get(name)}" for name in changed) for values in (before, now))
+    raise UsageError(
+        f"run {resumption.run_id}: data: expected {known} to the end of the epoch of which {done} batches are done, "
+        f"got {given}, with which other rows would remain; with {known}, max_epochs {resumption.content['epoch'] + 1} "
+        "trains to its end"
+    )
 
 
 def _changes(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -119,7 +140,11 @@ def _told(values: Mapping[str, Any], key: str) -> str:
 
 
 def _check_class(parts: Assembly, resumption: Resumption) -> None:
-    there, here = header(resumption.content)["model"], type(parts.model).__name__
-    recorded = there.get("class_path", there.get("opaque")).rpartition(".")[2]
+    recorded, here = _class_of(resumption, "model"), type(parts.model).__name__
     if recorded != here:
         raise UsageError(f"resume: {resumption.checkpoint} is of a {recorded}, this is a {here}")
+
+
+def _class_of(resumption: Resumption, part: str) -> str:
+    there = header(resumption.content)[part]
+    return str(there.get("class_path", there.get("opaque"))).rpartition(".")[2]

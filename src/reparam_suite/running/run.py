@@ -30,7 +30,7 @@ class Run(Specification):
         max_steps: optimizer steps, at most; neither limit given: 5,000.
         max_epochs: passes over the training data, at most.
         name: of the run; by default estimator, model, data and seed.
-        tags: by which runs are found again.
+        tags: to find runs by.
         monitor: the metric whose largest value is best, "-val/loss" for the smallest; by default what the model
             proposes. The best weights are tested; the last ones where there is no monitor.
         compile: whether each training step is one compiled function; see `training.CompiledStep`.

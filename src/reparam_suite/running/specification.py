@@ -8,14 +8,11 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 from reparam_suite.running.resumption import Resumption
 from reparam_suite.runtime import checks
-from reparam_suite.runtime.checks import as_integer
 from reparam_suite.tracking import LONGEST_NAME, TrackingSettings, check_key
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
 DEFAULT_STEPS = 5_000
 """Of a run that is given neither a number of steps nor one of epochs."""
-
-LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +37,7 @@ class Specification:
     resumption: Resumption | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", as_integer("seed", self.seed))
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise ValueError(f"seed: expected 0 to {LARGEST_SEED}, got {self.seed}")
+        object.__setattr__(self, "seed", checks.seed("seed", self.seed))
         if self.name is not None:
             checks.name("name", self.name, most=LONGEST_NAME)
         self._check_types()
@@ -53,7 +48,7 @@ class Specification:
         for name in ("max_steps", "max_epochs"):
             given = getattr(self, name)
             if given is not None:
-                object.__setattr__(self, name, as_integer(name, given))
+                object.__setattr__(self, name, checks.as_integer(name, given))
             if given is not None and given != -1 and given < 1:
                 raise ValueError(f"{name}: expected at least 1, or -1 for no limit, got {given}")
             if name in self.trainer:

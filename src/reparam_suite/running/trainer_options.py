@@ -141,7 +141,7 @@ def _check_share(name: str, share: Any, num_batches: int | None) -> None:
 
 
 def _num_batches(data: DataModule, split: str) -> int | None:
-    # None where a loader cannot tell, of a stream say.
+    # None where a loader cannot tell, as of a stream.
     if split == "test":
         data.setup("test")
     loaders = {"train": data.train_dataloader, "valid": data.val_dataloader, "test": data.test_dataloader}

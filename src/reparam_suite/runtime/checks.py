@@ -9,6 +9,9 @@ from typing import Any
 
 from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
 
+LARGEST_SEED = 2**32 - 1
+"""The largest seed that the generators of all libraries take."""
+
 
 def integer(what: str, value: Any, *, least: int) -> int:
     """`value` as a Python integer.
@@ -94,6 +97,31 @@ def as_number(what: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ArgumentTypeError(f"{what}: expected a number, got {value!r}")
     return float(value)
+
+
+def seed(what: str, value: Any) -> int:
+    """`value` as a seed.
+
+    Raises:
+        ArgumentTypeError: if it is no integer.
+        ArgumentValueError: if it is negative, or larger than `LARGEST_SEED`.
+    """
+    number = as_integer(what, value)
+    if not 0 <= number <= LARGEST_SEED:
+        raise ArgumentValueError(f"{what}: expected 0 to {LARGEST_SEED}, got {number}")
+    return number
+
+
+def seeds(what: str, values: Any) -> list[int]:
+    """`values` as seeds.
+
+    Raises:
+        ArgumentTypeError: if it is no sequence of integers.
+        ArgumentValueError: if one is no seed.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ArgumentTypeError(f"{what}: expected a list of integers, got {values!r}")
+    return [seed(what, value) for value in values]
 
 
 def even(what: str, value: int) -> int:

@@ -1,6 +1,6 @@
 """scipy.signal, which Lightning's import pulls in and no run uses, loaded at its first use.
 
-Lightning imports the whole of torchmetrics, which imports scipy.signal to look whether it has one name: a quarter of
+Lightning imports the whole of torchmetrics, which imports scipy.signal to check whether it has one name: a quarter of
 the time that `import lightning.pytorch` takes.
 """
 

@@ -38,4 +38,4 @@ class NotAllowedError(UsageError):
 
 
 class NotOnRecordError(UsageError):
-    """A part of an object is not on record, so that the object cannot be made again from there."""
+    """A part of an object is not on record, so that the object cannot be reconstructed from it."""

@@ -6,6 +6,7 @@ import sys
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_AFTER = (*_SIGNALS, signal.SIGHUP, signal.SIGUSR1)
 
 
 def end_quietly(command: str) -> None:
@@ -16,6 +17,8 @@ def end_quietly(command: str) -> None:
     """
 
     def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        for other in _SIGNALS:  # a second one would write a line of its own
+            signal.signal(other, signal.SIG_IGN)
         what = "interrupted" if signum == signal.SIGINT else "terminated"
         os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"reparam_suite.{command}: {what}\n".encode())
         os._exit(128 + signum)
@@ -26,6 +29,6 @@ def end_quietly(command: str) -> None:
 
 def ended(code: int) -> int:
     """The exit code of a command, which later signals do not change: Python takes tenths of a second to end."""
-    for signum in _SIGNALS:
+    for signum in _AFTER:
         signal.signal(signum, signal.SIG_IGN)
     return code

@@ -1,7 +1,7 @@
 """Objects as plain data: a class path and the arguments of its constructor, in what YAML and `weights_only=True` load.
 
 An object is written by its constructor's arguments, each of which it keeps as an attribute of the same name. A part
-that does not is opaque: it is named, and cannot be made again from the record.
+that does not is opaque: it is named, and cannot be reconstructed from the record.
 """
 
 import inspect

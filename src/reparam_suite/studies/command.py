@@ -46,7 +46,7 @@ class StudyCommand:
         cpus_per_worker: CPUs that Ray reserves for each.
         gpus_per_worker: GPUs that Ray reserves for each; a part of one shares it.
         storage: URL of the database; None for optuna.db below the root of tracking.
-        heartbeat: seconds between two signs of life of a trial; after six without one it is begun again.
+        heartbeat: seconds between two signs of life of a trial; after six without one it is restarted.
         tracking: where runs are recorded, in the experiment of the study.
     """
 
@@ -76,7 +76,7 @@ class StudyCommand:
 def parser() -> ArgumentParser:
     """The options of the command."""
     made = ArgumentParser(prog="study", usage=USAGE, description=DESCRIPTION, exit_on_error=False, allow_abbrev=False)
-    made.add_argument("--config", action="config", help="a study file; options after it change single things of it")
+    made.add_argument("--config", action="config", help="a study file; options after it override single settings")
     made.add_class_arguments(StudySettings, None)
     add_worker_options(made)
     made.add_argument(
@@ -89,7 +89,7 @@ def parser() -> ArgumentParser:
         "--heartbeat",
         type=int,
         default=10,
-        help="seconds between signs of life of a trial; after six without one it counts as dead and is begun again",
+        help="seconds between signs of life of a trial; after six without one it counts as dead and is restarted",
     )
     made.add_class_arguments(TrackingSettings, "tracking", skip={"experiment"})
     return made

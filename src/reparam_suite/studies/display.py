@@ -17,7 +17,7 @@ from reparam_suite.studies.storage import AWAY
 from reparam_suite.studies.trial_table import trial_table
 
 _ROWS, _ROWS_AT_THE_END = 8, 20
-"""Trials in the table while a study goes on, and at its end."""
+"""Trials in the table while a study runs, and at its end."""
 
 
 def best_trials(queue: Queue) -> list[FrozenTrial]:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from reparam_suite.runtime import checks
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -13,6 +15,7 @@ class Limit:
         at_least: the lowest one.
 
     Raises:
+        TypeError: if one is no number.
         ValueError: if neither is given, one is not finite, or no value satisfies both.
     """
 
@@ -20,6 +23,9 @@ class Limit:
     at_least: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("at_least", "at_most"):
+            if (end := getattr(self, name)) is not None:
+                object.__setattr__(self, name, checks.as_number(f"constraints: {name}", end))
         ends = [end for end in (self.at_least, self.at_most) if end is not None]
         if not ends or not all(map(math.isfinite, ends)) or ends != sorted(ends):
             raise ValueError(

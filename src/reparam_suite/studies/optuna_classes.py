@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 from reparam_suite.commands.classes import either
 from reparam_suite.commands.explanations import explained
 from reparam_suite.runtime.errors import UsageError
-from reparam_suite.studies.storage import unexperimental
+from reparam_suite.studies.storage import silence, unexperimental
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class OptunaClass:
             raise UsageError(f"--{what}: {' '.join(str(error).split())}") from error
 
     def made(self, module: Any) -> Any:
-        """An object of the class, which is in `module`."""
+        """An object of the class, which is in `module`; what Optuna says of a missing seed goes without saying."""
+        silence()
         with unexperimental():
             return getattr(module, self.name)(**self.options)

@@ -48,8 +48,8 @@ def found(
     known = existing.user_attrs.get(_DEFINITION) if existing else None
     if known is not None and (differences := list(_differences(known, definition))):
         raise UsageError(
-            f"name: study {name} is in {url} already and is another one: {'; '.join(differences)}. "
-            f"Give this one a name of its own, {name}-2 say"
+            f"name: study {name} is in {url} already and differs: {'; '.join(differences)}. "
+            f"Give this one another name, for example {name}-2"
         )
     study = optuna.create_study(
         storage=storage, study_name=name, directions=list(directions), load_if_exists=True, **parts

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from reparam_suite.running import Run
+from reparam_suite.runtime.checks import LARGEST_SEED
 from reparam_suite.studies.limits import Limit
 from reparam_suite.studies.space import Options, Space
 from reparam_suite.tracking import TrackingSettings
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 Direction = Literal["maximize", "minimize"]
 
-_LARGEST_SEED = 2**32 - 1
 _BEST = "_best"
 _TEST = "test/"
 
@@ -59,7 +59,7 @@ class Search:
 
     def seeds_of(self, trial: int) -> tuple[int, ...]:
         """The seeds of the runs of a trial."""
-        return self.seeds if self.seeds is not None else (((self.seed or 0) + trial) % (_LARGEST_SEED + 1),)
+        return self.seeds if self.seeds is not None else (((self.seed or 0) + trial) % (LARGEST_SEED + 1),)
 
     def run(self, values: Options, seed: int, *, name: str, tags: Mapping[str, str]) -> Run:
         """A run of a trial, made from copies of the values.

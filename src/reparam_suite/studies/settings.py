@@ -10,7 +10,6 @@ import yaml
 
 from reparam_suite.commands.file_runs import Budget, RunsOfFile
 from reparam_suite.commands.written_options import choosable
-from reparam_suite.running.specification import LARGEST_SEED
 from reparam_suite.runtime import checks, strict_yaml
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.studies.exhaustive import as_sampler
@@ -58,12 +57,9 @@ class StudySettings:
 
     def __post_init__(self) -> None:
         checks.name("--name", self.name, most=LONGEST_NAME)
+        object.__setattr__(self, "seeds", tuple(checks.seeds("--seeds", self.seeds)))
         checks.distinct("--seeds", self.seeds)
-        for seed in self.seeds:
-            if not 0 <= seed <= LARGEST_SEED:
-                raise ValueError(f"--seeds: expected 0 to {LARGEST_SEED}, got {seed}")
-        if self.trials < 1:
-            raise ValueError(f"--trials: expected 1 or more, got {self.trials}")
+        object.__setattr__(self, "trials", checks.integer("--trials", self.trials, least=1))
         for name in ("space", "objectives", "seeds"):
             if not getattr(self, name):
                 raise ValueError(f"--{name}: expected at least one, got none")

@@ -54,7 +54,8 @@ class Study:
 
     Raises:
         ValueError: if a value is out of range, or a pruner is given and the objective has no value along training.
-        TypeError: if `make_run` does not take the arguments, or the space is of other things than distributions.
+        TypeError: if `make_run` does not take the arguments, the space is of other things than distributions, or a
+            number is no integer.
     """
 
     def __init__(
@@ -75,9 +76,8 @@ class Study:
         arguments = ArgumentSpace(dict(space))
         arguments.check_accepted_by(make_run)
         checks.name("name", name, most=LONGEST_NAME)
-        for what, number, least in (("num_trials", num_trials, 1), ("workers", workers, 1), ("seed", seed, 0)):
-            if number < least:
-                raise ArgumentValueError(f"{what}: expected at least {least}, got {number}")
+        num_trials = checks.integer("num_trials", num_trials, least=1)
+        seed = checks.seed("seed", seed)
         if direction not in get_args(Direction):
             raise ArgumentValueError(f"direction: expected maximize or minimize, got {direction}")
         if pruner is not None and running_metric(objective) is None:
@@ -86,7 +86,7 @@ class Study:
             )
         root = TrackingSettings().root
         self._storage = StudyStorage(url=url_of(storage, root), root=root)
-        self._workers = workers
+        self._workers = checks.integer("workers", workers, least=1)
         self._arguments = tuple(space)
         self._metric = objective
         self._seed = seed

@@ -39,6 +39,9 @@ _SHARE = 20
 
 _ONE_DEVICE: Options = {"trainer.devices": 1, "trainer.num_nodes": 1, "trainer.strategy": "auto"}
 
+_TESTED, _LEFT_OUT = "best.tested", "best.left_out"
+"""Tags: the number of the trial whose test, figures and model the summary has; why it has none of the best trial."""
+
 _OF_THE_TRIAL = ("name", "tags", "tracking")
 """Keys of a configuration that are the trial's and not the run's."""
 
@@ -142,7 +145,7 @@ class Summary:
         run_id = trial.user_attrs[RUNS][0]
         directory = checkpoint_directory(self._store.root, run_id)
         if not (directory / LAST).exists():
-            self._leave_out(f"the checkpoints of trial {trial.number} are not on this machine: {directory}")
+            self._leave_out(trial, f"the checkpoints of trial {trial.number} are not on this machine: {directory}")
             return
         content: dict[str, Any] = read_checkpoint(directory / LAST)
         journal = Journal()
@@ -156,7 +159,7 @@ class Summary:
             try:
                 check_same_data(parts, header(content).get("digest"), f"trial {trial.number}")
             except UsageError as error:
-                self._leave_out(str(error))
+                self._leave_out(trial, str(error))
                 return
             checkpoints = Checkpoints(monitor=parts.monitor)
             checkpoints.directory = directory
@@ -164,17 +167,27 @@ class Summary:
             if (value := recorded_best(self._store.run(run_id))) is not None:
                 checkpoints.best = value
             if not restore_best(checkpoints, self._store, run_id):
-                self._leave_out(f"the best weights of trial {trial.number} are gone")
+                self._leave_out(trial, f"the best weights of trial {trial.number} are gone")
                 return
             test_best(parts, checkpoints, tests=True)
             finish(parts, self._logger, journal, checkpoints, content["global_step"])
         self._tested = journal.latest("test/elbo")
+        self._logger.set_tags({_TESTED: str(trial.number), **({_LEFT_OUT: "nothing"} if self._tag(_LEFT_OUT) else {})})
 
-    def _leave_out(self, why: str) -> None:
+    def _leave_out(self, trial: FrozenTrial, why: str) -> None:
+        if (tested := self._tag(_TESTED)) == str(trial.number):  # an earlier command has done it
+            return
         told = f"the summary of the study has no test, figures and model of the best trial: {why}"
+        if tested is not None:
+            told += f"; those that it has are of trial {tested}"
         if self._logger is not None:
-            self._logger.set_tags({"best.left_out": told})
+            self._logger.set_tags({_LEFT_OUT: told})
         warnings.warn(told, stacklevel=3)
+
+    def _tag(self, name: str) -> str | None:
+        # As it is on record.
+        tags = {} if self._logger is None else self._store.run(self._logger.run_id).data.tags
+        return tags.get(name)
 
     @property
     def _name(self) -> str:

@@ -12,6 +12,7 @@ from typing import final
 import optuna
 
 from reparam_suite.runtime.file_urls import sqlite_file
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.studies.queue import CALL, Queue, found
 from reparam_suite.studies.sampling import TrialSeeds
 from reparam_suite.studies.search import Search, StudyStorage
@@ -90,7 +91,7 @@ class StudyWork:
 
     def __call__(self, number: int) -> None:  # noqa: ARG002 - its number is in no result
         """Runs trials until the study is finished or a signal ends it."""
-        with StopSignals() as signals, suppress(Stopped):  # a signal is the way to end it
+        with StopSignals() as signals, suppress(Stopped), plain_warnings("reparam_suite.study"):  # a signal ends it
             queue = joined(self.search, self.storage)
             gc.freeze()  # what has been imported stays: to look through it after each trial would take as long
             try:

@@ -106,8 +106,8 @@ def check_definition(name: str, definition: str | None, known: Sequence[Recorded
             continue
         texts = [{part: str(value) for part, value in json.loads(each).items()} for each in (before, definition)]
         raise UsageError(
-            f"name: sweep {name} is on record already and is another one: {'; '.join(changes(*texts))}. "
-            f"Give this one a name of its own, {name}-2 say"
+            f"name: sweep {name} is on record already and differs: {'; '.join(changes(*texts))}. "
+            f"Give this one another name, for example {name}-2"
         )
 
 
@@ -126,7 +126,7 @@ def check_finished(
         if (changed := prospects[combination].differences(runs)) is not None:
             raise UsageError(
                 f"name: sweep {name} has finished runs of {combination} with another model or other data: "
-                f"{changed}. Give this sweep a name of its own, {name}-2 say"
+                f"{changed}. Give this sweep another name, for example {name}-2"
             )
 
 
@@ -144,7 +144,7 @@ def check_data(name: str, cells: Sequence[Cell], finished: Mapping[str, Recorded
     if (told := replaced([finished[cell.key] for cell in cells if cell.key in finished])) is not None:
         raise UsageError(
             f"data: expected the same for all runs of sweep {name}, got others under the same name: {told}. "
-            f"All runs are on record; give a sweep on the present data a name of its own, {name}-2 say"
+            f"All runs are on record; give a sweep on the present data another name, for example {name}-2"
         )
 
 

@@ -60,7 +60,7 @@ class TableCommand:
 def parser() -> ArgumentParser:
     """The options of the command."""
     made = ArgumentParser(prog="sweep", usage=USAGE, description=DESCRIPTION, exit_on_error=False, allow_abbrev=False)
-    made.add_argument("--config", action="config", help="a sweep file; options after it change single things of it")
+    made.add_argument("--config", action="config", help="a sweep file; options after it override single settings")
     made.add_class_arguments(SweepSettings, None)
     add_worker_options(made)
     made.add_argument(

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from reparam_suite.runtime.terminal import as_text
 from reparam_suite.sweeps.grid import Cell, combinations_of
 from reparam_suite.sweeps.plan import Plan, Watcher
 
@@ -49,7 +50,7 @@ class Display(Watcher):
         """Prints the plan."""
         self._plan, self._began = plan, self._now()
         console, missing = self._console, plan.missing
-        console.print(f"[bold]{plan.name}[/bold]  {plan.tracking.shown_uri}", soft_wrap=True)
+        console.print(Text.assemble(as_text(plan.name, "bold"), "  ", as_text(plan.tracking.shown_uri)), soft_wrap=True)
         told = f"{len(plan.cells):,} runs of {len(combinations_of(plan.cells)):,} combinations"
         on_record = sum(cell.key in plan.done for cell in plan.cells)
         elsewhere = sum(cell.key in plan.elsewhere for cell in plan.cells)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
 from reparam_suite.runtime.expressions import written
 
@@ -109,15 +110,16 @@ class Grid:
         """All cells, the seed changing fastest.
 
         Raises:
-            ValueError: if there is no seed or the same one twice.
+            TypeError: if one is no integer.
+            ValueError: if there is no seed, one is out of range, or the same one is there twice.
         """
-        all_seeds = list(seeds)
+        all_seeds = checks.seeds("seeds", seeds)
         if not all_seeds:
             raise ArgumentValueError("seeds: expected at least one, got none")
         if len(set(all_seeds)) < len(all_seeds):
             raise ArgumentValueError(f"seeds: expected each once, got {all_seeds}")
         return [
-            Cell({name: value for name, (value, _) in choice.items()}, _expressions(choice), int(seed))
+            Cell({name: value for name, (value, _) in choice.items()}, _expressions(choice), seed)
             for choice in self._choices()
             for seed in all_seeds
         ]

@@ -20,7 +20,7 @@ SEED = "seed"
 @final
 @dataclass(frozen=True)
 class Ledger:
-    """A file that keeps the results of a sweep's runs, under version control say.
+    """A file that keeps the results of a sweep's runs, for example under version control.
 
     A row has the values of a cell as expressions, its seed and the metrics. Runs whose row has all metrics count as
     finished; those that finish get a row.

@@ -45,7 +45,7 @@ class Plan:
 
 
 class Watcher:
-    """Sees a sweep as it goes on; this one does nothing."""
+    """Watches a sweep; this one does nothing."""
 
     def planned(self, plan: Plan) -> None:
         """Sees the plan, before anything is made."""

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from reparam_suite.runtime.errors import ArgumentValueError
+from reparam_suite.runtime import checks
+from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
 from reparam_suite.sweeps.grid import Cell
 
 
@@ -19,6 +20,7 @@ class Shard:
         number: of parts.
 
     Raises:
+        TypeError: if one is no integer.
         ValueError: if there is no such part.
     """
 
@@ -26,6 +28,8 @@ class Shard:
     number: int
 
     def __post_init__(self) -> None:
+        for name in ("index", "number"):
+            object.__setattr__(self, name, checks.as_integer("shard", getattr(self, name)))
         if not 1 <= self.index <= self.number:
             raise ArgumentValueError(f"shard: expected I/N with I from 1 to N, got {self.index}/{self.number}")
 
@@ -36,6 +40,8 @@ class Shard:
         Raises:
             ValueError: if it is none.
         """
+        if not isinstance(text, str):
+            raise ArgumentTypeError(f"shard: expected I/N with I from 1 to N, got {text!r}")
         if (found := re.fullmatch(r"(\d+)/(\d+)", text)) is None:
             raise ArgumentValueError(f"shard: expected I/N with I from 1 to N, got {text}")
         return cls(int(found[1]), int(found[2]))

@@ -55,7 +55,7 @@ class Sweep:
     Raises:
         ValueError: if the grid or the seeds are empty or have something twice, there is no such shard, or `workers` is
             below 1.
-        TypeError: if `make_run` does not take the arguments.
+        TypeError: if `make_run` does not take the arguments, or a number is no integer.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Sweep:
         cells = grid.with_seeds(seeds)
         for names in dict.fromkeys(tuple(cell.values) for cell in cells):
             check_arguments(make_run, names)
-        self._shard = Shard.of(shard) if isinstance(shard, str) else shard
+        self._shard = shard if shard is None or isinstance(shard, Shard) else Shard.of(shard)
         self._cells = cells if self._shard is None else self._shard.share(cells)
         self._arguments = grid.arguments
         self._engine = workers if isinstance(workers, Engine) else LocalEngine(workers)

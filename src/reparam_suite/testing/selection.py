@@ -4,51 +4,8 @@ import logging
 from collections.abc import Iterator
 
 from reparam_suite.estimators import Average, Bound, GradientEstimator, LogMeanExp
-from reparam_suite.problems import (
-    BernoulliCurved,
-    BernoulliModel,
-    BetaModel,
-    CategoricalCurved,
-    CategoricalModel,
-    DirichletModel,
-    FullGaussianModel,
-    FullGaussianQuadratic,
-    FullGaussianWave,
-    GammaModel,
-    GaussianModel,
-    GaussianQuadratic,
-    GaussianWave,
-    Problem,
-    ToyGaussian,
-    VonMisesModel,
-)
-
-# Of K samples an exact bound takes a sum over S^K states (8 or 9 of a discrete problem), or over a grid in 2 K
-# dimensions. Beyond these K it takes more than some seconds.
-_MOST_SAMPLES: dict[type[Problem], int] = {
-    BernoulliModel: 4,
-    CategoricalModel: 4,
-    GaussianModel: 2,
-    FullGaussianModel: 2,
-    VonMisesModel: 2,
-}
-_ON_AVERAGE: tuple[type[Problem], ...] = (
-    ToyGaussian,
-    GaussianQuadratic,
-    GaussianWave,
-    GaussianModel,
-    FullGaussianQuadratic,
-    FullGaussianWave,
-    FullGaussianModel,
-    BernoulliCurved,
-    BernoulliModel,
-    CategoricalCurved,
-    CategoricalModel,
-    GammaModel,
-    BetaModel,
-    DirichletModel,
-    VonMisesModel,
-)
+from reparam_suite.problems import Problem
+from reparam_suite.problems.catalogue import MOST_SAMPLES, PROBLEMS
 
 _log = logging.getLogger(__name__)
 
@@ -76,16 +33,16 @@ def _fitting(estimator: GradientEstimator) -> Iterator[Problem]:
     num_samples = estimator.num_samples
     for bound in supported_bounds(estimator):
         if isinstance(bound, Average):
-            yield from (problem for problem in (kind() for kind in _ON_AVERAGE) if is_fitting(estimator, problem))
+            yield from (problem for problem in (kind() for kind in PROBLEMS) if is_fitting(estimator, problem))
             continue
-        fitting = [kind for kind in _MOST_SAMPLES if is_fitting(estimator, kind(bound=bound, num_samples=num_samples))]
-        affordable = [kind for kind in fitting if num_samples <= _MOST_SAMPLES[kind]]
+        fitting = [kind for kind in MOST_SAMPLES if is_fitting(estimator, kind(bound=bound, num_samples=num_samples))]
+        affordable = [kind for kind in fitting if num_samples <= MOST_SAMPLES[kind]]
         if fitting and not affordable:
             _log.warning(
                 "%s was not checked on %s: its exact value needs num_samples of at most %d, got %d",
                 type(estimator).__name__,
                 type(bound).__name__,
-                max(_MOST_SAMPLES[kind] for kind in fitting),
+                max(MOST_SAMPLES[kind] for kind in fitting),
                 num_samples,
             )
         yield from (kind(bound=bound, num_samples=num_samples) for kind in affordable)

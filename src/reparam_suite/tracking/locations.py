@@ -59,7 +59,7 @@ class Locations:
         before = dict.fromkeys(str(old.parents[len(new.relative_to(self.directory).parts) - 1]) for old, new in runs)
         return (
             f"{self.directory.parent} was moved or copied: the artifacts of {len(runs)} run{'s' * (len(runs) > 1)}, "
-            f"recorded in {', '.join(before)}, are looked for in {self.directory} from now on"
+            f"recorded in {', '.join(before)}, are now expected in {self.directory}"
         )
 
     def of_run(self, run: "Run", *, new: bool) -> "Run":

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,9 +35,34 @@ def initialize_tables(engine: Any) -> None:
 
 def schema_revisions(engine: Any) -> tuple[str | None, str]:
     """The revision of a database's tables, None without any, and the latest one; public is only the command line."""
-    from mlflow.store.db.utils import _get_latest_schema_revision, _get_schema_version
+    from mlflow.store.db.utils import _get_schema_version
 
-    return _get_schema_version(engine), _get_latest_schema_revision()
+    return _get_schema_version(engine), _latest_revision()
+
+
+@cache
+def _latest_revision() -> str:
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    revision: str = _get_latest_schema_revision()
+    return revision
+
+
+@contextmanager
+def latest_revision_known() -> Iterator[None]:
+    """Within this context MLflow does not look for the latest revision of its tables.
+
+    It executes the files of all revisions for that, twice for each store that is opened.
+    """
+    from mlflow.store.db import utils
+
+    latest = _latest_revision()
+    before = utils._get_latest_schema_revision
+    utils._get_latest_schema_revision = lambda: latest
+    try:
+        yield
+    finally:
+        utils._get_latest_schema_revision = before
 
 
 def is_known_revision(revision: str) -> bool:

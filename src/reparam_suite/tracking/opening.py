@@ -15,7 +15,7 @@ from reparam_suite.runtime.file_locks import made_directories
 from reparam_suite.runtime.file_urls import sqlite_file, sqlite_url
 from reparam_suite.tracking import database, views
 from reparam_suite.tracking.locations import Locations
-from reparam_suite.tracking.mlflow_internals import directories_as_they_are
+from reparam_suite.tracking.mlflow_internals import directories_as_they_are, latest_revision_known
 from reparam_suite.tracking.quiet import OPENING_TIMEOUT, load_mlflow, opening_timeout
 from reparam_suite.tracking.reasons import as_tracking_error
 from reparam_suite.tracking.settings import TrackingError, TrackingSettings, is_server
@@ -144,6 +144,7 @@ def _opened_tables(settings: TrackingSettings, uri: str, absolute: str, *, file:
     with (
         as_tracking_error(f"--tracking.uri {uri} cannot be used"),
         directories_as_they_are(),
+        latest_revision_known(),
         database.prepared(absolute, file=file, lock=lock, artifact_location=artifact_location(settings)),
     ):
         client = MlflowClient(absolute)

@@ -152,7 +152,7 @@ class Outbox:
             self._done(batch, refused=True)
         except Undelivered as error:
             if not batch.later:
-                self._report("does not get a file, which is kept and sent again later; the rest is sent", error)
+                self._report("could not receive a file, which is kept and sent later; the rest is sent", error)
             self._set_back(batch)
         else:
             self._done(batch, refused=False)
@@ -198,7 +198,7 @@ class Outbox:
             if self._stopped():
                 return
             if not self._failing:
-                self._report("does not take what is sent; it is kept and sent again later", error)
+                self._report("does not accept records; they are kept and sent later", error)
             self._failing = True
         self._spool.to_disk()
         with self._changed:

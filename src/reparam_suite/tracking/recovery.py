@@ -52,7 +52,7 @@ class Recovery:
         experiment_ids: of the experiment whose runs are looked at; none if it does not exist yet.
         spools: the directory of the spools.
         destination: of a run.
-        gone: hosts that will not come back. Of all others, a run on another host than this one is left alone.
+        gone: hosts that will not return. Of all others, a run on another host than this one is left alone.
     """
 
     client: "MlflowClient"
@@ -128,7 +128,7 @@ class Recovery:
         process = Process.of(run.data.tags)
         if process is None or not self._can_tell(process) or not self._is_gone(process):
             return False
-        told = f"process {process.pid} on {process.host} was gone without a word"
+        told = f"process {process.pid} on {process.host} ended without notice"
         self.client.set_tag(run.info.run_id, "process.end", told)
         last = last_metric_time(run) or run.info.start_time
         self.client.set_terminated(run.info.run_id, "KILLED", last)

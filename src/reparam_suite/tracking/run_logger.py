@@ -221,7 +221,7 @@ class RunLogger(Logger):
             digest: of its contents; MLflow keeps 36 characters.
             source: a path or URL.
             sizes: the number of data per split.
-            context: what it was used for, "training" say.
+            context: what it was used for, for example "training".
         """
         self._outbox.put([Dataset(name, digest[:36], redact(source), dict(sizes), context)], urgent=True)
 
@@ -266,9 +266,9 @@ class RunLogger(Logger):
             self._outbox.put([End(actual, int(time.time() * 1000))], urgent=True)
         rest = self._outbox.stop(PATIENCE)
         if rest.unsent or rest.unwritten:
-            lost = f", and {rest.unwritten} are lost, which the disk did not take" if rest.unwritten else ""
+            lost = f", and {rest.unwritten} are lost, since the disk was full" if rest.unwritten else ""
             self._warn(
-                f"did not take all of run {self.run_id}: {rest.unsent} records are kept in {self._spool.directory}"
+                f"did not receive all of run {self.run_id}: {rest.unsent} records are kept in {self._spool.directory}"
                 f"{rest.files}{lost}; to send them when it is back: {self._settings.sync_command()}"
             )
         if rest.refused:

@@ -153,7 +153,7 @@ class Store:
         One query if there is nothing to do.
 
         Args:
-            gone: hosts that will not come back, whose runs nobody else will recover.
+            gone: hosts that will not return, whose runs nobody else will recover.
 
         Raises:
             TrackingError: if the store does not answer.
@@ -221,7 +221,7 @@ class Store:
         if not self._experiment_ids:
             return []
         wanted, order = f"attributes.run_name = {quote}{name}{quote}", ["attributes.start_time DESC"]
-        with as_tracking_error(f"runs could not be looked for in {self.uri}"):
+        with as_tracking_error(f"runs could not be searched in {self.uri}"):
             return list(self._client.search_runs(self._experiment_ids, wanted, order_by=order))
 
     @classmethod
@@ -237,13 +237,13 @@ class Store:
         """The runs of the experiment that are not deleted, the oldest first.
 
         Args:
-            wanted: a condition in the language of MLflow's filters, "tags.seed = '1'" say.
+            wanted: a condition in the language of MLflow's filters, for example "tags.seed = '1'".
             finished: whether those that are FINISHED are wanted alone.
 
         Raises:
             TrackingError: if MLflow does not accept the condition, or the store does not answer.
         """
-        with as_tracking_error(f"runs could not be looked for in {self.uri}"):
+        with as_tracking_error(f"runs could not be searched in {self.uri}"):
             return list(reading.recorded_runs(self._client, self._experiment_ids, wanted, finished=finished))
 
     def tagged_runs(self, tag: str, value: str) -> list[RecordedRun]:
@@ -252,7 +252,7 @@ class Store:
         Raises:
             TrackingError: if the store does not answer.
         """
-        with as_tracking_error(f"runs could not be looked for in {self.uri}"):
+        with as_tracking_error(f"runs could not be searched in {self.uri}"):
             return list(reading.tagged_runs(self._client, self._uri, self._experiment_ids, tag, value))
 
     def histories(self, run_ids: Sequence[str], key: str) -> dict[str, list[tuple[int, float]]]:

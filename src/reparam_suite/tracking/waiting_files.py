@@ -33,7 +33,7 @@ class WaitingFiles:
     Args:
         spool: of the run.
         put: takes the record of a file that is written.
-        warn: is told of the first file that cannot be.
+        warn: is called with the first file that cannot be.
     """
 
     def __init__(self, spool: Spool, *, put: Callable[[Record], object], warn: Callable[[str], object]) -> None:

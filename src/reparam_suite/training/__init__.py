@@ -20,7 +20,7 @@ from reparam_suite.training.journal_logger import JournalLogger
 from reparam_suite.training.latents import LatentRecord
 from reparam_suite.training.loop import shorten_loop
 from reparam_suite.training.path import PathRecord
-from reparam_suite.training.position import end_training, nothing_left
+from reparam_suite.training.position import batches_done, end_training, keeps_position, nothing_left
 from reparam_suite.training.progress import ProgressBar
 from reparam_suite.training.record import StepRecord
 from reparam_suite.training.record_settings import RecordSettings
@@ -63,10 +63,12 @@ __all__ = [
     "Stopped",
     "UnknownMonitorError",
     "Validation",
+    "batches_done",
     "best_of",
     "check_compilable",
     "compile_options",
     "end_training",
+    "keeps_position",
     "nothing_left",
     "read_checkpoint",
     "shorten_loop",

@@ -140,4 +140,4 @@ def _check_sums(path: Path) -> None:
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as error:
         raise DamagedCheckpoint(f"{path} is damaged: {error}") from error
     if broken is not None:
-        raise DamagedCheckpoint(f"{path} is damaged: the checksum of {broken} is not that of its content")
+        raise DamagedCheckpoint(f"{path} is damaged: the checksum of {broken} does not match")

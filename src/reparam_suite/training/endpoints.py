@@ -47,7 +47,7 @@ class EndpointRecord(Callback):
     gradients/element_variances/step_N.npz: the variance of every element, by part and parameter.
     grad/PART/relative_bias, squared_bias and cosine, with standard errors, against the exact gradient: where the
     latents have so few states, or the quadrature so few nodes, that it takes at most `REFERENCE_ROWS` rows. A value
-    hidden by noise, the cosine of a gradient whose length is lost in it say, is left out.
+    hidden by noise, as the cosine of a gradient whose length is lost in it, is left out.
 
     A model without `expectation(batch)` and `estimator` has no such record; where the gradient cannot be measured, a
     line on the log gives the reason.
@@ -84,7 +84,7 @@ class EndpointRecord(Callback):
             parts = grouped_sums(model, batch, NUM_REPEATS, per_element=True)
             bias = _bias(model, batch)
         except ValueError as reason:
-            _log.info("the gradient is not looked at more closely: %s", reason)
+            _log.info("bias and elements of the gradient are not measured: %s", reason)
             return
         self._journal.write(dict(_spread_over_data(parts)) | bias, trainer.global_step)
         self._journal.keep(dict(_element_variances(model, parts)), kept)

@@ -17,7 +17,7 @@ from reparam_suite.diagnostics import (
     measuring,
     statistics_over_processes,
 )
-from reparam_suite.runtime.checks import as_integer
+from reparam_suite.runtime import checks
 from reparam_suite.training.budget import MeasuringBudget
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord, due
@@ -95,13 +95,11 @@ class GradientVariance(Callback):
 
     Raises:
         ValueError: if `every` is below 1.
-        TypeError: when training starts, if the model has no `expectation(batch)` and `estimator`.
+        TypeError: if it is no integer; when training starts, if the model has no `expectation(batch)` and `estimator`.
     """
 
     def __init__(self, every: int = 200) -> None:
-        self.every = as_integer("every", every)
-        if self.every < 1:
-            raise ValueError(f"every: expected at least 1, got {every}")
+        self.every = checks.integer("every", every, least=1)
         self._budget = MeasuringBudget(_WHAT)
         self._measurement = _RepeatedMeasurement()
         self._batch: Any = None
@@ -166,7 +164,7 @@ class GradientRecord(Callback):
 
     Measurements take at most ten seconds and a quarter of the time of the rest of the run: see `MeasuringBudget`.
     The tags gradients.road and gradients.off of the run say how gradients of single data were had, and which layers
-    were off: see `GradientStatistics`. Where the gradient cannot be measured, of a model with batch norm say, a line on
+    were off: see `GradientStatistics`. Where the gradient cannot be measured, as of a model with batch norm, a line on
     the log and gradients.road give the reason.
 
     Args:
@@ -180,7 +178,7 @@ class GradientRecord(Callback):
     """
 
     def __init__(self, *, every: int, journal: Journal, record: StepRecord) -> None:
-        self._every = every
+        self._every = checks.integer("every", every, least=1)
         self._journal = journal
         self._record = record
         self._budget = MeasuringBudget(_WHAT)

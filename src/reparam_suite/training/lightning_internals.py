@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from lightning.fabric.strategies.launchers.subprocess_script import _basic_subprocess_cmd
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from lightning.pytorch.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from lightning.pytorch.loops.optimization.automatic import Closure, ClosureResult
 from lightning.pytorch.loops.progress import _BaseProgress
@@ -22,6 +23,7 @@ __all__ = [
     "DataFetcher",
     "EpochLoop",
     "SubprocessScriptLauncher",
+    "averaging_start_and_rates",
     "batches_that_stepped",
     "loss_and_outputs",
     "relaunch_command",
@@ -106,6 +108,11 @@ def loss_and_outputs(output: Any) -> tuple[Tensor | None, dict[str, Any]]:
         Closure.warning_cache.warn("`training_step` returned `None`. If this was on purpose, ignore this warning...")
         return None, {}
     return result.closure_loss, result.asdict()
+
+
+def averaging_start_and_rates(callback: StochasticWeightAveraging) -> tuple[int | float, float | list[float]]:
+    """The epoch, or the share of epochs, with which averaging begins, and its learning rates: no name is public."""
+    return callback._swa_epoch_start, callback._swa_lrs
 
 
 def batches_that_stepped(trainer: Trainer) -> int:

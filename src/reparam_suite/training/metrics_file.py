@@ -19,7 +19,7 @@ Curves = Mapping[str, Sequence[tuple[int, float]]]
 class MetricsFile:
     """A line for each recorded number: step, metric, value. Every write ends on the disk's side of Python.
 
-    A disk that takes nothing, a full one say, does not stop the run: a warning says so once, and the next write that
+    A full disk, or one that cannot be written, does not stop the run: a warning says so once, and the next write that
     succeeds writes everything that was missed.
 
     Args:

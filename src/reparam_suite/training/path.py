@@ -6,6 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
 from reparam_suite.diagnostics import MeasuredModel, PathVariance, trained_parameters
+from reparam_suite.runtime import checks
 from reparam_suite.training.gradients import has_estimator
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import due
@@ -37,7 +38,7 @@ class PathRecord(Callback):
     reads_gradients_in = ("on_before_optimizer_step",)
 
     def __init__(self, *, every: int, journal: Journal) -> None:
-        self._every = every
+        self._every = checks.integer("every", every, least=1)
         self._journal = journal
         self._name = ""
         self._path: PathVariance | None = None

@@ -59,6 +59,17 @@ def count_steps(trainer: Trainer) -> None:
     set_batches_that_stepped(trainer, trainer.global_step)
 
 
+def batches_done(checkpoint: Mapping[str, Any]) -> int:
+    """The batches of the epoch in progress that the run of a checkpoint has done; 0 where the epoch begins again."""
+    number: int = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["processed"]
+    return number
+
+
+def keeps_position(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether the data of the run of a checkpoint kept their position within an epoch."""
+    return bool(checkpoint["loops"]["fit_loop"]["state_dict"].get("combined_loader"))
+
+
 def nothing_left(trainer: Trainer, checkpoint: dict[str, Any]) -> bool:
     """Whether a checkpoint is of the last step that the trainer would make."""
     num_epochs: int = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"]

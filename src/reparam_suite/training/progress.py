@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from reparam_suite.runtime import checks
 from reparam_suite.training.journal import Journal
 
 _STEPS = 20
@@ -43,7 +44,7 @@ class ProgressBar(Callback):
         self._journal = journal
         self._console = console
         self._monitor = monitor
-        self._seconds = seconds
+        self._seconds = checks.number("seconds", seconds, least=0.0)
         self._clock = clock
         self._began = self._told = 0.0
         self._first = 0

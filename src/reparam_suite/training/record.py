@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.processes import num_processes, total
 from reparam_suite.training.checkpoints import Checkpoints
 from reparam_suite.training.errors import NonFiniteLoss, Stopped
@@ -65,7 +66,7 @@ class StepRecord(Callback):
     """
 
     def __init__(self, *, every: int, journal: Journal, checkpoints: Checkpoints) -> None:
-        self._every = every
+        self._every = checks.integer("every", every, least=1)
         self._journal = journal
         self._checkpoints = checkpoints
         self._steps: list[_Step] = []
@@ -220,7 +221,7 @@ class StepRecord(Callback):
         self._num_combined = len(self._steps)
 
     def _means(self) -> dict[str, float]:
-        """The objective by name, and its parts; a name may change in between, at the end of a warm-up say."""
+        """The objective by name, and its parts; a name may change in between, for example at the end of a warm-up."""
         metrics = {}
         for name in dict.fromkeys(step.name for step in self._steps):
             steps = [step for step in self._steps if step.name == name]

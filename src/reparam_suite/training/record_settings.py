@@ -15,7 +15,7 @@ class RecordSettings:
         every: steps between records of the training metrics.
         gradients_every: steps between measurements of the gradient's variance.
         test_samples: K of a second, tighter bound at the test of a VAE.
-        test_data: number of test examples, spread evenly, for that second bound; the bound of all of them follows by
+        test_data: number of test examples, evenly spaced, for that second bound; the bound of all of them follows by
             difference from the first one, with a standard error. 0 for no such bound; at least the number of test
             examples for all of them.
         export: whether a VAE is also stored as traced graphs, in MLflow's format: `mlflow models serve` needs no code

@@ -19,6 +19,7 @@ from torch import Tensor, distributed
 from torch.optim import Optimizer
 
 from reparam_suite.estimators import GradientEstimator
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.launchers import FIRST_PROCESS
 from reparam_suite.runtime.processes import average_buffers
 from reparam_suite.training.errors import ProcessLost
@@ -53,7 +54,7 @@ class Replicas(DDPStrategy):
     def __init__(self, *, command: Sequence[str] | None = None, seed: int) -> None:
         super().__init__(forward_sync_buffers=False, timeout=_TIMEOUT)
         self._command = list(relaunch_command() if command is None else command)
-        self._seed = seed
+        self._seed = checks.seed("seed", seed)
         self._others: _Launcher | None = None
         self._share = 1.0
 

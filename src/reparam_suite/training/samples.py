@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.random_streams import forked_generator
 from reparam_suite.training.journal import Journal
 from reparam_suite.training.record import StepRecord
@@ -42,6 +43,7 @@ class SampleRecord(HeldOutCallback):
         self._journal = journal
         self._record = record
         self._show = show
+        image_shape = checks.checked_shape("image_shape", image_shape)
         self._shape = image_shape[-2:] if len(image_shape) == 3 and image_shape[0] == 1 else image_shape
         self._shown_at = -1
 

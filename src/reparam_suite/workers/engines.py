@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Literal, final
 
-from reparam_suite.runtime.errors import ArgumentValueError, UsageError
+from reparam_suite.runtime import checks
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.training import StopSignals
 from reparam_suite.workers.sending import obstacle
 from reparam_suite.workers.tasks import Function, Outcome, completed, done_here
@@ -24,13 +25,12 @@ class Engine(ABC):
         num_workers: that work at once.
 
     Raises:
+        TypeError: if it is no integer.
         ValueError: if there is none.
     """
 
     def __init__(self, num_workers: int) -> None:
-        if num_workers < 1:
-            raise ArgumentValueError(f"workers: expected at least 1, got {num_workers}")
-        self.num_workers = num_workers
+        self.num_workers = checks.integer("workers", num_workers, least=1)
 
     @abstractmethod
     def completed(

@@ -9,6 +9,7 @@ from typing import Any, Self, final
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
+from reparam_suite.runtime.plain_warnings import plain_warnings
 from reparam_suite.tracking import reason
 from reparam_suite.training import StopSignals
 from reparam_suite.workers.engines import Engine
@@ -109,7 +110,7 @@ def _serve_in(directory: Path, serve: Serve, number: int) -> None:
 
 def _do_in(directory: Path, function: Function, index: int, task: Any) -> Outcome:
     os.chdir(directory)
-    with StopSignals() as signals:
+    with StopSignals() as signals, plain_warnings("reparam_suite"):
         return done_here(function, index, task, signals)
 
 

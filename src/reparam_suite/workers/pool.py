@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, final
 
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import StateError
 from reparam_suite.training import StopSignals
 
@@ -63,7 +64,7 @@ class WorkerPool(ABC):
 
     def __init__(self, serve: Serve, num_workers: int) -> None:
         self.serve = serve
-        self.num_workers = num_workers
+        self.num_workers = checks.integer("workers", num_workers, least=1)
 
     def __enter__(self) -> Self:
         return self

@@ -135,7 +135,7 @@ def test_histories_of_many_runs_at_once_are_those_of_each(root):
         (["--experiment", "nothing"], "--experiment nothing: there is none in sqlite:///"),
         (["--study", "nothing"], "--study nothing: there is none in sqlite:///"),
         (["--filter", "tags.dataset = 'Letters'"], "it has no finished run that fulfils tags.dataset = 'Letters'"),
-        (["--filter", "nonsense"], "runs could not be looked for"),
+        (["--filter", "nonsense"], "runs could not be searched"),
         (["--experiment", "a", "--study", "b"], "expected one of --experiment and --study"),
         (["--nonsense", "1"], "--nonsense"),
     ],
@@ -241,7 +241,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_made(roo
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
-    ids = [each.experiment_id for each in client.search_experiments()]
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = len(client.search_runs(ids))
     monkeypatch.setattr(Path, "write_text", write_text)
     assert compared(root, "--output", str(tmp_path / "a" / "b")) == 2

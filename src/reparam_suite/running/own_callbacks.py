@@ -1,0 +1,43 @@
+"""Whether callbacks of Lightning can begin on a model: Lightning itself finds out when the run has begun."""
+
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import BackboneFinetuning, StochasticWeightAveraging
+from torch import nn
+
+from reparam_suite.models import EstimatorModule
+from reparam_suite.runtime.errors import UsageError
+from reparam_suite.training.lightning_internals import averaging_start_and_rates
+
+_AVERAGING = "trainer.callbacks: StochasticWeightAveraging"
+
+
+def check_own_callbacks(model: Any, trainer: Trainer) -> None:
+    """Refuses callbacks that ask for epochs, learning rates or a part of the model that there are not.
+
+    Raises:
+        UsageError: naming the callback and its argument.
+    """
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        if isinstance(callback, StochasticWeightAveraging):
+            _check_averaging(callback, model, trainer)
+        elif isinstance(callback, BackboneFinetuning) and not isinstance(getattr(model, "backbone", None), nn.Module):
+            raise UsageError(
+                f"trainer.callbacks: BackboneFinetuning: expected a model with a module backbone, got "
+                f"{type(model).__name__}"
+            )
+
+
+def _check_averaging(callback: StochasticWeightAveraging, model: Any, trainer: Trainer) -> None:
+    start, rates = averaging_start_and_rates(callback)
+    if isinstance(start, float) and trainer.max_epochs in (None, -1):
+        raise UsageError(
+            f"{_AVERAGING}: swa_epoch_start: expected the number of an epoch without max_epochs, got {start:g}"
+        )
+    own = getattr(type(model), "configure_optimizers", None) is not EstimatorModule.configure_optimizers
+    if isinstance(rates, list) and not own and len(rates) != (number := len(model.made_optimizer().param_groups)):
+        raise UsageError(
+            f"{_AVERAGING}: swa_lrs: expected one number, or {number} for {number} groups of parameters, got {rates}"
+        )
