@@ -34,10 +34,15 @@ CONF = Path(__file__).parents[2] / "conf"
 
 def test_loggers_and_callbacks_are_made_with_the_run(tmp_path):
     one = f"--loggers CSVLogger --loggers.save_dir {tmp_path} "
-    parts = assembled(f"{one} --trainer.callbacks+ LearningRateMonitor")
+    averaging = "--trainer.callbacks+ StochasticWeightAveraging --trainer.callbacks.swa_lrs 0.1"
+    parts = assembled(
+        f"{one} --trainer.callbacks+ LearningRateMonitor {averaging} --trainer.callbacks.swa_epoch_start 2"
+    )
     (logger,) = parts.loggers
     assert (type(logger).__name__, logger.root_dir) == ("CSVLogger", f"{tmp_path}/lightning_logs")
-    assert "LearningRateMonitor" in [type(callback).__name__ for callback in parts.trainer.callbacks]
+    callbacks = {type(each).__name__ for each in parts.trainer.callbacks}
+    assert {"LearningRateMonitor", "StochasticWeightAveraging"} <= callbacks
+    assert plain(parts.run.trainer["callbacks"])[1]["init_args"]["device"] == "cpu"
     several = assembled(f"{one} --loggers+ WeightsAndBiases --loggers.project digits --loggers+ TensorBoard").loggers
     assert [type(logger).__name__ for logger in several] == ["CSVLogger", "WeightsAndBiases", "TensorBoard"]
     assert several[1].project == "digits"

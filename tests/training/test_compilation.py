@@ -33,7 +33,7 @@ MODELS = {
     "rates on schedules": lambda: gaussian(
         optimizer={
             "encoder": OptimizerSettings(name="NAdam", schedule=StepSchedule(every=2)),
-            "decoder": OptimizerSettings(schedule=CosineSchedule(num_steps=9, warmup_steps=2)),
+            "decoder": OptimizerSettings(schedule=CosineSchedule(num_steps=20, warmup_steps=2)),
         }
     ),
     "score within": lambda: gaussian(estimator=StickTheLanding()),

@@ -70,6 +70,16 @@ def test_a_rate_on_a_schedule_is_an_input_and_steps_at_a_rate_of_zero_are_not_co
     assert not compilation.takes(BATCH, optimizer)
 
 
+def test_a_graph_that_the_compiler_does_not_take_is_told(taken, monkeypatch):
+    def fail(graph, inputs, options):
+        raise AssertionError("memo\n disaster")
+
+    *_, uncompiled, told = taken()
+    monkeypatch.setattr(compiled_step, "compiled", fail)
+    assert [uncompiled(BATCH) for _ in range(3)] == [False] * 3
+    assert told == ["the compiler ends with AssertionError: memo disaster"]
+
+
 def test_an_odd_batch_is_not_compiled_for(taken):
     _, optimizer, compilation, uncompiled, told = taken()
     assert not uncompiled(BATCH)

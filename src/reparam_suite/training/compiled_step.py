@@ -137,9 +137,12 @@ class Compilation:
         self._graph = StepGraph(self._model, optimizer, batch, clip, rates_change=self.rates_change)
         tensors = tensors_of(batch)
         self._inputs = self._graph.current_inputs()
-        self._function = compiled(
-            self._graph.graph, [*self._inputs, *self._graph.current_rates(), *tensors], self._options
-        )
+        inputs = [*self._inputs, *self._graph.current_rates(), *tensors]
+        try:
+            self._function = compiled(self._graph.graph, inputs, self._options)
+        except Exception as error:  # whatever inductor makes of a graph
+            reason = " ".join(str(error).split())
+            raise Untraceable(f"the compiler ends with {type(error).__name__}: {reason:.200}") from error
         self._shapes = [_shape(tensor) for tensor in tensors]
         self._constants = hyperparameters_of(optimizer, rates=not self.rates_change)
 
