@@ -31,6 +31,7 @@ from reparam_suite.data import (
     Digits,
     FashionMNIST,
     ImageFolder,
+    MappedArrays,
     Omniglot,
     Splits,
     StreamedArrays,
@@ -85,6 +86,7 @@ JOURNAL = {"journal": Journal()}
 OF_A_STUDY = {"make_run": make_run, "name": "s"}
 REQUIRED: dict[type, dict[str, Any]] = {
     ArraysInMemory: {"train": ROWS, "valid": ROWS},
+    MappedArrays: {"train": ROWS, "valid": ROWS},
     Conditional: {"network": nn.Identity(), "family": DiagonalNormal(2)},
     GradientOptions: {"checkpoint": "last.ckpt"},
     GradientRecord: {**JOURNAL, "record": None},
