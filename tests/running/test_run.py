@@ -124,7 +124,8 @@ def test_a_call_leaves_the_process_as_it_was_and_prints_nothing(tracking, capfd)
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_and_a_command_in_a_thread_train_without_handlers_and_say_so_once(tracking, tmp_path, caplog):
+def test_a_run_and_a_command_in_a_thread_train_without_handlers_and_say_so_once(tmp_path, caplog):
+    tracking = TrackingSettings(root=tmp_path / "mlruns")
     stopping._say_that_signals_are_left_alone.cache_clear()
     file = study_file(tmp_path, space=RATE, trials=1, budget={"steps": 2})
     calls = [
