@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.diagnostics.own_estimators import ThroughTheGradient
 from tests.statistics import LIMIT
+from torch import nn
 
 from reparam_suite.diagnostics import gradient_statistics
 from reparam_suite.diagnostics.memory import graph_bytes, peak_bytes
@@ -17,9 +18,11 @@ CPU = torch.device("cpu")
 MODELS = {
     "gaussian": lambda: GaussianVAE(event_shape=(80,), latent_size=10, hidden_sizes=(50, 40)),
     "discrete": lambda: DiscreteVAE(event_shape=(80,), latent_size=20, hidden_sizes=(50,)),
-    "many samples": lambda: GaussianVAE(
+    "many samples, and a layer that is run by itself": lambda: GaussianVAE(
         event_shape=(80,),
+        latent_size=10,
         hidden_sizes=(50,),
+        decoder=nn.Sequential(nn.Linear(10, 50), nn.LayerNorm(50), nn.SiLU(), nn.Linear(50, 80)),
         objective=ImportanceWeighted(bound=LogMeanExp()),
         estimator=StickTheLanding(num_samples=20),
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.launching import ended_sooner
+from tests.launching import ended_sooner, undrawn
 from torch.distributions import Distribution
 
 
@@ -19,12 +19,15 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def working_directory(folder, monkeypatch) -> Iterator[Path]:
-    """`folder`, entered; random generators, environment and argument validation are afterwards as they were."""
+    """`folder`, entered; random generators, environment and argument validation are afterwards as they were.
+
+    Runs record no figures of their own: a program draws those that it shows itself.
+    """
     monkeypatch.chdir(folder)
     monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)  # so that it is removed again
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator itself
     validates = Distribution._validate_args  # zuko switches it off for the whole process
-    with torch.random.fork_rng(), ended_sooner():
+    with torch.random.fork_rng(), ended_sooner(), undrawn():
         torch.manual_seed(0)
         yield folder
     random.setstate(states[0])

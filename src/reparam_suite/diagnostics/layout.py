@@ -127,12 +127,12 @@ def _candidates(call: Call, count: int) -> list[int]:
 
 
 def _formed_elements(calls: list[Call], axes: Iterable[int | None]) -> int:
-    # Numbers in the gradients that are formed row by row.
-    return sum(
-        call.outputs[0].shape[:leading].numel()
-        * sum(parameter.numel() for parameter in call.module.parameters(recurse=False))
+    # Numbers in the gradients of single data that are formed, one for each call.
+    return NUM_PROBED * sum(
+        parameter.numel()
         for call, leading in zip(calls, axes, strict=True)
         if leading is not None and not is_affine(call.module)
+        for parameter in call.module.parameters(recurse=False)
     )
 
 

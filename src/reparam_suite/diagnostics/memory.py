@@ -65,6 +65,7 @@ class _MadeTensors(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.made: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.total = 0  # bytes of all that are kept
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -75,17 +76,19 @@ class _MadeTensors(TorchDispatchMode):
             if (key := storage_key(tensor)) not in given and key not in self.made:
                 storage = tensor.untyped_storage()
                 self.made[key] = (StorageWeakRef(storage), storage.nbytes())
+                self.total += storage.nbytes()
         return result
 
     def bytes_alive(self) -> int:
         """Of all storages that are still there; the others are forgotten."""
         self.made = {key: held for key, held in self.made.items() if not held[0].expired()}
-        return sum(size for _, size in self.made.values())
+        self.total = sum(size for _, size in self.made.values())
+        return self.total
 
 
 @final
 class _LiveTensors(_MadeTensors):
-    # Looks after each operation at what is alive.
+    # Looks at what is alive after each operation that could make it more than ever before.
     def __init__(self) -> None:
         super().__init__()
         self.peak = 0
@@ -94,5 +97,6 @@ class _LiveTensors(_MadeTensors):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = super().__torch_dispatch__(func, types, args, kwargs)
-        self.peak = max(self.peak, self.bytes_alive())
+        if self.total > self.peak:
+            self.peak = max(self.peak, self.bytes_alive())
         return result

@@ -1,4 +1,4 @@
-"""Gradients with respect to the parameters of any module whose rows do not see one another, row by row."""
+"""Gradients with respect to the parameters of any module whose rows do not see one another, datum by datum."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -30,7 +30,7 @@ def gradients_of_module(module: nn.Module, calls: Sequence[tuple[Call, tuple[Ten
 
 def _gradients_of_call(own: dict[str, nn.Parameter], call: Call, deltas: tuple[Tensor, ...]) -> dict[str, Tensor]:
     lead = call.lead
-    inputs = tuple(_one_row_each(tensor, lead) for tensor in call.inputs)
+    inputs = tuple(_rows_of_each(tensor, lead) for tensor in call.inputs)
     leading = [_num_leading(output, lead) for output in call.outputs]
 
     def outputs(values: dict[str, Tensor], of_row: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -41,33 +41,49 @@ def _gradients_of_call(own: dict[str, nn.Parameter], call: Call, deltas: tuple[T
         pull = torch.func.vjp(
             lambda values: outputs(values, of_row), {name: parameter.detach() for name, parameter in own.items()}
         )[1]
-        cotangents = tuple(
-            gradient.reshape((1,) * axes + gradient.shape) for gradient, axes in zip(back, leading, strict=True)
-        )
-        return cast("dict[str, Tensor]", pull(cotangents)[0])
+        return cast("dict[str, Tensor]", pull(back)[0])
 
-    over_rows: Any = torch.func.vmap(pull_back)
+    over_data: Any = torch.func.vmap(pull_back)
     if len(lead) == 1:
-        over_repeats = torch.func.vmap(over_rows, in_dims=(None, 0), out_dims=1)
-        back = tuple(rows(cotangent, (len(cotangent), *lead)) for cotangent in deltas)
+        over_repeats = torch.func.vmap(over_data, in_dims=(None, 0), out_dims=1)
+        back = tuple(
+            _with_ones(rows(cotangent, (len(cotangent), *lead)), 2, axes)
+            for cotangent, axes in zip(deltas, leading, strict=True)
+        )
         return cast("dict[str, Tensor]", over_repeats(inputs, back))
-    back = tuple(rows(cotangent, lead).flatten(0, 2) for cotangent in deltas)
-    flat = over_rows(tuple(tensor.flatten(0, 2) for tensor in inputs), back)
-    return {name: gradient.unflatten(0, lead).sum(0).transpose(0, 1) for name, gradient in flat.items()}
+    back = tuple(
+        _with_ones(_data_first(rows(cotangent, lead)), 2, axes - 1)
+        for cotangent, axes in zip(deltas, leading, strict=True)
+    )
+    flat = over_data(inputs, back)
+    return {name: gradient.unflatten(0, lead[1:]).transpose(0, 1) for name, gradient in flat.items()}
 
 
-def _one_row_each(tensor: Tensor, lead: tuple[int, ...]) -> Tensor:
-    # [*lead, 1, .., ...]: the axes that held the rows stay, of length 1, so that the module sees as many as before. An
-    # argument without the axis of samples, such as x, is the same for each of them.
-    for shared in range(max(1, len(lead) - 1)):
-        try:
-            laid_out = rows(tensor, lead[shared:])
-        except NotLayerwiseError:
-            continue
-        of_row = laid_out.shape[len(lead) - shared :]
-        ones = (1,) * (tensor.dim() - len(of_row))
-        return laid_out.reshape(*lead[shared:], *ones, *of_row).expand(*lead, *ones, *of_row)
-    raise NotLayerwiseError(f"an argument of shape {list(tensor.shape)} has no rows laid out as {list(lead)}")
+def _rows_of_each(tensor: Tensor, lead: tuple[int, ...]) -> Tensor:
+    # [B, 1, .., ...] or, of K samples, [R B, K, 1, .., ...]: the axes that held the rows stay, so that the module sees
+    # as many as before. An argument without the axis of samples, x say, has one row for all of them.
+    try:
+        laid_out = rows(tensor, lead)
+    except NotLayerwiseError:
+        if len(lead) == 1:
+            raise
+        laid_out = rows(tensor, lead[1:]).flatten(0, 1)
+        return _with_ones(laid_out, 1, tensor.dim() - laid_out.dim() + 1)
+    num_leading = tensor.dim() - (laid_out.dim() - len(lead))
+    return (
+        _with_ones(laid_out, 1, num_leading)
+        if len(lead) == 1
+        else _with_ones(_data_first(laid_out), 2, num_leading - 1)
+    )
+
+
+def _data_first(laid_out: Tensor) -> Tensor:
+    # [K, R, B, ...] -> [R B, K, ...]
+    return laid_out.flatten(1, 2).transpose(0, 1)
+
+
+def _with_ones(tensor: Tensor, place: int, count: int) -> Tensor:
+    return tensor.reshape(*tensor.shape[:place], *(1,) * count, *tensor.shape[place:])
 
 
 def _num_leading(output: Tensor, lead: tuple[int, ...]) -> int:
