@@ -17,7 +17,11 @@ PROGRAMS = {
     "an exit code": "raise SystemExit(7)",
     "a reason": "raise SystemExit('because')",
     "an error": "1 / 0",
-    "Ctrl-C": "import os, signal; os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(60)",
+    "Ctrl-C": (  # a shell that runs the tests in the background has it ignored
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"
+    ),
     "a death": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
     "at the end": "import atexit; atexit.register(print, 'end'); print(__name__)",
     "a process of its own": (

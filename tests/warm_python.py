@@ -67,6 +67,7 @@ class Interpreter:
         address = str(directory / "socket")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(address)
+        listener.listen(100)  # who calls before the server serves waits for it
         self.executable.write_text(CALLER.format(python=sys.executable, address=address))
         self.executable.chmod(0o755)
         self._server = Life.of(_serve, listener, str(self.executable), directory=directory)
@@ -78,7 +79,6 @@ class Interpreter:
 
 
 def _serve(listener: socket.socket, executable: str) -> None:
-    listener.listen(100)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that serve one caller
     while True:
         caller, _ = listener.accept()

@@ -146,7 +146,9 @@ def _signature(value: Any) -> str:
 
 
 def _constructor_owner(cls: type) -> type:
-    return next(base for base in cls.__mro__ if {"__init__", "__new__"} & set(vars(base)))
+    # The constructor of a protocol is none: it gives way to object's when a class of it is first made.
+    defined = (base for base in cls.__mro__ if {"__init__", "__new__"} & set(vars(base)))
+    return next(base for base in defined if not getattr(base, "_is_protocol", False))
 
 
 class _Written:
