@@ -6,6 +6,7 @@ Shapes: K samples, `*B` any batch shape, D latents, C classes. z is `[K, *B, D]`
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, final
 
 import torch
@@ -230,20 +231,18 @@ class GradientEstimator(nn.Module, ABC):
 
     def _prepared(self, target: Expectation) -> Expectation:
         # PyTorch's bits and one-hot latents made ours; values of f of another shape refused: they would broadcast.
-        batch, f, name = target.q.batch_shape, target.f, type(self).__name__
+        f = partial(_checked, target.f, type(self).__name__, target.q.batch_shape)
+        return Expectation(q=translated(target.q), f=f, bound=target.bound, context=target.context, exact=target.exact)
 
-        def checked(z: Any, q: Distribution) -> Any:
-            values = f(z, q)
-            if values.shape != (len(z), *batch):
-                raise ValueError(
-                    f"{name}: f of {len(z)} samples z {list(z.shape)}: expected values [K, *batch_shape] = "
-                    f"{[len(z), *batch]}, got {list(values.shape)}"
-                )
-            return values
 
-        return Expectation(
-            q=translated(target.q), f=checked, bound=target.bound, context=target.context, exact=target.exact
+def _checked(f: Integrand, name: str, batch: torch.Size, z: Any, q: Distribution) -> Any:
+    values = f(z, q)
+    if values.shape != (len(z), *batch):
+        raise ValueError(
+            f"{name}: f of {len(z)} samples z {list(z.shape)}: expected values [K, *batch_shape] = "
+            f"{[len(z), *batch]}, got {list(values.shape)}"
         )
+    return values
 
 
 def names(classes: Iterable[type]) -> str:
