@@ -10,6 +10,9 @@ $(PIP) --no-compile torch uv
 $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable $(1) || $(PIP) -e $(1)
 endef
 
+# Where it is set, as in many containers, every process compiles all that it imports: 10 s instead of 4.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help fit study ui experiments bench docs test tests test-fast wheel check format golden audit pins clean
 

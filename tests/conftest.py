@@ -17,6 +17,8 @@ from tests import schema
 # Test processes share the machine's cores: threads that wait for each other would take many times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+# By default Ray's processes give way to all others, and would wait for the other tests to end.
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - its name
 
 install_import_hook("reparam_suite.estimators", "beartype.beartype")
 

@@ -1,11 +1,9 @@
-"""Estimators under torch.compile. In processes of their own: the shape checks of the other tests cannot be traced."""
-
-import subprocess
-import sys
+"""Estimators under torch.compile. In a process of its own: the shape checks of the other tests cannot be traced."""
 
 import pytest
 import torch
 import torch._inductor.config
+from tests.lives import Life
 
 from reparam_suite.commands.classes import concrete_subclasses
 from reparam_suite.estimators import (
@@ -116,8 +114,8 @@ INDUCTOR = [
     (lambda: ScoreFunction(num_samples=2, baseline=LeaveOneOut()), CategoricalModel()),
 ]
 ROADS = {
-    "one_graph": (CASES, {"backend": "aot_eager", "fullgraph": True}),
-    "in_parts": (IN_PARTS, {"backend": "aot_eager"}),
+    "one graph": (CASES, {"backend": "aot_eager", "fullgraph": True}),
+    "in parts": (IN_PARTS, {"backend": "aot_eager"}),
     "inductor": (INDUCTOR, {"backend": "inductor", "fullgraph": True}),
 }
 
@@ -145,23 +143,21 @@ def compare(estimator, problem, **options):
     assert torch.equal(*results[:2]) == isinstance(estimator, Enumeration | Quadrature)
 
 
+def compare_all() -> None:
+    torch._inductor.config.fallback_random = True  # or inductor draws other numbers than eager does
+    for road, (cases, options) in ROADS.items():
+        for make, problem in cases:
+            compare(make().double(), problem, **options)
+            print(road, type(make()).__name__, problem)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("road", ROADS)
-def test_compiled_estimators_give_the_same_gradients(road):
-    command = [sys.executable, "-m", __name__, road]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == len(ROADS[road][0])
+def test_compiled_estimators_give_the_same_gradients(tmp_path):
+    life = Life.of(compare_all, directory=tmp_path)
+    assert life.end() == 0, life.told()
+    assert len(life.out.read_text().splitlines()) == sum(len(cases) for cases, _ in ROADS.values())
 
 
 def test_every_estimator_is_compiled():
     compiled = {type(make()) for make, _ in [*CASES, *IN_PARTS]}
     assert compiled == concrete_subclasses(GradientEstimator)
-
-
-if __name__ == "__main__":
-    torch._inductor.config.fallback_random = True  # or inductor draws other numbers than eager does
-    cases, options = ROADS[sys.argv[1]]
-    for make, problem in cases:
-        compare(make().double(), problem, **options)
-        print(type(make()).__name__, problem)

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,7 @@ def resumed(tmp_path_factory):
     with pytest.raises(RuntimeError, match="killed"):
         fit(run, Brief())
     (run_id,) = os.listdir(root / "checkpoints")
+    time.sleep(1.0)  # Weights & Biases names its directories by the second
     again = Run.resume(run_id, tracking=TrackingSettings(root=root), model=run.model, trainer={}, loggers=loggers())
     fit(again, Tested())
     return root, run_id
