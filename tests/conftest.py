@@ -70,7 +70,8 @@ def _modules_of_a_test_end_with_it(tmp_path_factory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _interpreter(tmp_path_factory) -> Iterator[str]:
+def interpreter(tmp_path_factory) -> Iterator[str]:
+    """The path of a Python whose processes have imported everything, see `tests.warm_python`."""
     from tests.warm_python import Interpreter  # MLflow with it
 
     interpreter = Interpreter(tmp_path_factory.mktemp("python"))
@@ -79,10 +80,12 @@ def _interpreter(tmp_path_factory) -> Iterator[str]:
 
 
 @pytest.fixture
-def warm_python(_interpreter, monkeypatch) -> str:
-    """A Python whose processes have imported everything, see `tests.warm_python`; also as `sys.executable`."""
-    monkeypatch.setattr(sys, "executable", _interpreter)
-    return _interpreter
+def warm_python(interpreter) -> Iterator[str]:
+    """That Python, by which programs and further processes are started meanwhile."""
+    from tests.warm_python import used  # MLflow with it
+
+    with used(interpreter):
+        yield interpreter
 
 
 @pytest.fixture

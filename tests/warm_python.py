@@ -17,10 +17,12 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from multiprocessing import process, resource_tracker
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import process, resource_tracker, spawn
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest import mock
 
 import numpy as np
 from tests.lives import Life
@@ -76,6 +78,18 @@ class Interpreter:
     def close(self) -> None:
         self._server.process.kill()
         self._server.process.join()
+
+
+@contextmanager
+def used(executable: str) -> Iterator[None]:
+    """Inside, it is `sys.executable`, and the processes that `multiprocessing` spawns are its own."""
+    before = spawn.get_executable()
+    spawn.set_executable(executable)
+    try:
+        with mock.patch.object(sys, "executable", executable):
+            yield
+    finally:
+        spawn.set_executable(before)
 
 
 def _serve(listener: socket.socket, executable: str) -> None:

@@ -9,6 +9,7 @@ SMALL = ("--model.hidden_sizes", "[4]", "--record.every", "2", "--record.gradien
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_python")
 def test_a_resumed_run_is_reported_identical_and_leaves_nothing(tmp_path):
     ended = fit("--verify_resume", "6", *SMALL, root=tmp_path / "mlruns")
     assert ended.code == 0, ended.err + ended.out

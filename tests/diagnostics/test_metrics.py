@@ -69,6 +69,7 @@ def measure_shard(rank: int, meeting_point: str, results: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_python")
 def test_two_processes_agree_with_one_on_the_same_global_batch(tmp_path: Path):
     multiprocessing.start_processes(
         measure_shard, (str(tmp_path / "meeting"), str(tmp_path)), nprocs=2, start_method="spawn"

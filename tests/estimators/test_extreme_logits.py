@@ -35,7 +35,7 @@ from reparam_suite.estimators import (
     UnorderedSet,
 )
 
-NUM_LATENTS = 2_000
+NUM_LATENTS = 500
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from tests.models.small import seeded
 from tests.statistics import LIMIT
+from tests.warm_python import used
 from torch import distributed, multiprocessing
 
 from reparam_suite.data import Digits
@@ -133,13 +134,14 @@ def together(rank: int, port: int, folder: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory) -> list[dict[str, SimpleNamespace]]:
+def two(tmp_path_factory, interpreter) -> list[dict[str, SimpleNamespace]]:
     """The results of each of two processes."""
     folder: Path = tmp_path_factory.mktemp("processes")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.start_processes(together, (port, str(folder)), nprocs=2, start_method="spawn")
+    with used(interpreter):
+        multiprocessing.start_processes(together, (port, str(folder)), nprocs=2, start_method="spawn")
     loaded = [torch.load(folder / f"{rank}.pt") for rank in range(2)]
     return [{name: SimpleNamespace(**journal) for name, journal in found.items()} for found in loaded]
 

@@ -148,7 +148,7 @@ def test_a_server_answers(exported, served):
 
 def test_what_is_stored_needs_no_module_of_the_suite(exported):
     _, path = exported
-    (code,) = (path / "code").iterdir()
+    (code,) = (path / "code").glob("*.py")
     assert "import reparam_suite" not in code.read_text()
     assert "from reparam_suite" not in code.read_text()
     assert "reparam" not in (path / "requirements.txt").read_text()
