@@ -163,7 +163,8 @@ def _run(arguments: Sequence[str], directory: str, environment: Mapping[str, str
     except SystemExit as error:
         code = _exit_code(error)
     except BaseException as error:  # noqa: BLE001 - as the interpreter
-        sys.excepthook(type(error), error, error.__traceback__)
+        sys.last_type, sys.last_value, sys.last_traceback = told = type(error), error, error.__traceback__
+        sys.excepthook(*told)
         code = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     # What the interpreter does at its end.
     threading._shutdown()
@@ -199,7 +200,10 @@ def _execute(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     elif kind == "-m":
         sys.argv = given[1:]
         sys.path[:0] = [os.getcwd(), *paths]
-        sys.modules.pop(given[1], None)  # it is executed, and was not imported
+        is_package = hasattr(sys.modules.get(given[1]), "__path__")
+        sys.modules.pop(
+            f"{given[1]}.__main__" if is_package else given[1], None
+        )  # it is executed, and was not imported
         runpy.run_module(given[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = given

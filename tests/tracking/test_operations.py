@@ -78,7 +78,7 @@ class Operator:
 
 
 @pytest.fixture
-def operator(postgresql, tmp_path, free_port) -> Operator:
+def operator(postgresql, tmp_path, free_port, warm_python) -> Operator:
     pytest.importorskip("flask_wtf", reason="needs the extra `server`")
     return Operator(postgresql, tmp_path, free_port)
 

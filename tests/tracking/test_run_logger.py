@@ -266,7 +266,7 @@ def test_a_failure_that_lightning_reports_is_remembered(store, closed, final):
 
 
 @pytest.mark.slow
-def test_a_process_that_does_not_close_its_run_leaves_it_failed_or_killed(settings, store):
+def test_a_process_that_does_not_close_its_run_leaves_it_failed_or_killed(settings, store, warm_python):
     script = """
 import sys
 from pathlib import Path
@@ -277,7 +277,7 @@ exec(sys.argv[2])
 """
     ends = {"sys.exit(0)": "FAILED", "raise KeyboardInterrupt": "KILLED", "1 / 0": "FAILED"}
     processes = [
-        subprocess.Popen([sys.executable, "-c", script, str(settings.root), end], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([warm_python, "-c", script, str(settings.root), end], stderr=subprocess.PIPE, text=True)
         for end in ends
     ]
     for process in processes:
