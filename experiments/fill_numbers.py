@@ -3,11 +3,14 @@
     python -m experiments.fill_numbers
 
 A page has <span data-number="toy_gaussian pathwise/exact_variance .0f">4</span> where the number at that path of
-docs/measured/experiments/toy_gaussian.json belongs, in that format.
+docs/measured/experiments/toy_gaussian.json belongs, in that format. README has the published table between two comments,
+from docs/measured/reinmax_replication.csv.
 """
 
+import csv
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,10 @@ from experiments.presenting import MEASURED
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = (DOCS / "why_the_trick.md", DOCS / "es" / "why_the_trick.md")
+README = DOCS.parent / "README.md"
+REPLICATION = MEASURED.parent / "reinmax_replication.csv"
 
+_TABLE = re.compile(r"(?<=<!-- 8 x 4 -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
 _NUMBER = re.compile(r'<span data-number="(\w+) ([\w./]+) (\S+?)">(.*?)</span>', re.DOTALL)
 
 
@@ -52,6 +58,32 @@ def filled(text: str) -> str:
     )
 
 
+def replication() -> str:
+    """The table of the cell of 8 classes and 4 latents, ours beside the published one, in Markdown."""
+    with REPLICATION.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (row["classes"], row["latents"]) == ("8", "4")]
+    epochs = sorted({int(row["epoch"]) for row in rows})
+    titles = ["estimator", *(f"epoch {epoch}, {whose}" for epoch in epochs for whose in ("ours", "published"))]
+    lines = [titles, [":---", *["---:"] * (len(titles) - 1)]]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        by_epoch = {int(row["epoch"]): row for row in rows if row["method"] == method}
+        lines.append([method, *(cell for epoch in epochs for cell in _cells(by_epoch.get(epoch)))])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cells(row: Mapping[str, str] | None) -> tuple[str, str]:
+    if row is None:
+        return "", ""
+    runs = f"{row['std']}, n = {row['n']}" if row["std"] else "one run"
+    ours = f"{row['mean']} ± {runs}" if row["std"] else f"{row['mean']}, {runs}"
+    return ours, f"{row['published_mean']} ± {row['published_std']}"
+
+
+def with_replication(text: str) -> str:
+    """README with that table as it is now."""
+    return _TABLE.sub(lambda _: replication(), text)
+
+
 def count(text: str) -> int:
     """How many numbers the page takes from files."""
     return len(_NUMBER.findall(text))
@@ -63,6 +95,7 @@ def main() -> None:
         text = page.read_text(encoding="utf-8")
         page.write_text(filled(text), encoding="utf-8")
         print(f"{page.relative_to(DOCS.parent)}: {count(text)} numbers")
+    README.write_text(with_replication(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

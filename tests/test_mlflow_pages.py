@@ -133,13 +133,19 @@ def test_the_table_shows_estimator_seed_and_results_at_1280_pixels(pages, browse
     assert "runs-reparam_suite" not in text, "comparisons have a view of their own"
 
 
+def test_parallel_coordinates_lead_from_the_estimator_to_the_bound(pages, browser):
+    # The page shortens StickTheLanding.
+    wanted = ("Parallel Coordinates", "estimator", "learning_rate", "val/elbo_best", "Sti...ing", "Pathwise")
+    browser.open(pages["options"], *wanted, name="options", width=1280, height=900)
+
+
 def test_comparisons_have_a_view_of_their_own(pages, browser):
     text = browser.open(pages["others"], "runs-reparam_suite", name="others")
     assert "Pathwise-0-Digits" not in text
 
 
 def test_the_experiment_links_to_its_views(pages, browser):
-    browser.open(pages["experiment"], "Training curves · Table of runs", name="experiment")
+    browser.open(pages["experiment"], "Training curves · Table of runs · Options against results", name="experiment")
 
 
 def test_runs_compare_by_estimator(pages, browser, runs):

@@ -18,6 +18,12 @@ def text(page):
     return page.read_text(encoding="utf-8")
 
 
+def test_readme_has_the_published_table_as_it_was_measured():
+    readme = text(fill_numbers.README)
+    assert fill_numbers.replication() in readme
+    assert fill_numbers.with_replication(readme) == readme, "python -m experiments.fill_numbers"
+
+
 @pytest.mark.parametrize("page", fill_numbers.PAGES, ids=["english", "spanish"])
 def test_snippets_run(page):
     result = doctest.testfile(str(page), module_relative=False)

@@ -120,7 +120,7 @@ def _trained(run: Run, surroundings: Surroundings, args: list[str]) -> Result | 
 
 def _stopped(message: str, code: int, args: list[str]) -> int:
     _complain(message, code)
-    if is_automatic(args) and (told := requeued(code - 128)) is not None:
+    if (told := requeued(args, code)) is not None:
         _complain(told, code)
     return code
 

@@ -10,6 +10,7 @@ if __name__ == "__main__":  # before the other imports, which take seconds
     defer_scipy_signal()  # Lightning's import would load it
 
 
+from reparam_suite.commands.automatic import requeued
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.runtime.errors import SuiteError
@@ -45,12 +46,19 @@ def main(args: list[str] | None = None) -> int:
         except (StudyFailed, WorkersLost) as error:
             return _complain(str(error), _FAILED)
         except StudyStopped as error:
-            return _complain(str(error), error.exit_code)
+            return _stopped(str(error), error.exit_code, args)
         except Stopped as error:
-            return _complain(f"{error.what}; no trial had begun", error.exit_code)
+            return _stopped(f"{error.what}; no trial had begun", error.exit_code, args)
         except (SuiteError, TrackingError) as error:
             return _complain(as_option(str(error), parser()), _USAGE)
     return 0
+
+
+def _stopped(message: str, code: int, args: list[str]) -> int:
+    _complain(message, code)
+    if (told := requeued(args, code)) is not None:
+        _complain(told, code)
+    return code
 
 
 def _complain(message: str, code: int) -> int:

@@ -15,6 +15,7 @@ from reparam_suite.tracking import TrackingSettings
 from reparam_suite.training import RecordSettings
 
 JOB = {"SLURM_JOB_ID": "5"}
+ASKED = ["--resume", "auto"]
 
 
 def refused(*args: str, root: Path) -> str:
@@ -69,18 +70,19 @@ def program(folder: Path, name: str, script: str, monkeypatch: pytest.MonkeyPatc
 def test_a_job_is_queued_again(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "5")
     program(tmp_path, "scontrol", f'echo "$@" > {tmp_path}/asked', monkeypatch)
-    assert requeued(signal.SIGINT) is None
+    assert requeued(ASKED, 128 + signal.SIGINT) is None
     assert not (tmp_path / "asked").exists()
-    assert requeued(signal.SIGTERM) == "job 5 is requeued"
+    assert requeued(ASKED, 128 + signal.SIGTERM) == "job 5 is requeued"
     assert (tmp_path / "asked").read_text() == "requeue 5\n"
 
 
 def test_a_job_that_cannot_be_queued_again_is_told_with_the_reason(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "5")
     program(tmp_path, "scontrol", "echo Access denied >&2; exit 1", monkeypatch)
-    assert requeued(signal.SIGUSR1) == "job 5 could not be requeued: Access denied; the same command resumes the run"
+    told = "job 5 could not be requeued: Access denied; the same command resumes"
+    assert requeued(ASKED, 128 + signal.SIGUSR1) == told
 
 
 def test_outside_of_a_job_nothing_is_asked(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    assert requeued(signal.SIGTERM) is None
+    assert requeued(ASKED, 128 + signal.SIGTERM) is None

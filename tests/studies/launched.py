@@ -37,13 +37,15 @@ def in_a_study() -> Iterator[None]:
 
 
 class Launched:
-    """The command in a process of its own, forked from one that has imported everything."""
+    """The command, or that of a sweep, in a process of its own, forked from one that has imported everything."""
 
-    def __init__(self, file: str, root: Path, *options: str) -> None:
+    def __init__(self, file: str, root: Path, *options: str, command: str = "study", **variables: str) -> None:
         self.root = root
-        args = ["--config", file, "--tracking.root", str(root), "--heartbeat", "1", *options]
+        args = ["--config", file, "--tracking.root", str(root), *options]
+        args += ["--heartbeat", "1"] if command == "study" else []
         place = Path(tempfile.mkdtemp(dir=root.parent))
-        self._life = Life.begin(args, place, command="reparam_suite.study", within=in_a_study)
+        module = f"reparam_suite.{command}"
+        self._life = Life.begin(args, place, environment=variables, command=module, within=in_a_study)
 
     def __enter__(self) -> "Launched":
         return self

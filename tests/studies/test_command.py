@@ -17,6 +17,13 @@ def test_a_study_of_the_suite_is_accepted(file):
         assert command(["--config", str(file)]).settings.name == file.stem
 
 
+def test_short_options_are_what_all_trials_share():
+    with as_it_was():
+        settings = command(["--config", "pareto", "--max_steps", "7", "--batch_size", "20"]).settings
+    assert settings.budget.steps == 7
+    assert settings.options["data.batch_size"] == 20
+
+
 def test_there_are_studies():
     assert {"digits", "discrete", "pareto"} <= {file.stem for file in STUDIES}
 
@@ -33,6 +40,8 @@ def test_there_are_studies():
         (["--wrokers", "2"], "unknown option --wrokers, did you mean --workers?"),
         (["--tracking.experiment", "x"], "tracking.experiment"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--learning_rate", "0.1"], "--learning_rate: expected one that all runs share, got one that is varied"),
+        (["--max_steps", "0"], "budget.steps: expected an integer of at least 1, got 0"),
     ],
 )
 def test_options_that_cannot_be_used_are_reported_in_one_line(tmp_path, args, message):

@@ -4,6 +4,7 @@ import pytest
 import yaml
 from tests.launching import as_it_was
 
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.sweeps.command import command, table_command
 
 SWEEP = {
@@ -42,3 +43,30 @@ def test_a_table_has_a_name_and_settings():
     assert asked.name == "s"
     assert (asked.settings.rows, asked.settings.columns) == (["a"], ["b", "c@6"])
     assert asked.settings.spread == "standard_error"
+
+
+def test_short_options_are_what_all_runs_share(file):
+    short = "--max_steps 20 --learning_rate 1e-2 --estimator.num_samples=2 --batch_size 7"
+    with as_it_was():
+        asked = command(["--config", file, *short.split()])
+    assert asked.settings.options == {
+        **SWEEP["options"],
+        "model.learning_rate": 0.01,
+        "model.estimator.num_samples": 2,
+        "data.batch_size": 7,
+    }
+    assert asked.settings.budget.steps == 20
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--estimator", "DisARM"], "--estimator: expected one that all runs share, got one that is varied"),
+        (["--latent_size"], "--latent_size: expected a value, got none"),
+        (["--latent_size", "--dry_run"], "--latent_size: expected a value, got none"),
+    ],
+)
+def test_a_short_option_is_refused(args, message, file):
+    with as_it_was(), pytest.raises(UsageError) as refused:
+        command(["--config", file, *args])
+    assert str(refused.value) == message

@@ -1,6 +1,7 @@
 """Tables of papers from the frame of a sweep."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -20,6 +21,16 @@ def test_latex_has_the_rules_of_booktabs_and_the_best_in_bold():
     assert latex[4] == r"A\_1 & 0.2 & $0.0 \pm 1.0$\dag & $4.0 \pm 2.0$\dag & 3 \\"
     assert latex[5] == r"B & 0.1 & $\mathbf{4.0 \pm 2.0}$ & $\mathbf{2.0 \pm 1.0}$ & 3 \\"
     assert latex[6:] == [r"\bottomrule", r"\end{tabular}"]
+
+
+def test_headings_are_those_that_are_given(tmp_path):
+    table = replace(chosen(), titles={"rate": "learning_rate", "grad/encoder/variance": r"$\sigma^2$"})
+    assert table.to_latex().splitlines()[2] == r"estimator & learning\_rate & test/elbo & $\sigma^2$ & $n$ \\"
+    assert table.to_markdown().splitlines()[0] == r"| estimator | learning_rate | test/elbo | $\sigma^2$ | n |"
+    assert "learning_rate" in str(table)
+    message = r"titles: expected names of rows or columns \(estimator, rate, test/elbo, grad/encoder/variance\), got elbo"
+    with pytest.raises(ValueError, match=message):
+        replace(chosen(), titles={"elbo": "ELBO"})
 
 
 def test_a_dagger_marks_what_is_not_significantly_worse_than_the_best():

@@ -19,7 +19,7 @@ def view(key: str) -> View:
 
 
 def cards(state, title: str) -> list[tuple[str, str]]:
-    return [(card["type"], card["metricKey"]) for card in state["compareRunCharts"] if card["metricSectionId"] == title]
+    return [(card["type"], card.get("metricKey", "")) for card in state["compareRunCharts"] if card["metricSectionId"] == title]
 
 
 def test_curves_come_first_and_single_values_are_bars():
@@ -42,8 +42,17 @@ def test_curves_come_first_and_single_values_are_bars():
         ("BAR", "time/ms_per_step"),
     ]
     assert cards(state, "grad/encoder") == [("LINE", "grad/encoder/snr")]
-    assert "val/elbo_best" not in {card["metricKey"] for card in state["compareRunCharts"]}
+    assert "val/elbo_best" not in {card.get("metricKey") for card in state["compareRunCharts"]}
     assert state["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "estimator"}]
+
+
+def test_parallel_coordinates_go_from_options_to_results():
+    state = view("options").state
+    assert state["groupBy"] is None
+    assert cards(state, "Options against results") == [("PARALLEL", "")]
+    (card,) = [card for card in state["compareRunCharts"] if card["type"] == "PARALLEL"]
+    assert card["selectedParams"] == ["estimator", "latent_size", "learning_rate"]
+    assert card["selectedMetrics"] == ["time/ms_per_step", "grad/encoder/variance", "val/elbo_best"]
 
 
 def test_the_table_has_estimator_seed_and_results_in_this_order():
@@ -57,7 +66,7 @@ def test_the_table_has_estimator_seed_and_results_in_this_order():
 
 def test_trainings_and_the_rest_are_apart():
     filters = {view.key: view.state["searchFilter"] for view in views(METRICS)}
-    assert filters["curves"] == filters["table"] == 'tags.kind = "training"'
+    assert filters["curves"] == filters["table"] == filters["options"] == 'tags.kind = "training"'
     assert filters["others"] == 'tags.kind != "training"'
 
 

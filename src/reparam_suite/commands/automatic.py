@@ -1,9 +1,10 @@
-"""`--resume auto`: a command that resumes its own run when it is started again, as after a preemption."""
+"""`--resume auto`: a command that resumes its own work when it is started again, as after a preemption."""
 
 import dataclasses
 import signal
 import subprocess
 from collections.abc import Iterator
+from typing import Any, Literal
 
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.options import Options, set_threads
@@ -47,16 +48,39 @@ def automatic_runs(args: list[str]) -> Iterator[tuple[Run, list[str]]]:
         yield dataclasses.replace(run, tags={**run.tags, RUN_KEY: key.name}), own
 
 
-def requeued(signum: int) -> str | None:
-    """Has SLURM run this job again after a signal that was not Ctrl-C; what came of it, None outside of a job."""
+def add_resume_option(parser: Any) -> None:
+    """Adds `--resume auto` to the options of a command that resumes what it finds in any case.
+
+    Args:
+        parser: of the command, an ArgumentParser.
+    """
+    parser.add_argument(
+        "--resume",
+        type=Literal["auto"],
+        default=None,
+        metavar="auto",
+        help="has SLURM run the job again after a preemption; the same command resumes in any case",
+    )
+
+
+def requeued(args: list[str], code: int) -> str | None:
+    """Has SLURM run this job again, if its command line asks for it, after a signal that was not Ctrl-C.
+
+    Args:
+        args: of the command.
+        code: that the command ends with.
+
+    Returns:
+        What came of it; None outside of a job.
+    """
     job = slurm_job()
-    if job is None or signum == signal.SIGINT:
+    if not is_automatic(args) or job is None or code == 128 + signal.SIGINT:
         return None
     try:
         subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
         told = (getattr(error, "stderr", None) or str(error)).strip()
-        return f"job {job} could not be requeued: {told}; the same command resumes the run"
+        return f"job {job} could not be requeued: {told}; the same command resumes"
     return f"job {job} is requeued"
 
 

@@ -1,7 +1,13 @@
 """Short options: `--estimator DisARM` for `--model.estimator DisARM`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from reparam_suite.runtime import strict_yaml
+from reparam_suite.runtime.errors import UsageError
 
 SHORT_OPTIONS: Mapping[str, str] = {
     "estimator": "model.estimator",
@@ -38,6 +44,72 @@ def _dotted_argument(argument: str) -> str:
         return argument
     option, equals, value = argument[2:].partition("=")
     return f"--{dotted(option)}{equals}{value}"
+
+
+def without_short_options(args: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Arguments of a study or a sweep apart from the short ones, which are options of all its runs; these with values.
+
+    The number of steps is its budget.
+
+    >>> without_short_options(["--max_steps", "20", "--trials", "2", "--estimator.num_samples=4", "--estimator", "ARM"])
+    (['--budget.steps', '20', '--trials', '2'], {'model.estimator.num_samples': 4, 'model.estimator': 'ARM'})
+
+    Raises:
+        UsageError: if one has no value.
+    """
+    others: list[str] = []
+    options: dict[str, Any] = {}
+    waiting = iter(args)
+    for argument in waiting:
+        option, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or option.partition(".")[0] not in SHORT_OPTIONS:
+            others.append(argument)
+        elif option == "max_steps":
+            others.append(f"--budget.steps{equals}{value}")
+        else:
+            value = value if equals else next(waiting, "--")
+            if value.startswith("--"):
+                raise UsageError(f"--{option}: expected a value, got none")
+            options[dotted(option)] = _value(value)
+    return others, options
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    try:
+        return strict_yaml.loaded(text)
+    except yaml.YAMLError:
+        return text
+
+
+def overridden(options: Mapping[str, Any], given: Mapping[str, Any], varied: Iterable[str]) -> dict[str, Any]:
+    """The options of all runs of a study or a sweep, with those that its command line gives over them.
+
+    >>> overridden({"estimator": "ARM", "estimator.num_samples": 4, "seed": 1}, {"model.estimator": "DisARM"}, [])
+    {'seed': 1, 'model.estimator': 'DisARM'}
+
+    Args:
+        options: of the file; those of a class go with it.
+        given: dotted, of the command line.
+        varied: options that differ between runs.
+
+    Raises:
+        UsageError: if one is given that differs between runs.
+    """
+    short = {name: option for option, name in SHORT_OPTIONS.items()}
+    for option in given:
+        if option in {dotted(name) for name in varied}:
+            raise UsageError(f"--{short.get(option, option)}: expected one that all runs share, got one that is varied")
+    kept = {
+        option: value
+        for option, value in options.items()
+        if not any(f"{dotted(option)}.".startswith(f"{name}.") for name in given)
+    }
+    return {**kept, **given}
 
 
 def given_short(args: Sequence[str]) -> list[str]:

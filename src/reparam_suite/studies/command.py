@@ -10,13 +10,14 @@ import optuna
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
+from reparam_suite.commands.automatic import add_resume_option
 from reparam_suite.commands.explanations import as_option, explained, options_of
 from reparam_suite.commands.file_runs import Budget
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.shipped import STUDIES, with_shipped_files
 from reparam_suite.commands.shipped import names as shipped_names
-from reparam_suite.commands.short_options import dotted
+from reparam_suite.commands.short_options import dotted, overridden, without_short_options
 from reparam_suite.running import Surroundings
 from reparam_suite.running.assembly import assemble
 from reparam_suite.runtime.errors import SuiteError, UsageError
@@ -31,7 +32,8 @@ from reparam_suite.workers import EngineName, add_worker_options, check_resource
 
 USAGE = "python -m reparam_suite.study --config FILE [options]"
 DESCRIPTION = """Searches the options of a run: trials on one shared study, by workers here and on other machines. The
-same command resumes a study that was stopped."""
+same command resumes a study that was stopped. The short options of a run (--estimator, --latent_size, --learning_rate,
+--batch_size, --max_steps, --max_epochs) are taken as well: what all trials share."""
 
 
 @final
@@ -79,6 +81,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--config", action="config", help="a study file; options after it override single settings")
     made.add_class_arguments(StudySettings, None)
     add_worker_options(made)
+    add_resume_option(made)
     made.add_argument(
         "--storage",
         type=str,
@@ -105,13 +108,14 @@ def command(args: Sequence[str]) -> StudyCommand:
     if {"-h", "--help"} & set(args):
         print(made.format_help())
         raise SystemExit(0)
-    args = with_shipped_files(args, STUDIES)
+    args, of_runs = without_short_options(with_shipped_files(args, STUDIES))
     files = option_values("--config", args)
     if not files:
         raise UsageError(f"--config is needed: a study file, or one of {', '.join(shipped_names('studies'))}")
     with explained(made):
         given = made.parse_args(args)
         settings = _settings(made.instantiate(given), Path(files[-1]))
+    settings = replace(settings, options=overridden(settings.options, of_runs, settings.space))
     for name in ("workers", "heartbeat"):
         if given[name] < 1:
             raise UsageError(f"--{name}: expected at least 1, got {given[name]}")

@@ -7,9 +7,11 @@ from typing import Any, final
 
 from jsonargparse import ArgumentParser, Namespace
 
+from reparam_suite.commands.automatic import add_resume_option
 from reparam_suite.commands.explanations import explained, options_of
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.shipped import SWEEPS, names, with_shipped_files
+from reparam_suite.commands.short_options import overridden, without_short_options
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.sweeps.settings import SweepSettings, TableSettings
 from reparam_suite.sweeps.shard import Shard
@@ -20,7 +22,8 @@ from reparam_suite.workers import Engine, add_worker_options, check_resources, e
 USAGE = """python -m reparam_suite.sweep --config FILE [options]
        python -m reparam_suite.sweep table NAME --rows OPTION ... --columns METRIC ..."""
 DESCRIPTION = """Trains a run for every combination of a grid's values and every seed. The same command trains what is
-missing, and resumes what was interrupted."""
+missing, and resumes what was interrupted. The short options of a run (--estimator, --latent_size, --learning_rate,
+--batch_size, --max_steps, --max_epochs) are taken as well: what all runs share."""
 TABLE_DESCRIPTION = """Prints a table of a sweep on record: means over seeds with their spread, marks at the best and at
 those that are not significantly worse."""
 
@@ -63,6 +66,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--config", action="config", help="a sweep file; options after it override single settings")
     made.add_class_arguments(SweepSettings, None)
     add_worker_options(made)
+    add_resume_option(made)
     made.add_argument(
         "--shard", type=str, default=None, metavar="I/N", help="trains the I-th of N equal parts alone, I from 1"
     )
@@ -89,7 +93,7 @@ def command(args: Sequence[str]) -> SweepCommand:
     Raises:
         UsageError: if something cannot be used.
     """
-    args = with_shipped_files(args, SWEEPS)
+    args, of_runs = without_short_options(with_shipped_files(args, SWEEPS))
     files = option_values("--config", args)
     if not files:
         raise UsageError(f"--config is needed: a sweep file, or one of {', '.join(names('sweeps'))}")
@@ -98,6 +102,7 @@ def command(args: Sequence[str]) -> SweepCommand:
         given = made.parse_args(list(args))
         settings = _settings(made, given, Path(files[-1]))
         shard = None if given.shard is None else Shard.of(given.shard)
+    settings = replace(settings, options=overridden(settings.options, of_runs, settings.combinations.arguments))
     check_resources(given.engine, given.cpus_per_worker, given.gpus_per_worker)
     tracking = TrackingSettings(**vars(given.tracking))
     if given.engine == "ray":  # another machine has not the environment of this one

@@ -1,8 +1,8 @@
 """The result of a sweep: its runs as a table, and tables of papers."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 from reparam_suite.runtime.errors import UsageError
@@ -65,6 +65,7 @@ class SweepResult:
         select: str | None = None,
         over: str | Sequence[str] | None = None,
         spread: Spread = "std",
+        titles: Mapping[str, str] | None = None,
     ) -> Table:
         """Means of metrics over seeds, with their spread.
 
@@ -76,6 +77,7 @@ class SweepResult:
             select: the metric by whose mean over seeds the values of `over` are chosen, for each row.
             over: arguments of the grid that are chosen.
             spread: standard deviation over runs, or standard error of the mean.
+            titles: name of a row's argument or of a column -> its heading.
 
         Raises:
             ValueError: if a name is none of the sweep, or an argument with several values is neither in `rows` nor
@@ -88,7 +90,8 @@ class SweepResult:
         }
         points = [column.removeprefix("-") for column in given["columns"]]
         frame = self._with_points([name for name in points if is_point(name)])
-        return summarised(frame, arguments=self._arguments, select=select, spread=spread, **given)
+        table = summarised(frame, arguments=self._arguments, select=select, spread=spread, **given)
+        return replace(table, titles=dict(titles or {}))
 
     def _with_points(self, names: Sequence[str]) -> "DataFrame":
         # Values at a step are read when they are asked for.

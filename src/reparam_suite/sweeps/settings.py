@@ -39,10 +39,11 @@ class TableSettings:
         select: the metric by whose mean over seeds the values of `over` are chosen, for each row.
         over: options of the grid that are chosen.
         spread: standard deviation over runs, or standard error of the mean.
+        titles: option or metric -> its heading in the table; LaTeX has one with a backslash or a dollar sign as it is.
         output: a file to write beside the print: .tex, .md or .csv.
 
     Raises:
-        ValueError: if `output` ends otherwise.
+        ValueError: if `output` ends otherwise, or there is a title for something else.
     """
 
     rows: list[str] = field(default_factory=list)
@@ -50,11 +51,16 @@ class TableSettings:
     select: str | None = None
     over: list[str] = field(default_factory=list)
     spread: Spread = "std"
+    titles: dict[str, str] = field(default_factory=dict)
     output: Path | None = None
 
     def __post_init__(self) -> None:
         if self.output is not None:
             check_form(self.output)
+        known = [*self.rows, *self.over, *(column.removeprefix("-") for column in self.columns)]
+        for name in self.titles:
+            if name not in known:
+                raise UsageError(f"--titles: expected names of rows or columns ({', '.join(known)}), got {name}")
 
     def of(self, result: SweepResult) -> Table:
         """The table.
@@ -63,7 +69,12 @@ class TableSettings:
             ValueError: if a name is none of the sweep.
         """
         return result.table(
-            rows=self.rows, columns=self.columns, select=self.select, over=self.over, spread=self.spread
+            rows=self.rows,
+            columns=self.columns,
+            select=self.select,
+            over=self.over,
+            spread=self.spread,
+            titles=self.titles,
         )
 
 

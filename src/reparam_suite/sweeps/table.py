@@ -3,11 +3,12 @@
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from rich.console import JustifyMethod
 from rich.table import Table as TerminalTable
 
 from reparam_suite.comparison.significance import SIGNIFICANCE
@@ -58,18 +59,31 @@ class Table:
         labels: columns of the arguments.
         columns: the metrics.
         spread: "std" or "standard_error".
+        titles: name of an argument or a metric -> its heading; others stand under their names. LaTeX has a heading with a
+            backslash or a dollar sign as it is.
+
+    Raises:
+        ValueError: if there is a title for something else.
     """
 
     frame: "DataFrame"
     labels: tuple[str, ...]
     columns: tuple[Column, ...]
     spread: str
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = [*self.labels, *(column.metric for column in self.columns)]
+        for name in self.titles:
+            if name not in known:
+                raise ArgumentValueError(f"titles: expected names of rows or columns ({', '.join(known)}), got {name}")
 
     def __str__(self) -> str:
         """The table in at most 80 columns; long names wrap."""
         shown = TerminalTable(caption=self.caption, caption_justify="left")
-        for title in (*self.labels, *self._titles, "n"):
-            shown.add_column(_broken(title), justify="left" if title in self.labels else "right", overflow="fold")
+        for position, title in enumerate((*self._headings, "n")):
+            justify: JustifyMethod = "left" if position < len(self.labels) else "right"
+            shown.add_column(_broken(title), justify=justify, overflow="fold")
         for row in self._rows(lambda text: f"{text} *", alike=lambda text: f"{text} †"):
             shown.add_row(*map(_broken, row))
         out = io.StringIO()
@@ -78,7 +92,7 @@ class Table:
 
     def to_latex(self) -> str:
         """A tabular environment with the rules of booktabs."""
-        header = [*map(_latex, [*self.labels, *self._titles]), "$n$"]
+        header = [*(title if re.search(r"[\\$]", title) else _latex(title) for title in self._headings), "$n$"]
         lines = [" & ".join(header), *map(" & ".join, self._rows(_bold_latex, _latex, _latex_number, _alike_latex))]
         layout = "l" * len(self.labels) + "r" * (len(self.columns) + 1)
         body = [f"{line} \\\\" for line in lines]
@@ -96,7 +110,7 @@ class Table:
 
     def to_markdown(self) -> str:
         """A table of Markdown."""
-        header = [*self.labels, *self._titles, "n"]
+        header = [*self._headings, "n"]
         rule = [":---"] * len(self.labels) + ["---:"] * (len(self.columns) + 1)
         rows = self._rows(
             lambda text: f"**{text}**", lambda text: text.replace("|", r"\|"), alike=lambda text: f"{text} †"
@@ -121,8 +135,8 @@ class Table:
         Path(path).write_text(f"{text}\n", encoding="utf-8")
 
     @property
-    def _titles(self) -> list[str]:
-        return [column.metric for column in self.columns]
+    def _headings(self) -> list[str]:
+        return [self.titles.get(name, name) for name in (*self.labels, *(column.metric for column in self.columns))]
 
     @property
     def caption(self) -> str:

@@ -30,6 +30,8 @@ STANDARD = (
 )
 """Metrics of a Gaussian VAE: those of the views of an experiment without runs."""
 
+_PARAMETERS = ("estimator", "data", "seed", "latent_size", "learning_rate")
+
 _WIDTH = 85
 _WIDTHS = {"params.`estimator`": 130, "params.`seed`": 50, "params.`data`": 65}
 """Pixels of columns."""
@@ -85,7 +87,7 @@ def tags(metrics: Collection[str]) -> dict[str, str]:
 
 
 def views(metrics: Collection[str], parts: Sequence[str] = ("encoder", "decoder")) -> list[View]:
-    """The views of an experiment: the curves of its trainings, their table, everything else.
+    """The views of an experiment: the curves of its trainings, their table, options against results, everything else.
 
     Args:
         metrics: of its runs.
@@ -97,6 +99,8 @@ def views(metrics: Collection[str], parts: Sequence[str] = ("encoder", "decoder"
     return [
         View("curves", "Training curves", "CHART", _state(trainings, columns, charts, grouped)),
         View("table", "Table of runs", "TABLE", _state(trainings, columns, charts, None)),
+        # The page draws names of estimators on an axis only where no runs are grouped.
+        View("options", "Options against results", "CHART", _state(trainings, columns, [_axes(metrics, parts)], None)),
         View("others", "Comparisons and summaries", "TABLE", _state(others, [f"tags.`{KIND}`"], [], None)),
     ]
 
@@ -126,20 +130,20 @@ def _state(
 
 
 def _columns(metrics: Collection[str]) -> list[str]:
-    parameters = ("estimator", "data", "seed", "latent_size", "learning_rate")
     wanted = ("val/elbo_best", "test/elbo", "grad/encoder/variance", "time/ms_per_step")
     shown = [name for name in wanted if name in metrics]
-    return [f"params.`{name}`" for name in parameters] + [f"metrics.`{name}`" for name in shown]
+    return [f"params.`{name}`" for name in _PARAMETERS] + [f"metrics.`{name}`" for name in shown]
 
 
 @final
 @dataclass(frozen=True)
 class _Section:
-    """A section of charts: those that are curves, those that are bars, in an order."""
+    """A section of charts: parallel coordinates, curves and bars, in an order."""
 
     title: str
     curves: Sequence[str] = ()
     bars: Sequence[str] = ()
+    axes: tuple[Sequence[str], Sequence[str]] | None = None  # parameters and metrics
     logarithmic: Collection[str] = ()
     shown: bool = True
 
@@ -151,11 +155,25 @@ class _Section:
             "isReordered": True,
             "deleted": False,
             "isGenerated": False,
-            "columns": 2,
-            "cardHeight": 230,
+            "columns": 2 if self.axes is None else 1,
+            "cardHeight": 230 if self.axes is None else 300,
         }
 
     def cards(self) -> Iterator[dict[str, Any]]:
+        if self.axes is not None:
+            parameters, metrics = self.axes
+            yield {
+                "uuid": f"{self.title} parallel",
+                "type": "PARALLEL",
+                "metricSectionId": self.title,
+                "displayName": "options against results",
+                "selectedParams": [*parameters],
+                "selectedMetrics": [*metrics],
+                "showAllRuns": False,
+                "runsCountToCompare": 100,
+                "deleted": False,
+                "isGenerated": False,
+            }
         for kind, names in (("LINE", self.curves), ("BAR", self.bars)):
             for name in names:
                 card = {
@@ -186,6 +204,15 @@ def _line(name: str, *, logarithmic: bool) -> dict[str, Any]:
         "useGlobalXaxisKey": True,
         "useGlobalLineSmoothing": True,
     }
+
+
+def _axes(metrics: Collection[str], parts: Sequence[str]) -> _Section:
+    # The last one colours the lines.
+    wanted = ("time/ms_per_step", *(f"grad/{part}/variance" for part in parts[:1]), "val/elbo_best")
+    return _Section(
+        "Options against results",
+        axes=(("estimator", "latent_size", "learning_rate"), [name for name in wanted if name in metrics]),
+    )
 
 
 def _charts(metrics: Collection[str], parts: Sequence[str]) -> list[_Section]:
