@@ -70,7 +70,7 @@ def parser() -> ArgumentParser:
     """The options of the command."""
     made = ArgumentParser(prog="python -m reparam_suite.ui", description=_DESCRIPTION, exit_on_error=False)
     made.add_argument("--open", type=bool, default=True, help="whether the page is opened in a browser")
-    made.add_argument("--view", type=str, default="curves", help="that is opened: curves, table or others")
+    made.add_argument("--view", type=str, default="curves", help="that is opened: curves, table, options or others")
     made.add_argument("--port", type=int, default=None, help="of the page on this machine; a free one by default")
     made.add_class_arguments(TrackingSettings, "tracking")
     return made
@@ -87,7 +87,7 @@ def _parse(args: list[str]) -> Namespace:
     return config
 
 
-_VIEWS = ("curves", "table", "others")
+_VIEWS = ("curves", "table", "options", "others")
 
 
 if __name__ == "__main__":

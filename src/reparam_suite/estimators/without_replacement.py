@@ -17,6 +17,7 @@ from reparam_suite.estimators.base import (
 )
 from reparam_suite.estimators.bounds import Average
 from reparam_suite.estimators.distinct_states import Remainder, log_probabilities, most_probable
+from reparam_suite.estimators.first_of_a_set import MOST_IN_SUBSETS, Subsets, first_of_a_set
 from reparam_suite.runtime.checks import integer
 
 
@@ -43,6 +44,7 @@ class UnorderedSet(GradientEstimator):
 
     def __init__(self, *, num_samples: int = 4) -> None:
         super().__init__(num_samples=num_samples, fewest_samples=2)
+        self.subsets = Subsets(self.num_samples) if self.num_samples <= MOST_IN_SUBSETS else None
 
     def fits(self, q: Distribution) -> str | None:
         """D independent bits or one-hot latents, of at least K states."""
@@ -63,7 +65,7 @@ class UnorderedSet(GradientEstimator):
         f = target.values(z)
         with torch.no_grad():
             log_q = target.q.log_prob(z)
-            weight, others = _first_of_a_set(log_q, log_rest)
+            weight, others = (self.subsets or first_of_a_set)(log_q, log_rest)
             weight = _without_subnormals(weight)
             expected = (others * f.detach()).sum(1)  # [K, K of the sum, *B]
             credit = -torch.expm1(log_q) * (f.detach() - expected)
@@ -161,43 +163,3 @@ def _fewer_states(option: str, wanted: int, q: Distribution) -> str | None:
         return reason
     shape = "x".join(map(str, q.event_shape))
     return f"{option}: expected at most the number of states, {states} for latents of shape {shape}, got {wanted}"
-
-
-# ----------------------------------------------------------------------------------------------------- weights of a set
-
-
-def _first_of_a_set(log_q: Tensor, log_rest: Tensor) -> tuple[Tensor, Tensor]:
-    """How probable each state of a set drawn without replacement is to have come first, `[K, *B]`, summing to 1.
-
-    And with s excluded from the start, the same of s' among the others, `[K of s, K of s', *B]`. States come at the
-    first events of Poisson processes with rates q(s), all others together with q(rest); in units of 1/q(rest) the set A
-    comes before the rest with probability
-
-        P(A) = int_0^inf e^-t prod_{s in A} (1 - e^(-r_s t)) dt,  r_s = q(s) / q(rest),
-
-    and s was the first of S in proportion to q(s) P(S without s). The substitution log t = y - e^-y makes the
-    integrand die double-exponentially on both sides; the trapezoid rule then errs by less than 1e-8.
-    """
-    num_states, dtype = len(log_q), log_q.dtype
-    log_q, log_rest = log_q.double(), log_rest.double()
-    # t runs from 1e-19 to far beyond the mean K + 1 of its largest peak; the peaks narrow as K grows.
-    end = math.log(num_states + 9.0 * math.sqrt(num_states) + 40.0)
-    y = torch.linspace(-3.8, end, 64 + num_states // 4, dtype=torch.float64, device=log_q.device)
-    y = y.reshape(-1, *(1,) * log_rest.dim())
-    log_t = y - (-y).exp()
-    log_exponent = log_t.unsqueeze(1) + log_q - log_rest
-    # log(1 - exp(-x)) from log x: x itself where it is small.
-    beyond = (log_exponent + 30.0).clamp(max=0.0)
-    log_factor = beyond + (-torch.expm1(-log_exponent.clamp(-30.0, 30.0).exp())).log()
-    log_integrand = log_t - log_t.exp() + torch.log1p((-y).exp()) + log_factor.sum(1)
-    without_one = (log_integrand.unsqueeze(1) - log_factor).logsumexp(0)
-    weight = (log_q + without_one).softmax(0)
-    # The integrand without s and s' is a product of two, each scaled to a largest value of 1.
-    half = 0.5 * log_integrand.unsqueeze(1) - log_factor  # [nodes, K, *B]
-    largest = half.amax(0)
-    scaled = (half - largest).exp().movedim((0, 1), (-1, -2)).contiguous()  # [*B, K, nodes]
-    without_two = (scaled @ scaled.mT).log().movedim((-2, -1), (0, 1)) + largest
-    own = torch.eye(num_states, dtype=torch.bool, device=log_q.device)
-    own = own.reshape(num_states, num_states, *(1,) * log_rest.dim())
-    others = (log_q + without_two).masked_fill(own, -math.inf).softmax(1)
-    return weight.to(dtype), others.to(dtype)
