@@ -28,7 +28,9 @@ def test_headings_are_those_that_are_given(tmp_path):
     assert table.to_latex().splitlines()[2] == r"estimator & learning\_rate & test/elbo & $\sigma^2$ & $n$ \\"
     assert table.to_markdown().splitlines()[0] == r"| estimator | learning_rate | test/elbo | $\sigma^2$ | n |"
     assert "learning_rate" in str(table)
-    message = r"titles: expected names of rows or columns \(estimator, rate, test/elbo, grad/encoder/variance\), got elbo"
+    message = (
+        r"titles: expected names of rows or columns \(estimator, rate, test/elbo, grad/encoder/variance\), got elbo"
+    )
     with pytest.raises(ValueError, match=message):
         replace(chosen(), titles={"elbo": "ELBO"})
 

@@ -19,7 +19,11 @@ def view(key: str) -> View:
 
 
 def cards(state, title: str) -> list[tuple[str, str]]:
-    return [(card["type"], card.get("metricKey", "")) for card in state["compareRunCharts"] if card["metricSectionId"] == title]
+    return [
+        (card["type"], card.get("metricKey", ""))
+        for card in state["compareRunCharts"]
+        if card["metricSectionId"] == title
+    ]
 
 
 def test_curves_come_first_and_single_values_are_bars():
