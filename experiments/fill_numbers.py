@@ -3,8 +3,8 @@
     python -m experiments.fill_numbers
 
 A page has <span data-number="toy_gaussian pathwise/exact_variance .0f">4</span> where the number at that path of
-docs/measured/experiments/toy_gaussian.json belongs, in that format. README has the published table between two comments,
-from docs/measured/reinmax_replication.csv.
+docs/measured/experiments/toy_gaussian.json belongs, in that format. README has the published table between two
+comments, from docs/measured/reinmax_replication.csv.
 """
 
 import csv

@@ -28,6 +28,8 @@ class Subsets(nn.Module):
         num_states: K, at least 2.
     """
 
+    of_pair: Tensor
+
     def __init__(self, num_states: int) -> None:
         super().__init__()
         levels = [list(combinations(range(num_states), size)) for size in range(num_states + 1)]
@@ -64,9 +66,9 @@ class Subsets(nn.Module):
 def first_of_a_set(log_q: Tensor, log_rest: Tensor) -> tuple[Tensor, Tensor]:
     """How probable each state of the set is to have come first, `[K, *B]`, and after each s, each other, `[K, K, *B]`.
 
-    Both sum to 1, the second over its second axis. An integral, for sets of any size: states come at the first events of
-    Poisson processes with rates q(s), all others together with q(rest); in units of 1/q(rest) the set A comes before the
-    rest with probability
+    Both sum to 1, the second over its second axis. An integral, for sets of any size: states come at the first events
+    of Poisson processes with rates q(s), all others together with q(rest); in units of 1/q(rest) the set A comes before
+    the rest with probability
 
         P(A) = int_0^inf e^-t prod_{s in A} (1 - e^(-r_s t)) dt,  r_s = q(s) / q(rest),
 

@@ -1,6 +1,5 @@
 """Estimators from distinct states of all latents together, never met by enumerating their C^D combinations."""
 
-import math
 from typing import final
 
 import torch

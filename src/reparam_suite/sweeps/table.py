@@ -59,8 +59,8 @@ class Table:
         labels: columns of the arguments.
         columns: the metrics.
         spread: "std" or "standard_error".
-        titles: name of an argument or a metric -> its heading; others stand under their names. LaTeX has a heading with a
-            backslash or a dollar sign as it is.
+        titles: name of an argument or a metric -> its heading; others stand under their names. LaTeX has a heading with
+            a backslash or a dollar sign as it is.
 
     Raises:
         ValueError: if there is a title for something else.
