@@ -62,7 +62,7 @@ def test_another_view_is_opened_and_the_browser_left_alone(opened, root, capsys)
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ("--view chart", "--view: expected curves, table, others, got chart"),
+        ("--view chart", "--view: expected curves, table, options, others, got chart"),
         ("--port 70000", "--port: expected 1 to 65535, got 70000"),
         ("--tracking.experiment none", "--tracking.experiment: expected one of reparam_suite, got none"),
         (
