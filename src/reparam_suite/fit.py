@@ -3,10 +3,18 @@
 import sys
 
 if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.commands import early
+    from reparam_suite.commands.complaint import complain
     from reparam_suite.runtime.deferral import defer_scipy_signal
     from reparam_suite.runtime.interruption import end_quietly
 
     end_quietly("fit")
+    if (page := early.page(sys.argv[1:])) is not None:
+        print(page, end="")
+        sys.exit(0)
+    if (refusal := early.refusal(sys.argv[1:])) is not None:
+        complain("fit", refusal)
+        sys.exit(2)
     defer_scipy_signal()  # Lightning's import would load it
 
 from collections.abc import Iterator

@@ -49,3 +49,5 @@ if __name__ == "__main__":
         renew("costs", {model: costs.costs(case, Path(scratch)) for model, case in costs.MODELS.items()})
         for part, lines in surface.surface(Path(scratch)).items():
             renew_lines(part, lines)
+    for file, text in surface.said_early().items():
+        file.write_text(text, encoding="utf-8")

@@ -17,7 +17,11 @@ from torch import Tensor
 
 import reparam_suite
 from reparam_suite import sync, ui
+from reparam_suite.commands import early
+from reparam_suite.commands.explanations import known_options
+from reparam_suite.commands.help import help_page
 from reparam_suite.commands.jsonargparse_internals import described_options
+from reparam_suite.commands.options import ROOTS
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.comparison import gradient_options
 from reparam_suite.comparison import runs as compared_runs
@@ -70,6 +74,13 @@ def options() -> Iterator[str]:
         for option, (_, default) in described_options(parser()).items():
             if default != SUPPRESS and not option.endswith("+"):
                 yield f"{command} --{option} {_value(default)}"
+
+
+def said_early() -> dict[Path, str]:
+    """The texts that `fit` has before its imports; of a process that has imported no other models."""
+    parser = run_parser()
+    options = dict.fromkeys(known_options(parser, ROOTS))
+    return {early.HELP: f"{help_page(parser, None)}\n", early.OPTIONS: "".join(f"{option}\n" for option in options)}
 
 
 def names() -> Iterator[str]:

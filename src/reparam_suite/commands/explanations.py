@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jsonargparse import ArgumentParser, Namespace
 
 from reparam_suite.commands.classes import concrete_subclasses, either
+from reparam_suite.commands.early import unknown_option
 from reparam_suite.commands.jsonargparse_internals import one_path_per_class, option_strings, strict_files
-from reparam_suite.commands.suggestions import meant, meant_of_class, nearest
+from reparam_suite.commands.suggestions import meant_of_class, nearest
 from reparam_suite.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +73,24 @@ def arguments_of(key: str, cls: Any) -> Iterator[None]:
         if name is None or name[0] not in known:
             raise
         raise UsageError(f"--{key}.{error}") from error
+
+
+def known_options(parser: ArgumentParser, roots: Mapping[str, type]) -> list[str]:
+    """The options of a parser, and those of the classes that it takes, as far as they have names of their own.
+
+    Args:
+        parser: of the command.
+        roots: the classes of the top-level options that take one.
+    """
+    own = option_strings(parser)
+    classes: dict[str, Iterable[type]] = {
+        key: sorted(concrete_subclasses(root), key=lambda cls: cls.__name__)
+        for key, root in roots.items()
+        if f"--{key}" in own
+    }
+    names = [f"--{key}.{name}" for key, those in classes.items() for cls in those for name in _arguments(cls)]
+    within = [f"--model.{name}" for name in _WITHIN_THE_MODEL] if "model" in classes else []
+    return [*own, *dict.fromkeys([*names, *within])]
 
 
 def options_of(cls: type[T], given: Namespace) -> T:
@@ -156,20 +175,7 @@ class _Objection:
         return self.unknown_argument(name) if self.classes else self.unknown_option(f"--{name}")
 
     def unknown_option(self, name: str) -> str:
-        known = [*option_strings(self.parser), *self.options_of_classes()]
-        return f"unknown option {name}{meant(name, known)}; --help lists all of them"
-
-    def options_of_classes(self) -> list[str]:
-        """The options of the classes that the parser takes, as far as they have names of their own."""
-        known = set(option_strings(self.parser))
-        classes: dict[str, Iterable[type]] = {
-            key: sorted(concrete_subclasses(root), key=lambda cls: cls.__name__)
-            for key, root in self.roots.items()
-            if f"--{key}" in known
-        }
-        names = [f"--{key}.{name}" for key, those in classes.items() for cls in those for name in _arguments(cls)]
-        within = [f"--model.{name}" for name in _WITHIN_THE_MODEL] if "model" in classes else []
-        return list(dict.fromkeys([*names, *within]))
+        return unknown_option(name, known_options(self.parser, self.roots))
 
     def unknown_argument(self, name: str) -> str:
         *parents, last = name.split(".")
