@@ -60,6 +60,7 @@ def _lines(metrics: Mapping[str, float]) -> Iterator[Line]:
             of = "validation ELBO" if name == "val/elbo_best" else name.removesuffix("_best")
             known += [(f"best {of}", name, ".2f"), ("  at step", f"{name}_step", ",.0f")]
     known += [("last validation ELBO", "val/elbo", ".2f"), ("ms per step", "time/ms_per_step", ".2f")]
+    known += [("seconds of compilation", "time/compile_seconds", ".1f")]
     for name in metrics:
         if found := re.fullmatch(r"grad/(\w+)/data_variance", name):  # a part, and no variational parameter
             known += [
