@@ -36,7 +36,7 @@ def test_the_oldest_versions_are_within_the_bounds_and_no_later_than_the_pins():
     oldest, known = pins("constraints-oldest.txt"), pins("constraints.txt")
     for requirement in map(Requirement, (*project["dependencies"], *extras["study"], *extras["ray"], *extras["flows"])):
         name = canonicalize_name(requirement.name)
-        if name != project["name"]:
+        if requirement.name != project["name"]:
             assert requirement.specifier.contains(oldest[name]), requirement
             assert Version(oldest[name]) <= Version(known[name])
 
