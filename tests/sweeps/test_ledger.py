@@ -41,6 +41,19 @@ def test_a_run_that_went_on_completes_its_row(ledger):
     assert ledger.complete(cells()) == {one.key: {"test/elbo": -20.0, "train/elbo@6": -30.0}}
 
 
+def test_a_part_of_the_metrics_finds_the_rows_of_all_and_leaves_the_others(ledger):
+    one, other, *_ = cells()
+    ledger.add([(one, {"test/elbo": -20.0, "train/elbo@6": -30.0})])
+    part = Ledger(ledger.file, ("test/elbo",))
+    assert part.complete(cells()) == {one.key: {"test/elbo": -20.0}}
+    part.add([(other, {"test/elbo": -21.0})])
+    assert ledger.known(cells()) == {
+        one.key: {"test/elbo": -20.0, "train/elbo@6": -30.0},
+        other.key: {"test/elbo": -21.0},
+    }
+    assert ledger.file.read_text().splitlines()[0] == "a,b,seed,test/elbo,train/elbo@6"
+
+
 @pytest.mark.parametrize("line", ["'z',,0,many,", "'z',,zero,1.0,", "'z',,0,nan,"])
 def test_a_file_that_cannot_be_read_is_refused_with_the_line(ledger, line):
     ledger.file.write_text(f"a,b,seed,test/elbo,train/elbo@6\n{line}\n")

@@ -16,14 +16,16 @@ from reparam_suite.sweeps.grid import Cell
 
 SEED = "seed"
 
+_Identity = tuple[tuple[str, str], ...]
+
 
 @final
 @dataclass(frozen=True)
 class Ledger:
     """A file that keeps the results of a sweep's runs, for example under version control.
 
-    A row has the values of a cell as expressions, its seed and the metrics. Runs whose row has all metrics count as
-    finished; those that finish get a row.
+    A row has the values of a cell as expressions, its seed and then metrics, of which the file may have more than these.
+    Runs whose row has all of these count as finished; those that finish get a row.
 
     Args:
         file: CSV; made where it is missing.
@@ -48,7 +50,7 @@ class Ledger:
         Raises:
             ValueError: if the file cannot be read.
         """
-        rows = {_identity(row, self.metrics): row for row in self._rows()}
+        rows, _ = self._content()
         found = {}
         for cell in cells:
             if (row := rows.get(_identity_of(cell))) is not None:
@@ -70,20 +72,28 @@ class Ledger:
             ValueError: if the file cannot be read.
         """
         with _locked(self.file):
-            rows = {_identity(row, self.metrics): row for row in self._rows()}
+            rows, names = self._content()
             for cell, metrics in results:
                 if not any(name in metrics for name in self.metrics):
                     continue
                 kept = {name: repr(metrics[name]) for name in self.metrics if name in metrics}
                 values = {**cell.expressions, SEED: str(cell.seed)}
                 rows[_identity_of(cell)] = {**rows.get(_identity_of(cell), {}), **values, **kept}
-            self._write(list(rows.values()))
+            self._write(list(rows.values()), names)
 
-    def _rows(self) -> list[dict[str, str]]:
+    def _content(self) -> tuple[dict[_Identity, dict[str, str]], list[str]]:
+        # The rows by what they are of, and the names of all metrics.
         if not self.file.exists():
-            return []
+            return {}, list(self.metrics)
         with self.file.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+            lines = csv.DictReader(file)
+            rows = self._checked(list(lines))
+        titles = list(lines.fieldnames or ())
+        behind = titles[titles.index(SEED) + 1 :] if SEED in titles else []
+        names = list(dict.fromkeys([*behind, *self.metrics]))
+        return {_identity(row, names): row for row in rows}, names
+
+    def _checked(self, rows: list[dict[str, str]]) -> list[dict[str, str]]:
         for number, row in enumerate(rows, 2):
             try:
                 values = [float(row[name]) for name in self.metrics if row.get(name)]
@@ -97,11 +107,11 @@ class Ledger:
                 raise UsageError(f"results.file: {self.file}, line {number}: expected finite numbers, got {values}")
         return rows
 
-    def _write(self, rows: Sequence[Mapping[str, str]]) -> None:
+    def _write(self, rows: Sequence[Mapping[str, str]], metrics: Sequence[str]) -> None:
         names = dict.fromkeys(name for row in rows for name in row)
-        arguments = [name for name in names if name not in (SEED, *self.metrics)]
+        arguments = [name for name in names if name not in (SEED, *metrics)]
         text = io.StringIO()
-        lines = csv.DictWriter(text, [*arguments, SEED, *self.metrics], restval="", lineterminator="\n")
+        lines = csv.DictWriter(text, [*arguments, SEED, *metrics], restval="", lineterminator="\n")
         lines.writeheader()
         lines.writerows(rows)
         unfinished = self.file.with_name(f".{self.file.name}.unfinished")
@@ -109,12 +119,12 @@ class Ledger:
         os.replace(unfinished, self.file)
 
 
-def _identity(row: Mapping[str, str | None], metrics: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _identity(row: Mapping[str, str | None], metrics: Sequence[str]) -> _Identity:
     # An argument that a cell does not have is an empty field.
     return tuple(sorted((name, value) for name, value in row.items() if value and name not in metrics))
 
 
-def _identity_of(cell: Cell) -> tuple[tuple[str, str], ...]:
+def _identity_of(cell: Cell) -> _Identity:
     return tuple(sorted({**cell.expressions, SEED: str(cell.seed)}.items()))
 
 
