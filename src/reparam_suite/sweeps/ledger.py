@@ -24,8 +24,8 @@ _Identity = tuple[tuple[str, str], ...]
 class Ledger:
     """A file that keeps the results of a sweep's runs, for example under version control.
 
-    A row has the values of a cell as expressions, its seed and then metrics, of which the file may have more than these.
-    Runs whose row has all of these count as finished; those that finish get a row.
+    A row has the values of a cell as expressions, its seed and then metrics, of which the file may have more than
+    these. Runs whose row has all of these count as finished; those that finish get a row.
 
     Args:
         file: CSV; made where it is missing.
