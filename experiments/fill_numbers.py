@@ -74,9 +74,9 @@ def replication() -> str:
 def _cells(row: Mapping[str, str] | None) -> tuple[str, str]:
     if row is None:
         return "", ""
-    runs = f"{row['std']}, n = {row['n']}" if row["std"] else "one run"
-    ours = f"{row['mean']} ± {runs}" if row["std"] else f"{row['mean']}, {runs}"
-    return ours, f"{row['published_mean']} ± {row['published_std']}"
+    mean, theirs, spread = (f"{float(row[name]):.2f}" for name in ("mean", "published_mean", "published_std"))
+    ours = f"± {float(row['std']):.2f}, n = {row['n']}" if row["std"] else "(one run)"
+    return f"{mean} {ours}", f"{theirs} ± {spread}"
 
 
 def with_replication(text: str) -> str:
