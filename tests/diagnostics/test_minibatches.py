@@ -44,7 +44,7 @@ def test_noise_of_the_estimator_is_taken_off_and_the_standard_error_is_that_of_m
         torch.manual_seed(1)
         found = []
         for seed in range(150):
-            found.append(data_variance(grouped_sums(noisy, rows(40, seed), num_groups=20)["encoder"]))
+            found.append(data_variance(grouped_sums(noisy, rows(40, seed), num_groups=10)["encoder"]))
             torch.rand(1)  # the next set has noise of its own
     values = torch.stack([variance.value for variance in found])
     errors = torch.stack([variance.standard_error for variance in found])
