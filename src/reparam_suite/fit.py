@@ -7,10 +7,11 @@ if __name__ == "__main__":  # before the other imports, which take seconds
     from reparam_suite.commands.complaint import complain
     from reparam_suite.runtime.deferral import defer_scipy_signal
     from reparam_suite.runtime.interruption import end_quietly
+    from reparam_suite.runtime.terminal import show
 
     end_quietly("fit")
     if (page := early.page(sys.argv[1:])) is not None:
-        print(page, end="")
+        show(page)
         sys.exit(0)
     if (refusal := early.refusal(sys.argv[1:])) is not None:
         complain("fit", refusal)

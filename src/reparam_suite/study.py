@@ -13,6 +13,7 @@ if __name__ == "__main__":  # before the other imports, which take seconds
 from reparam_suite.commands.automatic import requeued
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
+from reparam_suite.commands.short_options import as_typed
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
 from reparam_suite.runtime.interruption import ended
@@ -50,7 +51,7 @@ def main(args: list[str] | None = None) -> int:
         except Stopped as error:
             return _stopped(f"{error.what}; no trial had begun", error.exit_code, args)
         except (SuiteError, TrackingError) as error:
-            return _complain(as_option(str(error), parser()), _USAGE)
+            return _complain(as_typed(as_option(str(error), parser()), args), _USAGE)
     return 0
 
 

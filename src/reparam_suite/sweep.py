@@ -17,6 +17,7 @@ from rich.console import Console
 from reparam_suite.commands.automatic import requeued
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
+from reparam_suite.commands.short_options import as_typed
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet, unchanged_globals
 from reparam_suite.runtime.interruption import ended
@@ -58,7 +59,7 @@ def main(args: list[str] | None = None) -> int:
                 _complain(told_by_slurm, error.exit_code)
             return error.exit_code
         except (SuiteError, TrackingError) as error:
-            return _complain(as_option(str(error), known), _USAGE)
+            return _complain(as_typed(as_option(str(error), known), args), _USAGE)
 
 
 def _sweep(asked: SweepCommand, console: Console, display: Display, signals: StopSignals) -> int:

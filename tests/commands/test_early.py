@@ -30,7 +30,11 @@ def test_it_refuses_as_the_command_does(args, tmp_path):
 
 
 def test_the_first_page_of_help_needs_no_more(tmp_path):
-    assert early.page(["--seed", "1", "--help"]) == early.page(["-h", "--bogus"]) == early.HELP.read_text("utf-8")
+    assert (
+        early.page(["--seed", "1", "--help"])
+        == early.page(["-h", "--bogus"])
+        == early.HELP.read_text("utf-8").rstrip("\n")
+    )
     assert early.refusal(["--bogus", "--help"]) is None
 
 
@@ -44,6 +48,7 @@ def test_the_first_page_of_help_needs_no_more(tmp_path):
         ["--trainer.max_stepz", "3"],
         ["--seed", "one"],
         ["-c", "file"],
+        ["--model.help", "DisARM", "--bogus"],
     ],
 )
 def test_all_else_is_left_to_the_parser(args):

@@ -41,7 +41,9 @@ def test_there_are_studies():
         (["--tracking.experiment", "x"], "tracking.experiment"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--learning_rate", "0.1"], "--learning_rate: expected one that all runs share, got one that is varied"),
-        (["--max_steps", "0"], "budget.steps: expected an integer of at least 1, got 0"),
+        (["--max_steps", "0"], "--max_steps: expected an integer of at least 1, got 0"),
+        (["--batch_size", "x"], "--batch_size: expected int, got x"),
+        (["--epochs", "3"], "unknown option --epochs, did you mean --max_epochs?"),
     ],
 )
 def test_options_that_cannot_be_used_are_reported_in_one_line(tmp_path, args, message):

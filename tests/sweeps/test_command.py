@@ -46,13 +46,13 @@ def test_a_table_has_a_name_and_settings():
 
 
 def test_short_options_are_what_all_runs_share(file):
-    short = "--max_steps 20 --learning_rate 1e-2 --estimator.num_samples=2 --batch_size 7"
+    short = "--max_steps 20 --learning_rate 1e-2 --latent_size=2 --batch_size 7"
     with as_it_was():
         asked = command(["--config", file, *short.split()])
     assert asked.settings.options == {
         **SWEEP["options"],
         "model.learning_rate": 0.01,
-        "model.estimator.num_samples": 2,
+        "model.latent_size": 2,
         "data.batch_size": 7,
     }
     assert asked.settings.budget.steps == 20
@@ -62,7 +62,14 @@ def test_short_options_are_what_all_runs_share(file):
     ("args", "message"),
     [
         (["--estimator", "DisARM"], "--estimator: expected one that all runs share, got one that is varied"),
+        (
+            ["--estimator.num_samples", "4"],
+            "--estimator.num_samples: expected one that all runs share, got one of a class that is varied",
+        ),
         (["--latent_size"], "--latent_size: expected a value, got none"),
+        (["--estimator="], "--estimator: expected a value, got an empty one"),
+        (["--max_steps="], "--max_steps: expected a value, got an empty one"),
+        (["--lr", "1"], "unknown option --lr, did you mean --learning_rate?; --help lists all of them"),
         (["--latent_size", "--dry_run"], "--latent_size: expected a value, got none"),
     ],
 )

@@ -29,7 +29,7 @@ def page(args: Sequence[str]) -> str | None:
     topics = args[position + 1 : position + 2]
     if position == len(args) or (topics and not topics[0].startswith("-")):
         return None
-    return HELP.read_text(encoding="utf-8")
+    return HELP.read_text(encoding="utf-8").removesuffix("\n")
 
 
 def refusal(args: Sequence[str]) -> str | None:
@@ -38,7 +38,8 @@ def refusal(args: Sequence[str]) -> str | None:
     Args:
         args: of the command.
     """
-    if _is_started_by_another() or {"-h", "--help"} & set(args):
+    helps = any(argument in ("-h", "--help") or argument.partition("=")[0].endswith(".help") for argument in args)
+    if _is_started_by_another() or helps:
         return None
     known = OPTIONS.read_text(encoding="utf-8").split()
     roots = {*map(_root, known), *(f"--{option}" for option in SHORT_OPTIONS)}

@@ -4,7 +4,7 @@ import inspect
 import re
 import typing
 from argparse import ArgumentError
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,13 +25,14 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 @contextmanager
-def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
+def explained(parser: ArgumentParser, short: Collection[str] = (), /, **roots: type) -> Iterator[None]:
     """Turns objections of jsonargparse and of constructors within this context into one line.
 
     A short name within it means the class of that name, whatever tracing has left behind in this process.
 
     Args:
         parser: whose options an unknown one is compared with.
+        short: options that the command takes beside the parser's.
         roots: the classes of the top-level options that take one: model, data.
 
     Raises:
@@ -45,7 +46,7 @@ def explained(parser: ArgumentParser, **roots: type) -> Iterator[None]:
     except RecursionError as error:
         raise UsageError("expected values that do not nest without end, got some that do") from error
     except (ArgumentError, ValueError, TypeError) as error:
-        raise UsageError(as_option(_Objection(str(error), parser, roots).explained(), parser)) from error
+        raise UsageError(as_option(_Objection(str(error), parser, roots, short).explained(), parser)) from error
 
 
 def as_option(message: str, parser: ArgumentParser) -> str:
@@ -127,6 +128,7 @@ class _Objection:
     text: str
     parser: ArgumentParser
     roots: Mapping[str, type]
+    short: Collection[str]
     keys: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
 
@@ -175,7 +177,7 @@ class _Objection:
         return self.unknown_argument(name) if self.classes else self.unknown_option(f"--{name}")
 
     def unknown_option(self, name: str) -> str:
-        return unknown_option(name, known_options(self.parser, self.roots))
+        return unknown_option(name, [*known_options(self.parser, self.roots), *self.short])
 
     def unknown_argument(self, name: str) -> str:
         *parents, last = name.split(".")

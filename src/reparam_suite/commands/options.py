@@ -34,6 +34,7 @@ from reparam_suite.running.resumption import RUN_KEY
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.plain_data import Described, arguments
+from reparam_suite.runtime.terminal import show
 from reparam_suite.tracking import LoggerOfRun, TrackingSettings
 from reparam_suite.training import CheckpointSettings, RecordSettings
 
@@ -82,12 +83,12 @@ class Options:
         parser = run_parser()
         if (position := next((index for index, text in enumerate(args) if text in ("-h", "--help")), None)) is not None:
             topic = next((text for text in args[position + 1 : position + 2] if not text.startswith("-")), None)
-            print(help_page(parser, topic))
+            show(help_page(parser, topic))
             raise SystemExit(0)
         args = with_dotted_options(with_signed_monitor(args))
         for option in (each.partition("=")[0] for each in args):
             if option.startswith(("--model.", "--data.")) and option.endswith(".help"):
-                print(class_help(option, option_values(option, args)[0]))
+                show(class_help(option, option_values(option, args)[0]))
                 raise SystemExit(0)
         args = with_shipped_files(args)
         given = given_options(args)

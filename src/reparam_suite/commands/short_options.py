@@ -19,6 +19,8 @@ SHORT_OPTIONS: Mapping[str, str] = {
 }
 """Short option: the dotted option that it sets."""
 
+_BUDGET = "--budget.steps"
+
 
 def dotted(option: str) -> str:
     """The dotted name of an option, which is given without its dashes.
@@ -64,13 +66,14 @@ def without_short_options(args: Sequence[str]) -> tuple[list[str], dict[str, Any
         option, equals, value = argument.removeprefix("--").partition("=")
         if not argument.startswith("--") or option.partition(".")[0] not in SHORT_OPTIONS:
             others.append(argument)
-        elif option == "max_steps":
-            others.append(f"--budget.steps{equals}{value}")
         else:
             value = value if equals else next(waiting, "--")
-            if value.startswith("--"):
-                raise UsageError(f"--{option}: expected a value, got none")
-            options[dotted(option)] = _value(value)
+            if not value or value.startswith("--"):
+                raise UsageError(f"--{option}: expected a value, got {'none' if value else 'an empty one'}")
+            if option == "max_steps":
+                others += [_BUDGET, value]
+            else:
+                options[dotted(option)] = _value(value)
     return others, options
 
 
@@ -100,16 +103,24 @@ def overridden(options: Mapping[str, Any], given: Mapping[str, Any], varied: Ite
     Raises:
         UsageError: if one is given that differs between runs.
     """
-    short = {name: option for option, name in SHORT_OPTIONS.items()}
+    several = {dotted(name) for name in varied}
     for option in given:
-        if option in {dotted(name) for name in varied}:
-            raise UsageError(f"--{short.get(option, option)}: expected one that all runs share, got one that is varied")
+        if of := next((name for name in several if f"{option}.".startswith(f"{name}.")), None):
+            what = "one that is varied" if of == option else "one of a class that is varied"
+            raise UsageError(f"--{_short(option)}: expected one that all runs share, got {what}")
     kept = {
         option: value
         for option, value in options.items()
         if not any(f"{dotted(option)}.".startswith(f"{name}.") for name in given)
     }
     return {**kept, **given}
+
+
+def _short(option: str) -> str:
+    return next(
+        (short + option[len(name) :] for short, name in SHORT_OPTIONS.items() if f"{option}.".startswith(f"{name}.")),
+        option,
+    )
 
 
 def given_short(args: Sequence[str]) -> list[str]:
@@ -126,4 +137,6 @@ def as_typed(message: str, args: Sequence[str]) -> str:
     """
     for option in given_short(args):
         message = re.sub(rf"--{re.escape(SHORT_OPTIONS[option])}\b", f"--{option}", message)
+        if option == "max_steps":
+            message = re.sub(r"(--)?\bbudget\.steps\b", f"--{option}", message)
     return message

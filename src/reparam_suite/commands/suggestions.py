@@ -45,8 +45,9 @@ def meant(name: str, known: Iterable[str]) -> str:
     if len(same) == 1:
         return _told(same[0])
     wanted = f"--{_ELSEWHERE.get(last, '')}"
-    if wanted in options:
-        return _told(wanted)
+    for known_as in (wanted, f"--{wanted.rpartition('.')[2]}"):  # a study takes the short one alone
+        if known_as in options:
+            return _told(known_as)
     return nearest(name, options) or nearest(name.partition(".")[0], options)
 
 

@@ -17,14 +17,15 @@ def end_quietly(command: str) -> None:
     """
 
     def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        for other in _SIGNALS:  # a second one would write a line of its own
+        for other in _AFTER:  # a second one would write a line of its own
             signal.signal(other, signal.SIG_IGN)
         what = "interrupted" if signum == signal.SIGINT else "terminated"
         os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"reparam_suite.{command}: {what}\n".encode())
         os._exit(128 + signum)
 
-    for signum in _SIGNALS:
-        signal.signal(signum, end)
+    for signum in _AFTER:
+        if signum in _SIGNALS or signal.getsignal(signum) is signal.SIG_DFL:  # nohup has one ignored
+            signal.signal(signum, end)
 
 
 def ended(code: int) -> int:

@@ -1,5 +1,7 @@
 """Text on a terminal: names and paths are shown as they are, and do nothing to it."""
 
+import os
+import sys
 from typing import Any, final
 
 from rich.console import Console
@@ -21,6 +23,15 @@ class TextConsole(Console):
     @override
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(printable(text), **options)
+
+
+def show(page: str) -> None:
+    """Prints a page to stdout; a reader that goes before its end, as `head` does, misses the rest."""
+    try:
+        sys.stdout.write(f"{page}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains at its end
 
 
 def as_text(text: str, style: str = "") -> Text:

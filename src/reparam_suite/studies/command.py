@@ -17,7 +17,7 @@ from reparam_suite.commands.given import option_values
 from reparam_suite.commands.schema import run_parser
 from reparam_suite.commands.shipped import STUDIES, with_shipped_files
 from reparam_suite.commands.shipped import names as shipped_names
-from reparam_suite.commands.short_options import dotted, overridden, without_short_options
+from reparam_suite.commands.short_options import SHORT_OPTIONS, dotted, overridden, without_short_options
 from reparam_suite.running import Surroundings
 from reparam_suite.running.assembly import assemble
 from reparam_suite.runtime.errors import SuiteError, UsageError
@@ -112,7 +112,7 @@ def command(args: Sequence[str]) -> StudyCommand:
     files = option_values("--config", args)
     if not files:
         raise UsageError(f"--config is needed: a study file, or one of {', '.join(shipped_names('studies'))}")
-    with explained(made):
+    with explained(made, [f"--{option}" for option in SHORT_OPTIONS]):
         given = made.parse_args(args)
         settings = _settings(made.instantiate(given), Path(files[-1]))
     settings = replace(settings, options=overridden(settings.options, of_runs, settings.space))

@@ -11,7 +11,7 @@ from reparam_suite.commands.automatic import add_resume_option
 from reparam_suite.commands.explanations import explained, options_of
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.shipped import SWEEPS, names, with_shipped_files
-from reparam_suite.commands.short_options import overridden, without_short_options
+from reparam_suite.commands.short_options import SHORT_OPTIONS, overridden, without_short_options
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.sweeps.settings import SweepSettings, TableSettings
 from reparam_suite.sweeps.shard import Shard
@@ -98,7 +98,7 @@ def command(args: Sequence[str]) -> SweepCommand:
     if not files:
         raise UsageError(f"--config is needed: a sweep file, or one of {', '.join(names('sweeps'))}")
     made = parser()
-    with explained(made):
+    with explained(made, [f"--{option}" for option in SHORT_OPTIONS]):
         given = made.parse_args(list(args))
         settings = _settings(made, given, Path(files[-1]))
         shard = None if given.shard is None else Shard.of(given.shard)

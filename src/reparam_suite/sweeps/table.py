@@ -110,11 +110,9 @@ class Table:
 
     def to_markdown(self) -> str:
         """A table of Markdown."""
-        header = [*self._headings, "n"]
+        header = [*(_cell(title) for title in self._headings), "n"]
         rule = [":---"] * len(self.labels) + ["---:"] * (len(self.columns) + 1)
-        rows = self._rows(
-            lambda text: f"**{text}**", lambda text: text.replace("|", r"\|"), alike=lambda text: f"{text} †"
-        )
+        rows = self._rows(lambda text: f"**{text}**", _cell, alike=lambda text: f"{text} †")
         return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
 
     def to_csv(self, path: str | Path) -> None:
@@ -199,6 +197,10 @@ def _with_spread(mean: float, spread: float) -> str:
         scale = 10.0**exponent
         return f"({mean / scale:.{digits}f} ± {spread / scale:.{digits}f})e{exponent}"
     return f"{mean:.{max(0, decimals)}f} ± {spread:.{max(0, decimals)}f}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def _latex(text: str) -> str:
