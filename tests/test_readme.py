@@ -70,7 +70,7 @@ def test_the_table(monkeypatch):
     """The sweep is made as the page says, and its runs as well; tests/examples trains one."""
     asked = []
 
-    def table(rows, columns, select, over, spread="std"):
+    def table(rows, columns, select, over, spread="std", titles=None):
         return asked.append((rows, columns, select, over))
 
     monkeypatch.setattr(Sweep, "run", lambda self: asked.append(len(self.plan())) or SimpleNamespace(table=table))
