@@ -71,8 +71,8 @@ class RunsOfFile:
 
     def arguments(self, options: Mapping[str, Value], seed: int) -> list[str]:
         """The command line of a run, save where it is recorded; a class comes before its own options."""
-        given = {**self.common, **options, "seed": seed}
-        return [f"--config={self.base}", *arguments(dict(sorted(given.items(), key=lambda pair: pair[0].count("."))))]
+        given = dict(sorted({**self.common, **options}.items(), key=lambda pair: pair[0].count(".")))
+        return [f"--config={self.base}", *arguments({**given, "seed": seed})]
 
 
 def num_steps(run: Run, evaluations: int) -> int:
