@@ -15,7 +15,7 @@ from reparam_suite.sweeps.grid import Grid
 from reparam_suite.sweeps.ledger import Ledger
 from reparam_suite.sweeps.result import SweepResult
 from reparam_suite.sweeps.selection import Spread
-from reparam_suite.sweeps.table import Table, check_form
+from reparam_suite.sweeps.table import Table, check_form, check_titles
 from reparam_suite.tracking import TrackingSettings
 
 # Options that come from elsewhere, or that one run alone can have.
@@ -57,10 +57,7 @@ class TableSettings:
     def __post_init__(self) -> None:
         if self.output is not None:
             check_form(self.output)
-        known = [*self.rows, *self.over, *(column.removeprefix("-") for column in self.columns)]
-        for name in self.titles:
-            if name not in known:
-                raise UsageError(f"--titles: expected names of rows or columns ({', '.join(known)}), got {name}")
+        check_titles(self.titles, [*self.rows, *self.over, *(column.removeprefix("-") for column in self.columns)])
 
     def of(self, result: SweepResult) -> Table:
         """The table.

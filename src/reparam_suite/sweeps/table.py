@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -73,10 +73,7 @@ class Table:
     titles: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = [*self.labels, *(column.metric for column in self.columns)]
-        for name in self.titles:
-            if name not in known:
-                raise ArgumentValueError(f"titles: expected names of rows or columns ({', '.join(known)}), got {name}")
+        check_titles(self.titles, [*self.labels, *(column.metric for column in self.columns)])
 
     def __str__(self) -> str:
         """The table in at most 80 columns; long names wrap."""
@@ -177,6 +174,17 @@ def check_form(path: str | Path) -> None:
     """
     if Path(path).suffix not in (".tex", ".md", ".csv"):
         raise ArgumentValueError(f"output: expected a file that ends in .tex, .md or .csv, got {path}")
+
+
+def check_titles(titles: Iterable[str], known: Collection[str]) -> None:
+    """Refuses titles of what a table does not have.
+
+    Raises:
+        ValueError: naming what it has.
+    """
+    for name in titles:
+        if name not in known:
+            raise ArgumentValueError(f"titles: expected names of rows or columns ({', '.join(known)}), got {name}")
 
 
 def _shown(value: object) -> str:
