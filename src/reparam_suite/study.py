@@ -10,7 +10,7 @@ if __name__ == "__main__":  # before the other imports, which take seconds
     defer_scipy_signal()  # Lightning's import would load it
 
 
-from reparam_suite.commands.automatic import requeued
+from reparam_suite.commands.automatic import stopped
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.commands.short_options import as_typed
@@ -42,24 +42,17 @@ def main(args: list[str] | None = None) -> int:
         try:
             search(args, TextConsole(), signals)
             if signals.received is not None:
-                stopped = Stopped(signals.received)
-                return _complain(f"{stopped.what}; the study is finished", stopped.exit_code)
+                received = Stopped(signals.received)
+                return _complain(f"{received.what}; the study is finished", received.exit_code)
         except (StudyFailed, WorkersLost) as error:
             return _complain(str(error), _FAILED)
         except StudyStopped as error:
-            return _stopped(str(error), error.exit_code, args)
+            return stopped("study", str(error), args, error.exit_code)
         except Stopped as error:
-            return _stopped(f"{error.what}; no trial had begun", error.exit_code, args)
+            return stopped("study", f"{error.what}; no trial had begun", args, error.exit_code)
         except (SuiteError, TrackingError) as error:
             return _complain(as_typed(as_option(str(error), parser()), args), _USAGE)
     return 0
-
-
-def _stopped(message: str, code: int, args: list[str]) -> int:
-    _complain(message, code)
-    if (told := requeued(args, code)) is not None:
-        _complain(told, code)
-    return code
 
 
 def _complain(message: str, code: int) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from reparam_suite.commands.automatic import requeued
+from reparam_suite.commands.automatic import stopped
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import as_option
 from reparam_suite.commands.short_options import as_typed
@@ -54,10 +54,7 @@ def main(args: list[str] | None = None) -> int:
         except Stopped as error:
             again = redact(shlex.join(["python", "-m", "reparam_suite.sweep", *args]))
             told = f"{error.what}; {display.counted()}, and what was interrupted waits. To resume: {again}"
-            _complain(told, error.exit_code)
-            if (told_by_slurm := requeued(args, error.exit_code)) is not None:
-                _complain(told_by_slurm, error.exit_code)
-            return error.exit_code
+            return stopped("sweep", told, args, error.exit_code)
         except (SuiteError, TrackingError) as error:
             return _complain(as_typed(as_option(str(error), known), args), _USAGE)
 

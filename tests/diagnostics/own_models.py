@@ -239,7 +239,7 @@ class Transposed(nn.Module):
 
 
 class Coupled(Distribution):
-    """Two latents, the second normal given the first by a network: the law lies in its weights, as that of a flow."""
+    """Two latents, the second normal given the first by a network: its weights hold the law, as that of a flow."""
 
     arg_constraints: ClassVar = {}
     support = constraints.real_vector

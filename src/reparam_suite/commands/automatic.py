@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.options import Options, set_threads
 from reparam_suite.running import Run
@@ -82,6 +83,24 @@ def requeued(args: list[str], code: int) -> str | None:
         told = (getattr(error, "stderr", None) or str(error)).strip()
         return f"job {job} could not be requeued: {told}; the same command resumes"
     return f"job {job} is requeued"
+
+
+def stopped(command: str, message: str, args: list[str], code: int) -> int:
+    """Reports that a signal has ended a command, and what came of its job, if it has one.
+
+    Args:
+        command: its name.
+        message: about the signal and what is finished.
+        args: of the command.
+        code: that it ends with.
+
+    Returns:
+        The exit code.
+    """
+    complain(command, message)
+    if (told := requeued(args, code)) is not None:
+        complain(command, told)
+    return code
 
 
 def _without(args: list[str], *options: str) -> list[str]:

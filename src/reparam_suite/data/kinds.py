@@ -103,7 +103,7 @@ def kind_of(splits: Mapping[str, Values], event_shape: tuple[int, ...], *, where
     bool, or 0 and 1 in any type: binary. Other uint8: grey, or colour where `event_shape` has three or four channels.
     Other integers: count, or real if some are negative; in the shape of a colour image they are refused beyond 255.
     Floating point: real; values in [0, 1] with a channel axis, [1, H, W] or [3, H, W], are intensities: grey or colour.
-    Floating point of which one split, of 100 values or more, lies in [0, 1] and another goes beyond by more than 0.5,
+    Floating point of which one split, of 100 values or more, is within [0, 1] and another goes beyond by more than 0.5,
     contradicts itself.
 
     Args:
