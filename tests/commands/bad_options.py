@@ -285,6 +285,8 @@ OPTIONS = [
         "temperature of GumbelSoftmax: expected a finite number above 0, got 0.0",
     ),
     # the trainer
+    ("--trainer.deterministic often", "--trainer.deterministic: expected warn or bool, got often"),
+    ("--record often", "--record: expected options with their values, or a YAML file of them, got often"),
     ("--trainer.max_steps many", "--trainer.max_steps: expected int, got many"),
     ("--trainer.max_epochs 1.5", "--trainer.max_epochs: expected int, got 1.5"),
     ("--trainer.max_steps 0", "--trainer.max_steps: a run trains and tests, expected more than 0, got 0"),

@@ -22,7 +22,26 @@ def test_the_texts_are_those_of_the_parser(warm_python):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("args", [["--epochs", "3"], ["--lr=1"], ["--seed", "1", "--modle.x", "2"], ["--bogus"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--epochs", "3"],
+        ["--lr=1"],
+        ["--seed", "1", "--modle.x", "2"],
+        ["--bogus"],
+        ["--seed", "one"],
+        ["--seeds", "one", "2"],
+        ["--estimator=Pathwis", "--max_steps", "1"],
+        ["--model", "DiscreteVAE", "--model.estimator", "None_such"],
+        ["--model", "GausianVAE"],
+        ["--data", "Digit", "--config", "gaussian_vae"],
+        ["--model.objective", "ELB"],
+        ["--max_steps", "many", "--learning_rate", "x"],
+        ["--learning_rate", "fast"],
+        ["--trainer.gradient_clip_val", "low"],
+        ["--compile", "maybe"],
+    ],
+)
 def test_it_refuses_as_the_command_does(args, tmp_path):
     ended = fit(*args, root=tmp_path)
     assert ended.code == 2
@@ -46,8 +65,19 @@ def test_the_first_page_of_help_needs_no_more(tmp_path):
         ["--help", "DisARM"],
         ["--seed", "1", "--model.hidden_sizes", "[4]", "--estimator.num_samples=2", "--tags.a", "b", "--loggers+", "x"],
         ["--trainer.max_stepz", "3"],
-        ["--seed", "one"],
+        ["--seed", "1e3"],
+        ["--seed", "null"],
+        ["--compile", "yes"],
+        ["--compile", "--seed", "1"],
         ["-c", "file"],
+        ["--config", "own.yaml", "--learning_rate", "fast"],
+        ["--model", "mine.Model", "--estimator", "Own"],
+        ["--resume", "RUN_ID", "--estimator", "Own"],
+        ["--estimator", "mine.Own"],
+        ["--estimator", "{class_path: Own}"],
+        ["--estimator", "DisARM", "--data", "Digits", "--latent_size", "x-1"],
+        ["--trainer.precision", "bf16"],
+        ["--trainer.callbacks", "EarlyStopping"],
         ["--model.help", "DisARM", "--bogus"],
     ],
 )

@@ -21,10 +21,12 @@ from reparam_suite.commands import early
 from reparam_suite.commands.explanations import known_options
 from reparam_suite.commands.help import help_page
 from reparam_suite.commands.jsonargparse_internals import described_options
-from reparam_suite.commands.options import ROOTS
+from reparam_suite.commands.options import ROOTS, Options
 from reparam_suite.commands.schema import run_parser
+from reparam_suite.commands.short_options import SHORT_OPTIONS
 from reparam_suite.comparison import gradient_options
 from reparam_suite.comparison import runs as compared_runs
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.expressions import written
 from reparam_suite.studies import command as study
 from reparam_suite.sweeps import command as sweep
@@ -57,6 +59,10 @@ RUNS = {
     "discrete": ("--config", "discrete_two_layers"),
 }
 """One of each kind of model: what they record differs."""
+_OF_ANY_CLASS = frozenset(f"--{option}" for option in [*SHORT_OPTIONS.values(), "model.objective"])
+"""Options of a model or of data that every class of the suite takes in the same way."""
+_NUMBERS = "(?:int|float|bool)(?: or (?:int|float|bool))*"
+_CLASSES = rf"\w+(?:, \w+)*{re.escape(early.OWN_CLASS)}"
 _SHORT = ("--max_steps", "2", "--trainer.limit_val_batches", "1", "--trainer.limit_test_batches", "1")
 
 
@@ -79,8 +85,22 @@ def options() -> Iterator[str]:
 def said_early() -> dict[Path, str]:
     """The texts that `fit` has before its imports; of a process that has imported no other models."""
     parser = run_parser()
-    options = dict.fromkeys(known_options(parser, ROOTS))
-    return {early.HELP: f"{help_page(parser, None)}\n", early.OPTIONS: "".join(f"{option}\n" for option in options)}
+    options = "".join(f"{option}{_expected(option)}\n" for option in dict.fromkeys(known_options(parser, ROOTS)))
+    return {early.HELP: f"{help_page(parser, None)}\n", early.OPTIONS: options}
+
+
+def _expected(option: str) -> str:
+    # What the parser expects for an option, where no word is a number, or the word is the name of a class.
+    if option.startswith(("-h", "--help", "-c", "--config", "--print_config", "--loggers")) or option.endswith(".help"):
+        return ""
+    if option.startswith(("--model.", "--data.")) and option not in _OF_ANY_CLASS:
+        return ""
+    try:
+        Options.of([option, "no_such_word"])
+    except UsageError as error:
+        said = re.fullmatch(rf"{re.escape(option)}: expected ({_NUMBERS}|{_CLASSES}), got no_such_word", str(error))
+        return f"\t{said[1]}" if said else ""
+    return ""
 
 
 def names() -> Iterator[str]:

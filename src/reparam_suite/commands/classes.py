@@ -48,3 +48,26 @@ def either(names: Iterable[str]) -> str:
     """Names as a sentence lists them: a, b or c."""
     *most, last = dict.fromkeys(names)
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def imported(class_path: str) -> Any:
+    """The class of a dotted path; None if its module has none of that name."""
+    module, _, name = class_path.rpartition(".")
+    return getattr(__import__(module, fromlist=[name]), name, None)
+
+
+def arguments_taken(cls: Any) -> list[str]:
+    """The names of a class's arguments, as far as it names them."""
+    parameters = inspect.signature(cls).parameters.values()
+    return [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+
+
+def annotated(cls: Any, argument: str) -> list[type]:
+    """The types that an argument of a class may be of, without None."""
+    hint = typing.get_type_hints(cls.__init__).get(argument)
+    candidates: tuple[Any, ...] = typing.get_args(hint) or (hint,)
+    return [candidate for candidate in candidates if isinstance(candidate, type) and candidate is not type(None)]

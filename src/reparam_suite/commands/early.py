@@ -1,17 +1,26 @@
-"""Answers of `fit` before its imports, which take seconds: its first help page, and that there is no such option.
+"""Answers of `fit` before its imports, which take seconds: its first help page, no such option, no such value.
 
 The texts are files, which `make golden` writes from the parser, and to which a test holds them.
 """
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
-from reparam_suite.commands.short_options import SHORT_OPTIONS
-from reparam_suite.commands.suggestions import meant
+from reparam_suite.commands.short_options import SHORT_OPTIONS, dotted
+from reparam_suite.commands.suggestions import meant, nearest
 
 TEXTS = Path(__file__).parent / "early_texts"
 HELP, OPTIONS = TEXTS / "help.txt", TEXTS / "options.txt"
+
+OWN_CLASS = " or the dotted path of a class of your own"
+"""How the list of the classes that an option may name ends."""
+
+# What can be no number, no mapping and no dotted path; and words that YAML or Python takes for a value.
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_VALUES = frozenset({"null", "none", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity"})
 
 # Where several processes are started, the first one alone speaks, and to find it out takes more than this module knows.
 _STARTED = ("LOCAL_RANK", "RANK", "SLURM_PROCID", "TORCHELASTIC_RUN_ID")
@@ -33,7 +42,7 @@ def page(args: Sequence[str]) -> str | None:
 
 
 def refusal(args: Sequence[str]) -> str | None:
-    """The message about an option that does not exist, where the arguments leave no doubt.
+    """The message about the first option that does not exist or does not take its value, where there is no doubt.
 
     Args:
         args: of the command.
@@ -41,11 +50,17 @@ def refusal(args: Sequence[str]) -> str | None:
     helps = any(argument in ("-h", "--help") or argument.partition("=")[0].endswith(".help") for argument in args)
     if _is_started_by_another() or helps:
         return None
-    known = OPTIONS.read_text(encoding="utf-8").split()
+    known = dict(line.partition("\t")[::2] for line in OPTIONS.read_text(encoding="utf-8").splitlines())
     roots = {*map(_root, known), *(f"--{option}" for option in SHORT_OPTIONS)}
-    unknown = (argument.partition("=")[0] for argument in args if argument[:2] == "--" and _root(argument) not in roots)
-    name = next(unknown, None)
-    return None if name is None else unknown_option(name, known)
+    for name, value in _pairs(args):
+        if _root(name) not in roots:
+            return unknown_option(name, list(known))
+        expected = known.get(f"--{dotted(name[2:])}", "")
+        if expected and _WORD.fullmatch(value) and not (_of_a_class(name) and _may_have_own_classes(args)):
+            names = expected.removesuffix(OWN_CLASS).split(", ") if OWN_CLASS in expected else []
+            if value not in names and value.lower() not in _VALUES:
+                return f"{name}: expected {expected}, got {value}{nearest(value, names)}"
+    return None
 
 
 def unknown_option(name: str, known: Sequence[str]) -> str:
@@ -60,6 +75,26 @@ def unknown_option(name: str, known: Sequence[str]) -> str:
 
 def _is_started_by_another() -> bool:
     return any(name in os.environ for name in _STARTED)
+
+
+def _pairs(args: Sequence[str]) -> Iterator[tuple[str, str]]:
+    # The options among arguments, each with its first value; empty if it has none.
+    for argument, following in zip_longest(args, args[1:], fillvalue=""):
+        if argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            yield name, value if equals or following.startswith("-") else following or value
+
+
+def _of_a_class(name: str) -> bool:
+    # Whether an option belongs to the class that another one names.
+    return dotted(name[2:]).partition(".")[0] in ("model", "data") and "." in dotted(name[2:])
+
+
+def _may_have_own_classes(args: Sequence[str]) -> bool:
+    # Whether a file, a run or a dotted path may have said of which class the model or the data are.
+    given = dict(_pairs(args))
+    named = "".join(given.get(option, "") for option in ("--model", "--data"))
+    return "-c" in args or not given.keys().isdisjoint({"--config", "--resume"}) or not (named.isalnum() or not named)
 
 
 def _root(argument: str) -> str:

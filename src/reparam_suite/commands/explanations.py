@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import typing
 from argparse import ArgumentError
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
-from reparam_suite.commands.classes import concrete_subclasses, either
+from reparam_suite.commands.classes import annotated, arguments_taken, concrete_subclasses, either, imported
 from reparam_suite.commands.early import unknown_option
 from reparam_suite.commands.jsonargparse_internals import one_path_per_class, option_strings, strict_files
 from reparam_suite.commands.suggestions import meant_of_class, nearest
@@ -89,7 +88,7 @@ def known_options(parser: ArgumentParser, roots: Mapping[str, type]) -> list[str
         for key, root in roots.items()
         if f"--{key}" in own
     }
-    names = [f"--{key}.{name}" for key, those in classes.items() for cls in those for name in _arguments(cls)]
+    names = [f"--{key}.{name}" for key, those in classes.items() for cls in those for name in arguments_taken(cls)]
     within = [f"--model.{name}" for name in _WITHIN_THE_MODEL] if "model" in classes else []
     return [*own, *dict.fromkeys([*names, *within])]
 
@@ -152,14 +151,20 @@ class _Objection:
         if accepted := [
             choice for line in lines if (found := _LITERAL.search(line)) for choice in found[1].split(", ")
         ]:
-            names = either(name.strip(chr(39)) for name in accepted)
+            names = either([*(name.strip(chr(39)) for name in accepted), *self.types(lines)])
             return f"{self.option()}: expected {names}, got {given[0] or _NOTHING}"
         objections = [line for line in lines if line and not _FRAME.match(line)]
         if not objections:
-            types = [found[1] for line in lines if (found := _TYPE.search(line)) and found[1] != "NoneType"]
-            objections = [f"expected {either(types)}, got {given[0] or _NOTHING}"] if given else [" ".join(lines)]
+            got = f"got {given[0] or _NOTHING}" if given else ""
+            objections = [f"expected {either(self.types(lines))}, {got}" if given else " ".join(lines)]
         explained = "; ".join(_KEY.sub("", objection).removeprefix(": ") for objection in dict.fromkeys(objections))
         return f"{self.option()}: {explained}" if self.keys else explained
+
+    @staticmethod
+    def types(lines: Iterable[str]) -> list[str]:
+        # In an order of their own: that of a union is the one in which this process has seen it first.
+        found = {found[1] for line in lines if (found := _TYPE.search(line))}
+        return sorted(found - {"NoneType"}, key=lambda name: (name != "int", name))
 
     def option(self, *more: str) -> str:
         return "--" + ".".join([*self.keys, *more])
@@ -181,10 +186,10 @@ class _Objection:
 
     def unknown_argument(self, name: str) -> str:
         *parents, last = name.split(".")
-        cls = _imported(self.classes[-1])
+        cls = imported(self.classes[-1])
         for parent in parents:
-            cls = next(iter(_annotated(cls, parent)), None)
-        accepted = _arguments(cls) if cls else []
+            cls = next(iter(annotated(cls, parent)), None)
+        accepted = arguments_taken(cls) if cls else []
         listed = f"; it takes {', '.join(accepted)}" if accepted else "; it takes none"
         owner = cls.__name__ if cls else self.classes[-1]
         near = meant_of_class(last, [*self.keys, *parents], accepted)
@@ -232,13 +237,18 @@ class _Objection:
     def no_mapping(self, found: re.Match[str]) -> str:
         return f"--config: expected options with their values, got {found[1] or _NOTHING}"
 
+    def no_options(self, found: re.Match[str]) -> str:
+        return (
+            f"{self.option()}: expected options with their values, or a YAML file of them, got {found[1] or _NOTHING}"
+        )
+
     def no_file(self, found: re.Match[str]) -> str:
         return f"{self.option() if self.keys else '--config'}: expected a name of a file, got one with a {found[0]}"
 
     def wanted(self) -> list[type]:
         """The types that the option may be of."""
         if self.classes:
-            return _annotated(_imported(self.classes[-1]), self.keys[-1])
+            return annotated(imported(self.classes[-1]), self.keys[-1])
         return [self.roots[self.keys[-1]]] if self.keys[-1] in self.roots else []
 
     def accepted(self) -> list[str]:
@@ -269,24 +279,5 @@ _RULES: list[_Rule] = [
     (re.compile(r"Problems parsing config: | codec can't decode "), _Objection.no_yaml),
     (re.compile(r"Unexpected config: ?(.*)"), _Objection.no_mapping),
     (re.compile(r"embedded null byte"), _Objection.no_file),
+    (re.compile(r"Unable to load config '(.*?)'"), _Objection.no_options),
 ]
-
-
-def _imported(class_path: str) -> Any:
-    module, _, name = class_path.rpartition(".")
-    return getattr(__import__(module, fromlist=[name]), name, None)
-
-
-def _arguments(cls: Any) -> list[str]:
-    parameters = inspect.signature(cls).parameters.values()
-    return [
-        parameter.name
-        for parameter in parameters
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
-
-
-def _annotated(cls: Any, argument: str) -> list[type]:
-    hint = typing.get_type_hints(cls.__init__).get(argument)
-    candidates: tuple[Any, ...] = typing.get_args(hint) or (hint,)
-    return [candidate for candidate in candidates if isinstance(candidate, type) and candidate is not type(None)]
