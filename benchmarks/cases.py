@@ -15,7 +15,7 @@ from reparam_suite.data import Arrays, DataModule, Digits
 from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 
 WARM_UP = 50
-OURS, BARE, LIGHTNING, PYRO, PYTHAE = "ours", "bare loop", "plain Lightning", "Pyro SVI", "pythae"
+OURS, BARE, LIGHTNING, PYRO, PYTHAE, JAX = "ours", "bare loop", "plain Lightning", "Pyro SVI", "pythae", "JAX, scan"
 COMPILED = "ours, compiled"
 
 
@@ -121,17 +121,17 @@ CASES = {
         GaussianVAE,
         gaussian_loss,
         {OURS: 1.1, COMPILED: 0.8},
-        {LIGHTNING: 3.0, PYRO: None, PYTHAE: None},
+        {LIGHTNING: 3.0, PYRO: None, PYTHAE: None, JAX: None},
     ),
     "Gaussian, 784-200-200-50": Case(
         (784, 200, 200, 50),
         GaussianVAE,
         gaussian_loss,
         {OURS: 1.05, COMPILED: 0.92},
-        {LIGHTNING: None, PYRO: 1.5, PYTHAE: 3.0},
+        {LIGHTNING: None, PYRO: 1.5, PYTHAE: 3.0, JAX: None},
     ),
     "Gaussian, 784-512-512-50": Case(
-        (784, 512, 512, 50), GaussianVAE, gaussian_loss, {}, {LIGHTNING: None, PYRO: None, PYTHAE: None}
+        (784, 512, 512, 50), GaussianVAE, gaussian_loss, {}, {LIGHTNING: None, PYRO: None, PYTHAE: None, JAX: None}
     ),
     "discrete, 784-200-200-200, LeaveOneOut K = 4": Case(
         (784, 200, 200, 200), DiscreteVAE, leave_one_out_loss, {OURS: 1.05, COMPILED: 0.92}, {}

@@ -1,4 +1,4 @@
-"""Time of our training steps beside a bare PyTorch loop, plain Lightning, Pyro and pythae, on the same model and data.
+"""Time of our steps beside a bare PyTorch loop, plain Lightning, Pyro, pythae and JAX, on the same model and data.
 
     OMP_NUM_THREADS=1 python -m benchmarks.fit [--seconds 3] [--rounds 5] [--clock wall|cpu]
 
@@ -19,7 +19,21 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from benchmarks.cases import BARE, CASES, COMPILED, LIGHTNING, OURS, PYRO, PYTHAE, WARM_UP, Case, Setting, write_noise
+from benchmarks.cases import (
+    BARE,
+    CASES,
+    COMPILED,
+    JAX,
+    LIGHTNING,
+    OURS,
+    PYRO,
+    PYTHAE,
+    WARM_UP,
+    Case,
+    Setting,
+    write_noise,
+)
+from benchmarks.jax_scan import jax_scan
 from benchmarks.measuring import CLOCKS, PACKAGES, Findings, Listing, Ratio, Target, at_least, in_turn, parser, positive
 from benchmarks.peers import absent, plain_lightning, pyro_svi, pythae_trainer
 from lightning.pytorch import Callback, Trainer
@@ -107,6 +121,7 @@ SIDES: dict[str, Callable[[Case, int, Setting], float]] = {
     LIGHTNING: plain_lightning,
     PYRO: pyro_svi,
     PYTHAE: pythae_trainer,
+    JAX: jax_scan,
 }
 
 
@@ -193,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         listings=[Listing("A training step", COLUMNS, list(rows(results)), num_names=2)],
         content={"clock": options.clock, "absent": missing, "cases": results},
         notes=[f"{side} is absent: {reason}." for side, reason in missing.items()],
-        packages=(*PACKAGES, "pyro-ppl", "pythae"),
+        packages=(*PACKAGES, "pyro-ppl", "pythae", "jax"),
         targets=targets(results),
     ).report(options)
 

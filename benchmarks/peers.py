@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from benchmarks.cases import PYRO, PYTHAE, WARM_UP, Case, Setting
+from benchmarks.cases import JAX, PYRO, PYTHAE, WARM_UP, Case, Setting
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
@@ -169,7 +169,7 @@ def pythae_trainer(case: Case, steps: int, setting: Setting) -> float:
 def absent() -> dict[str, str]:
     """The peers that do not import, with the reason."""
     reasons = {}
-    for side, module in {PYRO: "pyro", PYTHAE: "pythae.trainers"}.items():
+    for side, module in {PYRO: "pyro", PYTHAE: "pythae.trainers", JAX: "jax"}.items():
         try:
             __import__(module)
         except ImportError as error:

@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.startup [--rounds 5]
 
-Whole processes, in turn: the imports alone, `python -m reparam_suite.fit --help`, the refusal of an option, a run up to
-the end of its first step, and runs of one step on the digits, with every record of a run and without the bound of 5,000
-samples. A first run, which is not counted, has made the database. Ratios are of the fastest rounds, by the processors'
-time.
+Whole processes, in turn: the imports alone, `python -m reparam_suite.fit --help`, refusals, a run up to the end of its
+first step, and runs of one step on the digits, with every record of a run and without the bound of 5,000 samples. Two
+floors of such a run: what it imports, and the decoder's share of that bound. A first run, which is not counted, makes
+the database. Ratios are of the fastest rounds, by the processors' time.
 """
 
 import os
@@ -22,7 +22,12 @@ from typing import final
 from benchmarks.measuring import Findings, Listing, Ratio, Target, at_least, in_turn, parser
 
 TORCH, LIGHTNING = "import torch", "import lightning.pytorch"
-REFUSAL, FIRST_STEP, WHOLE = "a refused option", "up to the end of the first step", "a run of one step"
+REFUSAL, REFUSED_VALUE, FIRST_STEP, WHOLE = (
+    "a refused option",
+    "a value that a constructor refuses",
+    "up to the end of the first step",
+    "a run of one step",
+)
 _UP_TO_THE_FIRST_STEP = """
 import os, sys
 from reparam_suite import Run
@@ -36,17 +41,39 @@ class Stop(Callback):
 
 Run(lambda: GaussianVAE(event_shape=(64,)), Digits(), max_steps=2, trainer={"callbacks": [Stop()]}).fit()
 """
+_PASSES = """
+import torch
+from torch import nn
+
+torch.set_num_threads(1)
+decoder = nn.Sequential(nn.Linear(10, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 64))
+with torch.inference_mode():
+    for _ in range(200):
+        decoder(torch.randn(10_000, 10))
+"""
 _FIT, _ONE_STEP = ("-m", "reparam_suite.fit"), ("--trainer.max_steps", "1")
 COMMANDS: Mapping[str, Sequence[str]] = {
     TORCH: ("-c", TORCH),
     LIGHTNING: ("-c", LIGHTNING),
     "--help": (*_FIT, "--help"),
     REFUSAL: (*_FIT, "--model.estimator", "None_such"),
+    REFUSED_VALUE: (*_FIT, "--model.estimator.num_samples", "0"),
     FIRST_STEP: ("-c", _UP_TO_THE_FIRST_STEP),
     WHOLE: (*_FIT, *_ONE_STEP),
     "a run of one step, --record.test_data 0": (*_FIT, *_ONE_STEP, "--record.test_data", "0"),
+    "floor: import lightning.pytorch, mlflow, matplotlib": (
+        "-c",
+        "import lightning.pytorch, mlflow, matplotlib.figure",
+    ),
+    "floor: import torch, and 400 x 5,000 samples through the decoder": ("-c", _PASSES),
 }
-TARGETS = {"--help": (TORCH, 1.5), REFUSAL: (TORCH, 1.5), FIRST_STEP: (LIGHTNING, 1.3), WHOLE: (LIGHTNING, 2.0)}
+TARGETS = {
+    "--help": (TORCH, 1.5),
+    REFUSAL: (TORCH, 1.5),
+    REFUSED_VALUE: (TORCH, 1.5),
+    FIRST_STEP: (LIGHTNING, 1.3),
+    WHOLE: (LIGHTNING, 2.0),
+}
 """Over which import, and the most."""
 _REFUSED = 2
 
@@ -121,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         directory = Path(name)
         run(COMMANDS[WHOLE], directory)
         sides = {
-            name: partial(run, command, directory, _REFUSED if name == REFUSAL else 0)
+            name: partial(run, command, directory, _REFUSED if name in (REFUSAL, REFUSED_VALUE) else 0)
             for name, command in COMMANDS.items()
         }
         costs = in_turn(sides, options.rounds)
