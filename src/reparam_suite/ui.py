@@ -81,7 +81,7 @@ def _parse(args: list[str]) -> Namespace:
     with explained(known):
         config = known.parse_args(args)
     if config.view not in _VIEWS:
-        raise UsageError(f"--view: expected {', '.join(_VIEWS)}, got {config.view}")
+        raise UsageError(f"--view: expected {', '.join(_VIEWS)}, got {config.view or 'none'}")
     if config.port is not None and not 0 < config.port < 2**16:
         raise UsageError(f"--port: expected 1 to 65535, got {config.port}")
     return config

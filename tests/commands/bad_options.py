@@ -287,6 +287,9 @@ OPTIONS = [
     # the trainer
     ("--trainer.deterministic often", "--trainer.deterministic: expected warn or bool, got often"),
     ("--record often", "--record: expected options with their values, or a YAML file of them, got often"),
+    ("--trainer.callbacks [3]", "--trainer.callbacks: expected the dotted path of a class of your own, got 3"),
+    ("--latent_size.foo 3", "--latent_size.foo: expected --latent_size with its value, got an option of that value"),
+    ("--seed.x 3", "--seed.x: expected --seed with its value, got an option of that value"),
     ("--trainer.max_steps many", "--trainer.max_steps: expected int, got many"),
     ("--trainer.max_epochs 1.5", "--trainer.max_epochs: expected int, got 1.5"),
     ("--trainer.max_steps 0", "--trainer.max_steps: a run trains and tests, expected more than 0, got 0"),

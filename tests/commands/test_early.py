@@ -62,6 +62,7 @@ def test_the_first_page_of_help_needs_no_more(tmp_path):
     [
         [],
         ["--help", "estimators"],
+        ["--help=estimators", "--bogus"],
         ["--help", "DisARM"],
         ["--seed", "1", "--model.hidden_sizes", "[4]", "--estimator.num_samples=2", "--tags.a", "b", "--loggers+", "x"],
         ["--trainer.max_stepz", "3"],

@@ -32,13 +32,25 @@ def page(args: Sequence[str]) -> str | None:
     Args:
         args: of the command.
     """
-    if _is_started_by_another():
-        return None
-    position = next((number for number, argument in enumerate(args) if argument in ("-h", "--help")), len(args))
-    topics = args[position + 1 : position + 2]
-    if position == len(args) or (topics and not topics[0].startswith("-")):
+    if _is_started_by_another() or topics(args) != []:
         return None
     return HELP.read_text(encoding="utf-8").removesuffix("\n")
+
+
+def topics(args: Sequence[str]) -> list[str] | None:
+    """The topic of which arguments ask for help, in a list that is empty for the first page; None if they do not.
+
+    >>> topics(["--help", "estimators"]), topics(["--help=all", "--seed"]), topics(["-h", "--seed", "1"]), topics([])
+    (['estimators'], ['all'], [], None)
+
+    Args:
+        args: of the command.
+    """
+    for argument, following in zip_longest(args, args[1:], fillvalue="-"):
+        name, equals, topic = argument.partition("=")
+        if name in ("-h", "--help"):
+            return [topic] if equals else [] if following.startswith("-") else [following]
+    return None
 
 
 def refusal(args: Sequence[str]) -> str | None:
@@ -47,7 +59,7 @@ def refusal(args: Sequence[str]) -> str | None:
     Args:
         args: of the command.
     """
-    helps = any(argument in ("-h", "--help") or argument.partition("=")[0].endswith(".help") for argument in args)
+    helps = any(argument.partition("=")[0].endswith(".help") for argument in args) or topics(args) is not None
     if _is_started_by_another() or helps:
         return None
     known = dict(line.partition("\t")[::2] for line in OPTIONS.read_text(encoding="utf-8").splitlines())

@@ -105,8 +105,8 @@ _KEY = re.compile(r'Parser key "([^"]+)"')
 _CLASS = re.compile(r"Problem with given class_path '([^']+)'")
 _TYPE = re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>$")
 _LITERAL = re.compile(r"Expected a typing.Literal\[(.*)\]")
-_GIVEN = re.compile(r"Given value: (?:NestedArg\(.*val=)?'?(.*?)'?\)?$")
-_GOT = re.compile(r"\bGot value:\s*'?(.*?)'?$")
+_GIVEN = re.compile(r"Given value: (?:NestedArg\(.*val=)?'?(.*?)'?\)?$", re.MULTILINE)
+_GOT = re.compile(r"\bGot value:\s*'?(.*?)'?$", re.MULTILINE)
 _FRAME = re.compile(
     r"Does not validate against any of|Subtypes:|Errors:|Given value|Problem with given class_path"
     r'|Parser key "[^"]+":$|Expected a (<class|typing)|Expected a path but'
@@ -220,6 +220,13 @@ class _Objection:
     def not_allowed(self, found: re.Match[str]) -> str:
         return f"{self.option()}: {found[1]}"
 
+    def nested(self, found: re.Match[str]) -> str:
+        return f"{self.option(found[1])}: expected {self.option()} with its value, got an option of that value"
+
+    def no_instance(self, found: re.Match[str]) -> str:  # noqa: ARG002
+        got = _GOT.search(self.text) or next(_GIVEN.finditer(self.text), None)
+        return f"{self.option()}: expected {self.listed()}, got {got[1] if got else _NOTHING}"
+
     def wrong_type(self, found: re.Match[str]) -> str:
         return f"{self.option()}: expected {found[1].lower()}, got {found[2] or _NOTHING}"
 
@@ -273,6 +280,8 @@ _RULES: list[_Rule] = [
         re.compile(r"(?:No module named|cannot import name|module '[^']*' has no attribute) .*"),
         _Objection.not_importable,
     ),
+    (re.compile(r"Expected a <class '.*'>. Got value: NestedArg\(key='([\w.]+)'"), _Objection.nested),
+    (re.compile(r"Not a valid subclass of"), _Objection.no_instance),
     (re.compile(r"Expected a <class '(?:[\w.]*\.)?(\w+)'>. Got value:\s*(.*)"), _Objection.wrong_type),
     (re.compile(r"the following arguments are required: (.*)"), _Objection.required),
     (re.compile(r"Problems parsing config: (expected .*)"), _Objection.refused_yaml),

@@ -83,7 +83,7 @@ _BASES = (nn.Module, LightningDataModule, LatentFamily, LikelihoodFamily, Bound,
 """Of the classes that options name."""
 
 
-def help_page(parser: ArgumentParser, topic: str | None) -> str:
+def help_page(parser: ArgumentParser, topic: str | None = None) -> str:
     """The page for `--help`, and for `--help TOPIC`.
 
     Args:
@@ -104,7 +104,7 @@ def help_page(parser: ArgumentParser, topic: str | None) -> str:
     known = ["all", *KINDS]
     near = difflib.get_close_matches(topic, known, n=1)
     suggestion = f", did you mean {near[0]}?" if near else ""
-    raise UsageError(f"--help: expected {', '.join(known)} or the name of a class, got {topic}{suggestion}")
+    raise UsageError(f"--help: expected {', '.join(known)} or the name of a class, got {topic or 'none'}{suggestion}")
 
 
 def first_page(parser: ArgumentParser) -> str:

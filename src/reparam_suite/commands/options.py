@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import nn
 
+from reparam_suite.commands.early import topics
 from reparam_suite.commands.explanations import arguments_of, explained
 from reparam_suite.commands.given import given_options, option_values, with_signed_monitor
 from reparam_suite.commands.help import class_help, help_page
@@ -81,9 +82,8 @@ class Options:
             UsageError: if they cannot be parsed, in one line.
         """
         parser = run_parser()
-        if (position := next((index for index, text in enumerate(args) if text in ("-h", "--help")), None)) is not None:
-            topic = next((text for text in args[position + 1 : position + 2] if not text.startswith("-")), None)
-            show(help_page(parser, topic))
+        if (asked := topics(args)) is not None:
+            show(help_page(parser, *asked))
             raise SystemExit(0)
         args = with_dotted_options(with_signed_monitor(args))
         for option in (each.partition("=")[0] for each in args):
