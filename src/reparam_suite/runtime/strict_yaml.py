@@ -1,5 +1,6 @@
 """YAML that says one thing: UTF-8 everywhere, every key once, and nothing that grows or nests without end."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -62,7 +63,7 @@ def check(text: str) -> None:
     """
     open_: list[_Collection] = [_Collection(None, 0)]
     sizes: dict[str, int] = {}
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in _events(text):
         line = event.start_mark.line + 1 if event.start_mark is not None else 0
         if isinstance(event, yaml.CollectionEndEvent):
             closed = open_.pop()
@@ -84,6 +85,16 @@ def check(text: str) -> None:
             if event.anchor not in sizes and any(each.anchor == event.anchor for each in open_):
                 raise YAMLRefused(f"expected a value that ends, got *{event.anchor} within itself in line {line}")
             open_[-1].add(sizes.get(event.anchor or "", 1), line)
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    try:
+        yield from yaml.parse(text, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        if "maximum nesting depth" not in str(error):  # PyYAML from 6.0.4 on reads ahead, and has a limit of its own
+            raise
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise YAMLRefused(f"expected at most {MOST_LEVELS} levels, got more in line {line}") from error
 
 
 @dataclass
