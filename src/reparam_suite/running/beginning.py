@@ -113,6 +113,7 @@ def _recorded(parts: Assembly, store: Store) -> RunLogger:
     logger.log_hyperparams(record.parameters)
     logger.log_options(record.options)
     named = {} if parts.run.name is None else {RUN_NAME: parts.run.name}
-    logger.set_tags({**parts.run.tags, **named})
+    of_version = dict(record.tags) if resumption.earlier else {}  # an earlier version had others
+    logger.set_tags({**of_version, **parts.run.tags, **named})
     logger.log_text(record.text, "config.yaml")
     return logger
