@@ -1,12 +1,13 @@
 """States of the callbacks of version 0.1.0."""
 
+import math
 from typing import Any
 
 import pytest
 import torch
 
 from reparam_suite.training import Checkpoints, Journal, StepRecord
-from reparam_suite.versions.callbacks import callback_states
+from reparam_suite.versions.callbacks import best_recorded, callback_states
 
 
 def curve(*points: tuple[int, float]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,6 +44,7 @@ def test_the_callbacks_of_this_version_take_the_states():
     record.load_state_dict(found["StepRecord"])
     assert record.state_dict()["name"] == ["elbo", "elbo"]
     assert journal.latest("val/elbo") == -7.0
+    assert best_recorded({"callbacks": found}) == {"val/elbo_best": (4, -7.0), "val/elbo_best_step": (4, 4.0)}
     assert set(journal.arrays["gradients/element_variances/step_1"]) == {"encoder/network.0.weight", "loc"}
     checkpoints.load_state_dict(found["Checkpoints"])
     assert (checkpoints.best, checkpoints.has_best) == (-7.0, True)
@@ -64,3 +66,10 @@ def test_steps_that_are_not_yet_recorded_have_the_name_that_they_have_now(name, 
     found = callback_states(states(name, weights, kl=kl), {})["StepRecord"]
     assert found["name"] == expected
     assert found["has_kl"] == [kl] * len(weights) if weights else found["has_kl"] == []
+
+
+def test_without_a_best_value_nothing_is_recorded_of_it():
+    before = states()
+    before["Checkpoints"]["best"] = -math.inf
+    assert best_recorded({"callbacks": callback_states(before, {})}) == {}
+    assert best_recorded({}) == {}

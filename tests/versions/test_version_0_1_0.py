@@ -86,6 +86,8 @@ def test_a_run_resumes_from_python_with_the_numbers_that_it_would_have_had(own):
     record = MlflowClient(f"sqlite:///{own.root}/mlflow.db").get_run(result.run_id)
     assert record.info.status == "FINISHED"
     assert (record.data.tags["kind"], record.data.tags["monitor"]) == ("training", "val/elbo")
+    best = MlflowClient(f"sqlite:///{own.root}/mlflow.db").get_metric_history(result.run_id, "val/elbo_best")
+    assert [point.step for point in best] == [13, 26, 32]
 
 
 def test_a_run_resumes_from_the_command_line_with_the_numbers_that_it_would_have_had(own):

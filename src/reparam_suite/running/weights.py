@@ -55,8 +55,7 @@ def recorded_best(store: Store, run_id: str) -> float | None:
     """The value of the monitor with a run's best weights, as it is on record; None if it has none."""
     data = store.run(run_id).data
     if KIND not in data.tags:  # version 0.1.0 recorded every value, and not which is the best
-        values = [value for _, value in store.histories([run_id], MONITOR).get(run_id, ())]
-        return max(values, default=None)
+        return max((value for step, value in store.history(run_id, MONITOR) if step > 0), default=None)
     monitor = data.tags.get("monitor")
     value: float | None = None if monitor is None else data.metrics.get(f"{monitor.removeprefix('-')}_best")
     return value
