@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from reparam_suite.runtime import strict_yaml
+from reparam_suite.versions import check_configuration
 
 _OF_A_CLASS = ("class_path", "init_args")
 
@@ -37,13 +38,19 @@ def with_signed_monitor(args: list[str]) -> list[str]:
 
 
 def given_options(args: list[str]) -> dict[str, Any]:
-    """Values by dotted key, of files and of options; a class has the key of the option that takes it."""
+    """Values by dotted key, of files and of options; a class has the key of the option that takes it.
+
+    Raises:
+        EarlierVersionError: if version 0.1.0 has written a file.
+    """
     given: dict[str, Any] = {}
     for position, argument in enumerate(args):
         option, _, value = argument.partition("=")
         value = value or (args[position + 1] if position + 1 < len(args) else "")
         if option in ("--config", "-c"):
-            given.update(_flattened("", content_of(Path(value))))
+            content = content_of(Path(value))
+            check_configuration(content, f"--config {value}")
+            given.update(_flattened("", content))
         elif option.startswith("--"):
             key = ".".join(part for part in option[2:].split(".") if part not in _OF_A_CLASS)
             given.update(_flattened(key, _loaded(value) if value.startswith("{") else value))

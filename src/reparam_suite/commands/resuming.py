@@ -1,9 +1,12 @@
 """`--resume`: a run on record, under its own configuration and the options that are given beside it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import yaml
 from jsonargparse import ArgumentParser
 
 from reparam_suite.commands.explanations import explained
@@ -13,7 +16,7 @@ from reparam_suite.commands.shipped import with_shipped_files
 from reparam_suite.commands.short_options import with_dotted_options
 from reparam_suite.running import Run
 from reparam_suite.running.resuming import found_run
-from reparam_suite.running.resumption import CONFIG, checkpoint_directory
+from reparam_suite.running.resumption import CONFIG, Resumption, checkpoint_directory
 from reparam_suite.runtime.construction import check_all_allowed
 from reparam_suite.runtime.errors import NotAllowedError, UsageError
 from reparam_suite.runtime.launchers import is_further_process
@@ -47,11 +50,24 @@ def resumed_run(args: list[str], target: str) -> tuple[Options, Run]:
     named = [module for module in modules if all(part.isidentifier() for part in module.split("."))]
     if option_values("--tracking.experiment", args):
         _check_experiment(resumption.run_id, tracking)
-    options = Options.of(["--config", str(file), *typed], allow=[*allow, *named])
+    with _present(file, resumption) as present:
+        options = Options.of(["--config", str(present), *typed], allow=[*allow, *named])
     if options.values.seeds is not None:
         raise UsageError("--seeds: a resumed run has the seed that it had")
     resumption = replace(resumption, allow_changes=bool(options.values.allow_changes))
     return options, options.run(resumption=resumption)
+
+
+@contextmanager
+def _present(file: Path, resumption: Resumption) -> Iterator[Path]:
+    # The configuration in a file that this version reads; that of an earlier one stays as it is until the run trains.
+    if not resumption.earlier:
+        yield file
+        return
+    with TemporaryDirectory() as folder:
+        present = Path(folder) / CONFIG
+        present.write_text(yaml.safe_dump(dict(resumption.recorded), sort_keys=False), encoding="utf-8")
+        yield present
 
 
 def _check_experiment(run_id: str, tracking: TrackingSettings) -> None:

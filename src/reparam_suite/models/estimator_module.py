@@ -17,6 +17,7 @@ from reparam_suite.models.schedules import ScheduledRates
 from reparam_suite.runtime.construction import construct
 from reparam_suite.runtime.plain_data import arguments, class_path
 from reparam_suite.runtime.random_streams import forked_generator
+from reparam_suite.versions import present_checkpoint
 
 
 class EstimatorModule(LightningModule, ABC):
@@ -184,7 +185,7 @@ class EstimatorModule(LightningModule, ABC):
         """
         if not weights_only:
             raise ValueError("weights_only: expected True, since a pickle may run code, got False")
-        content = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
+        content = present_checkpoint(torch.load(checkpoint_path, map_location=map_location, weights_only=True))
         recorded = dict(content.get(cls.CHECKPOINT_HYPER_PARAMS_KEY) or {})
         for name in ("_class_path", "_instantiator"):  # of this class, and of Lightning's command line
             recorded.pop(name, None)

@@ -18,6 +18,7 @@ from reparam_suite.tracking import RunLogger, Store
 from reparam_suite.tracking.names import RUN_NAME, parameter_texts
 from reparam_suite.tracking.options import option_tags
 from reparam_suite.training import Checkpoints, FurtherLogger, Journal
+from reparam_suite.versions import best_recorded
 
 
 @final
@@ -113,6 +114,10 @@ def _recorded(parts: Assembly, store: Store) -> RunLogger:
     logger.log_hyperparams(record.parameters)
     logger.log_options(record.options)
     named = {} if parts.run.name is None else {RUN_NAME: parts.run.name}
+    if resumption.earlier:  # it had other tags, and did not record its best value
+        logger.set_tags(record.tags)
+        for name, (step, value) in best_recorded(resumption.content).items():
+            logger.log_metrics({name: value}, step)
     logger.set_tags({**parts.run.tags, **named})
     logger.log_text(record.text, "config.yaml")
     return logger

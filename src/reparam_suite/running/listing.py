@@ -38,7 +38,7 @@ def runs(
         {
             "run_id": run.run_id,
             "name": run.name,
-            "estimator": run.tags.get("estimator.expression", run.parameters.get("estimator", "")),
+            "estimator": run.tags.get("estimator.expression", run.estimator),
             "seed": int(run.tags["seed"]) if "seed" in run.tags else None,
             "status": run.status,
             **run.metrics,

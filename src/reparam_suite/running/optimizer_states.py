@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard, final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reparam_suite.models import EstimatorModule
@@ -97,11 +97,21 @@ def _makes_its_optimizer(model: LightningModule) -> TypeGuard[EstimatorModule]:
 def _load(optimizer: Optimizer, saved: Any, resumption: Resumption) -> None:
     try:
         optimizer.load_state_dict(saved)
+        _check_moments(optimizer)
     except (KeyError, ValueError) as error:
         raise UsageError(
             f"resume: the optimizer in {resumption.checkpoint} is another one than these options make: "
             f"{' '.join(str(error).split())}"
         ) from error
+
+
+def _check_moments(optimizer: Optimizer) -> None:
+    # Fused steps write moments without a look at their shape. Adafactor has rows and columns, and no fused step.
+    for part, parameter in _by_parameter(optimizer):
+        for name, moment in part.state[parameter].items() if parameter in part.state else ():
+            is_one = isinstance(moment, Tensor) and moment.dim() > 0 and type(part).__name__ != "Adafactor"
+            if is_one and moment.shape != parameter.shape:
+                raise ValueError(f"{name}: expected shape {list(parameter.shape)}, got {list(moment.shape)}")
 
 
 def _by_parameter(optimizer: Optimizer) -> Iterator[tuple[Optimizer, nn.Parameter]]:

@@ -25,6 +25,7 @@ from reparam_suite.runtime.launchers import is_further_process
 from reparam_suite.runtime.plain_data import Described, opaque_parts
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 from reparam_suite.training import BEST, LAST, PREVIOUS, CheckpointSettings, RecordSettings
+from reparam_suite.versions import is_earlier_configuration, present_configuration
 
 _PARTS = ("trainer", "model", "data")
 _SETTINGS = {"record": RecordSettings, "checkpoint": CheckpointSettings}
@@ -107,13 +108,17 @@ def found_run(target: str, tracking: TrackingSettings, *, allow_changes: bool) -
             notes += _fetched(store, run_id, directory)
         finished = store.run(run_id).info.status == "FINISHED"
     recorded = _configuration(file)
+    earlier = is_earlier_configuration(recorded)
     found = newest_checkpoint(directory, notes) if given is None or content is None else (given, content)
+    if earlier:
+        recorded = present_configuration(recorded, None if found is None else header(found[1])["model"])
+        notes.append(f"run {run_id} was begun by version 0.1.0, which does not read what this version writes from here")
     if found is None:
         notes.append(f"run {run_id} has no checkpoint: it begins again at step 0")
     elif (other := header(found[1])["run_id"]) != run_id:
         raise UsageError(f"resume: {found[0]} is of run {other}, not of {run_id}")
     path, state = found or (None, {})
-    return Resumption(run_id, recorded, path, state, finished, allow_changes, tuple(notes))
+    return Resumption(run_id, recorded, path, state, finished, allow_changes, tuple(notes), earlier)
 
 
 def _fetched(store: Store, run_id: str, directory: Path) -> Iterator[str]:

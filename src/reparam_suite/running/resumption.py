@@ -28,6 +28,7 @@ class Resumption:
         finished: whether the run is recorded as FINISHED.
         allow_changes: whether it may resume with other options than it had.
         notes: what the user should know.
+        earlier: whether its configuration file is of an earlier version; `recorded` is in the present form.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class Resumption:
     finished: bool
     allow_changes: bool
     notes: tuple[str, ...]
+    earlier: bool = False
 
     @property
     def step(self) -> int:

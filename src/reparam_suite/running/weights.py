@@ -5,15 +5,14 @@ import os
 from collections.abc import Container
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reparam_suite.running.assembly import Assembly
 from reparam_suite.running.resumption import checkpoint_directory, header
 from reparam_suite.tracking import Store, TrackingError
+from reparam_suite.tracking.views import KIND
 from reparam_suite.training import BEST, LAST, CheckpointError, Checkpoints, best_of, read_checkpoint
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
+from reparam_suite.versions import MONITOR
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def restore_best(checkpoints: Checkpoints, store: Store, run_id: str) -> bool:
         return True
     with TemporaryDirectory(dir=checkpoints.directory.parent) as folder:
         # On record may be the value of the validation after the last step, which a run that goes further leaves out.
-        copy = _best_on_record(store, run_id, {checkpoints.best, recorded_best(store.run(run_id))}, Path(folder))
+        copy = _best_on_record(store, run_id, {checkpoints.best, recorded_best(store, run_id)}, Path(folder))
         if copy is None:
             return False
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -52,10 +51,13 @@ def restore_best(checkpoints: Checkpoints, store: Store, run_id: str) -> bool:
     return True
 
 
-def recorded_best(run: "Run") -> float | None:
+def recorded_best(store: Store, run_id: str) -> float | None:
     """The value of the monitor with a run's best weights, as it is on record; None if it has none."""
-    monitor = run.data.tags.get("monitor")
-    value: float | None = None if monitor is None else run.data.metrics.get(f"{monitor.removeprefix('-')}_best")
+    data = store.run(run_id).data
+    if KIND not in data.tags:  # version 0.1.0 recorded every value, and not which is the best
+        return max((value for step, value in store.history(run_id, MONITOR) if step > 0), default=None)
+    monitor = data.tags.get("monitor")
+    value: float | None = None if monitor is None else data.metrics.get(f"{monitor.removeprefix('-')}_best")
     return value
 
 
@@ -71,7 +73,7 @@ def weights_of(store: Store, run_id: str) -> tuple[dict[str, Any], str]:
     directory = checkpoint_directory(store.root, run_id)
     if (directory / BEST).exists():
         return read_checkpoint(directory / BEST), str(directory / BEST)
-    best = recorded_best(store.run(run_id))
+    best = recorded_best(store, run_id)
     with TemporaryDirectory() as folder:
         if best is not None:
             if (copy := _best_on_record(store, run_id, {best}, Path(folder))) is not None:

@@ -15,6 +15,7 @@ from reparam_suite.studies.optuna_internals import trial_id
 from reparam_suite.studies.search import Direction
 from reparam_suite.studies.storage import unexperimental
 from reparam_suite.tracking import flattened
+from reparam_suite.versions import WAY_OUT, comparable_definition, is_earlier_definition
 
 _DEFINITION = "definition"
 
@@ -46,17 +47,23 @@ def found(
     """
     existing = {summary.study_name: summary for summary in optuna.get_all_study_summaries(storage)}.get(name)
     known = existing.user_attrs.get(_DEFINITION) if existing else None
-    if known is not None and (differences := list(_differences(known, definition))):
-        raise UsageError(
-            f"name: study {name} is in {url} already and differs: {'; '.join(differences)}. "
-            f"Give this one another name, for example {name}-2"
-        )
+    if known is not None:
+        _check_definition(known, definition, f"name: study {name} is in {url} already and differs", name)
     study = optuna.create_study(
         storage=storage, study_name=name, directions=list(directions), load_if_exists=True, **parts
     )
     if known is None:
         study.set_user_attr(_DEFINITION, dict(definition))
     return study
+
+
+def _check_definition(known: Mapping[str, Any], here: Mapping[str, Any], what: str, name: str) -> None:
+    mend = f"Give this one another name, for example {name}-2"
+    if is_earlier_definition(known):
+        known, here = comparable_definition(known), comparable_definition(here)
+        mend += f"; {WAY_OUT}"
+    if differences := list(_differences(known, here)):
+        raise UsageError(f"{what}: {'; '.join(differences)}. {mend}")
 
 
 def _differences(known: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:

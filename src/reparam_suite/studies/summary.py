@@ -33,6 +33,7 @@ from reparam_suite.studies.storage import AWAY, when_it_answers
 from reparam_suite.tracking import RunLogger, Store, TrackingError, TrackingSettings
 from reparam_suite.tracking.views import KIND, SUMMARY
 from reparam_suite.training import LAST, Checkpoints, Journal, StopSignals, read_checkpoint
+from reparam_suite.versions import present_configuration
 
 # An update takes some seconds of drawing: it is due when the study has taken this many times as long since the last.
 _SHARE = 20
@@ -164,7 +165,8 @@ class Summary:
             checkpoints = Checkpoints(monitor=parts.monitor)
             checkpoints.directory = directory
             add_callbacks(parts, callbacks(parts, journal, checkpoints, self._signals))
-            if (value := recorded_best(self._store.run(run_id))) is not None:
+            parts.model.load_state_dict(content["state_dict"])  # those that count where there is no monitor
+            if (value := recorded_best(self._store, run_id)) is not None:
                 checkpoints.best = value
             if not restore_best(checkpoints, self._store, run_id):
                 self._leave_out(trial, f"the best weights of trial {trial.number} are gone")
@@ -211,8 +213,12 @@ class Summary:
             file = checkpoint_directory(self._store.root, run_id) / CONFIG
             if not file.exists():
                 file = self._store.fetch_artifact(run_id, CONFIG, Path(directory))
-            recorded: dict[str, Any] = strict_yaml.read(file)
+            recorded: dict[str, Any] = present_configuration(strict_yaml.read(file), self._model_of(run_id))
         config = {key: value for key, value in recorded.items() if key not in _OF_THE_TRIAL}
         if len(self._settings.seeds) > 1:
             config["seeds"] = list(self._settings.seeds)
         return yaml.safe_dump(config, sort_keys=False)
+
+    def _model_of(self, run_id: str) -> Any:
+        file = checkpoint_directory(self._store.root, run_id) / LAST
+        return header(read_checkpoint(file))["model"] if file.exists() else None

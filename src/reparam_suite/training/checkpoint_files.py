@@ -16,6 +16,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from reparam_suite.training.errors import CheckpointError, DamagedCheckpoint
+from reparam_suite.versions import EarlierVersionError, is_earlier_checkpoint, present_checkpoint
 
 FORMAT = 4
 """The format of what `Checkpoints` and the recording callbacks add to Lightning's content; others are refused."""
@@ -51,7 +52,7 @@ class CheckpointFiles(CheckpointIO):
     @override
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         content: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-        return content
+        return _present(content, Path(path))
 
     @override
     def remove_checkpoint(self, path: Any) -> None:
@@ -92,6 +93,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     header = content.get(HEADER) if isinstance(content, dict) else None
     if not isinstance(header, dict) or "format" not in header:
         raise CheckpointError(f"{path}: expected a checkpoint of a run of reparam_suite, got another file")
+    if is_earlier_checkpoint(content):
+        return _present(content, path)
     if not isinstance(header["format"], int) or header["format"] != FORMAT:
         version = header.get("version")
         raise CheckpointError(
@@ -101,6 +104,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: expected the parts that a run has written, got others; it was changed since")
     loaded: dict[str, Any] = content
     return loaded
+
+
+def _present(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    try:
+        return present_checkpoint(content)
+    except EarlierVersionError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def structure(content: dict[str, Any]) -> str:
