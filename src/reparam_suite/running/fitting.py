@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers.logger import DummyLogger
 from rich.console import Console
 
 from reparam_suite.running.assembly import Assembly, assemble
@@ -149,6 +150,10 @@ def _fit_and_test(
     model, data, trainer, resumption = parts.model, parts.data, parts.trainer, parts.run.resumption
     with together(trainer, beginning.give_up if beginning else None):
         checkpoint = resumption.checkpoint if resumption else None
+        if (
+            not trainer.loggers
+        ):  # callbacks that log ask for one before a resumed run, or a further process, has its own
+            trainer.loggers = [DummyLogger()]
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if ended:
             if beginning is not None:
