@@ -142,6 +142,8 @@ class _Objection:
             if found := _CLASS.search(line):
                 self.classes.append(found[1])
             for pattern, explain in _RULES:
+                if explain is _Objection.no_instance and not self.keys:  # of a list: its items' objections are said
+                    continue
                 if found := pattern.search(line):
                     if explain is not _Objection.wrong_class:
                         return explain(self, found)
