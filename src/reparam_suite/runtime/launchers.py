@@ -46,9 +46,17 @@ def is_further_process(trainer: Mapping[str, Any] | None = None) -> bool:
         return _number("LOCAL_RANK") > 0
     if torchrun_world() is not None:
         return _number("RANK") > 0
+    return trainer is not None and all_were_started(trainer) and _number("SLURM_PROCID") > 0
+
+
+def all_were_started(trainer: Mapping[str, Any]) -> bool:
+    """Whether torchrun or SLURM has started all processes of one run, of which this is one.
+
+    Args:
+        trainer: the options of the run.
+    """
     tasks = slurm_tasks()
-    together = tasks is not None and trainer is not None and num_processes(trainer) == tasks
-    return together and _number("SLURM_PROCID") > 0
+    return torchrun_world() is not None or (tasks is not None and tasks > 1 and num_processes(trainer) == tasks)
 
 
 def num_processes(trainer: Mapping[str, Any]) -> int | None:
