@@ -144,6 +144,13 @@ def sweep(*args: str, root: Path) -> Ended:
     return _ended(sweep_command.main, [*args, "--tracking.root", str(root)], root)
 
 
+def ui(*args: str, root: Path) -> Ended:
+    """Serves MLflow's page of what is recorded under `root`."""
+    from reparam_suite import ui as ui_command
+
+    return _ended(ui_command.main, ["--tracking.root", str(root), *args], root)
+
+
 def _ended(main: Callable[[list[str]], int], args: list[str], root: Path) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     with as_it_was(), ended_sooner(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

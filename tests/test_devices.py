@@ -108,7 +108,8 @@ def is_one_run(ended: Ended) -> None:
 def test_started_by_the_command_itself(root, path, tmp_path):
     root = tmp_path / "mlruns"  # a fresh store, which two processes that open it at once break for good
     many = ["--record.test_samples", "200", "--record.test_data", "400"]
-    ended = started(*SHORT, *many, root=root, **path)
+    leftovers = {"LOCAL_RANK": "0", "RANK": "3", "WORLD_SIZE": "8", "NODE_RANK": "1", "MASTER_ADDR": "192.0.2.1"}
+    ended = started(*SHORT, *many, root=root, **path, **leftovers)
     assert len(ended.every_run()) == 1
     is_one_run(ended)
     assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "False"], "the first alone knows MLflow"

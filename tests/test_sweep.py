@@ -141,6 +141,12 @@ def test_a_file_that_changed_under_the_same_name_is_refused_with_the_differences
         ({}, ["--where", "{model.estimator: REBAR}"], "--where: expected values of the grid, got "),
         ({}, ["--sedes", "[1]"], "unknown option --sedes, did you mean --seeds?"),
         ({"table": {"output": "table.doc"}}, [], "output: expected a file that ends in .tex, .md or .csv"),
+        (
+            {"table": {"rows": ["model.estimatr"], "columns": ["test/elbo"]}},
+            [],
+            "--table.rows: expected arguments of the grid (model.estimator, model.learning_rate), got model.estimatr",
+        ),
+        ({"table": {"rows": ["model.estimator"]}}, [], "--table.columns: expected at least one, got none"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_made(tmp_path, settings, args, told):

@@ -1,6 +1,7 @@
 """The command that opens MLflow's page: what it refuses, and the address that it opens."""
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,18 @@ def test_it_prints_one_link_and_opens_it(opened, root, capsys):
 def test_another_view_is_opened_and_the_browser_left_alone(opened, root, capsys):
     assert opened("--tracking.root", str(root), "--view", "table", "--open", "false") == []
     assert "compareRunsMode=TABLE&viewStateShareKey=table" in capsys.readouterr().out
+
+
+def test_outside_of_the_main_thread_it_serves_without_signal_handlers(root, capsys, monkeypatch):
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        ui, "page_server", lambda *_: contextlib.nullcontext(Served("http://runs.localhost:4000", stop))
+    )
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(ui.main, ["--tracking.root", str(root), "--open", "false"]).result() == 0
+    assert capsys.readouterr().out.startswith("http://runs.localhost:4000/")
 
 
 @pytest.mark.parametrize(

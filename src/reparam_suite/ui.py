@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import webbrowser
 
 if __name__ == "__main__":  # before the other imports, which take seconds
@@ -36,8 +37,9 @@ _TERMINATED = 128 + signal.SIGTERM
 def main(args: list[str] | None = None) -> int:
     """Runs the command line `args` (by default sys.argv[1:]) and returns its exit code."""
     console = TextConsole()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    if threading.current_thread() is threading.main_thread():  # Python allows handlers in no other
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         config = _parse(sys.argv[1:] if args is None else args)
         tracking = TrackingSettings(**vars(config.tracking))

@@ -205,6 +205,10 @@ OPTIONS = [
         "--model.optimizer: expected capturable false, since it is for GPUs, got true on the CPU",
     ),
     (
+        "--trainer.callbacks EarlyStopping --trainer.callbacks.monitor val/elbo --trainer.callbacks.mode up",
+        "EarlyStopping: `mode` can be min, max, got up",
+    ),
+    (
         "--trainer.callbacks StochasticWeightAveraging --trainer.callbacks.swa_lrs 0.1",
         "--trainer.callbacks: StochasticWeightAveraging: swa_epoch_start: expected the number of an epoch without "
         "max_epochs, got 0.8",

@@ -45,6 +45,16 @@ def test_processes_that_torchrun_starts_are_told_what_to_resume(tmp_path, monkey
     assert told == "--resume: expected a run's id where torchrun or SLURM starts the processes of a run, got auto"
 
 
+@pytest.mark.parametrize("task", ["0", "1"])
+def test_tasks_of_slurm_that_train_one_run_are_told_as_well(tmp_path, monkeypatch, task):
+    job = {"JOB_ID": "5", "NTASKS": "2", "NODEID": "0", "PROCID": task, "LOCALID": task}
+    for name, value in job.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    told = refused("--trainer.devices", "2", "--trainer.accelerator", "cpu", root=tmp_path / "mlruns")
+    assert told == "--resume: expected a run's id where torchrun or SLURM starts the processes of a run, got auto"
+    assert not (tmp_path / "mlruns").exists()
+
+
 def test_a_key_of_another_configuration_is_refused_with_what_differs(tmp_path):
     result = Run(
         lambda: GaussianVAE(event_shape=(64,), latent_size=2, hidden_sizes=(4,)),

@@ -52,6 +52,19 @@ def test_grey_images_have_one_channel_and_are_not_binarized(tmp_path):
     assert np.array_equal(rows_of(ImageFolder(path=tmp_path), "valid"), np.repeat(pixels[[8, 18]], 3, 1))
 
 
+@pytest.mark.parametrize(("greatest", "told"), [(1, True), (16, True), (200, False)])
+def test_images_that_are_nearly_black_are_said(tmp_path, caplog, greatest, told):
+    for index in range(20):
+        levels = np.linspace(0, greatest, 24).astype(np.uint8).reshape(4, 6)
+        Image.fromarray(levels).save(tmp_path / f"{index:02}.png")
+    assert ImageFolder(path=tmp_path, kind="grey").num_rows["train"] == 16
+    message = (
+        f"{tmp_path}: expected intensities that reach 128 to 255, got at most {greatest} in 16 images, which are "
+        "trained on as nearly black ones"
+    )
+    assert [record.getMessage() for record in caplog.records] == [message] * told
+
+
 def test_images_are_scaled_and_cut_in_the_middle(tmp_path):
     tall, wide = np.zeros((40, 20, 3), np.uint8), np.zeros((20, 40, 3), np.uint8)
     tall[10:30], wide[:, 10:30] = 200, 200

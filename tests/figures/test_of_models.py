@@ -10,7 +10,7 @@ from torch import nn
 from torch.distributions import Bernoulli, Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import AffineTransform, TanhTransform
 
-from reparam_suite.figures import interpolations, reconstructions, samples
+from reparam_suite.figures import interpolations, latent_map, reconstructions, samples
 
 
 class Toy(nn.Module):
@@ -84,9 +84,17 @@ def test_pyplot_is_not_touched():
     assert before == ([] if pyplot is None else pyplot.get_fignums())
 
 
-def test_no_sample_at_all_is_refused():
-    with pytest.raises(ValueError, match="n: expected at least 1, got 0"):
-        samples(Toy((9,)), 0)
+@pytest.mark.parametrize(("wrong", "error"), [(0, ValueError), ("4", TypeError), (2.0, TypeError), (None, TypeError)])
+def test_numbers_are_checked(wrong, error):
+    model, x = Toy((9,)), torch.zeros(4, 9)
+    with pytest.raises(error, match=f"^n: expected an integer of at least 1, got {wrong!r}$"):
+        samples(model, wrong)
+    with pytest.raises(error, match=f"^num_pairs: expected an integer of at least 1, got {wrong!r}$"):
+        interpolations(model, x, num_pairs=wrong)
+    with pytest.raises(error, match=f"^num_steps: expected an integer of at least 2, got {wrong!r}$"):
+        interpolations(model, x, num_steps=wrong)
+    with pytest.raises(error, match=f"^num_values: expected an integer of at least 1, got {wrong!r}$"):
+        latent_map(model, x, num_values=wrong)
 
 
 @pytest.mark.parametrize(("event_shape", "shown"), [((9,), (3, 3)), ((3, 2, 2), (3, 2, 2))])

@@ -47,6 +47,9 @@ def test_options_of_every_optimizer_are_refused_at_once_or_train(name):
         ("Adam", {"betas": [1.5, 0.9]}, "options of Adam: expected such as it can step with, got Invalid beta"),
         ("Adam", {"weight_decay": -1}, "options of Adam: expected such as it can step with, got Invalid weight_decay"),
         ("Adam", {"amsgrad": "yes"}, "options of Adam: expected true or false for amsgrad, got 'yes'"),
+        ("Adam", {"fused": "x"}, "options of Adam: expected true, false or null for fused, got 'x'"),
+        ("SGD", {"foreach": 1}, "options of SGD: expected true, false or null for foreach, got 1"),
+        ("SGD", {3: 1, "x": 1}, "options of SGD: expected some of dampening, foreach, fused, maximize, "),
         ("SGD", {"nesterov": True}, "options of SGD: expected such as it can step with, got Nesterov momentum"),
         ("SGD", {"momentum": math.inf}, "options of SGD: expected a finite number for momentum, got inf"),
     ],
@@ -54,3 +57,8 @@ def test_options_of_every_optimizer_are_refused_at_once_or_train(name):
 def test_values_of_options_are_refused_by_name(name, options, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         OptimizerSettings(name=name, options=options)
+
+
+def test_options_that_are_no_mapping_are_refused():
+    with pytest.raises(TypeError, match=r"^options of Adam: expected a mapping of names to values, got \[1\]$"):
+        OptimizerSettings(options=[1])

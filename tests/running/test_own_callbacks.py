@@ -4,7 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import BackboneFinetuning, StochasticWeightAveraging
+from lightning.pytorch.callbacks import (
+    BackboneFinetuning,
+    BatchSizeFinder,
+    LearningRateFinder,
+    StochasticWeightAveraging,
+)
 from tests.running.models import gaussian
 from torch import nn
 
@@ -27,6 +32,16 @@ def check(callback, model=None, max_epochs=-1) -> None:
         (
             StochasticWeightAveraging([0.1, 0.2], swa_epoch_start=1),
             "StochasticWeightAveraging: swa_lrs: expected one number, or 1 for 1 groups of parameters, got [0.1, 0.2]",
+        ),
+        (
+            LearningRateFinder(min_lr=-1.0),
+            "a run trains with the learning_rate that is on record, and a study searches it, expected no callback that "
+            "changes it, got LearningRateFinder",
+        ),
+        (
+            BatchSizeFinder(),
+            "a run trains with the batch_size that is on record, and a study searches it, expected no callback that "
+            "changes it, got BatchSizeFinder",
         ),
         (BackboneFinetuning(), "BackboneFinetuning: expected a model with a module backbone, got GaussianVAE"),
     ],

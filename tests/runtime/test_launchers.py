@@ -6,7 +6,7 @@ import sys
 from functools import partial
 
 import pytest
-from tests.launching import compare, fit, study, sweep, sync
+from tests.launching import compare, fit, study, sweep, sync, ui
 from tests.running.models import gaussian
 from tests.running.resuming import Brief
 from tests.running.resuming import fit as trained
@@ -94,7 +94,7 @@ def test_torchrun_has_set_all_of_its_variables(variables):
 def test_every_command_says_what_is_wrong_whatever_is_in_the_environment(variables, values, tmp_path):
     variables(values)
     comparisons = [partial(compare, "gradients"), partial(compare, "runs")]
-    for command in (fit, study, sweep, sync, *comparisons):
+    for command in (fit, study, sweep, sync, ui, *comparisons):
         ended = command("--bogus", "1", root=tmp_path / "mlruns")
         assert ended.code == 2
         assert ended.err.count("\n") == 1

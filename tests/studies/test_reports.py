@@ -4,13 +4,11 @@ import math
 import signal
 from types import SimpleNamespace
 
-import numpy as np
 import optuna
 import pytest
 from optuna.pruners import NopPruner, ThresholdPruner
 from tests.studies.searches import search
 
-from reparam_suite.data import Arrays, Digits
 from reparam_suite.studies.reports import Reports, TrialObserver, record_failure, told
 from reparam_suite.training import Journal, Stopped
 
@@ -98,29 +96,3 @@ def test_the_end_of_a_run_is_recorded_as_that_of_its_trial(error, status, tags):
 
 def test_an_error_is_told_in_a_line():
     assert told(RuntimeError("postgresql://ada:secret@db\nis away")) == "RuntimeError: postgresql://***@db"
-
-
-ROWS = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
-
-
-@pytest.fixture
-def path(tmp_path):
-    file = tmp_path / "rows.npz"
-    np.savez(file, x_train=ROWS)
-    return file
-
-
-def parts(data) -> SimpleNamespace:
-    return SimpleNamespace(given_data=data, data=data, run=SimpleNamespace(seed=0))
-
-
-def test_a_study_compares_trials_on_the_same_data_alone(path):
-    study = optuna.create_study()
-    search = SimpleNamespace(tests=False, name="small")
-    TrialObserver(search, study, None).assembled(parts(before := Arrays(path=path)))
-    TrialObserver(search, study, None).assembled(parts(Arrays(path=path, seed=7)))
-    TrialObserver(search, study, None).assembled(parts(Digits()))
-    digest = before.digest
-    np.savez(path, x_train=ROWS[::-1])
-    with pytest.raises(ValueError, match=f"expected those of the earlier trials of small, of digest {digest}, got Ar"):
-        TrialObserver(search, study, None).assembled(parts(Arrays(path=path)))

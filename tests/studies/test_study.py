@@ -3,6 +3,7 @@
 import logging
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -10,7 +11,7 @@ from optuna.pruners import MedianPruner, ThresholdPruner
 from optuna.samplers import GridSampler, RandomSampler
 
 from reparam_suite import Run, Study, load
-from reparam_suite.data import Digits
+from reparam_suite.data import Arrays, Digits
 from reparam_suite.estimators import Pathwise
 from reparam_suite.models import GaussianVAE
 
@@ -38,6 +39,14 @@ def breaking(how, seed):
     if how == "raises":
         raise ValueError("not with me")
     return small(1e30 if how == "diverges" else 1e-3, 2, seed)
+
+
+ROWS = np.eye(64, dtype=np.float32)
+
+
+def of_a_file(latent_size, seed):
+    model = GaussianVAE(event_shape=(64,), latent_size=latent_size, hidden_sizes=(8,))
+    return Run(model, Arrays(path="rows.npz", batch_size=16), max_steps=2, seed=seed)
 
 
 def study(**changes):
@@ -160,6 +169,20 @@ def test_an_objective_that_no_run_has_is_refused_before_anything_exists(tmp_path
 
 
 @pytest.mark.usefixtures("_empty_folder")
+@pytest.mark.usefixtures("_empty_folder")
+def test_replaced_data_are_refused_before_another_trial_is_begun():
+    given = {"make_run": of_a_file, "space": {"latent_size": IntDistribution(2, 3)}}
+    np.savez("rows.npz", x_train=ROWS)
+    study(**given, num_trials=1).run()
+    np.savez("rows.npz", x_train=1.0 - ROWS)
+    assert study(**given, num_trials=1).run().trained == 0
+    told = r"^data: expected those of the earlier trials of s, of digest \w{16}, got Arrays-rows of digest \w{16}: they"
+    with pytest.raises(ValueError, match=told):
+        study(**given, num_trials=2).run()
+    np.savez("rows.npz", x_train=ROWS)
+    assert list(study(**given, num_trials=2).run().frame["state"]) == ["COMPLETE"] * 2
+
+
 def test_what_cannot_be_sent_trains_here_and_says_so(caplog):
     result = study(
         make_run=lambda learning_rate, latent_size, seed: make_run(learning_rate, latent_size, seed),

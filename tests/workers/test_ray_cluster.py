@@ -1,8 +1,12 @@
 """What a cluster of Ray is held to before anything is placed in it."""
 
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from reparam_suite.runtime.errors import UsageError
+from reparam_suite.workers import ray_cluster
 from reparam_suite.workers.ray_cluster import check_reachable, check_room
 
 
@@ -22,3 +26,14 @@ def test_several_machines_cannot_share_a_file_of_one():
     with pytest.raises(UsageError, match=r"--tracking.uri: .* got the file sqlite:///mlruns/mlflow.db of one"):
         check_reachable(shared, {"10.0.0.1", "10.0.0.2"})
     check_reachable(shared | {"tracking.uri": "http://mlflow"}, {"10.0.0.1", "10.0.0.2"})
+
+
+def test_ray_leaves_the_handler_of_sigterm_and_starts_outside_of_the_main_thread_as_well(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(ray_cluster.ray, "init", lambda **_: signal.signal(signal.SIGTERM, signal.SIG_IGN))
+    assert ray_cluster._join_or_start()
+    assert signal.getsignal(signal.SIGTERM) == before
+    monkeypatch.setattr(ray_cluster.ray, "init", lambda **_: None)
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(ray_cluster._join_or_start).result()

@@ -13,7 +13,7 @@ from reparam_suite.running import Run
 from reparam_suite.running.keyed import RunKey, job_key, slurm_job
 from reparam_suite.running.resumption import RUN_KEY
 from reparam_suite.runtime.errors import UsageError
-from reparam_suite.runtime.launchers import is_further_process, torchrun_world
+from reparam_suite.runtime.launchers import all_were_started
 
 AUTO = "auto"
 
@@ -37,7 +37,7 @@ def automatic_runs(args: list[str]) -> Iterator[tuple[Run, list[str]]]:
     key = job_key(trainer) if options.values.run_key is None else RunKey(options.values.run_key)
     if key is None:
         raise UsageError("--resume: expected auto with --run_key KEY, or within a SLURM job, got auto alone")
-    if torchrun_world() is not None or is_further_process(trainer):
+    if all_were_started(trainer):
         raise UsageError(
             "--resume: expected a run's id where torchrun or SLURM starts the processes of a run, got auto"
         )

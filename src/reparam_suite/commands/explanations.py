@@ -110,7 +110,9 @@ _GOT = re.compile(r"\bGot value:\s*'?(.*?)'?$", re.MULTILINE)
 _FRAME = re.compile(
     r"Does not validate against any of|Subtypes:|Errors:|Given value|Problem with given class_path"
     r'|Parser key "[^"]+":$|Expected a (<class|typing)|Expected a path but'
+    r"|Not a valid subclass of|Subclass types expect one of|a class path \(|a dict with(out)? "
 )
+_FOREIGN = re.compile(r"^\[?Namespace\(class_path='(?!reparam_suite\.)(?:[\w.]*\.)?(\w+)'")
 
 
 _NOTHING = "an empty value"
@@ -140,6 +142,8 @@ class _Objection:
             if found := _CLASS.search(line):
                 self.classes.append(found[1])
             for pattern, explain in _RULES:
+                if explain is _Objection.no_instance and not self.keys:  # of a list: its items' objections are said
+                    continue
                 if found := pattern.search(line):
                     if explain is not _Objection.wrong_class:
                         return explain(self, found)
@@ -158,7 +162,9 @@ class _Objection:
             got = f"got {given[0] or _NOTHING}" if given else ""
             objections = [f"expected {either(self.types(lines))}, {got}" if given else " ".join(lines)]
         explained = "; ".join(_KEY.sub("", objection).removeprefix(": ") for objection in dict.fromkeys(objections))
-        return f"{self.option()}: {explained}" if self.keys else explained
+        foreign = _FOREIGN.search(given[0]) if given else None  # it refuses options in words that do not name it
+        owner = self.option() if self.keys else foreign[1] if foreign else None
+        return f"{owner}: {explained}" if owner else explained
 
     @staticmethod
     def types(lines: Iterable[str]) -> list[str]:

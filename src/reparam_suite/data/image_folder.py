@@ -1,5 +1,6 @@
 """A folder of images."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,13 +9,16 @@ from typing import Any, final, get_args
 
 from reparam_suite.data.base import Split
 from reparam_suite.data.image_files import Colour, Crop, ImageRows, fault_of, files_in, size_of
-from reparam_suite.data.kinds import Kind
+from reparam_suite.data.kinds import LIGHT, Kind
 from reparam_suite.data.rows import FEWEST_TENTHS, Rows, tenths
 from reparam_suite.data.streamed import StreamedDataModule
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentValueError, DataError
 
+_log = logging.getLogger(__name__)
+
 _NAMED = 5  # files that one message names
+_SEEN = 16  # images, of which one is to be light
 _FOLDERS: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
     "valid": ("valid", "val", "validation"),
@@ -30,7 +34,8 @@ class ImageFolder(StreamedDataModule):
     training split, and folders `valid` (or `val`, `validation`) and `test` are the others. Otherwise, and without those
     two, the ninth of every ten images in the order of their names validates, and the tenth tests.
 
-    Batches are [b, 3, H, W], or [b, 1, H, W] in grey, of intensities in [0, 1]; nothing is binarized.
+    Batches are [b, 3, H, W], or [b, 1, H, W] in grey, of intensities in [0, 1]; nothing is binarized. Images of labels,
+    or of another scale than 0 to 255, come out nearly black, and a line says so.
 
     Args:
         path: of the folder.
@@ -88,7 +93,14 @@ class ImageFolder(StreamedDataModule):
         every = [path for some in files.values() for path in some]
         self._check_each(every)
         size = self._common_size(every)
-        return {split: ImageRows(some, size=size, crop=self.crop, colour=self._kind) for split, some in files.items()}
+        rows = {split: ImageRows(some, size=size, crop=self.crop, colour=self._kind) for split, some in files.items()}
+        if (greatest := int(rows["train"].spread(_SEEN).max())) < LIGHT:  # masks, or levels of another scale
+            _log.warning(
+                "%s: expected intensities that reach %d to 255, got at most %d in %d images, which are "
+                "trained on as nearly black ones",
+                *(self.path, LIGHT, greatest, min(_SEEN, len(rows["train"]))),
+            )
+        return dict(rows)
 
     def _files_by_split(self) -> dict[Split, list[Path]]:
         if not (self.path / "train").is_dir():

@@ -17,7 +17,7 @@ Kind = Literal["binary", "grey", "colour", "real", "count"]
 DType = Literal["bool", "uint8", "integer", "float"]
 
 # Images in uint8 reach the upper half of 0..255. What stays below may be images of other levels, or counts.
-_LIGHT = 128
+LIGHT = 128
 
 _BYTE = 255
 
@@ -124,8 +124,8 @@ def kind_of(splits: Mapping[str, Values], event_shape: tuple[int, ...], *, where
         _refuse_deep_colour(splits, event_shape, where)
         return "real" if any(values.least < 0 for values in splits.values()) else "count"
     if dtype == "uint8":
-        if any(0 < values.greatest < _LIGHT for values in splits.values()):
-            expected = f"uint8 of 0 and 1, or intensities that reach {_LIGHT} to 255 in every split"
+        if any(0 < values.greatest < LIGHT for values in splits.values()):
+            expected = f"uint8 of 0 and 1, or intensities that reach {LIGHT} to 255 in every split"
             raise _contradiction(splits, where, expected)
         return "colour" if is_colour(event_shape) else "grey"
     within = [values.is_within for values in splits.values()]
@@ -136,7 +136,7 @@ def kind_of(splits: Mapping[str, Values], event_shape: tuple[int, ...], *, where
         return "real"
     if all(within):
         return "colour" if is_colour(event_shape) else "grey"
-    if max(values.greatest for values in splits.values()) >= _LIGHT:
+    if max(values.greatest for values in splits.values()) >= LIGHT:
         raise _contradiction(splits, where, "intensities in [0, 1] in every split or in none")
     return "real"
 

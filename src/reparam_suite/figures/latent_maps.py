@@ -26,6 +26,7 @@ from reparam_suite.figures.grids import (
 from reparam_suite.figures.images import signed
 from reparam_suite.figures.of_models import evaluated
 from reparam_suite.figures.style import styled
+from reparam_suite.runtime import checks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,9 +96,11 @@ def latent_map(
         image_shape: to show vectors in, where it is known.
 
     Raises:
-        ValueError: if the data are no images, there are no two latents that are normal, bits or classes, or a value is
-            not finite.
+        TypeError: if `num_values` is no integer.
+        ValueError: if it is below 1, the data are no images, there are no two latents that are normal, bits or classes,
+            or a value is not finite.
     """
+    num_values = checks.integer("num_values", num_values, least=1)
     shape = shown_shape(x.shape[1:]) if image_shape is None else image_shape
     if shape is None:
         raise ValueError(f"x: expected images, got shape {list(x.shape)}")

@@ -12,6 +12,7 @@ from torch import Tensor
 from reparam_suite.distributions import mean_of
 from reparam_suite.figures.grids import shown_shape
 from reparam_suite.figures.images import interpolation_grid, reconstruction_grid, sample_grid
+from reparam_suite.runtime import checks
 from reparam_suite.runtime.random_streams import forked_generator
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ def samples(model: VAE, n: int, *, image_shape: Sequence[int] | None = None, see
         seed: of the draws; the same seed shows models of one kind at the same noise.
 
     Raises:
+        TypeError: if n is no integer.
         ValueError: if n is below 1, `image_shape` does not fit, or a value is not finite.
     """
-    if n < 1:
-        raise ValueError(f"n: expected at least 1, got {n}")
+    n = checks.integer("n", n, least=1)
     with evaluated(model, seed):
         means = model.sample(n)
     shape = shown_shape(means.shape[1:]) if image_shape is None else image_shape
@@ -78,8 +79,11 @@ def interpolations(
         image_shape: to show vectors in, where it is known.
 
     Raises:
-        ValueError: if there are fewer than two data, they are no images, or a value is not finite.
+        TypeError: if a number is no integer.
+        ValueError: if it is too small, there are fewer than two data, they are no images, or a value is not finite.
     """
+    num_pairs = checks.integer("num_pairs", num_pairs, least=1)
+    num_steps = checks.integer("num_steps", num_steps, least=2)
     shape = shown_shape(x.shape[1:]) if image_shape is None else image_shape
     if len(x) < 2 or shape is None:
         raise ValueError(f"x: expected two images or more, got shape {list(x.shape)}")

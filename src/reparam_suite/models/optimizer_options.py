@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
@@ -19,20 +19,23 @@ def check_options(make: Callable[..., Optimizer], name: str, options: Mapping[st
     Args:
         make: the class.
         name: of the class.
-        options: of its constructor; every one is known to be accepted.
+        options: of its constructor, which is known to accept each.
 
     Raises:
         ValueError: naming the option and what is expected, or the reason.
     """
-    defaults = {key: parameter.default for key, parameter in inspect.signature(make).parameters.items()}
+    parameters = inspect.signature(make).parameters
     for key, value in options.items():
-        if (expected := _expected(defaults[key], value)) is not None:
+        if (expected := _expected(parameters[key], value)) is not None:
             raise ArgumentValueError(f"options of {name}: expected {expected} for {key}, got {value!r}")
     _try(make, name, {key: value for key, value in options.items() if key != "capturable"})  # which is for GPUs
 
 
-def _expected(default: Any, value: Any) -> str | None:
-    # What a value should be that it is not; None of one that is right, or of an option without a default.
+def _expected(parameter: inspect.Parameter, value: Any) -> str | None:
+    # What a value should be that it is not; None of one that is right, or of an option that takes names.
+    default = parameter.default
+    if default is None and bool in get_args(parameter.annotation):  # torch looks at its truth alone
+        return None if value is None or isinstance(value, bool) else "true, false or null"
     if isinstance(default, bool):
         return None if isinstance(value, bool) else "true or false"
     if isinstance(default, Real):

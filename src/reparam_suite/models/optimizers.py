@@ -40,7 +40,9 @@ class OptimizerSettings:
         if self.name not in known:
             raise ValueError(f"optimizer: expected a name among {', '.join(sorted(known))}, got {self.name!r}")
         accepted = set(inspect.signature(known[self.name]).parameters) - {"params", "lr", "differentiable"}
-        unknown = sorted(set(self.options) - accepted)
+        if not isinstance(self.options, Mapping):
+            raise TypeError(f"options of {self.name}: expected a mapping of names to values, got {self.options!r}")
+        unknown = sorted(map(str, set(self.options) - accepted))
         if unknown:
             raise ValueError(
                 f"options of {self.name}: expected some of {', '.join(sorted(accepted))}, got {', '.join(unknown)}"

@@ -1,12 +1,10 @@
 """A run's model, data and trainer, made and checked against each other; nothing is recorded yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
@@ -19,12 +17,12 @@ from reparam_suite.running.loggers import made_loggers
 from reparam_suite.running.monitors import check_monitors
 from reparam_suite.running.own_callbacks import check_own_callbacks
 from reparam_suite.running.own_optimizers import check_own_optimizer
+from reparam_suite.running.process_environment import OwnProcesses, process_environment
 from reparam_suite.running.specification import DEFAULT_STEPS, Specification
 from reparam_suite.running.surroundings import Surroundings
 from reparam_suite.running.trainer_options import check_limits, check_trainer_options
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import quiet
-from reparam_suite.runtime.launchers import num_processes, torchrun_world
 from reparam_suite.runtime.plain_data import Described
 from reparam_suite.runtime.random_streams import seed_everything
 from reparam_suite.tracking import LoggerOfRun
@@ -126,15 +124,16 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     check_trainer_options(options)
     try:
         options["callbacks"] = _made_callbacks(options.pop("callbacks", None))
-        trainer = Trainer(**{**options, **_OF_THE_RUN, **_launched(options)})
+        trainer = Trainer(**{**options, **_OF_THE_RUN, "plugins": [OwnProcesses()]})
+        processes = process_environment(trainer, options["devices"])
         if isinstance(trainer.strategy, DDPStrategy):
-            if surroundings.relaunch is None and not _is_launched(trainer.strategy):
+            if surroundings.relaunch is None and not processes.creates_processes_externally:
                 raise UsageError(
                     "trainer.devices: expected one, since further processes start the same program again, which has "
                     f"to be a file whose first run this is, got {options['devices']}"
                 )
             strategy = Replicas(command=list(surroundings.relaunch or []), seed=run.seed)
-            trainer = Trainer(**{**options, **_OF_THE_RUN, "strategy": strategy})
+            trainer = Trainer(**{**options, **_OF_THE_RUN, "strategy": strategy, "plugins": [processes]})
     except UsageError:
         raise
     except Exception as error:  # whatever Lightning, or a callback of the user's, makes of the options
@@ -143,27 +142,6 @@ def make_trainer(run: Specification, surroundings: Surroundings) -> Trainer:
     trainer.strategy.checkpoint_io = CheckpointFiles()
     shorten_loop(trainer)
     return trainer
-
-
-def _launched(options: Mapping[str, Any]) -> dict[str, Any]:
-    # One process alone is a run of its own, whatever started it: Lightning would take SLURM's tasks for one training.
-    wanted, started = num_processes(options), torchrun_world()
-    if started is not None and wanted is not None and wanted != started:
-        devices, nodes = options.get("devices"), options.get("num_nodes", 1)
-        raise UsageError(
-            f"trainer.devices: torchrun has started {started} processes, expected that many devices in all, got "
-            f"{wanted} (devices {devices} on each of {nodes} nodes)"
-        )
-    if wanted == 1 and started is None:
-        return {"plugins": [LightningEnvironment()]}
-    if started is None and "plugins" not in options and SLURMEnvironment.detect():
-        return {"plugins": [SLURMEnvironment(auto_requeue=False)]}  # `--resume auto` has the job run again
-    return {}
-
-
-def _is_launched(strategy: DDPStrategy) -> bool:
-    # Whether torchrun or SLURM has started all processes.
-    return strategy.cluster_environment is not None and strategy.cluster_environment.creates_processes_externally
 
 
 def _limits(run: Specification) -> dict[str, Any]:

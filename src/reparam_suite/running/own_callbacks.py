@@ -3,7 +3,12 @@
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import BackboneFinetuning, StochasticWeightAveraging
+from lightning.pytorch.callbacks import (
+    BackboneFinetuning,
+    BatchSizeFinder,
+    LearningRateFinder,
+    StochasticWeightAveraging,
+)
 from torch import nn
 
 from reparam_suite.models import EstimatorModule
@@ -14,7 +19,7 @@ _AVERAGING = "trainer.callbacks: StochasticWeightAveraging"
 
 
 def check_own_callbacks(model: Any, trainer: Trainer) -> None:
-    """Refuses callbacks that ask for epochs, learning rates or a part of the model that there are not.
+    """Refuses callbacks that ask for what there is not, or change an option of the run after it is recorded.
 
     Raises:
         UsageError: naming the callback and its argument.
@@ -23,6 +28,12 @@ def check_own_callbacks(model: Any, trainer: Trainer) -> None:
     for callback in callbacks:
         if isinstance(callback, StochasticWeightAveraging):
             _check_averaging(callback, model, trainer)
+        elif isinstance(callback, LearningRateFinder | BatchSizeFinder):
+            found = "learning_rate" if isinstance(callback, LearningRateFinder) else "batch_size"
+            raise UsageError(
+                f"trainer.callbacks: a run trains with the {found} that is on record, and a study searches it, "
+                f"expected no callback that changes it, got {type(callback).__name__}"
+            )
         elif isinstance(callback, BackboneFinetuning) and not isinstance(getattr(model, "backbone", None), nn.Module):
             raise UsageError(
                 f"trainer.callbacks: BackboneFinetuning: expected a model with a module backbone, got "

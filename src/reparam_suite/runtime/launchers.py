@@ -8,6 +8,10 @@ FIRST_PROCESS = "REPARAM_SUITE_FIRST_PROCESS"
 """The variable with the process number of the first process, which has started this one."""
 
 _TORCHRUN = ("TORCHELASTIC_RUN_ID", "WORLD_SIZE", "RANK", "MASTER_ADDR")
+_SLURM = ("SLURM_JOB_ID", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")
+
+# Names of jobs whose commands are typed: whoever works in one starts processes otherwise (Lightning's rule).
+_TYPED = ("bash", "interactive")
 
 
 def torchrun_world() -> int | None:
@@ -15,6 +19,18 @@ def torchrun_world() -> int | None:
     if not all(os.environ.get(name) for name in _TORCHRUN):
         return None
     return _number("WORLD_SIZE")
+
+
+def slurm_tasks() -> int | None:
+    """The number of tasks of the SLURM job step in which this process is; None outside of one."""
+    if not all(os.environ.get(name) for name in _SLURM) or os.environ.get("SLURM_JOB_NAME") in _TYPED:
+        return None
+    return _number("SLURM_NTASKS")
+
+
+def started_by_first_process() -> bool:
+    """Whether the first process of a training has started this one."""
+    return bool(os.environ.get(FIRST_PROCESS))
 
 
 def is_further_process(trainer: Mapping[str, Any] | None = None) -> bool:
@@ -26,12 +42,21 @@ def is_further_process(trainer: Mapping[str, Any] | None = None) -> bool:
     Args:
         trainer: the options of the run, if they are known.
     """
-    if os.environ.get(FIRST_PROCESS):
+    if started_by_first_process():
         return _number("LOCAL_RANK") > 0
     if torchrun_world() is not None:
         return _number("RANK") > 0
-    tasks = _number("SLURM_NTASKS")
-    return tasks > 1 and trainer is not None and num_processes(trainer) == tasks and _number("SLURM_PROCID") > 0
+    return trainer is not None and all_were_started(trainer) and _number("SLURM_PROCID") > 0
+
+
+def all_were_started(trainer: Mapping[str, Any]) -> bool:
+    """Whether torchrun or SLURM has started all processes of one run, of which this is one.
+
+    Args:
+        trainer: the options of the run.
+    """
+    tasks = slurm_tasks()
+    return torchrun_world() is not None or (tasks is not None and tasks > 1 and num_processes(trainer) == tasks)
 
 
 def num_processes(trainer: Mapping[str, Any]) -> int | None:

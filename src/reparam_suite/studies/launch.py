@@ -20,12 +20,12 @@ from reparam_suite.studies.command import StudyCommand
 from reparam_suite.studies.command import command as parsed
 from reparam_suite.studies.display import Display, best_trials
 from reparam_suite.studies.queue import ERROR, Queue
-from reparam_suite.studies.rehearsal import check_metrics
+from reparam_suite.studies.rehearsal import check_trials
 from reparam_suite.studies.search import Search
 from reparam_suite.studies.storage import AWAY, when_it_answers
 from reparam_suite.studies.summary import Summary
 from reparam_suite.studies.trial_table import TrialLines
-from reparam_suite.studies.workers import StudyWork, is_begun, joined, work
+from reparam_suite.studies.workers import StudyWork, joined, work
 from reparam_suite.tracking import Store, redact
 from reparam_suite.training import Stopped, StopSignals
 from reparam_suite.workers import LocalProcesses, WorkerPool
@@ -63,8 +63,7 @@ def search(args: Sequence[str], console: Console, signals: StopSignals) -> None:
     with unchanged_globals():
         command = parsed(args)
         searched = command.search
-        if not is_begun(searched, command.database):
-            check_metrics(searched, objective="objectives")
+        check_trials(searched, command.database, objective="objectives")
         signals.wait()
         with _pool(command, searched) as pool:
             signals.wait_no_longer()

@@ -1,19 +1,23 @@
-"""The metrics that the runs of a study will have, found out before the first trial."""
+"""Checks of a study before its first trial, or its next one: the metrics of its runs, and their data."""
 
 import dataclasses
 import difflib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from lightning.pytorch import LightningDataModule
 from rich.console import Console
 
 from reparam_suite.running import Run, Surroundings
-from reparam_suite.running.assembly import assemble
+from reparam_suite.running.assembly import Assembly, assemble
 from reparam_suite.running.fitting import add_callbacks, callbacks
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.runtime.global_state import unchanged_globals
-from reparam_suite.studies.search import Search
+from reparam_suite.runtime.plain_data import plain
+from reparam_suite.studies.search import Search, StudyStorage
+from reparam_suite.studies.trial_data import check_trial_data
+from reparam_suite.studies.workers import is_begun, joined
 from reparam_suite.training import Checkpoints, Journal, RecordSettings, StopSignals
 
 _log = logging.getLogger(__name__)
@@ -30,6 +34,23 @@ _SHORT: dict[str, Any] = {
     "num_nodes": 1,
     "strategy": "auto",
 }
+
+
+def check_trials(search: Search, storage: StudyStorage, *, objective: str = "objective") -> None:
+    """Refuses what lets each trial fail: metrics that no run of a new study has, and replaced data of one that resumes.
+
+    Args:
+        search: the study.
+        storage: which may have trials of it.
+        objective: the name of the argument or option that has the objectives.
+
+    Raises:
+        UsageError: with the nearest name, or both digests; or if the storage has another study of this name.
+    """
+    if is_begun(search, storage):
+        check_data_of_further_trials(search, storage)
+    else:
+        check_metrics(search, objective=objective)
 
 
 def check_metrics(search: Search, *, objective: str = "objective") -> None:
@@ -53,6 +74,22 @@ def check_metrics(search: Search, *, objective: str = "objective") -> None:
                 near = difflib.get_close_matches(name, metrics, n=1)
                 mend = f", did you mean {near[0]}?" if near else ""
                 raise UsageError(f"{what}: expected a metric of the runs ({_listed(metrics)}), got {name}{mend}")
+
+
+def check_data_of_further_trials(search: Search, storage: StudyStorage) -> None:
+    """Refuses to take up a study whose data were replaced: each of its further trials would fail.
+
+    Raises:
+        UsageError: naming both digests; or if the storage cannot be used, or has another study of this name.
+    """
+    queue = joined(search, storage)
+    try:
+        if len(queue.places()) == search.num_trials and queue.finished():
+            return
+        for parts in _assembled(search):
+            check_trial_data(queue.study, search.name, parts)
+    finally:
+        queue.close()
 
 
 def rehearsed_metrics(run: Run) -> set[str]:
@@ -85,6 +122,25 @@ def _metrics(search: Search) -> set[str] | None:
         except Exception as error:  # noqa: BLE001 - these values may not fit together; a trial with them fails alone
             _log.debug("no rehearsal with %s: %s", values, error)
     return None
+
+
+def _assembled(search: Search) -> Iterator[Assembly]:
+    # The parts of a run for each description of data in the space.
+    surroundings = Surroundings(Console(quiet=True), StopSignals(), relaunch=())
+    seen: set[str] = set()
+    for values in search.space.corners():
+        with unchanged_globals():
+            try:
+                run = search.run(values, search.seeds_of(0)[0], name="data", tags={})
+                data = run.data if isinstance(run.data, LightningDataModule) else run.data()
+                if (description := repr(plain(data))) in seen:
+                    continue
+                parts = assemble(run, surroundings)
+            except Exception as error:  # noqa: BLE001 - these values may not fit together; a trial with them fails alone
+                _log.debug("no run with %s: %s", values, error)
+                continue
+        seen.add(description)
+        yield parts
 
 
 def _listed(metrics: Iterable[str]) -> str:

@@ -8,15 +8,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from optuna.trial import Trial, TrialState
 
 from reparam_suite.running import Observer
-from reparam_suite.running.same_data import check_same_data, key_of_data
 from reparam_suite.studies.search import Search
 from reparam_suite.studies.storage import when_it_answers
+from reparam_suite.studies.trial_data import check_trial_data
 from reparam_suite.studies.values import value_of
 from reparam_suite.tracking import RunLogger, reason
 from reparam_suite.training import Journal, Stopped
-
-_DIGESTS = "data "
-"""The attributes of a study with the digests of its data: followed by the key of a description of data."""
 
 
 @final
@@ -68,13 +65,11 @@ class TrialObserver(Observer):
 
     def assembled(self, parts: Any) -> None:
         """Refuses data that were replaced since an earlier trial was trained on them."""
-        study, key = self._study, key_of_data(parts)
-        if study is None or key is None:
+        if (study := self._study) is None:
             return
-        known = when_it_answers(lambda: study.user_attrs).get(_DIGESTS + key)
-        check_same_data(parts, known, f"the earlier trials of {self._search.name}")
-        if known is None:
-            when_it_answers(lambda: study.set_user_attr(_DIGESTS + key, parts.data.digest))
+        attribute = check_trial_data(study, self._search.name, parts)
+        if attribute is not None:
+            when_it_answers(lambda: study.set_user_attr(attribute, parts.data.digest))
 
     def begun(self, logger: RunLogger, journal: Journal) -> Sequence[Callback]:
         """The callback that reports, if the study has a pruner."""

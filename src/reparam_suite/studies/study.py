@@ -15,11 +15,11 @@ from reparam_suite.studies.distributions import ArgumentSpace
 from reparam_suite.studies.exhaustive import as_sampler
 from reparam_suite.studies.identity import identity
 from reparam_suite.studies.queue import Queue
-from reparam_suite.studies.rehearsal import check_metrics
+from reparam_suite.studies.rehearsal import check_trials
 from reparam_suite.studies.result import StudyResult, result_of
 from reparam_suite.studies.search import Direction, Search, StudyStorage, running_metric
 from reparam_suite.studies.storage import url_of, when_it_answers
-from reparam_suite.studies.workers import StudyWork, is_begun, joined, work
+from reparam_suite.studies.workers import StudyWork, joined, work
 from reparam_suite.tracking import LONGEST_NAME, TrackingSettings
 from reparam_suite.training import StopSignals
 from reparam_suite.workers import LocalProcesses, MakeRun, check_main_guard, obstacle
@@ -118,8 +118,7 @@ class Study:
         check_main_guard()
         call = uuid4().hex
         with library_call(progress=False) as surroundings:
-            if not is_begun(self._search, self._storage):
-                check_metrics(self._search)
+            check_trials(self._search, self._storage)
             queue = joined(self._search, self._storage)
             try:
                 queue.fill()

@@ -12,7 +12,7 @@ from reparam_suite.commands.explanations import explained, options_of
 from reparam_suite.commands.given import option_values
 from reparam_suite.commands.shipped import SWEEPS, names, with_shipped_files
 from reparam_suite.commands.short_options import SHORT_OPTIONS, overridden, without_short_options
-from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.errors import ArgumentValueError, UsageError
 from reparam_suite.sweeps.settings import SweepSettings, TableSettings
 from reparam_suite.sweeps.shard import Shard
 from reparam_suite.sweeps.sweep import Sweep
@@ -103,6 +103,11 @@ def command(args: Sequence[str]) -> SweepCommand:
         settings = _settings(made, given, Path(files[-1]))
         shard = None if given.shard is None else Shard.of(given.shard)
     settings = replace(settings, options=overridden(settings.options, of_runs, settings.combinations.arguments))
+    if settings.table is not None:
+        try:
+            settings.table.check(settings.combinations.arguments)
+        except ArgumentValueError as error:
+            raise UsageError(f"--table.{error}") from error
     check_resources(given.engine, given.cpus_per_worker, given.gpus_per_worker)
     tracking = TrackingSettings(**vars(given.tracking))
     if given.engine == "ray":  # another machine has not the environment of this one

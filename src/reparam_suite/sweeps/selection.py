@@ -79,15 +79,20 @@ def _against_best(samples: Sequence[Sequence[float]], column: Column) -> list[fl
     return p_values
 
 
-def _check(
-    frame: "DataFrame",
+def check_names(
     arguments: Sequence[str],
+    *,
     rows: Sequence[str],
     columns: Sequence[str],
     select: str | None,
     over: Sequence[str],
     spread: str,
 ) -> None:
+    """Refuses what no sweep over these arguments has a table of, whatever its runs have recorded.
+
+    Raises:
+        ArgumentValueError: naming what is accepted.
+    """
     if spread not in get_args(Spread):
         raise ArgumentValueError(f"spread: expected std or standard_error, got {spread}")
     if (select is None) != (not over):
@@ -101,6 +106,18 @@ def _check(
         raise ArgumentValueError(f"{'columns' if rows else 'rows'}: expected at least one, got none")
     if both := set(rows) & set(over):
         raise ArgumentValueError(f"over: expected arguments that are not in rows, got {_listed(both)}")
+
+
+def _check(
+    frame: "DataFrame",
+    arguments: Sequence[str],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    select: str | None,
+    over: Sequence[str],
+    spread: str,
+) -> None:
+    check_names(arguments, rows=rows, columns=columns, select=select, over=over, spread=spread)
     metrics = [column.removeprefix("-") for column in [*columns, *([select] if select else [])]]
     known = [name for name in frame.columns if name not in (*arguments, "seed", "run_id", "status", "reason")]
     if unknown := [metric for metric in metrics if metric not in known]:

@@ -1,7 +1,7 @@
 """The contents of a sweep file: the runs of a grid, and the table that is made of them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -14,7 +14,7 @@ from reparam_suite.runtime.errors import UsageError
 from reparam_suite.sweeps.grid import Grid
 from reparam_suite.sweeps.ledger import Ledger
 from reparam_suite.sweeps.result import SweepResult
-from reparam_suite.sweeps.selection import Spread
+from reparam_suite.sweeps.selection import Spread, check_names
 from reparam_suite.sweeps.table import Table, check_form, check_titles
 from reparam_suite.tracking import TrackingSettings
 
@@ -58,6 +58,19 @@ class TableSettings:
         if self.output is not None:
             check_form(self.output)
         check_titles(self.titles, [*self.rows, *self.over, *(column.removeprefix("-") for column in self.columns)])
+
+    def check(self, arguments: Sequence[str]) -> None:
+        """Refuses names that are none of a sweep's, before its runs are trained.
+
+        Args:
+            arguments: of the sweep's grid.
+
+        Raises:
+            ValueError: naming what is accepted.
+        """
+        check_names(
+            arguments, rows=self.rows, columns=self.columns, select=self.select, over=self.over, spread=self.spread
+        )
 
     def of(self, result: SweepResult) -> Table:
         """The table.

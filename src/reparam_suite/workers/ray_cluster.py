@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, final
@@ -80,7 +81,8 @@ def _join_or_start() -> bool:
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"--engine ray: Ray at {address or 'this machine'} cannot be used: {reason(error)}") from error
     finally:
-        signal.signal(signal.SIGTERM, handler)  # Ray has put one that ends this process
+        if threading.current_thread() is threading.main_thread():  # where Ray has put one that ends this process
+            signal.signal(signal.SIGTERM, handler)
     return False
 
 
