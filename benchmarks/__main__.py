@@ -18,6 +18,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "memory": ("--points=3",),
     "scaling": ("--rows=30000", "--rounds=1"),
     "startup": ("--rounds=2",),
+    "default_run": ("--rounds=1",),
     "images": (),
 }
 """The options of each; `python -m benchmarks.NAME --help` explains them."""

@@ -16,7 +16,7 @@ from reparam_suite.models import VAE, DiscreteVAE, GaussianVAE
 
 WARM_UP = 50
 OURS, BARE, LIGHTNING, PYRO, PYTHAE, JAX = "ours", "bare loop", "plain Lightning", "Pyro SVI", "pythae", "JAX, scan"
-COMPILED = "ours, compiled"
+COMPILED, ALONE, COMPILED_ALONE = "ours, compiled", "ours, the step alone", "ours, compiled, the step alone"
 
 
 @final

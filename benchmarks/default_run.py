@@ -57,10 +57,11 @@ def run(arguments: Sequence[str], steps: int, directory: Path) -> Cost:
     )
     trained = told = time.perf_counter()
     assert process.stdout is not None
-    for line in process.stdout:
-        told = time.perf_counter()
-        if line.startswith(f"step {steps:,} of"):
-            trained = told
+    with process.stdout as lines:
+        for line in lines:
+            told = time.perf_counter()
+            if line.startswith(f"step {steps:,} of"):
+                trained = told
     _, status, used = os.wait4(process.pid, 0)
     ended = time.perf_counter()
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -5,8 +5,9 @@
 All sides run in this process, in turn, for as many steps as take the bare loop `--seconds`. Ours is the whole of a
 `Run` between the first batch and the last, with every default record (training metrics, gradient variance, MLflow, and
 the wait until the store has it all); start-up, compilation, validation, checkpoints and artifacts are apart on all
-sides. Printed is the fastest round of each side, the ratio of those, and the range of the rounds' own ratios. `--clock
-cpu` counts the process's CPU time, for a machine that others use. A peer that does not import is reported as absent.
+sides. "Alone" is our step without a run's loop, callbacks and records: what is left to a run is above it. Printed is
+the fastest round of each side, the ratio of those, and the range of the rounds' own ratios. `--clock cpu` counts the
+process's CPU time, for a machine that others use. A peer that does not import is reported as absent.
 """
 
 import argparse
@@ -20,9 +21,11 @@ from typing import Any, final
 
 import torch
 from benchmarks.cases import (
+    ALONE,
     BARE,
     CASES,
     COMPILED,
+    COMPILED_ALONE,
     JAX,
     LIGHTNING,
     OURS,
@@ -41,7 +44,9 @@ from rich.console import Console
 
 from reparam_suite.running import Observer, Run, Surroundings
 from reparam_suite.tracking import RunLogger, TrackingSettings
-from reparam_suite.training import Checkpoints, Journal, StopSignals
+from reparam_suite.training import Checkpoints, Journal, StopSignals, compile_options
+from reparam_suite.training.compiled_step import Compilation
+from reparam_suite.training.torch_internals import bare_step
 
 
 @final
@@ -114,9 +119,36 @@ def bare(case: Case, steps: int, setting: Setting) -> float:
     return setting.seconds_per_step(case, step, steps)
 
 
+def ours_alone(case: Case, steps: int, setting: Setting, *, compiled: bool = False) -> float:
+    """Seconds per step of our steps without the loop, callbacks and records of a run."""
+    model: Any = case.make().to(setting.device)
+    optimizer = model.configure_optimizers()
+    update = bare_step(optimizer)
+    compilation = Compilation(model, compile_options(setting.device), told=lambda *_: None) if compiled else None
+
+    def uncompiled(x: torch.Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        model.training_step(x, 0)["loss"].backward()
+        update()
+
+    def step(x: torch.Tensor) -> None:
+        if compilation is None:
+            uncompiled(x)
+        elif compilation.takes(x, optimizer):
+            compilation.step(x)
+        else:  # the first ones, and the smaller batch at an epoch's end
+            compilation.before(x, optimizer, None, odd=len(x) < setting.data_of(case).batch_size)
+            uncompiled(x)
+            compilation.after()
+
+    return setting.seconds_per_step(case, step, steps)
+
+
 SIDES: dict[str, Callable[[Case, int, Setting], float]] = {
     OURS: ours,
     COMPILED: partial(ours, compiled=True),
+    ALONE: ours_alone,
+    COMPILED_ALONE: partial(ours_alone, compiled=True),
     BARE: bare,
     LIGHTNING: plain_lightning,
     PYRO: pyro_svi,
@@ -130,6 +162,8 @@ def measure(case: Case, options: argparse.Namespace, setting: Setting, missing: 
     sides = [
         OURS,
         COMPILED,
+        ALONE,
+        COMPILED_ALONE,
         BARE,
         *(peer for peer in case.peers if peer not in missing),
     ]

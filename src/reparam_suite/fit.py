@@ -5,18 +5,16 @@ import sys
 if __name__ == "__main__":  # before the other imports, which take seconds
     from reparam_suite.commands import early
     from reparam_suite.commands.complaint import complain
-    from reparam_suite.runtime.deferral import defer_scipy_signal
-    from reparam_suite.runtime.interruption import end_quietly
+    from reparam_suite.runtime.program import begin
     from reparam_suite.runtime.terminal import show
 
-    end_quietly("fit")
     if (page := early.page(sys.argv[1:])) is not None:
         show(page)
         sys.exit(0)
     if (refusal := early.refusal(sys.argv[1:])) is not None:
         complain("fit", refusal)
         sys.exit(2)
-    defer_scipy_signal()  # Lightning's import would load it
+    begin("fit")
 
 from collections.abc import Iterator
 
@@ -35,9 +33,9 @@ from reparam_suite.commands.verification import verify_resume
 from reparam_suite.running import Result, Run, RunStopped, SameData, Surroundings
 from reparam_suite.runtime.errors import RunFinishedError, SuiteError
 from reparam_suite.runtime.global_state import quiet
-from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.launchers import is_further_process
 from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.program import run
 from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import CheckpointError, NonFiniteLoss, ProcessLost, Stopped, StopSignals
@@ -146,4 +144,4 @@ def _complain(message: str, code: int, *, survivor: bool = False) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(ended(main()))
+    run(main)

@@ -3,11 +3,9 @@
 import sys
 
 if __name__ == "__main__":  # before the other imports, which take seconds
-    from reparam_suite.runtime.deferral import defer_scipy_signal
-    from reparam_suite.runtime.interruption import end_quietly
+    from reparam_suite.runtime.program import begin
 
-    end_quietly("study")
-    defer_scipy_signal()  # Lightning's import would load it
+    begin("study")
 
 
 from reparam_suite.commands.automatic import stopped
@@ -16,8 +14,8 @@ from reparam_suite.commands.explanations import as_option
 from reparam_suite.commands.short_options import as_typed
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet
-from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.program import run
 from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import TrackingError
 from reparam_suite.training import Stopped, StopSignals
@@ -61,4 +59,4 @@ def _complain(message: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(ended(main()))
+    run(main)

@@ -4,11 +4,9 @@ import shlex
 import sys
 
 if __name__ == "__main__":  # before the other imports, which take seconds
-    from reparam_suite.runtime.deferral import defer_scipy_signal
-    from reparam_suite.runtime.interruption import end_quietly
+    from reparam_suite.runtime.program import begin
 
-    end_quietly("sweep")
-    defer_scipy_signal()  # Lightning's import would load it
+    begin("sweep")
 
 from collections.abc import Sequence
 
@@ -20,8 +18,8 @@ from reparam_suite.commands.explanations import as_option
 from reparam_suite.commands.short_options import as_typed
 from reparam_suite.runtime.errors import SuiteError
 from reparam_suite.runtime.global_state import quiet, unchanged_globals
-from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.program import run
 from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.sweeps.command import SweepCommand, command, parser, table_command, table_parser
 from reparam_suite.sweeps.display import Display
@@ -97,4 +95,4 @@ def _complain(message: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(ended(main()))
+    run(main)

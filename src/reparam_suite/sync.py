@@ -3,9 +3,9 @@
 import sys
 
 if __name__ == "__main__":  # before the other imports, which take seconds
-    from reparam_suite.runtime.interruption import end_quietly
+    from reparam_suite.runtime.program import begin
 
-    end_quietly("sync")
+    begin("sync")
 
 
 from jsonargparse import ArgumentParser
@@ -13,8 +13,8 @@ from jsonargparse import ArgumentParser
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import explained
 from reparam_suite.runtime.errors import SuiteError
-from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.program import run
 from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 from reparam_suite.training import Stopped, StopSignals
@@ -73,4 +73,4 @@ def _parse(args: list[str]) -> tuple[TrackingSettings, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(ended(main()))
+    run(main)

@@ -6,9 +6,9 @@ import threading
 import webbrowser
 
 if __name__ == "__main__":  # before the other imports, which take seconds
-    from reparam_suite.runtime.interruption import end_quietly
+    from reparam_suite.runtime.program import begin
 
-    end_quietly("ui")
+    begin("ui")
 
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
@@ -16,8 +16,8 @@ from rich.console import Console
 from reparam_suite.commands.complaint import complain
 from reparam_suite.commands.explanations import explained
 from reparam_suite.runtime.errors import SuiteError, UsageError
-from reparam_suite.runtime.interruption import ended
 from reparam_suite.runtime.plain_warnings import plain_warnings
+from reparam_suite.runtime.program import run
 from reparam_suite.runtime.terminal import TextConsole
 from reparam_suite.tracking import Store, TrackingError, TrackingSettings
 from reparam_suite.tracking.page_server import page_server
@@ -93,4 +93,4 @@ _VIEWS = ("curves", "table", "options", "others")
 
 
 if __name__ == "__main__":
-    sys.exit(ended(main()))
+    run(main)

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from reparam_suite.runtime.collection import paused_collection
+
 # Seconds within which a store must answer when it is opened.
 OPENING_TIMEOUT = 5
 
@@ -34,7 +36,8 @@ def load_mlflow() -> None:
         os.environ.setdefault(name, value)
     os.environ.update(_REQUIRED)
 
-    import mlflow  # noqa: F401
+    with paused_collection():
+        import mlflow  # noqa: F401
 
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         # Below these levels MLflow logs progress (migrations), and errors that it also raises.

@@ -1,5 +1,6 @@
 """Worker processes of this machine, forked from a server that has imported everything once."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -102,6 +103,7 @@ def _begin(environment: Mapping[str, str], target: Callable[..., None], argument
     os.environ.clear()
     os.environ.update(environment)
     torch.set_num_threads(1)
+    gc.freeze()  # the server's objects, whose memory both share
     target(*arguments)
     sys.stdout.flush()
 
