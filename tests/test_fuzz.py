@@ -125,7 +125,7 @@ def _nothing_trains(monkeypatch):
         Store.begin(run.tracking, lambda _: None)
 
     monkeypatch.setattr(Run, "fit_within", fit_within)
-    monkeypatch.setattr("reparam_suite.studies.launch.check_metrics", lambda *_, **__: None)
+    monkeypatch.setattr("reparam_suite.studies.launch.check_trials", lambda *_, **__: None)
     monkeypatch.setattr("reparam_suite.studies.launch._Launch.run", lambda *_: None)
 
 
