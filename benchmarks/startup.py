@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.startup [--rounds 5]
 
 Whole processes, in turn: the imports alone, `python -m reparam_suite.fit --help`, refusals, a run up to the end of its
-first step, and runs of one step on the digits, with every record of a run and without the bound of 5,000 samples; as
-the floor of such a run, what it imports. A first run, which is not counted, makes the database. Ratios are of the fastest
-rounds, by the processors' time.
+first step, runs of one step on the digits, with every record of a run and without the bound of 5,000 samples, and what
+such a run imports, its floor. A first run, which is not counted, makes the database. Ratios are of the fastest rounds,
+by the processors' time.
 """
 
 import os
