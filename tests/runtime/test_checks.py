@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError
@@ -12,7 +13,7 @@ def test_integers_are_taken_as_python_numbers(value):
     assert type(checks.integer("n", value, least=3)) is int
 
 
-@pytest.mark.parametrize("value", [3.0, "3", None, True, np.float32(3), np.bool_(True), [3]])
+@pytest.mark.parametrize("value", [3.0, "3", None, True, np.float32(3), np.bool_(True), torch.tensor(True), [3]])
 def test_what_is_no_integer_is_a_type_error(value):
     with pytest.raises(ArgumentTypeError, match="n: expected an integer of at least 1, got") as error:
         checks.integer("n", value, least=1)

@@ -22,7 +22,7 @@ def integer(what: str, value: Any, *, least: int) -> int:
     """
     expected = f"expected an integer of at least {least}"
     try:
-        number = None if isinstance(value, bool) else operator.index(value)
+        number = None if _is_truth_value(value) else operator.index(value)
     except TypeError:
         number = None
     if number is None:
@@ -81,7 +81,7 @@ def as_integer(what: str, value: Any) -> int:
         ArgumentTypeError: if it is no integer.
     """
     try:
-        if not isinstance(value, bool):
+        if not _is_truth_value(value):
             return operator.index(value)
     except TypeError:
         pass
@@ -213,3 +213,8 @@ def distinct(what: str, values: Sequence[Any]) -> None:
     for position, value in enumerate(values):
         if value in values[:position]:
             raise ArgumentValueError(f"{what}: expected every value once, got {value} again")
+
+
+def _is_truth_value(value: Any) -> bool:
+    # NumPy's and torch's are taken for 0 and 1 by some versions.
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
