@@ -169,7 +169,6 @@ def test_an_objective_that_no_run_has_is_refused_before_anything_exists(tmp_path
 
 
 @pytest.mark.usefixtures("_empty_folder")
-@pytest.mark.usefixtures("_empty_folder")
 def test_replaced_data_are_refused_before_another_trial_is_begun():
     given = {"make_run": of_a_file, "space": {"latent_size": IntDistribution(2, 3)}}
     np.savez("rows.npz", x_train=ROWS)
@@ -183,6 +182,7 @@ def test_replaced_data_are_refused_before_another_trial_is_begun():
     assert list(study(**given, num_trials=2).run().frame["state"]) == ["COMPLETE"] * 2
 
 
+@pytest.mark.usefixtures("_empty_folder")
 def test_what_cannot_be_sent_trains_here_and_says_so(caplog):
     result = study(
         make_run=lambda learning_rate, latent_size, seed: make_run(learning_rate, latent_size, seed),
