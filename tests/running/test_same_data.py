@@ -1,27 +1,18 @@
 """Data replaced under the same name between runs that are averaged or compared."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from tests.launching import fit
+from tests.rows import ROWS, parts, rows_file
 
 from reparam_suite.data import Arrays, Digits
 from reparam_suite.running import fitting
 from reparam_suite.running.same_data import key_of_data
 
-ROWS = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
-
 
 @pytest.fixture
 def path(tmp_path):
-    file = tmp_path / "rows.npz"
-    np.savez(file, x_train=ROWS)
-    return file
-
-
-def parts(data) -> SimpleNamespace:
-    return SimpleNamespace(given_data=data, data=data, run=SimpleNamespace(seed=0))
+    return rows_file(tmp_path)
 
 
 def test_seeds_of_one_command_are_not_averaged_over_other_data(path, tmp_path, monkeypatch):

@@ -5,23 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 import optuna
 import pytest
+from tests.rows import ROWS, parts, rows_file
 
 from reparam_suite.data import Arrays, Digits
 from reparam_suite.studies.reports import TrialObserver
 from reparam_suite.studies.trial_data import check_trial_data
 
-ROWS = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
-
 
 @pytest.fixture
 def path(tmp_path):
-    file = tmp_path / "rows.npz"
-    np.savez(file, x_train=ROWS)
-    return file
-
-
-def parts(data) -> SimpleNamespace:
-    return SimpleNamespace(given_data=data, data=data, run=SimpleNamespace(seed=0))
+    return rows_file(tmp_path)
 
 
 def test_a_study_compares_trials_on_the_same_data_alone(path):

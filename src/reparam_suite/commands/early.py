@@ -104,9 +104,10 @@ def _of_a_class(name: str) -> bool:
 
 def _may_have_own_classes(args: Sequence[str]) -> bool:
     # Whether a file, a run or a dotted path may have said of which class the model or the data are.
+    if any(argument.startswith(("-c", "--config", "--resume")) for argument in args):
+        return True
     given = dict(_pairs(args))
-    named = "".join(given.get(option, "") for option in ("--model", "--data"))
-    return "-c" in args or not given.keys().isdisjoint({"--config", "--resume"}) or not (named.isalnum() or not named)
+    return not all(re.fullmatch(r"\w*", given.get(option, "")) for option in ("--model", "--data"))
 
 
 def _root(argument: str) -> str:

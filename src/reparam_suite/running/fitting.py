@@ -150,9 +150,8 @@ def _fit_and_test(
     model, data, trainer, resumption = parts.model, parts.data, parts.trainer, parts.run.resumption
     with together(trainer, beginning.give_up if beginning else None):
         checkpoint = resumption.checkpoint if resumption else None
-        if (
-            not trainer.loggers
-        ):  # callbacks that log ask for one before a resumed run, or a further process, has its own
+        if not trainer.loggers:
+            # A resumed run and a further process get theirs later, or never; callbacks that log ask for one at once.
             trainer.loggers = [DummyLogger()]
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if ended:

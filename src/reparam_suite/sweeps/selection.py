@@ -32,7 +32,9 @@ def summarised(
     spread: Spread,
 ) -> Table:
     """The table; see `SweepResult.table`."""
-    _check(frame, arguments, rows, columns, select, over, spread)
+    check_names(arguments, rows=rows, columns=columns, select=select, over=over, spread=spread)
+    metrics = [column.removeprefix("-") for column in [*columns, *([select] if select else [])]]
+    _check_runs(frame, arguments, (*rows, *over), metrics)
     finished = frame[frame["status"] == "FINISHED"]
     names = [*rows, *over]
     told = [Column(column.removeprefix("-"), smallest_is_best=_is_small(column)) for column in columns]
@@ -108,24 +110,14 @@ def check_names(
         raise ArgumentValueError(f"over: expected arguments that are not in rows, got {_listed(both)}")
 
 
-def _check(
-    frame: "DataFrame",
-    arguments: Sequence[str],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    select: str | None,
-    over: Sequence[str],
-    spread: str,
-) -> None:
-    check_names(arguments, rows=rows, columns=columns, select=select, over=over, spread=spread)
-    metrics = [column.removeprefix("-") for column in [*columns, *([select] if select else [])]]
+def _check_runs(frame: "DataFrame", arguments: Sequence[str], keys: Sequence[str], metrics: Sequence[str]) -> None:
     known = [name for name in frame.columns if name not in (*arguments, "seed", "run_id", "status", "reason")]
     if unknown := [metric for metric in metrics if metric not in known]:
         raise ArgumentValueError(f"columns: expected metrics of the runs ({_listed(known)}), got {_listed(unknown)}")
     for name in arguments:
-        if name in (*rows, *over):
+        if name in keys:
             continue
-        if (several := frame.groupby([*rows, *over], dropna=False)[name].nunique(dropna=False).max()) > 1:
+        if (several := frame.groupby([*keys], dropna=False)[name].nunique(dropna=False).max()) > 1:
             raise ArgumentValueError(
                 f"rows: expected every argument with several values in rows or over, got none for {name}, which has "
                 f"{several}"

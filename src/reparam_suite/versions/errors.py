@@ -9,7 +9,7 @@ WAY_OUT = (
     f"version 0.1.0 still reads it: git worktree add ../reparam_suite-0.1.0 {COMMIT}, then its own command with "
     "PYTHONPATH=../reparam_suite-0.1.0/src in front"
 )
-"""What a user can do with a record of 0.1.0 that this version refuses."""
+"""The way to use a record of version 0.1.0 that this version refuses."""
 
 
 class EarlierVersionError(UsageError):
