@@ -1,4 +1,4 @@
-"""The garbage collector, which takes a sixth of the time of a large import, and finds nothing to collect in one."""
+"""The garbage collector, which a large import sets off again and again, and which finds nothing to collect in one."""
 
 import gc
 from collections.abc import Iterator
