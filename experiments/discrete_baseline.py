@@ -1,40 +1,71 @@
-"""How do all estimators of discrete latents compare on one model, at the same number of evaluations of f?
+"""How do all estimators of discrete latents compare on one model, at equal evaluations of f and in equal time?
 
     python -m experiments.discrete_baseline
 
 Eight Bernoulli latents, or four categorical ones of four classes for estimators that take those alone: 256 states in
-either case, so that the exact gradient is known. Trained on the digits with Adam at 1e-3; the bound is the mean over
-seeds at the end of training. Variance, bias and time are measured on one checkpoint, the same for all, which was
-trained with leave-one-out; the parameters of an estimator itself are new there, and its variance is that of an
-untrained one.
+either case, so that the exact gradient is known. Trained on the digits with Adam at 1e-3. Each estimator has two
+budgets: a number of evaluations of f, and seconds at the time of a step that short trainings of their own measure
+first, side by side like the long ones. A training goes on to the later of its two ends, and the bound is read at both,
+a mean over seeds.
+
+Variance, bias and the time of a gradient are measured on one checkpoint, the same for all, which was trained with
+leave-one-out. What an estimator learns or remembers is trained there on the frozen model first; `untrained` is the
+variance before.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, count, islice
+from typing import Any, final
 
 from benchmarks.catalogue import Latents, entries, entry
 from experiments.presenting import Experiment, Findings, rounded
-from experiments.setting import Setting
-from experiments.trainings import Comparison, Curve, mean_and_error, trained
+from experiments.setting import Length, Setting
+from experiments.trainings import Comparison, Curve, equal_evaluations, mean_and_error, trained
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from rich.progress import track
+from torch import Tensor
 from torch.distributions import Bernoulli
 
-from reparam_suite import Run
+from reparam_suite import Run, compare_gradients
+from reparam_suite.comparison.gradient_comparison import GradientComparison
 from reparam_suite.data import Digits
-from reparam_suite.diagnostics import EstimatorRow, measure, reference_gradients
 from reparam_suite.distributions import OneHotCategorical
 from reparam_suite.estimators import Average, LeaveOneOut, ScoreFunction
 from reparam_suite.figures import COLOURS, QUIET, WIDTH, styled
 from reparam_suite.models import VAE
+from reparam_suite.runtime.expressions import written
 from reparam_suite.training import RecordSettings
 
 NAME = "discrete_baseline"
 BITS, CLASSES = Latents(Bernoulli, 8), Latents(OneHotCategorical, 4, 4)
-BUDGETS = {"short": 2_000, "full": 40_000}
-NUM_SEEDS = 5
+NUM_SEEDS = 3
+PACE_STEPS = 120
+"""Of the trainings that measure the time of a step."""
 CHECKPOINT_STEPS = 2_000
-REPEATS = 4
+LEARNING_STEPS = 300
+"""For what an estimator learns or remembers, on the frozen checkpoint."""
+REPEATS = 32
+
+
+@final
+@dataclass(frozen=True)
+class Budget:
+    """What every estimator may spend.
+
+    Args:
+        evaluations: of f per datum of each batch, over all of training.
+        seconds: of training.
+    """
+
+    evaluations: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.evaluations:,} evaluations and {self.seconds:g} s"
+
+
+BUDGETS: Mapping[Length, Budget] = {"short": Budget(8_000, 15.0), "full": Budget(40_000, 60.0)}
 
 
 def fitting() -> dict[str, Latents]:
@@ -68,90 +99,184 @@ def checkpoint(latents: Latents, setting: Setting) -> VAE:
     return model
 
 
-def measured(names: Mapping[str, Latents], setting: Setting) -> dict[str, EstimatorRow]:
-    """Variance, bias and cost of each, on the checkpoint of its latents."""
-    rows: dict[str, EstimatorRow] = {}
+def training_batches(data: Digits, number: int) -> Iterator[Tensor]:
+    """So many minibatches, through the training data again and again."""
+    return islice(chain.from_iterable(data.train_dataloader() for _ in count()), number)
+
+
+@final
+@dataclass(frozen=True)
+class Measured:
+    """The gradient of an estimator with respect to the encoder, on the checkpoint of its latents.
+
+    Attributes:
+        unbiased: the estimator.
+        variance: trace of the covariance.
+        untrained: that before the estimator learned anything; None if it learns nothing.
+        bias: relative to the norm of the exact gradient; None where it is 0.
+        ms: per gradient.
+    """
+
+    unbiased: bool
+    variance: float
+    untrained: float | None
+    bias: float | None
+    ms: float
+
+
+def measured(latents_by_name: Mapping[str, Latents], setting: Setting) -> dict[str, Measured]:
+    """Variance, bias and time of each."""
+    found: dict[str, Measured] = {}
     for latents in (BITS, CLASSES):
-        model, x = checkpoint(latents, setting), Digits().sample_batch("valid")
-        reference = reference_gradients(model, x)
-        estimators = {name: entry(name).at_defaults for name, own in names.items() if own == latents}
-        found = measure(model, [x], estimators, num_repeats=REPEATS, references=[reference])
-        for row in track(found, f"{latents}, measuring", total=len(estimators), transient=True):
-            rows[row.name] = row
-    return rows
+        estimators = {name: entry(name).at_defaults for name, own in latents_by_name.items() if own == latents}
+        model, data = checkpoint(latents, setting), Digits()
+        data.setup("fit")
+        comparison = compare_gradients(
+            model,
+            data.sample_batch("valid"),
+            estimators.values(),
+            reference=entry("Enumeration").at_defaults,
+            train_on=training_batches(data, LEARNING_STEPS),
+            num_repeats=REPEATS,
+        )
+        names = {written(estimator): name for name, estimator in estimators.items()}
+        found |= {names[expression]: row for expression, row in _of_encoder(comparison)}
+    return found
+
+
+def _of_encoder(comparison: GradientComparison) -> Iterator[tuple[str, Measured]]:
+    for row in comparison.rows:
+        before = comparison.untrained.get(row.name)
+        yield (
+            row.name,
+            Measured(
+                unbiased=row.unbiased,
+                variance=float(row.statistics["encoder"].variance),
+                untrained=None if before is None else float(before.statistics["encoder"].variance),
+                bias=None if row.unbiased else float(row.bias["encoder"].relative),
+                ms=row.cost.milliseconds,
+            ),
+        )
 
 
 def answer(setting: Setting) -> Findings:
     """Trains and measures all of them."""
-    names = fitting()
-    comparison = Comparison(NAME, names, "Digits", BUDGETS[setting.length], setting)
-    rows_by_name = measured(names, setting)
-    curves = trained(comparison, NUM_SEEDS)
-    numbers: dict[str, Any] = {"budget": comparison.budget, "seeds": NUM_SEEDS}
-    for name, latents in names.items():
-        numbers[_key(name)] = _numbers(latents, curves[name], rows_by_name[name])
-    order = sorted(names, key=lambda name: -numbers[_key(name)]["elbo"])
+    latents, budget = fitting(), BUDGETS[setting.length]
+    rows_by_name = measured(latents, setting)
+    paces = trained(Comparison(NAME, "pace", latents, "Digits", dict.fromkeys(latents, PACE_STEPS), setting), 1)
+    ends = {
+        name: Ends(steps, max(1, round(1e3 * budget.seconds / paces[name][0].ms_per_step)))
+        for name, steps in equal_evaluations(latents, budget.evaluations).items()
+    }
+    num_steps = {name: max(own.of_evaluations, own.of_time) for name, own in ends.items()}
+    curves = trained(Comparison(NAME, str(budget), latents, "Digits", num_steps, setting), NUM_SEEDS)
+    numbers: dict[str, Any] = {"budget": budget.evaluations, "seconds": budget.seconds, "seeds": NUM_SEEDS}
+    for name, own in latents.items():
+        numbers[_key(name)] = _numbers(own, ends[name], curves[name], rows_by_name[name])
+    order = sorted(latents, key=lambda name: -numbers[_key(name)]["elbo"])
     rows = [_cells(name, numbers[_key(name)]) for name in order]
-    columns = ("estimator", "on", "f", "ELBO", "± s.e.", "variance", "bias", "ms")
+    columns = ("estimator", "on", "f", "equal f", "equal time", "ms", "variance", "untrained", "bias")
     return Findings(numbers, columns, rows, figure(numbers, order))
+
+
+@final
+@dataclass(frozen=True)
+class Ends:
+    """The steps at which the two budgets of an estimator are spent.
+
+    Args:
+        of_evaluations: the budget of evaluations.
+        of_time: the budget of seconds.
+    """
+
+    of_evaluations: int
+    of_time: int
 
 
 def _key(name: str) -> str:
     return name.replace("ScoreFunction, ", "ScoreFunction_")
 
 
-def _numbers(latents: Latents, curves: list[Curve], row: EstimatorRow) -> dict[str, Any]:
-    elbo, error = mean_and_error([curve.elbo[-1][1] for curve in curves])
-    encoder = row.statistics["encoder"]
+def _numbers(latents: Latents, ends: Ends, curves: list[Curve], row: Measured) -> dict[str, Any]:
+    elbo, error = mean_and_error([curve.elbo_at(ends.of_evaluations) for curve in curves])
+    in_time, error_in_time = mean_and_error([curve.elbo_at(ends.of_time) for curve in curves])
     return {
         "latents": str(latents),
         "unbiased": row.unbiased,
-        "evaluations": row.cost.evaluations,
+        "evaluations": curves[0].evaluations,
+        "steps": ends.of_evaluations,
         "elbo": rounded(elbo),
         "standard_error": rounded(error, 2),
-        "variance": rounded(float(encoder.variance), 3),
-        "relative_bias": rounded(float(row.bias["encoder"].relative), 3),
-        "ms": rounded(row.cost.milliseconds, 3),
-        "work_normalized_variance": rounded(float(row.work_normalized("encoder")), 3),
+        "steps_in_time": ends.of_time,
+        "elbo_in_time": rounded(in_time),
+        "standard_error_in_time": rounded(error_in_time, 2),
+        "learns": row.untrained is not None,
+        "variance": rounded(row.variance, 3),
+        "untrained_variance": None if row.untrained is None else rounded(row.untrained, 3),
+        "relative_bias": None if row.bias is None else rounded(row.bias, 3),
+        "ms": rounded(row.ms, 3),
+        "work_normalized_variance": rounded(row.variance * row.ms, 3),
     }
 
 
 def _cells(name: str, found: Mapping[str, Any]) -> list[str]:
-    bias = "0" if found["unbiased"] else f"{found['relative_bias']:.0%}"
-    on = "bits" if found["latents"] == str(BITS) else "classes"
-    elbo, error = f"{found['elbo']:.2f}", f"{found['standard_error']:.2f}"
-    shown = name.removeprefix("ScoreFunction, ")
-    return [shown, on, f"{found['evaluations']:,}", elbo, error, f"{found['variance']:.3g}", bias, f"{found['ms']:.3g}"]
+    return [
+        name.removeprefix("ScoreFunction, "),
+        "bits" if found["latents"] == str(BITS) else "classes",
+        f"{found['evaluations']:,}",
+        f"{found['elbo']:.2f} ± {found['standard_error']:.2f}",
+        f"{found['elbo_in_time']:.2f} ± {found['standard_error_in_time']:.2f}",
+        f"{found['ms']:.3g}",
+        f"{found['variance']:.3g}",
+        f"{found['untrained_variance']:.3g}" if found["learns"] else "",
+        "0" if found["unbiased"] else f"{found['relative_bias']:.0%}",
+    ]
 
 
 @styled
 def figure(numbers: Mapping[str, Any], order: list[str]) -> Figure:
-    """Left, the bound at the end of training; right, variance times time of a gradient."""
-    whole = Figure(figsize=(WIDTH * 1.2, 0.23 * len(order) + 1.1))
-    bound, work = whole.subplots(1, 2, sharey=True)
-    left = _left_edge([numbers[_key(name)]["elbo"] for name in order])
+    """The bound at the end of either budget, and variance times time of a gradient."""
+    whole = Figure(figsize=(WIDTH * 1.5, 0.23 * len(order) + 1.1))
+    panels = whole.subplots(1, 3, sharey=True)
+    for ax, ending in zip(panels, ("", "_in_time"), strict=False):
+        _draw_bounds(ax, [numbers[_key(name)] for name in reversed(order)], ending)
+    panels[0].set_title(f"After {numbers['budget']:,} evaluations of f")
+    panels[1].set_title(f"After {numbers['seconds']:g} s")
     for position, name in enumerate(reversed(order)):
         found = numbers[_key(name)]
-        colour = COLOURS[0] if found["unbiased"] else COLOURS[1]
-        marker = "o" if found["latents"] == str(BITS) else "s"
-        bound.errorbar(found["elbo"], position, xerr=2 * found["standard_error"], fmt=marker, color=colour)
-        if found["elbo"] < left:
-            bound.annotate(f"◂ {found['elbo']:.1f}", (left, position), color=colour, va="center", annotation_clip=False)
         if found["work_normalized_variance"] > 0:
-            work.plot(found["work_normalized_variance"], position, marker, color=colour)
-    bound.set_yticks(range(len(order)), [name.removeprefix("ScoreFunction, ") for name in reversed(order)])
-    bound.set(xlabel="validation ELBO, nats (two standard errors)", ylim=(-0.8, len(order) - 0.2))
-    bound.set_xlim(left=left)
-    bound.set_title(f"After {numbers['budget']:,} evaluations of f")
-    work.set(xscale="log", xlabel="variance x milliseconds, encoder")
-    work.set_title("On one checkpoint")
+            panels[2].plot(found["work_normalized_variance"], position, _marker(found), color=_colour(found))
+    panels[0].set_yticks(range(len(order)), [name.removeprefix("ScoreFunction, ") for name in reversed(order)])
+    panels[0].set_ylim(-0.8, len(order) - 0.2)
+    panels[2].set(xscale="log", xlabel="variance x milliseconds, encoder")
+    panels[2].set_title("On one checkpoint")
     handles = [
-        work.plot([], [], "o", color=COLOURS[0], label="unbiased")[0],
-        work.plot([], [], "o", color=COLOURS[1], label="biased")[0],
-        work.plot([], [], "s", color=QUIET, label="categorical latents")[0],
+        panels[2].plot([], [], "o", color=COLOURS[0], label="unbiased")[0],
+        panels[2].plot([], [], "o", color=COLOURS[1], label="biased")[0],
+        panels[2].plot([], [], "s", color=QUIET, label="categorical latents")[0],
     ]
     whole.legend(handles=handles, loc="outside lower center", ncols=3)
     return whole
+
+
+def _draw_bounds(ax: Axes, rows: list[Mapping[str, Any]], ending: str) -> None:
+    bounds = [found[f"elbo{ending}"] for found in rows]
+    left = _left_edge(bounds)
+    for position, (found, elbo) in enumerate(zip(rows, bounds, strict=True)):
+        error = 2 * found[f"standard_error{ending}"]
+        ax.errorbar(elbo, position, xerr=error, fmt=_marker(found), color=_colour(found))
+        if elbo < left:
+            ax.annotate(f"◂ {elbo:.1f}", (left, position), color=_colour(found), va="center", annotation_clip=False)
+    ax.set_xlabel("validation ELBO, nats (two standard errors)")
+    ax.set_xlim(left=left)
+
+
+def _marker(found: Mapping[str, Any]) -> str:
+    return "o" if found["latents"] == str(BITS) else "s"
+
+
+def _colour(found: Mapping[str, Any]) -> str:
+    return COLOURS[0] if found["unbiased"] else COLOURS[1]
 
 
 def _left_edge(elbo: list[float]) -> float:
@@ -164,8 +289,8 @@ EXPERIMENT = Experiment(
     name=NAME,
     question="How do all estimators of discrete latents compare on one model?",
     answer=answer,
-    short=f"{BUDGETS['short']:,} evaluations, {NUM_SEEDS} seeds",
-    full=f"{BUDGETS['full']:,} evaluations, {NUM_SEEDS} seeds",
+    short=f"{BUDGETS['short']}, {NUM_SEEDS} seeds",
+    full=f"{BUDGETS['full']}, {NUM_SEEDS} seeds",
 )
 
 if __name__ == "__main__":

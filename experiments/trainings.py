@@ -1,12 +1,13 @@
-"""Trainings of one model with several estimators at the same number of evaluations of f: a sweep of runs."""
+"""Trainings of one model with several estimators, each of as many steps as a budget allows: a sweep of runs."""
 
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 from typing import Literal, TypeAlias, final
 
+import numpy as np
 from benchmarks.catalogue import Latents, entry
 from experiments.setting import Setting
 
@@ -33,25 +34,23 @@ class Comparison:
 
     Args:
         experiment: its name.
+        budget: which the numbers of steps come from, in words.
         latents: of the model, which is the one of that table, by the name of the estimator.
         dataset: to train on.
-        budget: evaluations of f per datum of each batch, over all of training.
+        num_steps: of a training, by the name of the estimator.
         setting: of the experiment.
     """
 
     experiment: str
+    budget: str
     latents: Mapping[str, Latents]
     dataset: Dataset
-    budget: int
+    num_steps: Mapping[str, int]
     setting: Setting
 
     def data(self) -> ArrayDataModule:
         """The data."""
         return Digits() if self.dataset == "Digits" else MNIST(root=self.setting.data_root)
-
-    def evaluations(self, estimator: str) -> int:
-        """Evaluations of f per datum and step."""
-        return entry(estimator).make().evaluations(self.latents[estimator].example())
 
     def __call__(self, *, estimator: str, seed: int) -> Run:
         """The run."""
@@ -60,7 +59,7 @@ class Comparison:
         def make_model() -> VAE:
             return latents.model(entry(estimator).make(), Average(), math.prod(data.event_shape))
 
-        num_steps = max(1, self.budget // self.evaluations(estimator))
+        num_steps = self.num_steps[estimator]
         every = max(1, num_steps // NUM_MARKS)
         return Run(
             make_model,
@@ -80,6 +79,16 @@ class Comparison:
         )
 
 
+def evaluations(estimator: str, latents: Latents) -> int:
+    """Evaluations of f per datum and step."""
+    return entry(estimator).make().evaluations(latents.example())
+
+
+def equal_evaluations(latents: Mapping[str, Latents], budget: int) -> dict[str, int]:
+    """Steps by estimator that evaluate f at each datum of a batch `budget` times in all; one step at least."""
+    return {name: max(1, budget // evaluations(name, own)) for name, own in latents.items()}
+
+
 @final
 @dataclass(frozen=True)
 class Curve:
@@ -87,7 +96,7 @@ class Curve:
 
     Attributes:
         evaluations: of f per datum and step.
-        ms_per_step: wall time of a step without measurements.
+        ms_per_step: wall time of a step without measurements, the median of the intervals between marks.
         elbo: on validation data in nats, by step.
         variance: trace of the covariance of the encoder's gradient, by step.
     """
@@ -102,6 +111,11 @@ class Curve:
         """Steps of the training."""
         return self.elbo[-1][0]
 
+    def elbo_at(self, step: int) -> float:
+        """The bound at a step, between two marks on the line from one to the other."""
+        steps, values = zip(*self.elbo, strict=True)
+        return float(np.interp(step, steps, values))
+
 
 def trained(comparison: Comparison, num_seeds: int) -> dict[str, list[Curve]]:
     """The trainings by estimator, one per seed; those that are on record already are not made again.
@@ -113,7 +127,7 @@ def trained(comparison: Comparison, num_seeds: int) -> dict[str, list[Curve]]:
         comparison,
         grid={"estimator": list(comparison.latents)},
         seeds=range(num_seeds),
-        name=f"{comparison.experiment}, {comparison.budget:,} evaluations",
+        name=f"{comparison.experiment}, {comparison.budget}",
         workers=num_workers(),
     )
     frame = sweep.run().frame
@@ -125,10 +139,10 @@ def trained(comparison: Comparison, num_seeds: int) -> dict[str, list[Curve]]:
     )
     curves: dict[str, list[Curve]] = {}
     for estimator, run_id in zip(frame["estimator"], run_ids, strict=True):
-        evaluations = comparison.evaluations(estimator)
-        milliseconds = fmean(value for _, value in ms[run_id])
+        per_step = evaluations(estimator, comparison.latents[estimator])
+        milliseconds = median(value for _, value in ms[run_id])
         curves.setdefault(estimator, []).append(
-            Curve(evaluations, milliseconds, sorted(elbo[run_id]), sorted(variance[run_id]))
+            Curve(per_step, milliseconds, sorted(elbo[run_id]), sorted(variance[run_id]))
         )
     return curves
 

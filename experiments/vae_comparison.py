@@ -10,7 +10,16 @@ import numpy as np
 from benchmarks.catalogue import Latents
 from experiments.presenting import Experiment, Findings, rounded
 from experiments.setting import Length, Setting
-from experiments.trainings import Comparison, Curve, Dataset, Points, averaged, mean_and_error, trained
+from experiments.trainings import (
+    Comparison,
+    Curve,
+    Dataset,
+    Points,
+    averaged,
+    equal_evaluations,
+    mean_and_error,
+    trained,
+)
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch.distributions import Normal
@@ -70,12 +79,14 @@ def compare(name: str, study: Study, setting: Setting) -> Findings:
         DataError: if the data cannot be had.
     """
     latents = dict.fromkeys(ESTIMATORS, Latents(Normal, study.num_latents))
-    comparison = Comparison(name, latents, study.dataset, study.budgets[setting.length], setting)
+    budget = study.budgets[setting.length]
+    num_steps = equal_evaluations(latents, budget)
+    comparison = Comparison(name, f"{budget:,} evaluations", latents, study.dataset, num_steps, setting)
     comparison.data().prepare_data()  # once, before several processes need them
     num_seeds = study.num_seeds[setting.length]
     by_name = trained(comparison, num_seeds)
     numbers, rows = _summary(by_name)
-    numbers = {"budget": comparison.budget, "seeds": num_seeds, **numbers}
+    numbers = {"budget": budget, "seeds": num_seeds, **numbers}
     columns = ("estimator", "steps", "ELBO", "± s.e.", "variance", "ms per step")
     return Findings(numbers, columns, rows, figure(by_name))
 

@@ -88,6 +88,15 @@ def test_summaries_have_means_and_deviations_as_metrics(swept):
     assert summary.metrics["n"] == 2
 
 
+def test_a_misspelled_metric_is_told_by_the_first_run_on_record(swept):
+    given = ["--config", swept.file, "--where", "{model.estimator: DisARM}", "--seeds", "[0, 2]"]
+    asked = sweep(*given, "--table.columns", "[tset/elbo]", root=swept.folder / "mlruns")
+    told = "warning    table.columns: expected metrics that the runs record, got tset/elbo, did you mean test/elbo?"
+    assert told in asked.out
+    assert asked.out.index("warning ") < asked.out.index("progress ")
+    assert asked.code == 2
+
+
 def test_a_table_of_a_sweep_on_record_is_printed_and_written(swept, tmp_path):
     output = tmp_path / "table.tex"
     args = ["--rows", "[model.estimator]", "--columns", "[test/elbo, train/elbo@3]", "--output", str(output)]

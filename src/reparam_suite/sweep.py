@@ -61,6 +61,7 @@ def _sweep(asked: SweepCommand, console: Console, display: Display, signals: Sto
     if asked.dry_run:
         asked.sweep.checked(display)
         return 0
+    display.wanted = asked.settings.metrics
     result = asked.sweep.run_within(signals, display)
     states = list(result.frame["status"])
     finished, skipped = states.count("FINISHED"), states.count("SKIPPED")

@@ -34,3 +34,17 @@ def test_the_plan_comes_first_then_failures_at_once_and_progress_from_time_to_ti
     assert lines[7] == "progress   4 of 6 runs, 1 failed, about 0:30 left"
     assert len(lines) == 8
     assert told == "6 of 8 runs are finished"
+
+
+def test_a_metric_that_runs_do_not_record_is_told_while_others_train():
+    out = io.StringIO()
+    with Display(Console(file=out, highlight=False)) as display:
+        display.wanted = {
+            "table.columns": ["test/elbo", "tset/elbo", "train/elbo@600"],
+            "results.metrics": ["pleasure"],
+        }
+        display.measured({"test/elbo": 1.0, "train/elbo": 2.0})
+    assert out.getvalue().splitlines() == [
+        "warning    table.columns: expected metrics that the runs record, got tset/elbo, did you mean test/elbo?",
+        "warning    results.metrics: expected metrics that the runs record, got pleasure",
+    ]

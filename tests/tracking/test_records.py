@@ -10,6 +10,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from reparam_suite.tracking.records import (
     Artifact,
+    Dataset,
     Destination,
     End,
     Parameters,
@@ -120,3 +121,35 @@ def test_a_file_becomes_an_artifact_once(tmp_path):
 def test_nested_options_are_flattened():
     nested = {"a": {"b": 1, "c": {"d": [2]}}, "e": {}, "f": None}
     assert flattened(nested) == {"a.b": 1, "a.c.d": [2], "e": {}, "f": None}
+
+
+@pytest.mark.parametrize(
+    ("errors", "times"),
+    [
+        pytest.param([], 1, id="at once"),
+        pytest.param(["(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.name"], 2, id="sqlite"),
+        pytest.param(["(psycopg2.errors.UniqueViolation) duplicate key value"], 2, id="postgresql"),
+    ],
+)
+def test_a_dataset_that_another_run_adds_at_the_same_time_is_recorded(tmp_path, errors, times):
+    client = Inputs(errors)
+    send(destination(client, tmp_path), [Dataset("Digits", "0123", "here", {"train": 10}, "training")])
+    assert client.times == times
+
+
+@pytest.mark.parametrize("errors", [["no answer"], 2 * ["(sqlite3.IntegrityError) UNIQUE constraint failed"]])
+def test_a_dataset_that_the_store_does_not_take_is_an_error(tmp_path, errors):
+    with pytest.raises(MlflowException):
+        send(destination(Inputs(errors), tmp_path), [Dataset("Digits", "0123", "here", {"train": 10}, "training")])
+
+
+class Inputs:
+    """MLflow's client that refuses datasets with these errors, one after the other, and then takes them."""
+
+    def __init__(self, errors):
+        self.times, self._errors = 0, [*errors]
+
+    def log_inputs(self, run_id, datasets):
+        self.times += 1
+        if self._errors:
+            raise MlflowException(self._errors.pop(0))

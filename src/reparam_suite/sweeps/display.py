@@ -1,7 +1,8 @@
 """A sweep on the terminal: its plan, its progress, and what has failed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from typing import final
 
 from rich.console import Console, Group, RenderableType
@@ -28,9 +29,14 @@ class Display(Watcher):
     Args:
         console: where.
         now: the clock, in seconds.
+
+    Attributes:
+        wanted: metrics of the runs, METRIC or METRIC@STEP, by the option that names them: one that a run has not
+            recorded is told while others train.
     """
 
     def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
+        self.wanted: Mapping[str, Sequence[str]] = {}
         self.failures: list[tuple[Cell, str]] = []
         self._console = console
         self._now = now
@@ -64,6 +70,15 @@ class Display(Watcher):
         if missing and console.is_terminal:
             self._live = Live(get_renderable=self._drawn, console=console, refresh_per_second=1, transient=True)
             self._live.start()
+
+    def measured(self, metrics: Collection[str]) -> None:
+        """Tells which of the metrics that are wanted a run has not recorded."""
+        for option, names in self.wanted.items():
+            for name in names:
+                if (metric := name.partition("@")[0]) not in metrics:
+                    near = get_close_matches(metric, metrics, 1)
+                    mend = f", did you mean {near[0]}?" if near else ""
+                    self._line(f"warning    {option}: expected metrics that the runs record, got {metric}{mend}")
 
     def ended(self, cell: Cell, error: str | None) -> None:
         """Counts a run, tells a failure at once, and prints a line where one is due."""

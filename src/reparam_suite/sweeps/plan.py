@@ -1,6 +1,6 @@
 """The plan of a sweep: which of its runs are on record, and which are to be trained."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -49,6 +49,9 @@ class Watcher:
 
     def planned(self, plan: Plan) -> None:
         """Sees the plan, before anything is made."""
+
+    def measured(self, metrics: Collection[str]) -> None:
+        """Sees the names of the metrics that a finished run has recorded: one on record, else the first that ends."""
 
     def ended(self, cell: Cell, error: str | None) -> None:
         """Sees the end of a run, with the reason where it failed."""

@@ -59,6 +59,12 @@ class TableSettings:
             check_form(self.output)
         check_titles(self.titles, [*self.rows, *self.over, *(column.removeprefix("-") for column in self.columns)])
 
+    @property
+    def metrics(self) -> list[str]:
+        """Those that it shows, and the one that it chooses by."""
+        names = [*self.columns, *([] if self.select is None else [self.select])]
+        return [name.removeprefix("-") for name in names]
+
     def check(self, arguments: Sequence[str]) -> None:
         """Refuses names that are none of a sweep's, before its runs are trained.
 
@@ -134,6 +140,16 @@ class SweepSettings:
             if source := _NOT_OF_A_RUN.get(option.partition(".")[0]):
                 raise UsageError(f"grid: --{option} comes from {source}, expected other options")
         return grid.where(_as_value(self.where)) if self.where else grid
+
+    @property
+    def metrics(self) -> dict[str, Sequence[str]]:
+        """The metrics that runs are expected to record, by the option that names them."""
+        found: dict[str, Sequence[str]] = {}
+        if self.table is not None:
+            found["table.columns"] = self.table.metrics
+        if self.results is not None:
+            found["results.metrics"] = self.results.metrics
+        return found
 
     def runs(self, tracking: TrackingSettings) -> RunsOfFile:
         """The function that makes a run from the values of options."""

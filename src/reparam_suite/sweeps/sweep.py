@@ -117,12 +117,19 @@ class Sweep:
             store = Store.begin(plan.tracking, lambda line: _log.info("%s", line))
             known = runs_of(store, self._name)  # those whose process is gone are interrupted now
             plan, interrupted = self._with_records(plan, known), newest(known, "KILLED")
-            self._keep(store, list(newest(known, "FINISHED").values()))
+            finished = list(newest(known, "FINISHED").values())
+            self._keep(store, finished)
+            if finished:
+                watcher.measured(finished[0].metrics)
             tasks = [Task(cell, _run_id(interrupted.get(cell.key))) for cell in plan.missing]
             for cell, outcome in self._outcomes(tasks, signals):
                 if outcome.error is None:
                     trained += 1
-                    self._keep_run(store, outcome.value)
+                    runs = store.runs(f"attributes.run_id = '{outcome.value}'")
+                    self._keep(store, runs)
+                    if not finished:
+                        finished = runs
+                        watcher.measured(runs[0].metrics)
                 else:
                     reasons[cell.key] = outcome.error
                 watcher.ended(cell, outcome.error)
@@ -163,10 +170,6 @@ class Sweep:
     def _kept(self) -> dict[str, dict[str, float]]:
         # Whole results in the file, by the cell's key.
         return {} if self._ledger is None else self._ledger.complete(self._cells)
-
-    def _keep_run(self, store: Store, run_id: str) -> None:
-        if self._ledger is not None:
-            self._keep(store, store.runs(f"attributes.run_id = '{run_id}'"))
 
     def _keep(self, store: Store, finished: Sequence[RecordedRun]) -> None:
         if self._ledger is None:

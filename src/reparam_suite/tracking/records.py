@@ -21,6 +21,9 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 # MLflow's limit on the parameters and on the tags of one call.
 _BATCH = 100
 
+# A row that another process added meanwhile, in the words of SQLAlchemy for SQLite, MySQL and PostgreSQL.
+_DUPLICATE = ("IntegrityError", "UniqueViolation")
+
 # The tag by which a model is known again.
 _TOKEN = "reparam_suite.token"
 
@@ -125,6 +128,7 @@ class Dataset(Record):
     def send(self, to: Destination) -> None:
         from mlflow.entities import Dataset as Entity
         from mlflow.entities import DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
 
         entity = Entity(
             name=self.name,
@@ -133,8 +137,14 @@ class Dataset(Record):
             source=json.dumps({"url" if "://" in self.source else "uri": self.source}),
             profile=json.dumps(self.sizes),
         )
-        context = InputTag("mlflow.data.context", self.context)
-        to.client.log_inputs(to.run_id, [DatasetInput(entity, [context])])
+        inputs = [DatasetInput(entity, [InputTag("mlflow.data.context", self.context)])]
+        try:
+            to.client.log_inputs(to.run_id, inputs)
+        except MlflowException as error:
+            # MLflow looks for the dataset, then adds it: of two runs that do so at once the second is refused.
+            if not any(name in str(error) for name in _DUPLICATE):
+                raise
+            to.client.log_inputs(to.run_id, inputs)
 
 
 @final
