@@ -21,9 +21,6 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 # MLflow's limit on the parameters and on the tags of one call.
 _BATCH = 100
 
-# A row that another process added meanwhile, in the words of SQLAlchemy for SQLite, MySQL and PostgreSQL.
-_DUPLICATE = ("IntegrityError", "UniqueViolation")
-
 # The tag by which a model is known again.
 _TOKEN = "reparam_suite.token"
 
@@ -141,8 +138,8 @@ class Dataset(Record):
         try:
             to.client.log_inputs(to.run_id, inputs)
         except MlflowException as error:
-            # MLflow looks for the dataset, then adds it: of two runs that do so at once the second is refused.
-            if not any(name in str(error) for name in _DUPLICATE):
+            # MLflow looks for the dataset, then adds it: of two runs that do so at once the database refuses the second.
+            if not any(name in str(error) for name in ("IntegrityError", "UniqueViolation")):
                 raise
             to.client.log_inputs(to.run_id, inputs)
 
