@@ -138,7 +138,7 @@ class Dataset(Record):
         try:
             to.client.log_inputs(to.run_id, inputs)
         except MlflowException as error:
-            # MLflow looks for the dataset, then adds it: of two runs that do so at once the database refuses the second.
+            # MLflow looks for the dataset, then adds it: of two that do so at once the second is refused.
             if not any(name in str(error) for name in ("IntegrityError", "UniqueViolation")):
                 raise
             to.client.log_inputs(to.run_id, inputs)
