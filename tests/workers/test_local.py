@@ -45,8 +45,8 @@ def started(monkeypatch):
         made.append(Process(**given))
         return made[-1]
 
-    context = SimpleNamespace(set_forkserver_preload=lambda modules: None, Process=process_of)
-    monkeypatch.setattr(multiprocessing, "get_context", lambda kind: context)
+    monkeypatch.setattr(LocalWorker, "prepare", lambda: None)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda kind: SimpleNamespace(Process=process_of))
 
     def start(serve):
         LocalProcesses(serve, 2).start(4)

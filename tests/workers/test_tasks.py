@@ -1,7 +1,9 @@
 """Tasks in warm processes."""
 
+import gc
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -21,6 +23,11 @@ def square(task, signals):
     if task == "where":
         return os.getcwd(), os.environ.get("A_VARIABLE"), os.getpid()
     return task * task
+
+
+def state_of_imports(task, signals):
+    heavy = {name for name in ("mlflow.store.tracking.sqlalchemy_store", "matplotlib.pyplot") if name in sys.modules}
+    return heavy, type(sys.modules["scipy.signal"]).__name__, gc.isenabled(), gc.get_freeze_count() > 100_000
 
 
 def sleeps(task, signals):
@@ -44,6 +51,15 @@ def test_all_tasks_are_done_and_those_that_fail_fail_alone(tmp_path, monkeypatch
         directory, variable, process = outcomes[index].value
         assert (directory, variable) == (str(tmp_path), "here")
         assert process != os.getpid()
+
+
+def test_workers_have_their_imports_at_once_and_collect_garbage_as_ever():
+    (outcome,) = completed(state_of_imports, [0], num_workers=1)
+    heavy, scipy_signal, collects, frozen = outcome.value
+    assert heavy == {"mlflow.store.tracking.sqlalchemy_store", "matplotlib.pyplot"}
+    assert scipy_signal == "_Deferred"
+    assert collects
+    assert frozen
 
 
 def test_closing_ends_the_workers():

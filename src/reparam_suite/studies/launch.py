@@ -28,7 +28,7 @@ from reparam_suite.studies.trial_table import TrialLines
 from reparam_suite.studies.workers import StudyWork, joined, work
 from reparam_suite.tracking import Store, redact
 from reparam_suite.training import Stopped, StopSignals
-from reparam_suite.workers import LocalProcesses, WorkerPool
+from reparam_suite.workers import LocalProcesses, LocalWorker, WorkerPool
 from reparam_suite.workers.engines import WITHOUT_RAY
 
 
@@ -81,6 +81,8 @@ def _pool(command: StudyCommand, searched: Search) -> Iterator[WorkerPool | None
     # None: this process is the only worker.
     distributed = StudyWork(searched, command.database, uuid4().hex)
     if command.engine == "local":
+        if command.workers > 1:
+            LocalWorker.prepare()
         yield None if command.workers == 1 else LocalProcesses(distributed, command.workers)
         return
     try:

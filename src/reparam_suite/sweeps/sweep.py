@@ -114,6 +114,7 @@ class Sweep:
         """
         plan, reasons, trained = self.checked(watcher), {}, 0
         if plan.missing:
+            self._engine.prepare(len(plan.missing))
             store = Store.begin(plan.tracking, lambda line: _log.info("%s", line))
             known = runs_of(store, self._name)  # those whose process is gone are interrupted now
             plan, interrupted = self._with_records(plan, known), newest(known, "KILLED")

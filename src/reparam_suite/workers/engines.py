@@ -6,9 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Literal, final
 
+from typing_extensions import override
+
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.training import StopSignals
+from reparam_suite.workers.local import LocalWorker
 from reparam_suite.workers.sending import obstacle
 from reparam_suite.workers.tasks import Function, Outcome, completed, done_here
 
@@ -32,6 +35,9 @@ class Engine(ABC):
     def __init__(self, num_workers: int) -> None:
         self.num_workers = checks.integer("workers", num_workers, least=1)
 
+    def prepare(self, num_tasks: int) -> None:  # noqa: B027 - most have nothing to prepare
+        """Begins, in the background, what takes a while before the first of so many tasks can be done."""
+
     @abstractmethod
     def completed(
         self, function: Function, tasks: Sequence[Any], signals: StopSignals
@@ -52,6 +58,11 @@ class Engine(ABC):
 @final
 class LocalEngine(Engine):
     """This process alone, or processes of this machine that stay warm, with one CPU thread each."""
+
+    @override
+    def prepare(self, num_tasks: int) -> None:
+        if min(self.num_workers, num_tasks) > 1:
+            LocalWorker.prepare()
 
     def completed(
         self, function: Function, tasks: Sequence[Any], signals: StopSignals

@@ -1,12 +1,12 @@
 """Worker processes of this machine, forked from a server that has imported everything once."""
 
-import gc
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any, final
 
@@ -16,14 +16,7 @@ from reparam_suite.runtime.errors import StateError
 from reparam_suite.workers.pool import Worker, WorkerPool
 
 # Imported once, by the server; its children have it at once.
-_PRELOADED = [
-    "reparam_suite.workers.local",
-    "reparam_suite.running",
-    "mlflow",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "matplotlib.pyplot",
-    "sklearn.datasets",
-]
+_PRELOADED = ["reparam_suite.runtime.preloading"]
 
 
 @final
@@ -52,13 +45,20 @@ class LocalWorker(Worker):
     @classmethod
     def start(cls, target: Callable[..., None], *arguments: Any) -> "LocalWorker":
         """A process that calls `target`, in the working directory and with the environment of this one."""
+        cls.prepare()
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)  # of no effect once the server runs
         process = context.Process(target=_begin, args=(dict(os.environ), target, arguments))
         # Ctrl-C reaches every process of the terminal: workers leave it to the one that started them.
         with _Ignored(signal.SIGINT):
             process.start()
         return cls(process)
+
+    @staticmethod
+    def prepare() -> None:
+        """Has the server import what workers need, while this process does something else; at once where it runs."""
+        multiprocessing.set_forkserver_preload(_PRELOADED)
+        with _Ignored(signal.SIGINT):
+            forkserver.ensure_running()
 
     def has_ended(self, patience: float) -> bool:
         """Whether it has ended; waits for it `patience` seconds at most."""
@@ -103,7 +103,6 @@ def _begin(environment: Mapping[str, str], target: Callable[..., None], argument
     os.environ.clear()
     os.environ.update(environment)
     torch.set_num_threads(1)
-    gc.freeze()  # the server's objects, whose memory both share
     target(*arguments)
     sys.stdout.flush()
 
