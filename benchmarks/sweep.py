@@ -27,7 +27,7 @@ from benchmarks.study import Gaps
 from lightning.pytorch import Callback
 from sqlalchemy import insert
 
-from reparam_suite.commands.file_runs import RunsOfFile
+from reparam_suite.commands.file_runs import Budget, RunsOfFile
 from reparam_suite.running import Run
 from reparam_suite.sweeps import Sweep, SweepResult
 from reparam_suite.sweeps.grid import Grid
@@ -45,7 +45,7 @@ NUM_METRICS, NUM_PARAMETERS, NUM_TAGS, NUM_COMBINATIONS = 60, 40, 25, 50
 def overhead(directory: Path, num_runs: int, steps: int, now: Callable[[], float]) -> tuple[list[float], list[float]]:
     """Seconds between trainings, and of trainings, of a worker in this process."""
     tracking, gaps = TrackingSettings(root=directory / "mlruns"), Gaps(now)
-    runs = RunsOfFile(BASE, {"trainer.max_steps": steps, "record.test_data": 0}, None, tracking)
+    runs = RunsOfFile(BASE, {"record.test_data": 0}, Budget(steps=steps), tracking)
     Sweep(_noted(gaps, runs), grid=GRID, seeds=range(-(-num_runs // 2)), name="overhead").run()
     trainings = [end - begin for begin, end in zip(gaps.began, gaps.ended, strict=True)]
     return gaps.seconds(), trainings[1:]
@@ -54,7 +54,7 @@ def overhead(directory: Path, num_runs: int, steps: int, now: Callable[[], float
 def sweep_seconds(directory: Path, num_runs: int, steps: int, workers: int) -> float:
     """Wall time of a sweep with so many workers."""
     tracking = TrackingSettings(root=directory / f"{workers}" / "mlruns")
-    runs = RunsOfFile(BASE, {"trainer.max_steps": steps, "record.test_data": 0}, None, tracking)
+    runs = RunsOfFile(BASE, {"record.test_data": 0}, Budget(steps=steps), tracking)
     start = time.perf_counter()
     result = Sweep(runs, grid=GRID, seeds=range(-(-num_runs // 2)), name="workers", workers=workers).run()
     seconds = time.perf_counter() - start

@@ -3,8 +3,8 @@
     python -m experiments.fill_numbers
 
 A page has <span data-number="toy_gaussian pathwise/exact_variance .0f">4</span> where the number at that path of
-docs/measured/experiments/toy_gaussian.json belongs, in that format. README has the published table between two
-comments, from docs/measured/reinmax_replication.csv.
+docs/measured/experiments/toy_gaussian.json belongs, in that format. README and docs/sweeps.md have tables between two
+comments, <!-- 8 x 4 --> with the classes and the number of latents, from docs/measured/reinmax_replication.csv.
 """
 
 import csv
@@ -19,10 +19,10 @@ from experiments.presenting import MEASURED
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = (DOCS / "why_the_trick.md", DOCS / "es" / "why_the_trick.md")
-README = DOCS.parent / "README.md"
+TABLES = (DOCS.parent / "README.md", DOCS / "sweeps.md")
 REPLICATION = MEASURED.parent / "reinmax_replication.csv"
 
-_TABLE = re.compile(r"(?<=<!-- 8 x 4 -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- (\d+) x (\d+) -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)
 _NUMBER = re.compile(r'<span data-number="(\w+) ([\w./]+) (\S+?)">(.*?)</span>', re.DOTALL)
 
 
@@ -58,10 +58,10 @@ def filled(text: str) -> str:
     )
 
 
-def replication() -> str:
-    """The table of the cell of 8 classes and 4 latents, ours beside the published one, in Markdown."""
+def replication(classes: str, latents: str) -> str:
+    """The table of so many classes and latents, ours beside the published one, in Markdown."""
     with REPLICATION.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if (row["classes"], row["latents"]) == ("8", "4")]
+        rows = [row for row in csv.DictReader(file) if (row["classes"], row["latents"]) == (classes, latents)]
     epochs = sorted({int(row["epoch"]) for row in rows})
     titles = ["estimator", *(f"epoch {epoch}, {whose}" for epoch in epochs for whose in ("ours", "published"))]
     lines = [titles, [":---", *["---:"] * (len(titles) - 1)]]
@@ -80,8 +80,8 @@ def _cells(row: Mapping[str, str] | None) -> tuple[str, str]:
 
 
 def with_replication(text: str) -> str:
-    """README with that table as it is now."""
-    return _TABLE.sub(lambda _: replication(), text)
+    """The page with its tables as they are now."""
+    return _TABLE.sub(lambda found: f"{found[1]}{replication(found[2], found[3])}{found[4]}", text)
 
 
 def count(text: str) -> int:
@@ -95,7 +95,8 @@ def main() -> None:
         text = page.read_text(encoding="utf-8")
         page.write_text(filled(text), encoding="utf-8")
         print(f"{page.relative_to(DOCS.parent)}: {count(text)} numbers")
-    README.write_text(with_replication(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in TABLES:
+        page.write_text(with_replication(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

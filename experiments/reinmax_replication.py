@@ -9,7 +9,8 @@ seed to docs/measured/reinmax_replication_seeds.csv, the file of results that th
 trains no run whose row there is complete, on any machine. The means go to build/experiments/reinmax_replication.csv, or
 to the file of `--output`.
 
-A cell agrees if the means differ by at most two combined standard deviations, sqrt(ours^2 + theirs^2).
+A cell agrees if the means differ by at most two combined standard deviations, sqrt(ours^2 + theirs^2). A single run has no
+deviation of its own, and takes theirs.
 """
 
 import argparse
@@ -72,7 +73,7 @@ class Row:
         median: over seeds.
         published_mean: theirs.
         published_std: theirs.
-        verdict: whether the means agree; empty where one of them is missing or has no spread.
+        verdict: whether the means agree; empty where theirs is missing.
     """
 
     classes: int
@@ -112,8 +113,9 @@ def _row(classes: int, latents: int, method: str, epoch: int, values: Sequence[f
     mean, std = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
     theirs, spread = PUBLISHED.get((classes, latents, method), {}).get(epoch, (None, None))
     verdict = ""
-    if theirs is not None and spread is not None and std is not None:
-        verdict = "agrees" if abs(mean - theirs) <= 2.0 * math.hypot(std, spread) else "differs"
+    if theirs is not None and spread is not None:
+        ours = spread if std is None else std
+        verdict = "agrees" if abs(mean - theirs) <= 2.0 * math.hypot(ours, spread) else "differs"
     return Row(
         classes=classes,
         latents=latents,

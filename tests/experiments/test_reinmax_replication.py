@@ -46,7 +46,7 @@ def test_ours_stands_beside_theirs_with_the_verdict(asked, tmp_path):
         ["8", "4", "GumbelRao", "10", "142.0", "0.0", "2", "142.0", "138.08", "0.47", "differs"],
         ["8", "4", "GumbelRao", "40", "120.5", "0.71", "2", "120.5", "130.13", "0.45", "differs"],
         ["8", "4", "ReinMax", "10", "140.0", "1.0", "3", "140.0", "139.83", "0.59", "agrees"],
-        ["8", "4", "GappedStraightThrough", "10", "139.2", "", "1", "139.2", "139.24", "0.57", ""],
+        ["8", "4", "GappedStraightThrough", "10", "139.2", "", "1", "139.2", "139.24", "0.57", "agrees"],
     ]
 
 
@@ -56,7 +56,7 @@ def test_without_a_record_the_file_of_results_is_summarised(asked, tmp_path, cap
     Ledger(seeds, asked.settings.results.metrics).add([(cell, {"train/elbo@6000": -139.5})])
     with as_it_was():
         assert main(["--root", str(tmp_path / "mlruns"), "--seeds", str(seeds), "--output", str(output)]) == 0
-    assert output.read_text().splitlines()[1] == "8,4,ReinMax,10,139.5,,1,139.5,139.83,0.59,"
+    assert output.read_text().splitlines()[1] == "8,4,ReinMax,10,139.5,,1,139.5,139.83,0.59,agrees"
     assert "139.50" in capsys.readouterr().out
     assert not (tmp_path / "mlruns").exists()
 

@@ -27,7 +27,10 @@ from reparam_suite import study as study_command
         ({"base": "nowhere.yaml"}, "there is no file"),
         ({"trials": 0}, "--trials: expected an integer of at least 1, got 0"),
         ({"trails": 3}, "trails"),
-        ({"budget": {"steps": 5, "evaluations": 5}}, "expected steps or evaluations, got both"),
+        (
+            {"budget": {"steps": 5, "evaluations": 5}},
+            "expected one of steps, evaluations, seconds, got steps and evaluations",
+        ),
         ({"budget": {"steps": 0}}, "budget.steps: expected an integer of at least 1, got 0"),
         ({"sampler": {"name": "TPE"}}, "--sampler.name: expected "),
         ({"name": ""}, "--name: expected a printable name, got ''"),

@@ -17,26 +17,36 @@ from reparam_suite.tracking import TrackingSettings
 
 @dataclass(frozen=True)  # not @final: jsonargparse takes no instance of a final class as a default
 class Budget:
-    """The length of a run: one of the two, or as many steps as the base run has.
+    """The length of a run: one of the three, or as many steps as the base run has.
 
     Args:
         steps: of the optimizer.
         evaluations: of f, per datum of each minibatch: an estimator that takes four per step gets a quarter of the
             steps of one that takes one.
+        seconds: of training by the clock, with its validations and measurements: a cheap step is made more often. No
+            two runs have the same number of steps then.
 
     Raises:
-        ValueError: if both are given, or one is below 1.
+        ValueError: if several are given, or one is below 1, or seconds are not positive.
     """
 
     steps: int | None = None
     evaluations: int | None = None
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.evaluations is not None:
-            raise ValueError("budget: expected steps or evaluations, got both")
+        if len(given := [name for name, value in vars(self).items() if value is not None]) > 1:
+            raise ValueError(f"budget: expected one of {', '.join(vars(self))}, got {' and '.join(given)}")
         for name in ("steps", "evaluations"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, checks.integer(f"budget.{name}", value, least=1))
+        if self.seconds is not None:
+            object.__setattr__(self, "seconds", checks.number("budget.seconds", self.seconds, above=0.0))
+
+    @property
+    def plain(self) -> dict[str, float | None]:
+        """The fields by name, as records have it: without seconds where they are not given, which came later."""
+        return {name: value for name, value in vars(self).items() if name != "seconds" or value is not None}
 
 
 @final
@@ -47,13 +57,13 @@ class RunsOfFile:
     Args:
         base: configuration file of a run.
         common: dotted options of all runs, over those of the file.
-        evaluations: of f that a run spends per datum of each minibatch; None: as many steps as the options say.
+        budget: of a run, over what the options say of its length.
         tracking: where the runs are recorded.
     """
 
     base: Path
     common: Mapping[str, Value]
-    evaluations: int | None
+    budget: Budget
     tracking: TrackingSettings
 
     def __call__(self, *, seed: int, **options: Value) -> Run:
@@ -65,13 +75,17 @@ class RunsOfFile:
         parsed = Options.of(self.arguments(options, seed))
         set_threads(parsed.values)
         run = dataclasses.replace(parsed.run(seed=seed), progress=False, tracking=self.tracking)
-        if self.evaluations is None:
-            return run
-        return dataclasses.replace(run, max_steps=num_steps(run, self.evaluations), max_epochs=None)
+        if self.budget.seconds is not None:
+            limits = {**run.trainer, "max_time": {"seconds": self.budget.seconds}}
+            return dataclasses.replace(run, max_steps=None, max_epochs=None, trainer=limits)
+        if self.budget.evaluations is not None:
+            return dataclasses.replace(run, max_steps=num_steps(run, self.budget.evaluations), max_epochs=None)
+        return run
 
     def arguments(self, options: Mapping[str, Value], seed: int) -> list[str]:
         """The command line of a run, save where it is recorded; a class comes before its own options."""
-        given = dict(sorted({**self.common, **options}.items(), key=lambda pair: pair[0].count(".")))
+        steps = {} if self.budget.steps is None else {"trainer.max_steps": self.budget.steps}
+        given = dict(sorted({**self.common, **steps, **options}.items(), key=lambda pair: pair[0].count(".")))
         return [f"--config={self.base}", *arguments({**given, "seed": seed})]
 
 

@@ -77,9 +77,7 @@ class StudySettings:
     def runs(self, tracking: TrackingSettings) -> RunsOfFile:
         """The function that makes a trial's run from the values of options."""
         common = {option: choosable(value) for option, value in self.options.items()}
-        if self.budget.steps is not None:
-            common["trainer.max_steps"] = self.budget.steps
-        return RunsOfFile(self.base, common, self.budget.evaluations, tracking)
+        return RunsOfFile(self.base, common, self.budget, tracking)
 
     def search(self, tracking: TrackingSettings) -> Search:
         """The study for its workers.
@@ -119,7 +117,7 @@ class StudySettings:
                     "space": self.parsed_space.definition(),
                     "objectives": list(self.objectives.items()),  # in their order
                     "constraints": limits,
-                    "budget": vars(self.budget),
+                    "budget": self.budget.plain,
                     "seeds": self.seeds,
                 }
             )

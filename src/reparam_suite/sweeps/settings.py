@@ -1,6 +1,5 @@
 """The contents of a sweep file: the runs of a grid, and the table that is made of them."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,14 +153,12 @@ class SweepSettings:
     def runs(self, tracking: TrackingSettings) -> RunsOfFile:
         """The function that makes a run from the values of options."""
         common = {option: choosable(value) for option, value in self.options.items()}
-        if self.budget.steps is not None:
-            common["trainer.max_steps"] = self.budget.steps
-        return RunsOfFile(self.base, common, self.budget.evaluations, tracking)
+        return RunsOfFile(self.base, common, self.budget, tracking)
 
     def definition(self) -> dict[str, Any]:
         """The settings that make runs of one combination comparable: the base run, common options and the budget."""
         base = yaml.safe_load(self.base.read_text(encoding="utf-8"))
-        return {"base": base, "options": self.options, "budget": dataclasses.asdict(self.budget)}
+        return {"base": base, "options": self.options, "budget": self.budget.plain}
 
 
 def _as_values(several: Mapping[str, Any]) -> dict[str, Any]:
