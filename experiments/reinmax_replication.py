@@ -9,8 +9,8 @@ seed to docs/measured/reinmax_replication_seeds.csv, the file of results that th
 trains no run whose row there is complete, on any machine. The means go to build/experiments/reinmax_replication.csv, or
 to the file of `--output`.
 
-A cell agrees if the means differ by at most two combined standard deviations, sqrt(ours^2 + theirs^2). A single run has no
-deviation of its own, and takes theirs.
+A cell agrees if the means differ by at most two combined standard deviations, sqrt(ours^2 + theirs^2). A single run
+has no deviation of its own, and takes theirs.
 """
 
 import argparse
