@@ -53,8 +53,8 @@ class Experiment:
         name: of the module, the figure and the file of numbers.
         question: which it answers.
         answer: takes the setting and gives the findings.
-        short: the short setting, in words.
-        full: the full setting, where there is one.
+        short: the budget of the short setting, in words.
+        full: that of the full setting, where there is one.
     """
 
     name: str
@@ -82,7 +82,8 @@ class Experiment:
             return 2
         console.print(_table(findings))
         figure, numbers = self._write(findings, options.output, options.length)
-        console.print(f"figure   {figure}\nnumbers  {numbers}", soft_wrap=True)
+        budget = self._budget(options.length)
+        console.print(f"budget   {budget}\nfigure   {figure}\nnumbers  {numbers}", soft_wrap=True, markup=False)
         self._record(store, findings, figure, numbers, options.length)
         console.print(f"MLflow UI  {store.ui_command}", soft_wrap=True)
         return 0
@@ -100,6 +101,9 @@ class Experiment:
         parser.add_argument("--tracking_uri", help="MLflow's store, if it is not the database in the root")
         return parser.parse_args(arguments)
 
+    def _budget(self, length: Length) -> str:
+        return self.full if length == "full" and self.full is not None else self.short
+
     def _write(self, findings: Findings, output: Path, length: Length) -> tuple[Path, Path]:
         output.mkdir(parents=True, exist_ok=True)
         figure, numbers = output / f"{self.name}.png", output / f"{self.name}.json"
@@ -107,6 +111,7 @@ class Experiment:
         content = {
             "question": self.question,
             "length": length,
+            "budget": self._budget(length),
             "numbers": findings.numbers,
             "table": [dict(zip(findings.columns, row, strict=True)) for row in findings.rows],
         }

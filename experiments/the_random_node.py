@@ -13,6 +13,7 @@ and climbs the evidence bound, one draw per step at a rate that falls to zero, o
 
 On the first, E[log p(x|z)] gives q no gradient at all; what remains is the divergence from the prior, and q becomes the
 prior. On the second the only path is the explicit log q(z), whose expected gradient is zero: q does a random walk.
+Where q ends is that of the first seed; the gap to log p(x) is the mean over seeds with its standard error.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, final
 import torch
 from experiments.drawn_graphs import draw_graphs
 from experiments.presenting import Experiment, Findings, Setting, rounded
+from experiments.trainings import mean_and_error
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
@@ -39,7 +41,7 @@ from reparam_suite.runtime.random_streams import forked_generator
 WEIGHTS = torch.tensor([[1.0, 0.8], [0.3, 1.2]], dtype=torch.float64)
 NOISE = 0.7
 DATUM = torch.tensor([1.5, 2.0], dtype=torch.float64)
-NUM_STEPS, LEARNING_RATE, SEED = 3_000, 0.02, 0
+NUM_STEPS, LEARNING_RATE, SEEDS = 3_000, 0.02, (0, 1, 2)
 NUM_DRAWS = 20_000
 """For the gradient at the start and for the bound at the end."""
 
@@ -144,8 +146,9 @@ def likelihood_gradients(road: Road) -> dict[str, float]:
     return {name: gradient.norm().item() for name, gradient in zip(named, found, strict=True)}
 
 
-def train(road: Road) -> tuple[Parameters, list[float]]:
-    """Climbs with one draw per step; the exact bound after every step."""
+def train(road: Road, seed: int) -> tuple[Parameters, list[float]]:
+    """Climbs with one draw per step; the exact bound after every step. A seed has the same noise on every road."""
+    torch.manual_seed(seed)
     parameters = Parameters(full=road.full)
     optimizer = torch.optim.Adam(parameters.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, NUM_STEPS)
@@ -181,25 +184,26 @@ def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
     rows, curves, ends = [], {}, {}
     with forked_generator(torch.device("cpu")):
         for road in ROADS:
-            torch.manual_seed(SEED)  # the same noise on every road
+            torch.manual_seed(SEEDS[0])
             gradients = likelihood_gradients(road)
-            end, curves[road.key] = train(road)
+            trained = [train(road, seed) for seed in SEEDS]
+            end, curves[road.key] = trained[0]  # the other seeds are in the gap
             ends[road.key] = end
-            reached = curves[road.key][-1]
+            gap, error = mean_and_error([evidence - curve[-1] for _, curve in trained])
             scale_tril = end.scale_tril().detach()
             scale = scale_tril.square().sum(1).sqrt().tolist()
             numbers[road.key] = {
                 "gradient": {name: rounded(value, 3) for name, value in gradients.items()},
                 "mean": [rounded(value, 3) for value in end.mu.tolist()],
                 "scale": [rounded(value, 3) for value in scale],
-                "bound": rounded(reached),
-                "gap": rounded(evidence - reached, 3),
+                "bound": rounded(evidence - gap),
+                "gap": rounded(gap, 3),
+                "standard_error_of_gap": rounded(error, 2),
             }
             shown = [f"{gradients[name]:.2f}" if name in gradients else "-" for name in ("mu", "log_sigma", "below")]
             mu = ", ".join(f"{value:.2f}" for value in end.mu.tolist())
-            rows.append(
-                [road.name, *shown, mu, ", ".join(f"{value:.2f}" for value in scale), f"{evidence - reached:.2f}"]
-            )
+            sigma = ", ".join(f"{value:.2f}" for value in scale)
+            rows.append([road.name, *shown, mu, sigma, f"{gap:.2f} ± {error:.2f}"])
     exact = [", ".join(f"{value:.2f}" for value in values.tolist()) for values in (mean, covariance.diagonal().sqrt())]
     rows.append(["the posterior", "", "", "", *exact, "0"])
     columns = ("road", "∂μ", "∂log σ", "∂L", "μ", "σ", "gap")
@@ -225,9 +229,8 @@ def figure(curves: dict[str, list[float]], ends: dict[str, Parameters], evidence
         scale_tril = ends[road.key].scale_tril().detach()
         ellipse(plane, ends[road.key].mu.detach(), scale_tril @ scale_tril.T, 1, road.colour)
         ellipse(plane, ends[road.key].mu.detach(), scale_tril @ scale_tril.T, 2, road.colour)
-    plane.set(xlabel="z₀", ylabel="z₁", aspect="equal")
+    plane.set(xlabel="z₀", ylabel="z₁", aspect="equal", xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
     plane.set_title("Where q ended; dashed: posterior")
-    plane.autoscale_view()
     whole.legend(*bound.get_legend_handles_labels(), loc="outside lower right", ncols=len(ROADS))
     return whole
 
@@ -247,7 +250,7 @@ EXPERIMENT = Experiment(
     name="the_random_node",
     question="What happens to the gradient at a random node?",
     answer=answer,
-    short=f"{NUM_STEPS:,} steps of one draw each",
+    short=f"{NUM_STEPS:,} steps of one draw each, {len(SEEDS)} seeds",
 )
 
 if __name__ == "__main__":

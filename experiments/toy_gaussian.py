@@ -93,10 +93,8 @@ def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
             spread = paths[road][-1].square().mean().sqrt().item()
             numbers[_key(road)]["root_mean_square_theta_at_the_end"] = rounded(spread, 3)
     numbers["ratio_of_variances"] = rounded(exact_variance("score function", THETA) / exact_variance("pathwise", THETA))
-    columns = ["N"]
-    for road in ROADS:
-        columns += [road, f"{exact_variance(road, THETA):g}/N"]
-    rows = [[f"{n:,}", *[cell for road in ROADS for cell in _cells(numbers[_key(road)][str(n)])]] for n in SAMPLES]
+    columns = ["N x variance", *(f"{road}: {exact_variance(road, THETA):g}" for road in ROADS)]
+    rows = [[f"N = {n:,}", *(_cell(n, numbers[_key(road)][str(n)]) for road in ROADS)] for n in SAMPLES]
     return Findings(numbers, columns, rows, figure(numbers, paths))
 
 
@@ -104,8 +102,8 @@ def _key(road: str) -> str:
     return road.replace(" ", "_")
 
 
-def _cells(found: dict[str, float]) -> tuple[str, str]:
-    return f"{found['variance']:.3g}", f"{found['exact_variance']:.3g}"
+def _cell(num_samples: int, found: dict[str, float]) -> str:
+    return f"{num_samples * found['variance']:.3g} ± {num_samples * found['standard_error']:.1g}"
 
 
 @styled

@@ -40,6 +40,14 @@ class Estimator:
     gradients: Tensor
     exact_variance: float
 
+    @property
+    def moments(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Mean and variance of the draws, each with its standard error."""
+        mean, variance = self.gradients.mean(), self.gradients.var()
+        squares = (self.gradients - mean).square()
+        errors = (self.gradients.std() / NUM_DRAWS**0.5, squares.std() / NUM_DRAWS**0.5)
+        return (mean.item(), errors[0].item()), (variance.item(), errors[1].item())
+
     def wrong_sign(self) -> float:
         """The share of draws that point away from the exact gradient 2 theta."""
         return (self.gradients * THETA < 0).double().mean().item()
@@ -113,16 +121,17 @@ def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
     numbers = {"theta": THETA, "exact_gradient": 2 * THETA, "draws": NUM_DRAWS}
     rows = []
     for road in shown:
-        mean, variance = road.gradients.mean().item(), road.gradients.var().item()
+        (mean, error), (variance, error_of_variance) = road.moments
         numbers[road.name.replace(" ", "_")] = {
             "mean": rounded(mean),
+            "standard_error": rounded(error, 2),
             "variance": rounded(variance),
+            "standard_error_of_variance": rounded(error_of_variance, 2),
             "exact_variance": road.exact_variance,
             "share_of_wrong_sign": rounded(road.wrong_sign(), 3),
         }
-        rows.append(
-            [road.name, f"{mean:.3f}", f"{variance:.2f}", f"{road.exact_variance:g}", f"{road.wrong_sign():.1%}"]
-        )
+        found = f"{mean:.3f} ± {error:.3f}", f"{variance:.2f} ± {error_of_variance:.2f}"
+        rows.append([road.name, *found, f"{road.exact_variance:g}", f"{road.wrong_sign():.1%}"])
     columns = ("one draw", "mean", "variance", "exact", "wrong sign")
     return Findings(numbers, columns, rows, figure(shown))
 

@@ -23,6 +23,7 @@ def test_figure_numbers_and_run(tmp_path, few_draws, capsys):
     assert why_the_trick.EXPERIMENT.main(["--output", str(out), "--root", str(root)]) == 0
     content = json.loads((out / "why_the_trick.json").read_text())
     assert content["length"] == "short"
+    assert content["budget"] == why_the_trick.EXPERIMENT.short == "1,000,000 draws"
     assert content["numbers"]["pathwise"]["exact_variance"] == 4.0
     assert (out / "why_the_trick.png").read_bytes().startswith(b"\x89PNG")
     assert "wrong sign" in capsys.readouterr().out
