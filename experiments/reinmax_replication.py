@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -184,9 +185,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _table(found: Sequence[Row]) -> Table:
-    table = Table(title="Training objective, mean over an epoch, nats", title_justify="left")
+    title = "Training objective, mean over an epoch, nats"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("C x D", "method", "epoch", "ours", "n", "published", "verdict"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     for row in found:
         ours = f"{row.mean:.2f}" + ("" if row.std is None else f" ± {row.std:.2f}")
         theirs = "" if row.published_mean is None else f"{row.published_mean:.2f} ± {row.published_std:.2f}"
