@@ -22,7 +22,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -186,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _table(found: Sequence[Row]) -> Table:
     title = "Training objective, mean over an epoch, nats"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for column in ("C x D", "method", "epoch", "ours", "n", "published", "verdict"):
         table.add_column(column, no_wrap=True)
     for row in found:
