@@ -13,16 +13,18 @@ from reparam_suite.tracking import TrackingSettings
 def test_the_plan_comes_first_then_failures_at_once_and_progress_from_time_to_time():
     clock, out = [0.0], io.StringIO()
     cells = Grid({"a": [1, 2]}).with_seeds(range(4))
-    done = frozenset(cell.key for cell in cells[:2])
+    done, stopped = (frozenset(cell.key for cell in part) for part in (cells[:2], cells[2:3]))
     with Display(Console(file=out, highlight=False), now=lambda: clock[0]) as display:
         assert display.counted() == "no run had begun"
-        display.planned(Plan("s", TrackingSettings(), cells, {"a=3": "no"}, {"a=1": 10, "a=2": 30}, done))
+        display.planned(
+            Plan("s", TrackingSettings(), cells, {"a=3": "no"}, {"a=1": 10, "a=2": 30}, done, interrupted=stopped)
+        )
         for number, error in enumerate([None, "NonFiniteLoss: inf", None, None, None]):
             clock[0] += 10.0
             display.ended(cells[2 + number], error)
         told = display.counted()
     lines = out.getvalue().splitlines()
-    assert lines[1] == "plan       8 runs of 2 combinations; 2 on record; 6 to train, 140 steps"
+    assert lines[1] == "plan       8 runs of 2 combinations; 2 on record; 6 to train, 1 of them resumed, 140 steps"
     assert lines[2:5] == [
         "           a=1; seeds 2, 3, 10 steps each",
         "           a=2; seeds 0, 1, 2, 3, 30 steps each",

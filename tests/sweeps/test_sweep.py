@@ -9,6 +9,7 @@ from reparam_suite.data import Digits
 from reparam_suite.estimators import DisARM, ScoreFunction
 from reparam_suite.models import DiscreteVAE
 from reparam_suite.sweeps.grid import Grid
+from reparam_suite.sweeps.plan import Watcher
 from reparam_suite.sweeps.records import tags_of
 from reparam_suite.tracking import Store, TrackingSettings
 
@@ -141,7 +142,9 @@ def test_an_interrupted_run_is_resumed():
     store = Store.open(TrackingSettings())
     store.resume_run(interrupted.run_id).close("KILLED")
     # Its training was over; what it missed was the end of its record.
-    result = sweep(grid=grid, seeds=[0]).run()
+    again = sweep(grid=grid, seeds=[0])
+    assert again.checked(Watcher()).interrupted == {cell.key}
+    result = again.run()
     assert result.trained == 1
     assert list(result.frame["run_id"]) == [interrupted.run_id]
     assert result.frame["test/elbo"][0] == interrupted.metrics["test/elbo"]

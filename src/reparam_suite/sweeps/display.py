@@ -61,8 +61,9 @@ class Display(Watcher):
         on_record = sum(cell.key in plan.done for cell in plan.cells)
         elsewhere = sum(cell.key in plan.elsewhere for cell in plan.cells)
         parts = [told, f"{on_record:,} on record", f"{elsewhere:,} trained elsewhere" if elsewhere else ""]
-        steps = plan.num_steps(missing)
-        parts.append(f"{len(missing):,} to train" + (f", {steps:,} steps" if steps else ""))
+        steps, resumed = plan.num_steps(missing), sum(cell.key in plan.interrupted for cell in missing)
+        resumption = f", {resumed:,} of them resumed" if resumed else ""
+        parts.append(f"{len(missing):,} to train{resumption}" + (f", {steps:,} steps" if steps else ""))
         self._line(f"plan       {'; '.join(filter(None, parts))}")
         self._list(plan)
         for combination, reason in plan.misfits.items():

@@ -21,6 +21,7 @@ class Plan:
         steps: of the optimizer, by combination; None where that cannot be said before.
         done: keys of the cells whose run is finished.
         elsewhere: keys of the cells that another process trains now.
+        interrupted: keys of the cells whose run was stopped, and is resumed.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Plan:
     steps: Mapping[str, int | None]
     done: frozenset[str] = frozenset()
     elsewhere: frozenset[str] = frozenset()
+    interrupted: frozenset[str] = frozenset()
 
     @property
     def missing(self) -> list[Cell]:

@@ -166,7 +166,9 @@ class Sweep:
 
     def _with_records(self, plan: Plan, known: Sequence[RecordedRun]) -> Plan:
         done = {*newest(known, "FINISHED"), *self._kept()}
-        return replace(plan, done=frozenset(done), elsewhere=frozenset(newest(known, "RUNNING")) - done)
+        elsewhere = frozenset(newest(known, "RUNNING")) - done
+        interrupted = frozenset(newest(known, "KILLED")) - done - elsewhere
+        return replace(plan, done=frozenset(done), elsewhere=elsewhere, interrupted=interrupted)
 
     def _kept(self) -> dict[str, dict[str, float]]:
         # Whole results in the file, by the cell's key.
