@@ -6,16 +6,19 @@ Eight Bernoulli latents, or four categorical ones of four classes for estimators
 either case, so that the exact gradient is known. Trained on the digits with Adam at 1e-3.
 
 Variance, bias and the time of a gradient are measured on one checkpoint, the same for all, which was trained with
-leave-one-out. What an estimator learns or remembers is trained there on the frozen model first; `untrained` is the
-variance before. The time is that of the processor, which other work on the machine disturbs least.
+leave-one-out. What an estimator learns or remembers is trained there on the frozen model first; the table has the
+variance before as well. The time is that of the processor, which other work on the machine disturbs least.
 
 Each estimator has two budgets: a number of evaluations of f, and a time for its gradients, the part of a step in which
-estimators differ. A training goes on to the later of its two ends, and the bound is read at both, a mean over seeds.
+estimators differ. A training lasts until both are spent, and the bound is read at the end of either, a mean over seeds.
+The times of the first call in a root decide the numbers of steps; later calls find its trainings.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, count, islice
+from pathlib import Path
 from typing import Any, final
 
 from benchmarks.catalogue import Latents, entries, entry
@@ -48,8 +51,8 @@ REPEATS = 32
 
 @final
 @dataclass(frozen=True)
-class Budget:
-    """What every estimator may spend.
+class TwoBudgets:
+    """The budgets of every estimator.
 
     Args:
         evaluations: of f per datum of each batch, over all of training.
@@ -63,7 +66,7 @@ class Budget:
         return f"{self.evaluations:,} evaluations and {self.seconds:g} s of gradients"
 
 
-BUDGETS: Mapping[Length, Budget] = {"short": Budget(8_000, 10.0), "full": Budget(40_000, 50.0)}
+BUDGETS: Mapping[Length, TwoBudgets] = {"short": TwoBudgets(8_000, 10.0), "full": TwoBudgets(40_000, 50.0)}
 
 
 def fitting() -> dict[str, Latents]:
@@ -98,7 +101,7 @@ def checkpoint(latents: Latents, setting: Setting) -> VAE:
 
 
 def training_batches(data: Digits, number: int) -> Iterator[Tensor]:
-    """So many minibatches, through the training data again and again."""
+    """`number` minibatches, through the training data again and again."""
     return islice(chain.from_iterable(data.train_dataloader() for _ in count()), number)
 
 
@@ -108,17 +111,21 @@ class Measured:
     """The gradient of an estimator with respect to the encoder, on the checkpoint of its latents.
 
     Attributes:
-        unbiased: the estimator.
+        unbiased: whether the estimator is declared unbiased.
         variance: trace of the covariance.
-        untrained: that before the estimator learned anything; None if it learns nothing.
-        bias: relative to the norm of the exact gradient; None where it is 0.
+        error: standard error of the variance.
+        untrained: the variance before training what the estimator learns; None if it learns nothing.
+        learning_evaluations: of f per datum, for that training.
+        bias: relative to the norm of the exact gradient; of an unbiased estimator the least bias that would be seen.
         ms: per gradient.
     """
 
     unbiased: bool
     variance: float
+    error: float
     untrained: float | None
-    bias: float | None
+    learning_evaluations: int
+    bias: float
     ms: float
 
 
@@ -144,27 +151,43 @@ def measured(latents_by_name: Mapping[str, Latents], setting: Setting) -> dict[s
 
 def _of_encoder(comparison: GradientComparison) -> Iterator[tuple[str, Measured]]:
     for row in comparison.rows:
-        before = comparison.untrained.get(row.name)
+        before, training = comparison.untrained.get(row.name), comparison.training.get(row.name)
+        found, bias = row.statistics["encoder"], row.bias["encoder"]
         yield (
             row.name,
             Measured(
                 unbiased=row.unbiased,
-                variance=float(row.statistics["encoder"].variance),
+                variance=float(found.variance),
+                error=float(found.standard_error),
                 untrained=None if before is None else float(before.statistics["encoder"].variance),
-                bias=None if row.unbiased else float(row.bias["encoder"].relative),
+                learning_evaluations=0 if training is None else training.evaluations,
+                bias=float(bias.resolution if row.unbiased else bias.relative),
                 ms=row.cost.milliseconds,
             ),
         )
+
+
+def steps_in_time(milliseconds: Mapping[str, float], budget: TwoBudgets, root: Path) -> dict[str, int]:
+    """Steps of which the gradients take the time of the budget, as they were decided when first asked for in this root.
+
+    Args:
+        milliseconds: of a gradient, by the name of the estimator.
+        budget: of the trainings.
+        root: where they are kept.
+    """
+    file = root / f"{NAME}, {budget}.json"
+    decided: dict[str, int] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    now = {name: max(1, round(1e3 * budget.seconds / ms)) for name, ms in milliseconds.items()}
+    file.write_text(json.dumps(now | decided, indent=1), encoding="utf-8")
+    return now | decided
 
 
 def answer(setting: Setting) -> Findings:
     """Trains and measures all of them."""
     latents, budget = fitting(), BUDGETS[setting.length]
     rows_by_name = measured(latents, setting)
-    ends = {
-        name: Ends(steps, max(1, round(1e3 * budget.seconds / rows_by_name[name].ms)))
-        for name, steps in equal_evaluations(latents, budget.evaluations).items()
-    }
+    in_time = steps_in_time({name: row.ms for name, row in rows_by_name.items()}, budget, setting.tracking.root)
+    ends = {name: Ends(steps, in_time[name]) for name, steps in equal_evaluations(latents, budget.evaluations).items()}
     num_steps = {name: max(own.of_evaluations, own.of_time) for name, own in ends.items()}
     curves = trained(Comparison(NAME, str(budget), latents, "Digits", num_steps, setting), NUM_SEEDS)
     numbers: dict[str, Any] = {"budget": budget.evaluations, "seconds": budget.seconds, "seeds": NUM_SEEDS}
@@ -172,7 +195,7 @@ def answer(setting: Setting) -> Findings:
         numbers[_key(name)] = _numbers(own, ends[name], curves[name], rows_by_name[name])
     order = sorted(latents, key=lambda name: -numbers[_key(name)]["elbo"])
     rows = [_cells(name, numbers[_key(name)]) for name in order]
-    columns = ("estimator", "on", "f", "equal f", "equal time", "ms", "variance", "untrained", "bias")
+    columns = ("estimator", "equal f", "equal time", "var.", "before", "bias")
     return Findings(numbers, columns, rows, figure(numbers, order))
 
 
@@ -208,9 +231,12 @@ def _numbers(latents: Latents, ends: Ends, curves: list[Curve], row: Measured) -
         "elbo_in_time": rounded(in_time),
         "standard_error_in_time": rounded(error_in_time, 2),
         "learns": row.untrained is not None,
+        "learning_evaluations": row.learning_evaluations,
         "variance": rounded(row.variance, 3),
+        "standard_error_of_variance": rounded(row.error, 2),
         "untrained_variance": None if row.untrained is None else rounded(row.untrained, 3),
-        "relative_bias": None if row.bias is None else rounded(row.bias, 3),
+        "relative_bias": None if row.unbiased else rounded(row.bias, 3),
+        "relative_bias_below": rounded(row.bias, 2) if row.unbiased else None,
         "ms": rounded(row.ms, 3),
         "work_normalized_variance": rounded(row.variance * row.ms, 3),
     }
@@ -218,16 +244,17 @@ def _numbers(latents: Latents, ends: Ends, curves: list[Curve], row: Measured) -
 
 def _cells(name: str, found: Mapping[str, Any]) -> list[str]:
     return [
-        name.removeprefix("ScoreFunction, "),
-        "bits" if found["latents"] == str(BITS) else "classes",
-        f"{found['evaluations']:,}",
+        name.removeprefix("ScoreFunction, ") + ("" if found["latents"] == str(BITS) else " (classes)"),
         f"{found['elbo']:.2f} ± {found['standard_error']:.2f}",
         f"{found['elbo_in_time']:.2f} ± {found['standard_error_in_time']:.2f}",
-        f"{found['ms']:.3g}",
-        f"{found['variance']:.3g}",
-        f"{found['untrained_variance']:.3g}" if found["learns"] else "",
-        "0" if found["unbiased"] else f"{found['relative_bias']:.0%}",
+        _short(found["variance"]),
+        _short(found["untrained_variance"]) if found["learns"] else "",
+        f"<{found['relative_bias_below']:.1%}" if found["unbiased"] else f"{found['relative_bias']:.0%}",
     ]
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 @styled
@@ -242,7 +269,9 @@ def figure(numbers: Mapping[str, Any], order: list[str]) -> Figure:
     for position, name in enumerate(reversed(order)):
         found = numbers[_key(name)]
         if found["work_normalized_variance"] > 0:
-            panels[2].plot(found["work_normalized_variance"], position, _marker(found), color=_colour(found))
+            error = 2 * found["standard_error_of_variance"] * found["ms"]
+            style = {"fmt": _marker(found), "color": _colour(found)}
+            panels[2].errorbar(found["work_normalized_variance"], position, xerr=error, **style)
     panels[0].set_yticks(range(len(order)), [name.removeprefix("ScoreFunction, ") for name in reversed(order)])
     panels[0].set_ylim(-0.8, len(order) - 0.2)
     panels[2].set(xscale="log", xlabel="variance x milliseconds, encoder")

@@ -59,9 +59,15 @@ def filled(text: str) -> str:
 
 
 def replication(classes: str, latents: str) -> str:
-    """The table of so many classes and latents, ours beside the published one, in Markdown."""
+    """The table of so many classes and latents, ours beside the published one, in Markdown.
+
+    Raises:
+        KeyError: if there is none.
+    """
     with REPLICATION.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if (row["classes"], row["latents"]) == (classes, latents)]
+    if not rows:
+        raise KeyError(f"docs/measured/reinmax_replication.csv has no row of {classes} x {latents}")
     epochs = sorted({int(row["epoch"]) for row in rows})
     titles = ["estimator", *(f"epoch {epoch}, {whose}" for epoch in epochs for whose in ("ours", "published"))]
     lines = [titles, [":---", *["---:"] * (len(titles) - 1)]]

@@ -43,6 +43,9 @@ class Findings:
     rows: Sequence[Sequence[str]]
     figure: Figure
 
+    def __post_init__(self) -> None:
+        assert len(set(self.columns)) == len(self.columns), "the file of numbers has the cells by their columns"
+
 
 @final
 @dataclass(frozen=True)

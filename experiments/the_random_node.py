@@ -148,17 +148,17 @@ def likelihood_gradients(road: Road) -> dict[str, float]:
 
 def train(road: Road, seed: int) -> tuple[Parameters, list[float]]:
     """Climbs with one draw per step; the exact bound after every step. A seed has the same noise on every road."""
-    torch.manual_seed(seed)
     parameters = Parameters(full=road.full)
     optimizer = torch.optim.Adam(parameters.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, NUM_STEPS)
     curve = [exact_bound(parameters)]
-    for _ in range(NUM_STEPS):
-        optimizer.zero_grad()
-        (-road.bound(parameters.q(), 1)).backward()
-        optimizer.step()
-        schedule.step()
-        curve.append(exact_bound(parameters))
+    with forked_generator(torch.device("cpu"), seed):
+        for _ in range(NUM_STEPS):
+            optimizer.zero_grad()
+            (-road.bound(parameters.q(), 1)).backward()
+            optimizer.step()
+            schedule.step()
+            curve.append(exact_bound(parameters))
     return parameters, curve
 
 

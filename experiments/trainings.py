@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 from benchmarks.catalogue import Latents, entry
 from experiments.setting import Setting
+from scipy.interpolate import PchipInterpolator
 
 from reparam_suite import Run, Sweep
 from reparam_suite.data import MNIST, ArrayDataModule, Digits
@@ -112,9 +113,15 @@ class Curve:
         return self.elbo[-1][0]
 
     def elbo_at(self, step: int) -> float:
-        """The bound at a step, between two marks on the line from one to the other."""
+        """The bound at a step; between two marks it is that of a monotone cubic in the logarithm of the step.
+
+        Raises:
+            ValueError: if the training did not get there.
+        """
         steps, values = zip(*self.elbo, strict=True)
-        return float(np.interp(step, steps, values))
+        if not steps[0] <= step <= steps[-1]:
+            raise ValueError(f"step: expected one of the training, {steps[0]} to {steps[-1]}, got {step}")
+        return float(PchipInterpolator(np.log1p(steps), values)(math.log1p(step)))
 
 
 def trained(comparison: Comparison, num_seeds: int) -> dict[str, list[Curve]]:

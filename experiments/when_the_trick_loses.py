@@ -10,7 +10,7 @@ One draw of d/dtheta E_{N(theta, 1)}[f(z)], with z = theta + eps:
 
 where g = E[f'(z)] = E[f(z) eps] is the gradient that all three estimate. The expectations are integrals over one
 normal, taken by the trapezoidal rule, whose error falls faster than any power of the step for such integrands; sampling
-is the check: `drawn` is the difference of the sampled variance from the exact one in standard errors.
+is the check: `z` is the difference of the sampled variance from the exact one in standard errors.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def answer(setting: Setting) -> Findings:  # noqa: ARG001 - there is one
                 off = {road: (value - exact[road]) / error for road, (value, error) in found.items()}
                 cells = [cell for road in ROADS for cell in (f"{exact[road]:.3g}", f"{off[road]:+.1f}")]
                 rows.append([cost.name, f"{theta:g}", *cells])
-    columns = ("f", "θ", "score", "drawn", "baseline", "drawn", "pathwise", "drawn, s.e.")
+    columns = ("f", "θ", "score", "score z", "baseline", "baseline z", "pathwise", "pathwise z")
     return Findings(numbers, columns, rows, figure())
 
 

@@ -109,7 +109,6 @@ def test_the_bound_at_the_posterior_is_the_evidence():
 
 def test_each_road_across_the_random_node_ends_where_it_must(monkeypatch):
     monkeypatch.setattr(the_random_node, "NUM_STEPS", 600)
-    torch.manual_seed(4)
     ends = {road.key: the_random_node.train(road, 0)[0] for road in the_random_node.ROADS}
     mean, covariance = the_random_node.posterior()
     prior, found = ends["sample"], ends["cholesky"].scale_tril().detach()

@@ -16,7 +16,7 @@ COMPARED = {
     "ScoreFunction, MovingAverage": BITS,
     "ARSM": CLASSES,
 }
-BUDGET = discrete_baseline.Budget(evaluations=60, seconds=0.1)
+BUDGET = discrete_baseline.TwoBudgets(evaluations=60, seconds=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +55,18 @@ def test_what_an_estimator_remembers_is_there_before_it_is_measured(numbers):
     assert [name for name, other in rows(numbers).items() if other["learns"]] == ["ScoreFunction_MovingAverage"]
 
 
+def test_a_later_call_has_the_steps_of_the_first_which_may_have_had_other_times(tmp_path):
+    first = discrete_baseline.steps_in_time({"DisARM": 2.0, "ARM": 4.0}, BUDGET, tmp_path)
+    assert first == {"DisARM": 50, "ARM": 25}
+    again = discrete_baseline.steps_in_time({"DisARM": 3.0, "ARM": 9.0, "REBAR": 5.0}, BUDGET, tmp_path)
+    assert again == first | {"REBAR": 20}
+
+
 def test_an_unbiased_estimator_has_no_bias_to_report(numbers):
     biased = {name: row["relative_bias"] for name, row in rows(numbers).items() if row["relative_bias"] is not None}
     assert biased.keys() == {"GumbelSoftmax"}
     assert biased["GumbelSoftmax"] > 0.05
+    assert {name for name, row in rows(numbers).items() if row["relative_bias_below"]} == rows(numbers).keys() - biased
 
 
 def test_every_discrete_estimator_is_compared():

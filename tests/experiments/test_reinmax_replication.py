@@ -37,7 +37,9 @@ def test_ours_stands_beside_theirs_with_the_verdict(asked, tmp_path):
     at_10, at_40 = "train/elbo@6000", "train/elbo@24000"
     known = {cell.key: {at_10: -139.0 - seed} for seed, cell in enumerate(first(asked, "ReinMax"))}
     known |= {cell.key: {at_10: -142.0, at_40: -120.0 - seed} for seed, cell in enumerate(first(asked, "GumbelRao", 2))}
-    known |= {cell.key: {at_10: -139.2} for cell in first(asked, "GappedStraightThrough", 1)}
+    known |= {cell.key: {at_10: -140.6, at_40: -134.2} for cell in first(asked, "GappedStraightThrough", 1)}
+    values = zip(first(asked, "StraightThrough"), [-137.0, -138.0, -214.0], strict=True)
+    known |= {cell.key: {at_40: value} for cell, value in values}
     found = list(rows(cells_of(asked), known))
     write(found, tmp_path / "table.csv")
     with (tmp_path / "table.csv").open() as file:
@@ -46,7 +48,10 @@ def test_ours_stands_beside_theirs_with_the_verdict(asked, tmp_path):
         ["8", "4", "GumbelRao", "10", "142.0", "0.0", "2", "142.0", "138.08", "0.47", "differs"],
         ["8", "4", "GumbelRao", "40", "120.5", "0.71", "2", "120.5", "130.13", "0.45", "differs"],
         ["8", "4", "ReinMax", "10", "140.0", "1.0", "3", "140.0", "139.83", "0.59", "agrees"],
-        ["8", "4", "GappedStraightThrough", "10", "139.2", "", "1", "139.2", "139.24", "0.57", "agrees"],
+        # A single run at 2.4 and at more than 2.83 of their deviations; then one that collapsed.
+        ["8", "4", "GappedStraightThrough", "10", "140.6", "", "1", "140.6", "139.24", "0.57", "agrees"],
+        ["8", "4", "GappedStraightThrough", "40", "134.2", "", "1", "134.2", "132.11", "0.67", "differs"],
+        ["8", "4", "StraightThrough", "40", "163.0", "44.17", "3", "138.0", "137.72", "1.33", "median agrees"],
     ]
 
 

@@ -85,9 +85,17 @@ def test_a_mean_of_curves_has_the_steps_of_all():
     assert averaged([[(0, 1.0), (2, 3.0), (4, 5.0)], [(0, 3.0), (4, 7.0)]]) == [(0, 2.0), (4, 6.0)]
 
 
-def test_a_bound_between_two_marks_lies_on_the_line_between_them():
-    curve = Curve(evaluations=1, ms_per_step=1.0, elbo=[(0, -4.0), (10, -2.0), (20, -1.0)], variance=[])
-    assert [curve.elbo_at(step) for step in (0, 5, 10, 18, 20)] == [-4.0, -3.0, -2.0, pytest.approx(-1.2), -1.0]
+def test_a_bound_between_two_marks_is_that_of_a_smooth_curve_through_them():
+    def bound(step):
+        return -30.0 + 3.0 * math.log1p(step / 40.0)
+
+    marks = range(0, 2401, 200)
+    curve = Curve(evaluations=1, ms_per_step=1.0, elbo=[(step, bound(step)) for step in marks], variance=[])
+    assert [curve.elbo_at(step) for step in marks] == pytest.approx([bound(step) for step in marks])
+    between = [470, 888, 1142, 2390]
+    assert [curve.elbo_at(step) for step in between] == pytest.approx([bound(step) for step in between], abs=0.02)
+    with pytest.raises(ValueError, match="step: expected one of the training, 0 to 2400, got 2401"):
+        curve.elbo_at(2401)
 
 
 def test_mean_and_error():

@@ -64,6 +64,10 @@ from reparam_suite import study as study_command
         ({"constraints": {"val/kl": {"below": 5}}}, "below"),
         ({"constraints": {"val/kl": {}}}, "constraints: expected at_most, at_least or both, finite and in order, got"),
         ({"constraints": {"val/kl": {"at_most": 1, "at_least": 2}}}, "got at_least 2.0, at_most 1.0"),
+        (
+            {"space": {"trainer.max_epochs": {"int": [2, 4]}}, "budget": {"evaluations": 9}},
+            "--trainer.max_epochs comes from --budget and cannot vary",
+        ),
         ({"options": {"seed": 3}}, "--seed comes from --seeds of the study"),
         ({"space": {"trainer.max_steps": {"int": [2, 4]}}}, "--trainer.max_steps comes from --budget"),
     ],

@@ -1,6 +1,7 @@
 """What a person reads while a sweep trains, where there is no terminal to draw on."""
 
 import io
+from types import SimpleNamespace
 
 from rich.console import Console
 
@@ -24,7 +25,10 @@ def test_the_plan_comes_first_then_failures_at_once_and_progress_from_time_to_ti
             display.ended(cells[2 + number], error)
         told = display.counted()
     lines = out.getvalue().splitlines()
-    assert lines[1] == "plan       8 runs of 2 combinations; 2 on record; 6 to train, 1 of them resumed, 140 steps"
+    assert (
+        lines[1]
+        == "plan       8 runs of 2 combinations; 2 on record; 6 to train, 1 of them interrupted before, 140 steps"
+    )
     assert lines[2:5] == [
         "           a=1; seeds 2, 3, 10 steps each",
         "           a=2; seeds 0, 1, 2, 3, 30 steps each",
@@ -38,15 +42,15 @@ def test_the_plan_comes_first_then_failures_at_once_and_progress_from_time_to_ti
     assert told == "6 of 8 runs are finished"
 
 
-def test_a_metric_that_runs_do_not_record_is_told_while_others_train():
+def test_a_metric_that_runs_do_not_record_is_reported_while_others_train():
     out = io.StringIO()
     with Display(Console(file=out, highlight=False)) as display:
         display.wanted = {
             "table.columns": ["test/elbo", "tset/elbo", "train/elbo@600"],
-            "results.metrics": ["pleasure"],
+            "results.metrics": ["pleasure@1", "pleasure@2"],
         }
-        display.measured({"test/elbo": 1.0, "train/elbo": 2.0})
+        display.recorded(SimpleNamespace(run_id="17", metrics={"test/elbo": 1.0, "train/elbo": 2.0}))
     assert out.getvalue().splitlines() == [
-        "warning    table.columns: expected metrics that the runs record, got tset/elbo, did you mean test/elbo?",
-        "warning    results.metrics: expected metrics that the runs record, got pleasure",
+        "warning    table.columns: run 17 has not recorded tset/elbo, did you mean test/elbo?",
+        "warning    results.metrics: run 17 has not recorded pleasure",
     ]

@@ -50,6 +50,11 @@ def test_a_part_of_the_grid_is_wanted(tmp_path):
     ("changes", "told"),
     [
         ({"grid": {"seed": [1]}}, "seed"),
+        (
+            {"grid": {"trainer.max_epochs": [1]}, "budget": Budget(seconds=6)},
+            "--trainer.max_epochs comes from --budget",
+        ),
+        ({"grid": {"trainer.max_steps": [1]}, "budget": Budget(steps=6)}, "--trainer.max_steps comes from --budget"),
         ({"grid": {"a": [1]}, "options": {"resume": "r"}}, "grid: --resume comes from the sweep itself"),
         ({"grid": {"a": [1]}, "options": {"seeds": [1]}}, "grid: --seeds comes from seeds, expected other options"),
     ],

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -12,7 +12,13 @@ from reparam_suite.commands.written_options import Value, arguments
 from reparam_suite.data import adapted
 from reparam_suite.running import Run
 from reparam_suite.runtime import checks
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.tracking import TrackingSettings
+
+_LIMITS = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_time")
+
+# Seconds: some thirty years, which a timedelta holds.
+_LONGEST = 1e9
 
 
 @dataclass(frozen=True)  # not @final: jsonargparse takes no instance of a final class as a default
@@ -23,8 +29,8 @@ class Budget:
         steps: of the optimizer.
         evaluations: of f, per datum of each minibatch: an estimator that takes four per step gets a quarter of the
             steps of one that takes one.
-        seconds: of training by the clock, with its validations and measurements: a cheap step is made more often. No
-            two runs have the same number of steps then.
+        seconds: of training by the clock, with its validations and measurements: a cheap step is made more often. The
+            number of steps then differs between runs.
 
     Raises:
         ValueError: if several are given, or one is below 1, or seconds are not positive.
@@ -41,11 +47,21 @@ class Budget:
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, checks.integer(f"budget.{name}", value, least=1))
         if self.seconds is not None:
-            object.__setattr__(self, "seconds", checks.number("budget.seconds", self.seconds, above=0.0))
+            object.__setattr__(self, "seconds", checks.number("budget.seconds", self.seconds, above=0.0, most=_LONGEST))
+
+    def check(self, options: Iterable[str]) -> None:
+        """Refuses options of a grid or a space that the budget decides.
+
+        Raises:
+            UsageError: naming the option.
+        """
+        decided = ("trainer.max_steps",) if self.steps is not None else _LIMITS
+        if self != Budget() and (both := [option for option in options if option in decided]):
+            raise UsageError(f"--{both[0]} comes from --budget and cannot vary")
 
     @property
-    def plain(self) -> dict[str, float | None]:
-        """The fields by name, as records have it: without seconds where they are not given, which came later."""
+    def recorded(self) -> dict[str, float | None]:
+        """The fields by name; seconds are left out where they are None, so that older records compare equal."""
         return {name: value for name, value in vars(self).items() if name != "seconds" or value is not None}
 
 
@@ -57,7 +73,7 @@ class RunsOfFile:
     Args:
         base: configuration file of a run.
         common: dotted options of all runs, over those of the file.
-        budget: of a run, over what the options say of its length.
+        budget: of a run, over what file and common options say of its length.
         tracking: where the runs are recorded.
     """
 

@@ -21,8 +21,9 @@ _POLICY = ("import_path_verdicts", "import_paths_enforced")
 
 
 def option_strings(parser: ArgumentParser) -> list[str]:
-    """All options of a parser as they are typed. argparse has no public list of them."""
-    return [option for action in parser._actions for option in action.option_strings]
+    """The options that a parser tells of as they are typed. argparse has no public list of them."""
+    told = (action for action in parser._actions if action.help != SUPPRESS)
+    return [option for action in told for option in action.option_strings]
 
 
 def described_options(parser: ArgumentParser) -> dict[str, tuple[str, Any]]:

@@ -152,6 +152,7 @@ def _check(settings: StudySettings) -> None:
         if option in given and (option != "trainer.max_steps" or settings.budget != Budget()):
             source = "--budget" if option == "trainer.max_steps" else "--seeds of the study"
             raise UsageError(f"--{option} comes from {source} and cannot be given to the trials")
+    settings.budget.check([dotted(name) for name in settings.space])
     _check_corners(settings)
     first = next(iter(settings.objectives))
     if settings.prunes and running_metric(first) is None:

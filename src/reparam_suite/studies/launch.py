@@ -28,7 +28,7 @@ from reparam_suite.studies.trial_table import TrialLines
 from reparam_suite.studies.workers import StudyWork, joined, work
 from reparam_suite.tracking import Store, redact
 from reparam_suite.training import Stopped, StopSignals
-from reparam_suite.workers import LocalProcesses, LocalWorker, WorkerPool
+from reparam_suite.workers import LocalProcesses, WorkerPool
 from reparam_suite.workers.engines import WITHOUT_RAY
 
 
@@ -81,8 +81,6 @@ def _pool(command: StudyCommand, searched: Search) -> Iterator[WorkerPool | None
     # None: this process is the only worker.
     distributed = StudyWork(searched, command.database, uuid4().hex)
     if command.engine == "local":
-        if command.workers > 1:
-            LocalWorker.prepare()
         yield None if command.workers == 1 else LocalProcesses(distributed, command.workers)
         return
     try:
@@ -114,6 +112,8 @@ class _Launch:
         console, command = self._console, self._command
         store = Store.begin(command.tracking, partial(console.print, soft_wrap=True, markup=False))
         self._queue.fill()
+        if pool is not None and not self._queue.finished():
+            pool.prepare()
         summary = Summary(command.settings, store, self._queue, self._signals)
         summary.open()
         display = Display(self._queue, tuple(command.settings.objectives), time.time())

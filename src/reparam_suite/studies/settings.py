@@ -117,7 +117,7 @@ class StudySettings:
                     "space": self.parsed_space.definition(),
                     "objectives": list(self.objectives.items()),  # in their order
                     "constraints": limits,
-                    "budget": self.budget.plain,
+                    "budget": self.budget.recorded,
                     "seeds": self.seeds,
                 }
             )

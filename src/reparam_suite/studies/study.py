@@ -22,7 +22,7 @@ from reparam_suite.studies.storage import url_of, when_it_answers
 from reparam_suite.studies.workers import StudyWork, joined, work
 from reparam_suite.tracking import LONGEST_NAME, TrackingSettings
 from reparam_suite.training import StopSignals
-from reparam_suite.workers import LocalProcesses, LocalWorker, MakeRun, check_main_guard, obstacle
+from reparam_suite.workers import LocalProcesses, MakeRun, check_main_guard, obstacle
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -119,8 +119,6 @@ class Study:
         call = uuid4().hex
         with library_call(progress=False) as surroundings:
             check_trials(self._search, self._storage)
-            if self._workers > 1:
-                LocalWorker.prepare()
             queue = joined(self._search, self._storage)
             try:
                 queue.fill()

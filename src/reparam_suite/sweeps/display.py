@@ -1,7 +1,7 @@
 """A sweep on the terminal: its plan, its progress, and what has failed."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import final
 
@@ -14,6 +14,7 @@ from rich.text import Text
 from reparam_suite.runtime.terminal import as_text
 from reparam_suite.sweeps.grid import Cell, combinations_of
 from reparam_suite.sweeps.plan import Plan, Watcher
+from reparam_suite.tracking import RecordedRun
 
 # Seconds between two lines of progress where there is no terminal to draw on.
 _EVERY = 30.0
@@ -31,8 +32,8 @@ class Display(Watcher):
         now: the clock, in seconds.
 
     Attributes:
-        wanted: metrics of the runs, METRIC or METRIC@STEP, by the option that names them: one that a run has not
-            recorded is told while others train.
+        wanted: metrics of the runs, METRIC or METRIC@STEP, by the option that names them: a metric that the first run
+            has not recorded is reported while others train.
     """
 
     def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
@@ -61,9 +62,9 @@ class Display(Watcher):
         on_record = sum(cell.key in plan.done for cell in plan.cells)
         elsewhere = sum(cell.key in plan.elsewhere for cell in plan.cells)
         parts = [told, f"{on_record:,} on record", f"{elsewhere:,} trained elsewhere" if elsewhere else ""]
-        steps, resumed = plan.num_steps(missing), sum(cell.key in plan.interrupted for cell in missing)
-        resumption = f", {resumed:,} of them resumed" if resumed else ""
-        parts.append(f"{len(missing):,} to train{resumption}" + (f", {steps:,} steps" if steps else ""))
+        steps, stopped = plan.num_steps(missing), sum(cell.key in plan.interrupted for cell in missing)
+        before = f", {stopped:,} of them interrupted before" if stopped else ""
+        parts.append(f"{len(missing):,} to train{before}" + (f", {steps:,} steps" if steps else ""))
         self._line(f"plan       {'; '.join(filter(None, parts))}")
         self._list(plan)
         for combination, reason in plan.misfits.items():
@@ -72,14 +73,14 @@ class Display(Watcher):
             self._live = Live(get_renderable=self._drawn, console=console, refresh_per_second=1, transient=True)
             self._live.start()
 
-    def measured(self, metrics: Collection[str]) -> None:
-        """Tells which of the metrics that are wanted a run has not recorded."""
+    def recorded(self, run: RecordedRun) -> None:
+        """Reports those of the metrics that are wanted which the run has not recorded."""
         for option, names in self.wanted.items():
-            for name in names:
-                if (metric := name.partition("@")[0]) not in metrics:
-                    near = get_close_matches(metric, metrics, 1)
+            for metric in dict.fromkeys(name.partition("@")[0] for name in names):
+                if metric not in run.metrics:
+                    near = get_close_matches(metric, run.metrics, 1)
                     mend = f", did you mean {near[0]}?" if near else ""
-                    self._line(f"warning    {option}: expected metrics that the runs record, got {metric}{mend}")
+                    self._line(f"warning    {option}: run {run.run_id} has not recorded {metric}{mend}")
 
     def ended(self, cell: Cell, error: str | None) -> None:
         """Counts a run, tells a failure at once, and prints a line where one is due."""

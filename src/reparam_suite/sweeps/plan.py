@@ -1,11 +1,11 @@
 """The plan of a sweep: which of its runs are on record, and which are to be trained."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
 from reparam_suite.sweeps.grid import Cell
-from reparam_suite.tracking import TrackingSettings
+from reparam_suite.tracking import RecordedRun, TrackingSettings
 
 
 @final
@@ -21,7 +21,7 @@ class Plan:
         steps: of the optimizer, by combination; None where that cannot be said before.
         done: keys of the cells whose run is finished.
         elsewhere: keys of the cells that another process trains now.
-        interrupted: keys of the cells whose run was stopped, and is resumed.
+        interrupted: keys of the cells whose run was stopped before its end.
     """
 
     name: str
@@ -52,8 +52,8 @@ class Watcher:
     def planned(self, plan: Plan) -> None:
         """Sees the plan, before anything is made."""
 
-    def measured(self, metrics: Collection[str]) -> None:
-        """Sees the names of the metrics that a finished run has recorded: one on record, else the first that ends."""
+    def recorded(self, run: RecordedRun) -> None:
+        """Sees a finished run: one on record, else the first that ends."""
 
     def ended(self, cell: Cell, error: str | None) -> None:
         """Sees the end of a run, with the reason where it failed."""

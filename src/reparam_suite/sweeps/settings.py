@@ -60,9 +60,8 @@ class TableSettings:
 
     @property
     def metrics(self) -> list[str]:
-        """Those that it shows, and the one that it chooses by."""
-        names = [*self.columns, *([] if self.select is None else [self.select])]
-        return [name.removeprefix("-") for name in names]
+        """Those that it shows."""
+        return [name.removeprefix("-") for name in self.columns]
 
     def check(self, arguments: Sequence[str]) -> None:
         """Refuses names that are none of a sweep's, before its runs are trained.
@@ -138,6 +137,7 @@ class SweepSettings:
         for option in (*grid.arguments, *self.options):
             if source := _NOT_OF_A_RUN.get(option.partition(".")[0]):
                 raise UsageError(f"grid: --{option} comes from {source}, expected other options")
+        self.budget.check(grid.arguments)
         return grid.where(_as_value(self.where)) if self.where else grid
 
     @property
@@ -146,6 +146,8 @@ class SweepSettings:
         found: dict[str, Sequence[str]] = {}
         if self.table is not None:
             found["table.columns"] = self.table.metrics
+            if self.table.select is not None:
+                found["table.select"] = [self.table.select.removeprefix("-")]
         if self.results is not None:
             found["results.metrics"] = self.results.metrics
         return found
@@ -158,7 +160,7 @@ class SweepSettings:
     def definition(self) -> dict[str, Any]:
         """The settings that make runs of one combination comparable: the base run, common options and the budget."""
         base = yaml.safe_load(self.base.read_text(encoding="utf-8"))
-        return {"base": base, "options": self.options, "budget": self.budget.plain}
+        return {"base": base, "options": self.options, "budget": self.budget.recorded}
 
 
 def _as_values(several: Mapping[str, Any]) -> dict[str, Any]:

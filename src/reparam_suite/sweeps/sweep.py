@@ -121,16 +121,17 @@ class Sweep:
             finished = list(newest(known, "FINISHED").values())
             self._keep(store, finished)
             if finished:
-                watcher.measured(finished[0].metrics)
+                watcher.recorded(finished[0])
             tasks = [Task(cell, _run_id(interrupted.get(cell.key))) for cell in plan.missing]
             for cell, outcome in self._outcomes(tasks, signals):
                 if outcome.error is None:
                     trained += 1
-                    runs = store.runs(f"attributes.run_id = '{outcome.value}'")
-                    self._keep(store, runs)
-                    if not finished:
-                        finished = runs
-                        watcher.measured(runs[0].metrics)
+                    if self._ledger is not None or not finished:
+                        runs = store.runs(f"attributes.run_id = '{outcome.value}'")
+                        self._keep(store, runs)
+                        if runs and not finished:
+                            watcher.recorded(runs[0])
+                        finished = finished or runs
                 else:
                     reasons[cell.key] = outcome.error
                 watcher.ended(cell, outcome.error)

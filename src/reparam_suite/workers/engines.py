@@ -36,7 +36,11 @@ class Engine(ABC):
         self.num_workers = checks.integer("workers", num_workers, least=1)
 
     def prepare(self, num_tasks: int) -> None:  # noqa: B027 - most have nothing to prepare
-        """Begins, in the background, what takes a while before the first of so many tasks can be done."""
+        """Begins, in the background, the part of a start that takes time.
+
+        Args:
+            num_tasks: that are to be done.
+        """
 
     @abstractmethod
     def completed(

@@ -11,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, final
 
 import torch
+from typing_extensions import override
 
 from reparam_suite.runtime.errors import StateError
 from reparam_suite.workers.pool import Worker, WorkerPool
@@ -22,6 +23,10 @@ _PRELOADED = ["reparam_suite.runtime.preloading"]
 @final
 class LocalProcesses(WorkerPool):
     """Worker processes of this machine, with one CPU thread each."""
+
+    @override
+    def prepare(self) -> None:
+        LocalWorker.prepare()
 
     def start(self, number: int) -> Worker:
         """A process that serves."""
@@ -55,7 +60,7 @@ class LocalWorker(Worker):
 
     @staticmethod
     def prepare() -> None:
-        """Has the server import what workers need, while this process does something else; at once where it runs."""
+        """Starts the fork server, which imports what workers need, while this process goes on; nothing if it runs."""
         multiprocessing.set_forkserver_preload(_PRELOADED)
         with _Ignored(signal.SIGINT):
             forkserver.ensure_running()

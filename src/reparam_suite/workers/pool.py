@@ -74,6 +74,9 @@ class WorkerPool(ABC):
     ) -> None:
         pass
 
+    def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
+        """Begins, in the background, the part of a start that takes time."""
+
     @abstractmethod
     def start(self, number: int) -> Worker:
         """A worker that has begun.
