@@ -12,6 +12,7 @@ from reparam_suite.sweeps.grid import Grid
 from reparam_suite.sweeps.plan import Watcher
 from reparam_suite.sweeps.records import tags_of
 from reparam_suite.tracking import Store, TrackingSettings
+from reparam_suite.workers import LocalEngine
 
 GRID = {"estimator": [DisARM(num_samples=2), ScoreFunction(num_samples=2)], "learning_rate": [1e-3, 1e30]}
 TRAINED = {"learning_rate": [1e-3]} | {"estimator": GRID["estimator"]}
@@ -135,7 +136,9 @@ def test_finished_runs_of_another_model_are_refused_and_not_counted(make, told):
 
 
 @pytest.mark.usefixtures("_there")
-def test_an_interrupted_run_is_resumed():
+def test_an_interrupted_run_is_resumed(monkeypatch):
+    prepared = []
+    monkeypatch.setattr(LocalEngine, "prepare", lambda self, num_tasks: prepared.append(num_tasks))
     grid = {"estimator": GRID["estimator"][:1], "learning_rate": [2e-3]}
     (cell,) = Grid(grid).with_seeds([0])
     interrupted = small(**cell.values, seed=0, tags=tags_of("s", cell)).fit()
@@ -145,7 +148,7 @@ def test_an_interrupted_run_is_resumed():
     again = sweep(grid=grid, seeds=[0])
     assert again.checked(Watcher()).interrupted == {cell.key}
     result = again.run()
-    assert result.trained == 1
+    assert (result.trained, prepared) == (1, [1])
     assert list(result.frame["run_id"]) == [interrupted.run_id]
     assert result.frame["test/elbo"][0] == interrupted.metrics["test/elbo"]
 
