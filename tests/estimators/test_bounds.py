@@ -59,3 +59,24 @@ def test_a_bound_of_ones_own_is_a_bound():
 
     assert isinstance(Least(), Bound)
     assert not isinstance(object(), Bound)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_samples_that_rounding_hides_have_no_derivatives_which_would_be_denormal(dtype):
+    least = 0.25 * math.log(torch.finfo(dtype).tiny)
+    shares = torch.tensor([0.0, -3.0, 0.99 * least, 1.01 * least, 4.1 * least, -torch.inf], dtype=dtype)
+    f = (shares.unsqueeze(1) + torch.tensor([-90.0, 2.0], dtype=dtype)).requires_grad_()
+    value = LogMeanExp().value(f)
+    torch.testing.assert_close(value, f.logsumexp(0) - math.log(len(f)), rtol=1e-15, atol=0.0)
+    (gradient,) = torch.autograd.grad(value.sum(), f)
+    weights = f.detach().softmax(0)
+    torch.testing.assert_close(gradient[:3], weights[:3])
+    for found in (gradient, LogMeanExp().path_weight(f).detach()):
+        assert (found[3:] == 0.0).all()
+        assert (found[:3] >= torch.finfo(dtype).tiny ** 0.6).all()
+    torch.testing.assert_close(LogMeanExp().path_weight(f).detach()[:3], weights[:3].square())
+
+
+def test_values_without_a_largest_number_are_as_before():
+    f = torch.tensor([[-torch.inf, -torch.inf, torch.nan], [-torch.inf, 1.0, 0.0]])
+    torch.testing.assert_close(LogMeanExp().value(f), f.logsumexp(0) - math.log(2), equal_nan=True)
