@@ -192,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _table(found: Sequence[Row]) -> Table:
     title = "Training objective, mean over an epoch, nats"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("C x D", "method", "epoch", "ours", "n", "published", "verdict"):
         table.add_column(column, no_wrap=True)
     for row in found:
