@@ -249,7 +249,7 @@ def _cells(name: str, found: Mapping[str, Any]) -> list[str]:
         f"{found['elbo_in_time']:.2f} ± {found['standard_error_in_time']:.2f}",
         _short(found["variance"]),
         _short(found["untrained_variance"]) if found["learns"] else "",
-        f"<{found['relative_bias_below']:.1%}" if found["unbiased"] else f"{found['relative_bias']:.0%}",
+        f"<{max(found['relative_bias_below'], 0.01):.0%}" if found["unbiased"] else f"{found['relative_bias']:.0%}",
     ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, final, get_args
 
 import torch
+from benchmarks.measuring import machine
 from experiments.setting import Length, Setting
 from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
@@ -115,6 +116,7 @@ class Experiment:
             "question": self.question,
             "length": length,
             "budget": self._budget(length),
+            "machine": machine(torch.device("cpu"), ("torch",)),
             "numbers": findings.numbers,
             "table": [dict(zip(findings.columns, row, strict=True)) for row in findings.rows],
         }
