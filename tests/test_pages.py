@@ -18,7 +18,9 @@ def text(page):
     return page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("page", "cell"), zip(fill_numbers.TABLES, [("8", "4"), ("4", "24")], strict=True))
+@pytest.mark.parametrize(
+    ("page", "cell"), [*zip(fill_numbers.TABLES, [("8", "4"), ("4", "24")], strict=True)], ids=["readme", "sweeps"]
+)
 def test_published_tables_are_as_they_were_measured(page, cell):
     assert fill_numbers.replication(*cell) in text(page)
     assert fill_numbers.with_replication(text(page)) == text(page), "python -m experiments.fill_numbers"
