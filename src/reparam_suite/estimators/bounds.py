@@ -91,7 +91,7 @@ class LogMeanExp(Bound):
         diagonal = torch.eye(num_samples, dtype=torch.bool, device=f.device)
         diagonal = diagonal.reshape(num_samples, num_samples, *(1,) * (f.dim() - 1))
         replaced = torch.where(diagonal, others, f.unsqueeze(1))  # [K of the sum, K replaced, *B]
-        return self.value(f) - self.value(replaced)
+        return f.logsumexp(0) - replaced.logsumexp(0)
 
     def path_weight(self, f: Values) -> Values:
         """The squared normalised weight: DReG, Tucker et al. (2019), arXiv 1810.04152, eq. 8."""

@@ -60,7 +60,7 @@ class LocalWorker(Worker):
 
     @staticmethod
     def prepare() -> None:
-        """Starts the fork server, which imports what workers need, while this process goes on; nothing if it runs."""
+        """Starts the fork server, which imports in the background what workers need; does nothing if it runs."""
         multiprocessing.set_forkserver_preload(_PRELOADED)
         with _Ignored(signal.SIGINT):
             forkserver.ensure_running()
