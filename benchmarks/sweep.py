@@ -6,8 +6,9 @@ A run's overhead is the processor time from the end of its test to the beginning
 worker: the end of its record, making the next model and data, its MLflow run. It is held against trainings and tests,
 validations and checkpoints included. Every run after the worker's first counts.
 
-Two workers are held against one by the wall time of a whole sweep, from the call to its result; the start of the
-processes is a part of it. The machine must have two cores with nothing else to do.
+Two workers are held against one by the wall time of a whole sweep, the start of the processes included: that of the
+command, from its start to its end, and that of the call in Python, whose process has imported the suite before. The
+machine must have two cores with nothing else to do.
 
 The table is that of made-up runs in a real store, written into MLflow's tables at once: 60 metrics, 40 parameters and
 25 tags each, 50 combinations.
@@ -15,6 +16,8 @@ The table is that of made-up runs in a real store, written into MLflow's tables 
 
 import argparse
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
+import yaml
 from benchmarks.measuring import Findings, Listing, at_least, parser
 from benchmarks.study import Gaps
 from lightning.pytorch import Callback
@@ -49,6 +53,27 @@ def overhead(directory: Path, num_runs: int, steps: int, now: Callable[[], float
     Sweep(_noted(gaps, runs), grid=GRID, seeds=range(-(-num_runs // 2)), name="overhead").run()
     trainings = [end - begin for begin, end in zip(gaps.began, gaps.ended, strict=True)]
     return gaps.seconds(), trainings[1:]
+
+
+def command_seconds(directory: Path, num_runs: int, steps: int, workers: int) -> float:
+    """Wall time of the command of the same sweep, in a process of its own."""
+    directory.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "name": "workers of a command",
+        "base": str(BASE),
+        "options": {"record.test_data": 0},
+        "budget": {"steps": steps},
+        "grid": GRID,
+        "seeds": list(range(-(-num_runs // 2))),
+        "table": None,
+    }
+    file = directory / f"{workers}.yaml"
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    program = [sys.executable, "-m", "reparam_suite.sweep", "--config", str(file), "--workers", str(workers)]
+    start = time.perf_counter()
+    root = str(directory / f"{workers}" / "commands")
+    subprocess.run([*program, "--tracking.root", root], stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
 
 
 def sweep_seconds(directory: Path, num_runs: int, steps: int, workers: int) -> float:
@@ -147,14 +172,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = made.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         gaps, trainings = overhead(Path(scratch) / "runs", options.runs, options.steps, time.process_time)
-        one, two = (sweep_seconds(Path(scratch), options.worker_runs, options.steps, workers) for workers in (1, 2))
+        size = (options.worker_runs, options.steps)
+        one, two = (sweep_seconds(Path(scratch), *size, workers) for workers in (1, 2))
+        command_of_one, command_of_two = (command_seconds(Path(scratch), *size, workers) for workers in (1, 2))
         table = table_seconds(Path(scratch) / "table", options.table_runs)
     share = sum(gaps) / sum(trainings)
     rows = [
         ["between a test and the next training", f"{statistics.median(gaps):.2f} s", f"below {TARGET_SECONDS} s"],
         [f"a training of {options.steps} steps and its test", f"{statistics.median(trainings):.2f} s", ""],
         ["the former over the latter", f"{100 * share:.1f} %", f"at most {100 * TARGET_SHARE:.0f} %"],
-        [f"a sweep of {options.worker_runs} such runs, one worker", f"{one:.1f} s", ""],
+        [f"the command of {options.worker_runs} such runs, one worker", f"{command_of_one:.1f} s", ""],
+        ["the same with two workers", f"{command_of_two:.1f} s", ""],
+        ["the former over the latter", f"{command_of_one / command_of_two:.2f}", f"at least {TARGET_GAIN}"],
+        ["the call of the same sweep in Python, one worker", f"{one:.1f} s", ""],
         ["the same with two workers", f"{two:.1f} s", ""],
         ["the former over the latter", f"{one / two:.2f}", f"at least {TARGET_GAIN}"],
         [f"a table of {options.table_runs:,} runs", f"{table:.1f} s", f"below {TARGET_TABLE:.0f} s"],
@@ -162,7 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Findings(
         how=f"{len(gaps)} runs after the first, processor time of one thread; workers by wall time",
         listings=[Listing("A sweep beside its trainings", ("what", "measured", "target"), rows)],
-        content={"between_trainings": gaps, "trainings": trainings, "workers": [one, two], "table": table},
+        content={"between_trainings": gaps, "trainings": trainings, "table": table}
+        | {"commands": [command_of_one, command_of_two], "calls": [one, two]},
     ).report(options)
 
 

@@ -3,9 +3,10 @@
 import sys
 
 if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.commands.early import asks_for_workers
     from reparam_suite.runtime.program import begin
 
-    begin("study")
+    begin("study", workers=asks_for_workers(sys.argv[1:]))
 
 
 from reparam_suite.commands.automatic import stopped

@@ -4,9 +4,10 @@ import shlex
 import sys
 
 if __name__ == "__main__":  # before the other imports, which take seconds
+    from reparam_suite.commands.early import asks_for_workers
     from reparam_suite.runtime.program import begin
 
-    begin("sweep")
+    begin("sweep", workers=asks_for_workers(sys.argv[1:]))
 
 from collections.abc import Sequence
 

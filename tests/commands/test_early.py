@@ -110,3 +110,22 @@ def test_the_command_answers_so(args, code):
     assert (done.stdout, done.stderr) == (
         (early.HELP.read_text("utf-8"), "") if code == 0 else ("", f"reparam_suite.fit: {early.refusal(args)}\n")
     )
+
+
+@pytest.mark.parametrize(
+    ("args", "asks"),
+    [
+        (["--workers", "2"], True),
+        (["--config", "FILE", "--workers=12", "--engine", "local"], True),
+        (["--workers", "1"], False),
+        (["--workers", "two"], False),
+        (["--workers", "-2"], False),
+        (["--workers"], False),
+        (["--config", "FILE"], False),
+        (["--workers", "2", "--engine=ray"], False),
+        (["--workers", "2", "--dry_run"], False),
+        (["--workers", "2", "--help"], False),
+    ],
+)
+def test_workers_are_asked_for_where_there_are_several_on_this_machine(args, asks):
+    assert early.asks_for_workers(args) == asks

@@ -29,9 +29,9 @@ def test_a_signal_during_imports_ends_the_process_with_a_line(monkeypatch, signu
     told = []
     monkeypatch.setattr(os, "write", lambda _, text: told.append(text))
     monkeypatch.setattr(os, "_exit", told.append)
-    end_quietly("fit")
+    end_quietly("fit", lambda: told.append("cleaned up"))
     signal.raise_signal(signum)
-    assert told == [line, code]
+    assert told == ["cleaned up", line, code]
 
 
 def test_a_signal_after_the_end_changes_no_exit_code():
@@ -51,6 +51,6 @@ def test_a_second_signal_during_imports_writes_no_line_of_its_own(monkeypatch):
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(os, "write", write)
-    end_quietly("fit")
+    end_quietly("fit", lambda: None)
     signal.raise_signal(signal.SIGINT)
     assert told == [b"reparam_suite.fit: interrupted\n", 130]

@@ -7,7 +7,7 @@ import pytest
 
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.training import StopSignals
-from reparam_suite.workers import LocalEngine, LocalWorker, check_resources, engine_of
+from reparam_suite.workers import LocalEngine, check_resources, engine_of, engines
 
 
 def test_tasks_that_cannot_be_sent_are_done_here_and_it_is_said(caplog):
@@ -20,7 +20,7 @@ def test_tasks_that_cannot_be_sent_are_done_here_and_it_is_said(caplog):
 @pytest.mark.parametrize(("workers", "tasks", "times"), [(2, 2, 1), (2, 1, 0), (1, 2, 0)])
 def test_the_server_of_the_workers_starts_where_there_are_several(monkeypatch, workers, tasks, times):
     started = []
-    monkeypatch.setattr(LocalWorker, "prepare", lambda: started.append(None))
+    monkeypatch.setattr(engines, "start_server", lambda: started.append(None))
     LocalEngine(workers).prepare(tasks)
     assert len(started) == times
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from reparam_suite.runtime.errors import StateError
-from reparam_suite.workers import check_main_guard
+from reparam_suite.workers import check_main_guard, local
 from reparam_suite.workers.local import LocalProcesses, LocalWorker
 
 
@@ -45,7 +45,7 @@ def started(monkeypatch):
         made.append(Process(**given))
         return made[-1]
 
-    monkeypatch.setattr(LocalWorker, "prepare", lambda: None)
+    monkeypatch.setattr(local, "start_server", lambda: None)
     monkeypatch.setattr(multiprocessing, "get_context", lambda kind: SimpleNamespace(Process=process_of))
 
     def start(serve):

@@ -1,6 +1,7 @@
-"""Answers of `fit` before its imports, which take seconds: its first help page, no such option, no such value.
+"""Answers before the imports of a command, which take seconds.
 
-The texts are files, which `make golden` writes from the parser, and to which a test holds them.
+Those of `fit` are its first help page, no such option, no such value; their texts are files, which `make golden` writes
+from the parser, and to which a test holds them. Of `sweep` and `study` it is whether they start workers.
 """
 
 import os
@@ -73,6 +74,21 @@ def refusal(args: Sequence[str]) -> str | None:
             if value not in names and value.lower() not in _VALUES:
                 return f"{name}: expected {expected}, got {value}{nearest(value, names)}"
     return None
+
+
+def asks_for_workers(args: Sequence[str]) -> bool:
+    """Whether a command line asks for several worker processes of this machine.
+
+    >>> asks_for_workers(["--config", "FILE", "--workers", "4"]), asks_for_workers(["--workers=4", "--dry_run"])
+    (True, False)
+
+    Args:
+        args: of the command.
+    """
+    given = dict(_pairs(args))
+    number = given.get("--workers", "")
+    trains = topics(args) is None and "--dry_run" not in given and given.get("--engine", "local") == "local"
+    return trains and number.isdecimal() and int(number) > 1
 
 
 def unknown_option(name: str, known: Sequence[str]) -> str:

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from reparam_suite.runtime.deferral import defer_scipy_signal
+from reparam_suite.runtime.fork_server import start_server_of_command, stop_server
 from reparam_suite.runtime.interruption import end_quietly, ended
 
 
-def begin(command: str) -> None:
+def begin(command: str, *, workers: bool = False) -> None:
     """Prepares the process for the imports: a signal ends it with a line, and what takes time for nothing is left out.
 
     Args:
         command: its name, for the line.
+        workers: whether it will start some on this machine: their imports begin at the same time.
     """
-    end_quietly(command)
+    end_quietly(command, stop_server)
+    if workers:
+        start_server_of_command()
     gc.disable()
     defer_scipy_signal()  # Lightning's import would load it
 

@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from reparam_suite.runtime import checks
 from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.fork_server import start_server
 from reparam_suite.training import StopSignals
-from reparam_suite.workers.local import LocalWorker
 from reparam_suite.workers.sending import obstacle
 from reparam_suite.workers.tasks import Function, Outcome, completed, done_here
 
@@ -66,7 +66,7 @@ class LocalEngine(Engine):
     @override
     def prepare(self, num_tasks: int) -> None:
         if min(self.num_workers, num_tasks) > 1:
-            LocalWorker.prepare()
+            start_server()
 
     def completed(
         self, function: Function, tasks: Sequence[Any], signals: StopSignals

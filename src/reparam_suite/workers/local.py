@@ -4,9 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping
-from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any, final
 
@@ -14,10 +12,9 @@ import torch
 from typing_extensions import override
 
 from reparam_suite.runtime.errors import StateError
+from reparam_suite.runtime.fork_server import start_server
+from reparam_suite.runtime.interruption import Ignored
 from reparam_suite.workers.pool import Worker, WorkerPool
-
-# Imported once, by the server; its children have it at once.
-_PRELOADED = ["reparam_suite.runtime.preloading"]
 
 
 @final
@@ -26,7 +23,7 @@ class LocalProcesses(WorkerPool):
 
     @override
     def prepare(self) -> None:
-        LocalWorker.prepare()
+        start_server()
 
     def start(self, number: int) -> Worker:
         """A process that serves."""
@@ -50,20 +47,13 @@ class LocalWorker(Worker):
     @classmethod
     def start(cls, target: Callable[..., None], *arguments: Any) -> "LocalWorker":
         """A process that calls `target`, in the working directory and with the environment of this one."""
-        cls.prepare()
+        start_server()
         context = multiprocessing.get_context("forkserver")
         process = context.Process(target=_begin, args=(dict(os.environ), target, arguments))
         # Ctrl-C reaches every process of the terminal: workers leave it to the one that started them.
-        with _Ignored(signal.SIGINT):
+        with Ignored(signal.SIGINT):
             process.start()
         return cls(process)
-
-    @staticmethod
-    def prepare() -> None:
-        """Starts the fork server, which imports in the background what workers need; does nothing if it runs."""
-        multiprocessing.set_forkserver_preload(_PRELOADED)
-        with _Ignored(signal.SIGINT):
-            forkserver.ensure_running()
 
     def has_ended(self, patience: float) -> bool:
         """Whether it has ended; waits for it `patience` seconds at most."""
@@ -110,19 +100,3 @@ def _begin(environment: Mapping[str, str], target: Callable[..., None], argument
     torch.set_num_threads(1)
     target(*arguments)
     sys.stdout.flush()
-
-
-@final
-class _Ignored:
-    # Within this context a signal is ignored, where that can be set: in the main thread.
-    def __init__(self, signum: signal.Signals) -> None:
-        self._signum = signum
-        self._before: Any = None
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(self._signum, signal.SIG_IGN)
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(self._signum, self._before)
