@@ -8,7 +8,7 @@ from rich.console import Console
 from reparam_suite.sweeps.display import Display
 from reparam_suite.sweeps.grid import Grid
 from reparam_suite.sweeps.plan import Plan
-from reparam_suite.tracking import TrackingSettings
+from reparam_suite.tracking import RecordedRun, TrackingSettings
 
 
 def test_the_plan_comes_first_then_failures_at_once_and_progress_from_time_to_time():
@@ -44,13 +44,16 @@ def test_the_plan_comes_first_then_failures_at_once_and_progress_from_time_to_ti
 
 def test_a_metric_that_runs_do_not_record_is_reported_while_others_train():
     out = io.StringIO()
+    store = SimpleNamespace(histories=lambda ids, metric: {"17": [(300, 0.0), (600, 1.0), (900, 2.0)]})
+    run = RecordedRun("17", "", {}, {}, {"test/elbo": 1.0, "train/elbo": 2.0})
     with Display(Console(file=out, highlight=False)) as display:
         display.wanted = {
-            "table.columns": ["test/elbo", "tset/elbo", "train/elbo@600"],
-            "results.metrics": ["pleasure@1", "pleasure@2"],
+            "table.columns": ["test/elbo", "tset/elbo", "train/elbo@600", "train/elbo@700"],
+            "results.metrics": ["pleasure@1", "pleasure@2", "train/elbo"],
         }
-        display.recorded(SimpleNamespace(run_id="17", metrics={"test/elbo": 1.0, "train/elbo": 2.0}))
+        display.recorded(store, run)
     assert out.getvalue().splitlines() == [
         "warning    table.columns: run 17 has not recorded tset/elbo, did you mean test/elbo?",
+        "warning    table.columns: run 17 has not recorded train/elbo at step 700, the nearest is 600",
         "warning    results.metrics: run 17 has not recorded pleasure",
     ]

@@ -79,6 +79,7 @@ def test_an_option_that_goes_with_the_rows_need_not_be_one_of_them():
         ({"over": "estimator"}, "over: expected arguments that are not in rows, got estimator"),
         ({"spread": "range"}, "spread: expected std or standard_error, got range"),
         ({"columns": []}, "columns: expected at least one, got none"),
+        ({"columns": ["test/elbo@end"]}, "columns: expected METRIC or METRIC@STEP, got test/elbo@end"),
     ],
 )
 def test_names_that_there_are_not_are_refused(changes, told):

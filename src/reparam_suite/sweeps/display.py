@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import final
 
 from rich.console import Console, Group, RenderableType
@@ -14,7 +13,8 @@ from rich.text import Text
 from reparam_suite.runtime.terminal import as_text
 from reparam_suite.sweeps.grid import Cell, combinations_of
 from reparam_suite.sweeps.plan import Plan, Watcher
-from reparam_suite.tracking import RecordedRun
+from reparam_suite.sweeps.points import not_recorded
+from reparam_suite.tracking import RecordedRun, Store
 
 # Seconds between two lines of progress where there is no terminal to draw on.
 _EVERY = 30.0
@@ -73,14 +73,11 @@ class Display(Watcher):
             self._live = Live(get_renderable=self._drawn, console=console, refresh_per_second=1, transient=True)
             self._live.start()
 
-    def recorded(self, run: RecordedRun) -> None:
+    def recorded(self, store: Store, run: RecordedRun) -> None:
         """Reports those of the metrics that are wanted which the run has not recorded."""
         for option, names in self.wanted.items():
-            for metric in dict.fromkeys(name.partition("@")[0] for name in names):
-                if metric not in run.metrics:
-                    near = get_close_matches(metric, run.metrics, 1)
-                    mend = f", did you mean {near[0]}?" if near else ""
-                    self._line(f"warning    {option}: run {run.run_id} has not recorded {metric}{mend}")
+            for metric in not_recorded(store, run, names):
+                self._line(f"warning    {option}: run {run.run_id} has not recorded {metric}")
 
     def ended(self, cell: Cell, error: str | None) -> None:
         """Counts a run, tells a failure at once, and prints a line where one is due."""

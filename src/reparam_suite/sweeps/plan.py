@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 from reparam_suite.sweeps.grid import Cell
-from reparam_suite.tracking import RecordedRun, TrackingSettings
+from reparam_suite.tracking import RecordedRun, Store, TrackingSettings
 
 
 @final
@@ -52,7 +52,7 @@ class Watcher:
     def planned(self, plan: Plan) -> None:
         """Sees the plan, before anything is made."""
 
-    def recorded(self, run: RecordedRun) -> None:
+    def recorded(self, store: Store, run: RecordedRun) -> None:
         """Sees a finished run: one on record, else the first that ends."""
 
     def ended(self, cell: Cell, error: str | None) -> None:

@@ -1,12 +1,24 @@
 """Values of metrics at a step: `train/elbo@6000` is the value of train/elbo that was recorded at step 6,000."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 
 from reparam_suite.runtime.errors import ArgumentValueError
 from reparam_suite.tracking import RecordedRun, Store
 
 _POINT = re.compile(r"[^@]+@\d+")
+
+
+def check_metrics(names: Iterable[str]) -> None:
+    """Refuses names that are neither those of a metric nor of a metric at a step.
+
+    Raises:
+        ValueError: with the name.
+    """
+    for name in names:
+        is_point(name)
 
 
 def is_point(name: str) -> bool:
@@ -51,3 +63,26 @@ def values_of(store: Store, runs: Sequence[RecordedRun], names: Sequence[str]) -
     for run in runs:
         found[run.run_id] |= {name: run.metrics[name] for name in names if name in run.metrics}
     return found
+
+
+def not_recorded(store: Store, run: RecordedRun, names: Iterable[str]) -> Iterator[str]:
+    """Which metrics, and which steps of metrics, a run has not recorded; each with the nearest that it has.
+
+    Args:
+        store: of the run.
+        run: a finished one.
+        names: METRIC or METRIC@STEP.
+    """
+    steps: defaultdict[str, list[int]] = defaultdict(list)
+    for name in dict.fromkeys(names):
+        metric, _, point = name.partition("@")
+        steps[metric] += [int(point)] if point else []
+    for metric, wanted in steps.items():
+        if metric not in run.metrics:
+            near = get_close_matches(metric, run.metrics, 1)
+            yield f"{metric}, did you mean {near[0]}?" if near else metric
+            continue
+        there = {step for step, _ in store.histories([run.run_id], metric)[run.run_id]} if wanted else set()
+        for step in wanted:
+            if step not in there:
+                yield f"{metric} at step {step}, the nearest is {min(there, key=lambda other: abs(other - step))}"

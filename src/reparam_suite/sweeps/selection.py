@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from reparam_suite.comparison.significance import holm, welch
 from reparam_suite.runtime.errors import ArgumentValueError
+from reparam_suite.sweeps.points import check_metrics
 from reparam_suite.sweeps.table import Column, Table
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def check_names(
             raise ArgumentValueError(
                 f"{what}: expected arguments of the grid ({_listed(arguments)}), got {_listed(unknown)}"
             )
+    check_metrics(columns)
     if not rows or not columns:
         raise ArgumentValueError(f"{'columns' if rows else 'rows'}: expected at least one, got none")
     if both := set(rows) & set(over):

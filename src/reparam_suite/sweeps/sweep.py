@@ -121,7 +121,7 @@ class Sweep:
             finished = list(newest(known, "FINISHED").values())
             self._keep(store, finished)
             if finished:
-                watcher.recorded(finished[0])
+                watcher.recorded(store, finished[0])
             tasks = [Task(cell, _run_id(interrupted.get(cell.key))) for cell in plan.missing]
             for cell, outcome in self._outcomes(tasks, signals):
                 if outcome.error is None:
@@ -130,7 +130,7 @@ class Sweep:
                         runs = store.runs(f"attributes.run_id = '{outcome.value}'")
                         self._keep(store, runs)
                         if runs and not finished:
-                            watcher.recorded(runs[0])
+                            watcher.recorded(store, runs[0])
                         finished = finished or runs
                 else:
                     reasons[cell.key] = outcome.error
