@@ -43,12 +43,12 @@ def _a_schema_is_made_once(tmp_path_factory) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _one_server_forks_all_processes() -> Iterator[None]:
     """Workers are forked from the server of `tests.lives`, whoever starts it: it imports what both need."""
-    workers, lives = sys.modules.get("reparam_suite.workers.local"), sys.modules.get("tests.lives")
-    if workers is None or lives is None:
+    server, lives = sys.modules.get("reparam_suite.runtime.fork_server"), sys.modules.get("tests.lives")
+    if server is None or lives is None:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "_PRELOADED", lives.PRELOADED)
+        patch.setattr(server, "_PRELOADED", lives.PRELOADED)
         yield
 
 
