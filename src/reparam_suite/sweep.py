@@ -70,10 +70,12 @@ def _sweep(asked: SweepCommand, console: Console, display: Display, signals: Sto
         if number := states.count(status):
             console.print(f"{status.lower():<10} {number:,} runs", soft_wrap=True)
     console.print(f"finished   {finished:,} of {len(states) - skipped:,} runs, {result.trained:,} of them now")
-    if asked.settings.table is not None and finished:
-        _show(asked.settings.table, result, console)
-    if result.ui_command:
-        console.print(f"MLflow UI  {result.ui_command}", soft_wrap=True, markup=False)
+    try:
+        if asked.settings.table is not None and finished:
+            _show(asked.settings.table, result, console)
+    finally:
+        if result.ui_command:
+            console.print(f"MLflow UI  {result.ui_command}", soft_wrap=True, markup=False)
     return 0 if finished + skipped == len(states) else _FAILED
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from reparam_suite.runtime.errors import UsageError
 from reparam_suite.sweeps.grid import Grid
 from reparam_suite.sweeps.ledger import Ledger
 
@@ -66,3 +67,36 @@ def test_what_makes_no_ledger_is_refused(tmp_path):
         Ledger(tmp_path / "a.csv", ())
     with pytest.raises(ValueError, match=r"results.file: expected a file in a directory that exists, got"):
         Ledger(tmp_path / "nowhere" / "a.csv", METRICS)
+    with pytest.raises(ValueError, match=r"results.file: expected a file that can be written, got"):
+        Ledger(tmp_path, METRICS)
+    with pytest.raises(ValueError, match=r"results.metrics: expected METRIC or METRIC@STEP, got test/elbo@"):
+        Ledger(tmp_path / "a.csv", ("test/elbo@",))
+    with pytest.raises(ValueError, match=r"results.metrics: expected metrics of the runs, got seed"):
+        Ledger(tmp_path / "a.csv", ("seed", "test/elbo"))
+    with pytest.raises(TypeError, match=r"results.metrics: expected a list, got 'test/elbo'"):
+        Ledger(tmp_path / "a.csv", "test/elbo")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"name,price\n", "expected a column seed, got name, price"),
+        (b"a,seed,test/elbo,train/elbo@6\n'z',0,1.0,2.0,\n", "line 2: expected as many fields as titles"),
+        (b"a,seed,test/elbo,train/elbo@6\n'z',0,1.0\n", "line 2: expected as many fields as titles"),
+        (b"a,seed,test/elbo,train/elbo@6\n'z',0,1.0,2.0\n'z',0,1.0,3.0\n", "line 3: expected each run once"),
+        (b"a,seed,test/elbo\n'\xff',0,1.0\n", "expected a CSV file that can be read and written, got"),
+    ],
+)
+def test_a_file_that_is_none_of_results_is_refused_and_stays(ledger, content, told):
+    ledger.file.write_bytes(content)
+    for call in (lambda: ledger.known(cells()), lambda: ledger.add([(cells()[0], {"test/elbo": 1.0})])):
+        with pytest.raises(UsageError, match=told):
+            call()
+    assert ledger.file.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbfa,seed,test/elbo,train/elbo@6\r\n'z',0,1.0,2.0\r\n"])
+def test_an_empty_file_and_that_of_a_spreadsheet_are_read(ledger, content):
+    ledger.file.write_bytes(content)
+    third = cells()[2]
+    assert ledger.complete(cells()) == ({third.key: {"test/elbo": 1.0, "train/elbo@6": 2.0}} if content else {})

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from reparam_suite.sweeps.points import is_point, values_of
+from reparam_suite.sweeps.points import check_metrics, is_point, values_of
 from reparam_suite.tracking import RecordedRun
 
 
@@ -17,5 +17,8 @@ def test_values_are_the_last_ones_or_those_of_a_step():
 def test_what_is_no_point_is_refused():
     assert is_point("train/elbo@6000")
     assert not is_point("train/elbo")
+    check_metrics("columns", ["train/elbo", "train/elbo@6000"])
     with pytest.raises(ValueError, match="columns: expected METRIC or METRIC@STEP, got train/elbo@last"):
-        is_point("train/elbo@last")
+        check_metrics("columns", ["train/elbo@last"])
+    with pytest.raises(ValueError, match="metrics: expected each once, got a twice"):
+        check_metrics("metrics", ["a", "b", "a"])

@@ -28,9 +28,27 @@ def test_the_standard_error_is_the_deviation_over_the_root_of_n():
 
 
 def test_failed_runs_are_in_no_mean_and_n_says_so():
-    frame = chosen(failed={("B", 0.1, 0)}).frame
+    frame = chosen(failed={("B", 0.1, 0), ("B", 0.2, 0)}).frame
     assert frame["n"][1] == 2
     assert frame["test/elbo"][1] == 5.0
+
+
+def test_values_of_which_a_run_failed_are_chosen_where_there_are_no_others():
+    frame = chosen(failed={("B", 0.1, 0)}).frame
+    assert list(frame["rate"]) == [0.2, 0.2]
+    assert list(frame["n"]) == [3, 3]
+    none_left = chosen(failed={("B", rate, seed) for rate in (0.1, 0.2) for seed in range(3)}).frame
+    assert list(none_left["estimator"]) == ["A_1"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "best"),
+    [("time/samples_per_second", 1), ("time/ms_per_step", 0), ("grad/encoder/variance", 0), ("test/elbo", 1)],
+)
+def test_the_best_is_the_smallest_of_times_and_variances_and_the_largest_of_rates(metric, best):
+    rows = [{"a": value, "seed": 0, "status": "FINISHED", metric: float(value)} for value in (1, 2)]
+    table = SweepResult(frame=pd.DataFrame(rows), trained=0, _arguments=("a",)).table(rows="a", columns=metric)
+    assert table.columns[0].best([1.0, 2.0]) == best
 
 
 def test_without_a_choice_the_rows_are_all_arguments():
@@ -70,7 +88,7 @@ def test_an_option_that_goes_with_the_rows_need_not_be_one_of_them():
     ("changes", "told"),
     [
         ({"rows": "estimater"}, "rows: expected arguments of the grid (estimator, rate), got estimater"),
-        ({"columns": ["test/elbow"]}, "columns: expected metrics of the runs (val/elbo_best, test/elbo, "),
+        ({"columns": ["test/elbow"]}, "columns: expected metrics of the runs, the nearest test/elbo, "),
         ({"select": None}, "select: expected a metric together with over="),
         (
             {"select": None, "over": None},
@@ -79,6 +97,9 @@ def test_an_option_that_goes_with_the_rows_need_not_be_one_of_them():
         ({"over": "estimator"}, "over: expected arguments that are not in rows, got estimator"),
         ({"spread": "range"}, "spread: expected std or standard_error, got range"),
         ({"columns": []}, "columns: expected at least one, got none"),
+        ({"columns": ["test/elbo", "-test/elbo"]}, "columns: expected each once, got test/elbo twice"),
+        ({"rows": ["estimator", "estimator"]}, "rows: expected each once, got estimator twice"),
+        ({"select": "val/elbo@x"}, "select: expected METRIC or METRIC@STEP, got val/elbo@x"),
         ({"columns": ["test/elbo@end"]}, "columns: expected METRIC or METRIC@STEP, got test/elbo@end"),
     ],
 )

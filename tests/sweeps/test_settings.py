@@ -55,8 +55,8 @@ def test_a_part_of_the_grid_is_wanted(tmp_path):
             "--trainer.max_epochs comes from --budget",
         ),
         ({"grid": {"trainer.max_steps": [1]}, "budget": Budget(steps=6)}, "--trainer.max_steps comes from --budget"),
-        ({"grid": {"a": [1]}, "options": {"resume": "r"}}, "grid: --resume comes from the sweep itself"),
-        ({"grid": {"a": [1]}, "options": {"seeds": [1]}}, "grid: --seeds comes from seeds, expected other options"),
+        ({"grid": {"a": [1]}, "options": {"resume": "r"}}, "options: --resume comes from the sweep itself"),
+        ({"grid": {"a": [1]}, "options": {"seeds": [1]}}, "options: --seeds comes from seeds, expected other options"),
     ],
 )
 def test_what_a_sweep_gives_itself_is_no_option(tmp_path, changes, told):

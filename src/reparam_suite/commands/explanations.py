@@ -237,6 +237,8 @@ class _Objection:
         return f"{self.option()}: expected {found[1].lower()}, got {found[2] or _NOTHING}"
 
     def required(self, found: re.Match[str]) -> str:
+        if not self.keys:
+            return f"{found[1]}: expected a value, got none"
         owner = self.classes[-1].rpartition(".")[2] if self.classes else "it"
         return f"{self.option()}: expected {found[1]} for {owner}, got none"
 

@@ -30,7 +30,8 @@ def start_server_of_command() -> None:
 
 def stop_server() -> None:
     """Ends it at once, if this process has one: by itself it does so after its imports, when this process has ended."""
-    module: Any = sys.modules.get("multiprocessing.forkserver")
-    if module is not None and (server := module._forkserver._forkserver_pid) is not None:
+    module = sys.modules.get("multiprocessing.forkserver")  # a signal may come while it is imported
+    server: Any = getattr(getattr(module, "_forkserver", None), "_forkserver_pid", None)
+    if server is not None:
         with suppress(ProcessLookupError):
             os.kill(server, signal.SIGTERM)

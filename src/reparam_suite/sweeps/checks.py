@@ -1,7 +1,8 @@
 """Refusals of a sweep before anything is made: values that fit no run, and records of another sweep of its name."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -11,6 +12,7 @@ from reparam_suite.sweeps.grid import Cell, combinations_of
 from reparam_suite.sweeps.prospects import DATA, Prospect, changes, compared, refusal
 from reparam_suite.sweeps.records import DEFINITION, expressions_of
 from reparam_suite.tracking import RecordedRun, TrackingSettings
+from reparam_suite.training import Stopped
 from reparam_suite.workers import MakeRun, made_run
 
 # Combinations that a message names.
@@ -38,47 +40,58 @@ class Prospects:
         return {combination: prospect.num_steps for combination, prospect in self.by_combination.items()}
 
 
-def prospects_of(make_run: MakeRun, cells: Sequence[Cell], *, skip_misfits: bool) -> Prospects:
+def prospects_of(make_run: MakeRun, cells: Sequence[Cell], whole: Sequence[Cell], *, skip_misfits: bool) -> Prospects:
     """Makes one run of each combination, and trains none.
 
     Args:
         make_run: makes a run.
-        cells: of the sweep.
+        cells: of this part of the sweep.
+        whole: of all parts; what cannot be made in this part is judged by them.
         skip_misfits: whether combinations of which no run can be made are left out.
 
     Raises:
-        UsageError: if no run can be made of some combinations that are not left out, of any with some argument, or
-            runs are recorded in different places.
+        UsageError: if no run can be made of some combinations that are not left out, or of any; or runs are recorded in
+            different places.
         TrackingError: if a store cannot be used.
     """
     found: dict[str, Prospect] = {}
     misfits: dict[str, str] = {}
     places: list[TrackingSettings] = []
-    combinations = combinations_of(cells)
-    for combination, own in combinations.items():
-        try:
-            run = made_run(make_run, own[0].values, own[0].seed)
-            found[combination] = Prospect.of(run)
-            places.append(run.tracking)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - others may work
-            misfits[combination] = refusal(error)
-    _check_misfits(combinations, misfits, skip_misfits=skip_misfits)
+
+    def make(combinations: Mapping[str, Sequence[Cell]]) -> None:
+        for combination, own in combinations.items():
+            try:
+                run = made_run(make_run, own[0].values, own[0].seed)
+                found[combination] = Prospect.of(run)
+                places.append(run.tracking)
+            except Stopped:
+                raise
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - others may work
+                misfits[combination] = refusal(error)
+
+    own, combinations = combinations_of(cells), combinations_of(whole)
+    make(own)
+    if misfits or not own:
+        make({combination: several for combination, several in combinations.items() if combination not in own})
+        _check_misfits(combinations, misfits, skip_misfits=skip_misfits)
     if any(place != places[0] for place in places):
         raise UsageError("make_run: expected the same tracking for all runs of a sweep, got several")
-    return Prospects(found, misfits, places[0])
+    return Prospects(
+        found, {combination: misfits[combination] for combination in own if combination in misfits}, places[0]
+    )
 
 
 def _check_misfits(combinations: Mapping[str, list[Cell]], misfits: Mapping[str, str], *, skip_misfits: bool) -> None:
-    if not misfits:
-        return
     fitting = [own[0].values for combination, own in combinations.items() if combination not in misfits]
+    if fitting and skip_misfits:
+        return
     for combination, reason in misfits.items():
         values = combinations[combination][0].values
         if lost := next((name for name in values if not any(name in others for others in fitting)), None):
             # No value of it fits anything: it is no option, or all of its values are wrong.
             where = combination if len(values) > 1 else lost
             raise UsageError(f"grid: no run can be made with {where}: {reason}")
-    if not skip_misfits:
+    if misfits:
         told = [f"{combination}: {reason}" for combination, reason in list(misfits.items())[:_TOLD]]
         more = f"; and {len(misfits) - _TOLD} more" if len(misfits) > _TOLD else ""
         raise UsageError(
@@ -112,15 +125,18 @@ def check_definition(name: str, definition: str | None, known: Sequence[Recorded
 
 
 def check_finished(
-    name: str, cells: Sequence[Cell], prospects: Mapping[str, Prospect], finished: Mapping[str, RecordedRun]
+    name: str, cells: Sequence[Cell], prospects: Mapping[str, Prospect], finished: Iterable[RecordedRun]
 ) -> None:
-    """Refuses a sweep that has finished runs of the same values with another model or other data.
+    """Refuses a sweep that has finished runs of the same values, of any seed, with another model or other data.
 
     Raises:
         UsageError: with the differences.
     """
+    by_values: defaultdict[frozenset[tuple[str, str]], list[RecordedRun]] = defaultdict(list)
+    for run in finished:
+        by_values[frozenset(expressions_of(run).items())].append(run)
     for combination, own in combinations_of(cells).items():
-        runs = [finished[cell.key] for cell in own if cell.key in finished]
+        runs = by_values[frozenset(own[0].expressions.items())]
         if not runs or combination not in prospects:
             continue
         if (changed := prospects[combination].differences(runs)) is not None:

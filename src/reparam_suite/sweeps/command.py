@@ -20,7 +20,7 @@ from reparam_suite.tracking import TrackingSettings
 from reparam_suite.workers import Engine, add_worker_options, check_resources, engine_of
 
 USAGE = """python -m reparam_suite.sweep --config FILE [options]
-       python -m reparam_suite.sweep table NAME --rows OPTION ... --columns METRIC ..."""
+       python -m reparam_suite.sweep table NAME --rows '[OPTION, ...]' --columns '[METRIC, ...]'"""
 DESCRIPTION = """Trains a run for every combination of a grid's values and every seed. The same command trains what is
 missing, and resumes what was interrupted. The short options of a run (--estimator, --latent_size, --learning_rate,
 --batch_size, --max_steps, --max_epochs) are taken as well: what all runs share."""
@@ -105,7 +105,7 @@ def command(args: Sequence[str]) -> SweepCommand:
     settings = replace(settings, options=overridden(settings.options, of_runs, settings.combinations.arguments))
     if settings.table is not None:
         try:
-            settings.table.check(settings.combinations.arguments)
+            settings.table.check(settings.combinations, skip_misfits=given.skip_misfits)
         except ArgumentValueError as error:
             raise UsageError(f"--table.{error}") from error
     check_resources(given.engine, given.cpus_per_worker, given.gpus_per_worker)

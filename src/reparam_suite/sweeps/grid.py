@@ -80,10 +80,17 @@ class Grid:
     cells: Iterable[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
+        for name, values in (("grid", self.product), ("zipped", self.zipped)):
+            if not isinstance(values, Mapping):
+                raise ArgumentTypeError(f"{name}: expected values by argument, got {values!r:.200}")
+        if isinstance(self.cells, str | Mapping) or not isinstance(self.cells, Iterable):
+            raise ArgumentTypeError(f"cells: expected a list of combinations, got {self.cells!r:.200}")
         product = {name: _listed("grid", name, several) for name, several in self.product.items()}
         zipped = {name: _listed("zipped", name, several) for name, several in self.zipped.items()}
         cells = [_mapped(cell) for cell in self.cells]
         places = {"grid": set(product), "zipped": set(zipped), "cells": set().union(*cells)}
+        if strange := next((name for names in places.values() for name in names if not isinstance(name, str)), None):
+            raise ArgumentTypeError(f"grid: expected names of arguments, got {strange!r:.200}")
         if not any(places.values()):
             raise ArgumentValueError("grid: expected at least one argument with its values, got none")
         for (one, names), (other, others) in itertools.combinations(places.items(), 2):
@@ -129,7 +136,10 @@ class Grid:
 
         Raises:
             ValueError: if there are none.
+            TypeError: if they are not by argument.
         """
+        if not isinstance(values, Mapping):
+            raise ArgumentTypeError(f"where: expected values by argument, got {values!r:.200}")
         wanted = {name: written(value) for name, value in values.items()}
         cells = [
             {name: value for name, (value, _) in choice.items()}

@@ -5,14 +5,15 @@ import fcntl
 import io
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
-from reparam_suite.runtime.errors import UsageError
+from reparam_suite.runtime.errors import ArgumentTypeError, UsageError
 from reparam_suite.sweeps.grid import Cell
+from reparam_suite.sweeps.points import check_metrics
 
 SEED = "seed"
 
@@ -32,17 +33,40 @@ class Ledger:
         metrics: that are kept: the last value, METRIC, or the value at a step, METRIC@STEP.
 
     Raises:
-        ValueError: if there are no metrics, or the directory of the file is missing.
+        ValueError: if there are no metrics or one cannot be kept, or the file cannot be written.
+        TypeError: if the metrics are no list.
     """
 
     file: Path
     metrics: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        given: Any = self.metrics
+        if isinstance(given, str):
+            raise ArgumentTypeError(f"results.metrics: expected a list, got {given!r}")
+        object.__setattr__(self, "file", Path(self.file))
+        object.__setattr__(self, "metrics", tuple(given))
+        self.check_metrics([])
+        directory = self.file.absolute().parent
+        if not directory.is_dir():
+            raise UsageError(f"results.file: expected a file in a directory that exists, got {self.file}")
+        if self.file.is_dir() or not os.access(directory, os.W_OK):
+            raise UsageError(f"results.file: expected a file that can be written, got {self.file}")
+
+    def check_metrics(self, arguments: Iterable[str]) -> None:
+        """Refuses metrics that have the name of another column.
+
+        Args:
+            arguments: of the sweep.
+
+        Raises:
+            ValueError: with the name.
+        """
         if not self.metrics:
             raise UsageError("results.metrics: expected at least one, got none")
-        if not self.file.absolute().parent.is_dir():
-            raise UsageError(f"results.file: expected a file in a directory that exists, got {self.file}")
+        check_metrics("results.metrics", self.metrics)
+        if both := {SEED, *arguments} & {*self.metrics}:
+            raise UsageError(f"results.metrics: expected metrics of the runs, got {', '.join(sorted(both))}")
 
     def known(self, cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
         """The metrics of cells that have a row, those that it has, by the cell's key.
@@ -69,9 +93,9 @@ class Ledger:
         """Writes the rows of cells that have some of the metrics; those that a row has already stay.
 
         Raises:
-            ValueError: if the file cannot be read.
+            ValueError: if the file cannot be read or written.
         """
-        with _locked(self.file):
+        with _usable(self.file), _locked(self.file):
             rows, names = self._content()
             for cell, metrics in results:
                 if not any(name in metrics for name in self.metrics):
@@ -85,16 +109,24 @@ class Ledger:
         # The rows by what they are of, and the names of all metrics.
         if not self.file.exists():
             return {}, list(self.metrics)
-        with self.file.open(encoding="utf-8", newline="") as file:
-            lines = csv.DictReader(file)
+        # A spreadsheet's file begins with the mark of its encoding, which "sig" reads over.
+        with _usable(self.file), self.file.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.DictReader(file, strict=True)
+            titles = list(lines.fieldnames or ())
+            if titles and SEED not in titles:
+                raise UsageError(f"results.file: {self.file}: expected a column {SEED}, got {', '.join(titles)}")
             rows = self._checked(list(lines))
-        titles = list(lines.fieldnames or ())
-        behind = titles[titles.index(SEED) + 1 :] if SEED in titles else []
-        names = list(dict.fromkeys([*behind, *self.metrics]))
-        return {_identity(row, names): row for row in rows}, names
+        names = list(dict.fromkeys([*titles[titles.index(SEED) + 1 :], *self.metrics])) if titles else [*self.metrics]
+        found: dict[_Identity, dict[str, str]] = {}
+        for number, row in enumerate(rows, 2):
+            if found.setdefault(_identity(row, names), row) is not row:
+                raise UsageError(f"results.file: {self.file}, line {number}: expected each run once, got it twice")
+        return found, names
 
     def _checked(self, rows: list[dict[str, str]]) -> list[dict[str, str]]:
         for number, row in enumerate(rows, 2):
+            if None in row or None in row.values():
+                raise UsageError(f"results.file: {self.file}, line {number}: expected as many fields as titles")
             try:
                 values = [float(row[name]) for name in self.metrics if row.get(name)]
                 int(row[SEED])
@@ -126,6 +158,16 @@ def _identity(row: Mapping[str, str | None], metrics: Sequence[str]) -> _Identit
 
 def _identity_of(cell: Cell) -> _Identity:
     return tuple(sorted({**cell.expressions, SEED: str(cell.seed)}.items()))
+
+
+@contextmanager
+def _usable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(
+            f"results.file: expected a CSV file that can be read and written, got {file}: {error}"
+        ) from error
 
 
 @contextmanager

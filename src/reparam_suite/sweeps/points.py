@@ -11,24 +11,27 @@ from reparam_suite.tracking import RecordedRun, Store
 _POINT = re.compile(r"[^@]+@\d+")
 
 
-def check_metrics(names: Iterable[str]) -> None:
-    """Refuses names that are neither those of a metric nor of a metric at a step.
+def check_metrics(what: str, names: Iterable[str]) -> None:
+    """Refuses names that are neither those of a metric nor of a metric at a step, and those that are there twice.
+
+    Args:
+        what: the argument that has them.
+        names: METRIC or METRIC@STEP.
 
     Raises:
         ValueError: with the name.
     """
+    seen: set[str] = set()
     for name in names:
-        is_point(name)
+        if "@" in name and not _POINT.fullmatch(name):
+            raise ArgumentValueError(f"{what}: expected METRIC or METRIC@STEP, got {name}")
+        if name in seen:
+            raise ArgumentValueError(f"{what}: expected each once, got {name} twice")
+        seen.add(name)
 
 
 def is_point(name: str) -> bool:
-    """Whether a name is that of a metric at a step.
-
-    Raises:
-        ValueError: if it has an @, and is none.
-    """
-    if "@" in name and not _POINT.fullmatch(name):
-        raise ArgumentValueError(f"columns: expected METRIC or METRIC@STEP, got {name}")
+    """Whether a name is that of a metric at a step."""
     return "@" in name
 
 
@@ -53,11 +56,7 @@ def points_of(store: Store, run_ids: Sequence[str], names: Iterable[str]) -> dic
 
 
 def values_of(store: Store, runs: Sequence[RecordedRun], names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """The values of metrics, the last ones or those at a step, by run id and name; those that there are.
-
-    Raises:
-        ValueError: if a name has an @, and is that of no metric at a step.
-    """
+    """The values of metrics, the last ones or those at a step, by run id and name; those that there are."""
     points = [name for name in names if is_point(name)]
     found = points_of(store, [run.run_id for run in runs], points)
     for run in runs:

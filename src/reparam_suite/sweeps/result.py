@@ -88,7 +88,7 @@ class SweepResult:
             "columns": _several(columns),
             "over": _several(over or ()),
         }
-        points = [column.removeprefix("-") for column in given["columns"]]
+        points = [name.removeprefix("-") for name in (*given["columns"], *([select] if select else []))]
         frame = self._with_points([name for name in points if is_point(name)])
         table = summarised(frame, arguments=self._arguments, select=select, spread=spread, **given)
         return replace(table, titles=dict(titles or {}))

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from reparam_suite.comparison.significance import holm, welch
@@ -18,8 +19,11 @@ Spread = Literal["std", "standard_error"]
 # Metrics that are positive and spread by factors: their logarithms are tested.
 _POSITIVE = re.compile(r"variance|^time/|^memory/|^cost/")
 
+# Names that a message proposes in the place of an unknown one.
+_NEAREST = 3
+
 # Metrics whose smallest value is the best.
-_SMALL = re.compile(r"variance|loss|bias|^time/|^memory/|^cost/|error|mse")
+_SMALL = re.compile(r"variance|loss|bias|^time/(?!.*per_second)|^memory/|^cost/|error|mse")
 
 
 def summarised(
@@ -35,13 +39,14 @@ def summarised(
     """The table; see `SweepResult.table`."""
     check_names(arguments, rows=rows, columns=columns, select=select, over=over, spread=spread)
     metrics = [column.removeprefix("-") for column in [*columns, *([select] if select else [])]]
-    _check_runs(frame, arguments, (*rows, *over), metrics)
-    finished = frame[frame["status"] == "FINISHED"]
+    _check_recorded(frame, arguments, metrics)
+    check_arguments_shown(frame, arguments, (*rows, *over))
     names = [*rows, *over]
     told = [Column(column.removeprefix("-"), smallest_is_best=_is_small(column)) for column in columns]
     groups = [
-        _chosen(group, select, over) if select is not None else group
-        for _, group in finished.groupby(list(rows), sort=False, dropna=False)
+        _chosen(group, select, over) if select is not None else _finished(group)
+        for _, group in frame.groupby(list(rows), sort=False, dropna=False)
+        if not _finished(group).empty
     ]
     entries: list[dict[str, Any]] = [{name: group[name].iloc[0] for name in names} for group in groups]
     for column in told:
@@ -105,17 +110,37 @@ def check_names(
             raise ArgumentValueError(
                 f"{what}: expected arguments of the grid ({_listed(arguments)}), got {_listed(unknown)}"
             )
-    check_metrics(columns)
     if not rows or not columns:
         raise ArgumentValueError(f"{'columns' if rows else 'rows'}: expected at least one, got none")
+    check_metrics("columns", [column.removeprefix("-") for column in columns])
+    if select is not None:
+        check_metrics("select", [select.removeprefix("-")])
+    for what, names in (("rows", rows), ("over", over)):
+        if twice := next((name for name in names if [*names].count(name) > 1), None):
+            raise ArgumentValueError(f"{what}: expected each once, got {twice} twice")
     if both := set(rows) & set(over):
         raise ArgumentValueError(f"over: expected arguments that are not in rows, got {_listed(both)}")
 
 
-def _check_runs(frame: "DataFrame", arguments: Sequence[str], keys: Sequence[str], metrics: Sequence[str]) -> None:
+def _check_recorded(frame: "DataFrame", arguments: Sequence[str], metrics: Sequence[str]) -> None:
     known = [name for name in frame.columns if name not in (*arguments, "seed", "run_id", "status", "reason")]
-    if unknown := [metric for metric in metrics if metric not in known]:
-        raise ArgumentValueError(f"columns: expected metrics of the runs ({_listed(known)}), got {_listed(unknown)}")
+    for metric in metrics:
+        if metric not in known:
+            nearest = _listed(get_close_matches(metric, known, _NEAREST, 0.0)) or "none"
+            raise ArgumentValueError(f"columns: expected metrics of the runs, the nearest {nearest}, got {metric}")
+
+
+def check_arguments_shown(frame: "DataFrame", arguments: Sequence[str], keys: Sequence[str]) -> None:
+    """Refuses a table that would take the mean over several values of an argument.
+
+    Args:
+        frame: has the arguments of all runs as columns.
+        arguments: of the grid.
+        keys: those that the table shows or chooses.
+
+    Raises:
+        ArgumentValueError: naming the argument.
+    """
     for name in arguments:
         if name in keys:
             continue
@@ -127,11 +152,16 @@ def _check_runs(frame: "DataFrame", arguments: Sequence[str], keys: Sequence[str
 
 
 def _chosen(group: "DataFrame", select: str, over: Sequence[str]) -> "DataFrame":
-    # Runs that failed or diverged make no mean: values of which no run is left are not chosen.
+    # Values of which a run failed or diverged are chosen where there are no others.
     sign = -1.0 if _is_small(select) else 1.0
     metric = select.removeprefix("-")
-    several = [own for _, own in group.groupby(list(over), sort=False, dropna=False)]
-    return max(several, key=lambda own: _score(own[metric], sign))
+    several = [own for _, own in group.groupby(list(over), sort=False, dropna=False) if not _finished(own).empty]
+    sound = [own for own in several if not (own["status"] == "FAILED").any()]
+    return max(map(_finished, sound or several), key=lambda own: _score(own[metric], sign))
+
+
+def _finished(group: "DataFrame") -> "DataFrame":
+    return group[group["status"] == "FINISHED"]
 
 
 def _score(values: Any, sign: float) -> float:

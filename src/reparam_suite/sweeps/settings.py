@@ -8,12 +8,13 @@ from typing import Any, final
 import yaml
 
 from reparam_suite.commands.file_runs import Budget, RunsOfFile
+from reparam_suite.commands.short_options import dotted
 from reparam_suite.commands.written_options import choosable
 from reparam_suite.runtime.errors import UsageError
 from reparam_suite.sweeps.grid import Grid
 from reparam_suite.sweeps.ledger import Ledger
 from reparam_suite.sweeps.result import SweepResult
-from reparam_suite.sweeps.selection import Spread, check_names
+from reparam_suite.sweeps.selection import Spread, check_arguments_shown, check_names
 from reparam_suite.sweeps.table import Table, check_form, check_titles
 from reparam_suite.tracking import TrackingSettings
 
@@ -63,18 +64,24 @@ class TableSettings:
         """Those that it shows."""
         return [name.removeprefix("-") for name in self.columns]
 
-    def check(self, arguments: Sequence[str]) -> None:
-        """Refuses names that are none of a sweep's, before its runs are trained.
+    def check(self, grid: Grid, *, skip_misfits: bool) -> None:
+        """Refuses a table that a sweep cannot have, before its runs are trained.
 
         Args:
-            arguments: of the sweep's grid.
+            grid: of the sweep.
+            skip_misfits: whether combinations may be left out: it is not known which then.
 
         Raises:
             ValueError: naming what is accepted.
         """
         check_names(
-            arguments, rows=self.rows, columns=self.columns, select=self.select, over=self.over, spread=self.spread
+            grid.arguments, rows=self.rows, columns=self.columns, select=self.select, over=self.over, spread=self.spread
         )
+        if not skip_misfits:
+            from pandas import DataFrame
+
+            rows = [cell.row for cell in grid.with_seeds([0])]
+            check_arguments_shown(DataFrame(rows), grid.arguments, [*self.rows, *self.over])
 
     def of(self, result: SweepResult) -> Table:
         """The table.
@@ -134,9 +141,14 @@ class SweepSettings:
             ValueError: if it is empty, has something twice, or an option that a sweep gives itself.
         """
         grid = Grid(product=_as_values(self.grid), zipped=_as_values(self.zipped), cells=[*map(_as_value, self.cells)])
-        for option in (*grid.arguments, *self.options):
-            if source := _NOT_OF_A_RUN.get(option.partition(".")[0]):
-                raise UsageError(f"grid: --{option} comes from {source}, expected other options")
+        for place, options in (("options", self.options), ("grid", grid.arguments)):
+            for option in options:
+                if source := _NOT_OF_A_RUN.get(str(option).partition(".")[0]):
+                    raise UsageError(f"{place}: --{option} comes from {source}, expected other options")
+        full: dict[str, str] = {}
+        for option in (*self.options, *grid.arguments):
+            if (other := full.setdefault(dotted(option), option)) != option:
+                raise UsageError(f"grid: expected each option under one name, got {other} and {option}")
         self.budget.check(grid.arguments)
         return grid.where(_as_value(self.where)) if self.where else grid
 
@@ -159,7 +171,10 @@ class SweepSettings:
 
     def definition(self) -> dict[str, Any]:
         """The settings that make runs of one combination comparable: the base run, common options and the budget."""
-        base = yaml.safe_load(self.base.read_text(encoding="utf-8"))
+        try:
+            base = yaml.safe_load(self.base.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UsageError(f"base: expected a YAML file, got {self.base}: {' '.join(str(error).split())}") from error
         return {"base": base, "options": self.options, "budget": self.budget.recorded}
 
 

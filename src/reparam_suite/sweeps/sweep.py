@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 from reparam_suite.running.surroundings import library_call
-from reparam_suite.runtime.errors import ArgumentValueError
+from reparam_suite.runtime.errors import ArgumentTypeError, ArgumentValueError, UsageError
 from reparam_suite.sweeps.checks import check_data, check_definition, check_finished, prospects_of
 from reparam_suite.sweeps.frames import frame_of
 from reparam_suite.sweeps.grid import Cell, Grid
@@ -76,14 +76,18 @@ class Sweep:
         for names in dict.fromkeys(tuple(cell.values) for cell in cells):
             check_arguments(make_run, names)
         self._shard = shard if shard is None or isinstance(shard, Shard) else Shard.of(shard)
-        self._cells = cells if self._shard is None else self._shard.share(cells)
+        self._whole, self._cells = cells, cells if self._shard is None else self._shard.share(cells)
         self._arguments = grid.arguments
         self._engine = workers if isinstance(workers, Engine) else LocalEngine(workers)
-        if not name or ("'" in name and '"' in name):
+        if not isinstance(name, str) or not name or ("'" in name and '"' in name):
             raise ArgumentValueError(f"name: expected a name without both kinds of quotes, got {name!r}")
         self._make_run = make_run
         self._name = name
         self._skip_misfits = skip_misfits
+        if results is not None:
+            if not isinstance(results, Ledger):
+                raise ArgumentTypeError(f"results: expected a Ledger, got {results!r:.200}")
+            results.check_metrics(grid.arguments)
         self._ledger = results
         self._definition = None if definition is None else _told(definition)
 
@@ -98,7 +102,8 @@ class Sweep:
 
         Raises:
             ValueError: if no run can be made of some combinations, or the sweep has finished runs of the same values
-                with another model or other data: nothing was made then; or the data were replaced while it was trained.
+                with another model or other data: nothing was made then; or the data were replaced while it was trained,
+                or the file of results cannot be written.
             RuntimeError: if the store does not answer, or no worker can be started.
             KeyboardInterrupt: after Ctrl-C; the next call resumes the runs that were interrupted.
         """
@@ -119,7 +124,6 @@ class Sweep:
             known = runs_of(store, self._name)  # those whose process is gone are interrupted now
             plan, interrupted = self._with_records(plan, known), newest(known, "KILLED")
             finished = list(newest(known, "FINISHED").values())
-            self._keep(store, finished)
             if finished:
                 watcher.recorded(store, finished[0])
             tasks = [Task(cell, _run_id(interrupted.get(cell.key))) for cell in plan.missing]
@@ -128,7 +132,10 @@ class Sweep:
                     trained += 1
                     if self._ledger is not None or not finished:
                         runs = store.runs(f"attributes.run_id = '{outcome.value}'")
-                        self._keep(store, runs)
+                        try:
+                            self._keep(store, runs)
+                        except UsageError as error:  # the next run, and the end of the sweep, try it again
+                            _log.warning("%s", error)
                         if runs and not finished:
                             watcher.recorded(store, runs[0])
                         finished = finished or runs
@@ -136,6 +143,8 @@ class Sweep:
                     reasons[cell.key] = outcome.error
                 watcher.ended(cell, outcome.error)
         recorded = opened(plan.tracking)
+        if recorded is not None and self._ledger is not None:
+            self._keep(recorded, list(newest(runs_of(recorded, self._name), "FINISHED").values()))
         result = self._result(plan, recorded, trained, reasons)
         if recorded is not None and self._shard is None:
             summarise(recorded, self._name, self._cells, result.frame)
@@ -147,11 +156,11 @@ class Sweep:
         Raises:
             ValueError: see `run`.
         """
-        prospects = prospects_of(self._make_run, self._cells, skip_misfits=self._skip_misfits)
+        prospects = prospects_of(self._make_run, self._cells, self._whole, skip_misfits=self._skip_misfits)
         store = opened(prospects.tracking)
         known = [] if store is None else runs_of(store, self._name)
         check_definition(self._name, self._definition, known)
-        check_finished(self._name, self._cells, prospects.by_combination, newest(known, "FINISHED"))
+        check_finished(self._name, self._cells, prospects.by_combination, newest(known, "FINISHED").values())
         plan = Plan(self._name, prospects.tracking, self._cells, prospects.misfits, prospects.steps)
         plan = self._with_records(plan, known)
         watcher.planned(plan)
@@ -178,8 +187,11 @@ class Sweep:
     def _keep(self, store: Store, finished: Sequence[RecordedRun]) -> None:
         if self._ledger is None:
             return
-        cells = {cell.key: cell for cell in self._cells}
+        kept = self._kept()
+        cells = {cell.key: cell for cell in self._cells if cell.key not in kept}
         runs = [run for run in finished if run.tags.get(CELL) in cells]
+        if not runs:
+            return
         values = values_of(store, runs, self._ledger.metrics)
         self._ledger.add([(cells[run.tags[CELL]], values[run.run_id]) for run in runs])
 

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 _WIDTH = 80
 _NAME_WIDTH = 24
 
-_LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}"}
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+}
 
 
 @final
@@ -120,14 +125,17 @@ class Table:
         """Writes the table in the form that the file's name asks for: .tex, .md or .csv.
 
         Raises:
-            ValueError: if it ends otherwise.
+            ValueError: if it ends otherwise, or cannot be written.
         """
         check_form(path)
-        if Path(path).suffix == ".csv":
-            self.to_csv(path)
-            return
-        text = self.to_latex() if Path(path).suffix == ".tex" else self.to_markdown()
-        Path(path).write_text(f"{text}\n", encoding="utf-8")
+        try:
+            if Path(path).suffix == ".csv":
+                self.to_csv(path)
+                return
+            text = self.to_latex() if Path(path).suffix == ".tex" else self.to_markdown()
+            Path(path).write_text(f"{text}\n", encoding="utf-8")
+        except OSError as error:
+            raise ArgumentValueError(f"output: expected a file that can be written, got {path}: {error}") from error
 
     @property
     def _headings(self) -> list[str]:
@@ -167,13 +175,15 @@ class Table:
 
 
 def check_form(path: str | Path) -> None:
-    """Refuses a file whose name is that of no form of a table.
+    """Refuses a file whose name is that of no form of a table, or whose directory is missing.
 
     Raises:
         ValueError: naming the forms.
     """
     if Path(path).suffix not in (".tex", ".md", ".csv"):
         raise ArgumentValueError(f"output: expected a file that ends in .tex, .md or .csv, got {path}")
+    if not Path(path).absolute().parent.is_dir():
+        raise ArgumentValueError(f"output: expected a file in a directory that exists, got {path}")
 
 
 def check_titles(titles: Iterable[str], known: Collection[str]) -> None:
@@ -188,6 +198,9 @@ def check_titles(titles: Iterable[str], known: Collection[str]) -> None:
 
 
 def _shown(value: object) -> str:
+    # A combination may lack an option that others have.
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -212,11 +225,11 @@ def _cell(text: str) -> str:
 
 
 def _latex(text: str) -> str:
-    return re.sub(r"[&%$#_{}~]", lambda found: _LATEX[found[0]], text)
+    return re.sub(r"[&%$#_{}~^\\]", lambda found: _LATEX[found[0]], " ".join(text.split()))
 
 
 def _latex_number(text: str) -> str:
-    power = re.sub(r"e(-?\d+)$", r" \\times 10^{\1}", text)
+    power = re.sub(r"e([+-]?\d+)$", lambda found: rf" \times 10^{{{int(found[1])}}}", text)
     return f"${power.replace('±', chr(92) + 'pm')}$" if text != "-" else text
 
 
