@@ -118,13 +118,6 @@ def test_a_part_whose_combinations_all_misfit_is_left_out_where_the_whole_fits(p
     assert not prospects(grid, shard=Shard(1, 2), skip_misfits=True).misfits
 
 
-def test_an_argument_of_misfits_alone_is_left_out_with_them(prospects):
-    grid = Grid(cells=[{"a": "good"}, {"a": "good too", "b": 2}])
-    assert list(prospects(grid, skip_misfits=True).misfits) == ["a='good too', b=2"]
-    with pytest.raises(UsageError, match="no run can be made with a='good too', b=2: a: expected good"):
-        prospects(grid)
-
-
 def test_a_sweep_of_misfits_alone_is_refused(prospects):
     with pytest.raises(UsageError, match="grid: no run can be made with a: a: expected good, got bad"):
         prospects(Grid({"a": ["bad"]}), skip_misfits=True)

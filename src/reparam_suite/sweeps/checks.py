@@ -50,8 +50,8 @@ def prospects_of(make_run: MakeRun, cells: Sequence[Cell], whole: Sequence[Cell]
         skip_misfits: whether combinations of which no run can be made are left out.
 
     Raises:
-        UsageError: if no run can be made of some combinations that are not left out, or of any; or runs are recorded in
-            different places.
+        UsageError: if no run can be made of some combinations that are not left out, of any with some argument, or
+            runs are recorded in different places.
         TrackingError: if a store cannot be used.
     """
     found: dict[str, Prospect] = {}
@@ -83,15 +83,13 @@ def prospects_of(make_run: MakeRun, cells: Sequence[Cell], whole: Sequence[Cell]
 
 def _check_misfits(combinations: Mapping[str, list[Cell]], misfits: Mapping[str, str], *, skip_misfits: bool) -> None:
     fitting = [own[0].values for combination, own in combinations.items() if combination not in misfits]
-    if fitting and skip_misfits:
-        return
     for combination, reason in misfits.items():
         values = combinations[combination][0].values
         if lost := next((name for name in values if not any(name in others for others in fitting)), None):
             # No value of it fits anything: it is no option, or all of its values are wrong.
             where = combination if len(values) > 1 else lost
             raise UsageError(f"grid: no run can be made with {where}: {reason}")
-    if misfits:
+    if misfits and not skip_misfits:
         told = [f"{combination}: {reason}" for combination, reason in list(misfits.items())[:_TOLD]]
         more = f"; and {len(misfits) - _TOLD} more" if len(misfits) > _TOLD else ""
         raise UsageError(
