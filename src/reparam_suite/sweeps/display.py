@@ -58,13 +58,13 @@ class Display(Watcher):
         self._plan, self._began = plan, self._now()
         console, missing = self._console, plan.missing
         console.print(Text.assemble(as_text(plan.name, "bold"), "  ", as_text(plan.tracking.shown_uri)), soft_wrap=True)
-        told = f"{len(plan.cells):,} runs of {len(combinations_of(plan.cells)):,} combinations"
+        told = f"{_number(len(plan.cells), 'run')} of {_number(len(combinations_of(plan.cells)), 'combination')}"
         on_record = sum(cell.key in plan.done for cell in plan.cells)
         elsewhere = sum(cell.key in plan.elsewhere for cell in plan.cells)
         parts = [told, f"{on_record:,} on record", f"{elsewhere:,} trained elsewhere" if elsewhere else ""]
         steps, stopped = plan.num_steps(missing), sum(cell.key in plan.interrupted for cell in missing)
         before = f", {stopped:,} of them interrupted before" if stopped else ""
-        parts.append(f"{len(missing):,} to train{before}" + (f", {steps:,} steps" if steps else ""))
+        parts.append(f"{len(missing):,} to train{before}" + (f", {_number(steps, 'step')}" if steps else ""))
         self._line(f"plan       {'; '.join(filter(None, parts))}")
         self._list(plan)
         for combination, reason in plan.misfits.items():
@@ -108,14 +108,14 @@ class Display(Watcher):
         for combination, cells in list(combinations.items())[:_NAMED]:
             steps = plan.steps[combination]
             seeds = ", ".join(str(cell.seed) for cell in cells)
-            each = f", {steps:,} steps each" if steps else ""
+            each = f", {_number(steps, 'step')} each" if steps else ""
             self._line(f"           {combination}; seeds {seeds}{each}")
         if (left := len(combinations) - _NAMED) > 0:
-            self._line(f"           and {left:,} combinations more")
+            self._line(f"           and {_number(left, 'combination')} more")
 
     def _told(self) -> str:
         assert self._plan is not None
-        parts = [f"{len(self._ended):,} of {len(self._plan.missing):,} runs"]
+        parts = [f"{len(self._ended):,} of {_number(len(self._plan.missing), 'run')}"]
         if self.failures:
             parts.append(f"{len(self.failures):,} failed")
         if left := self._seconds_left():
@@ -141,6 +141,10 @@ class Display(Watcher):
 
     def _line(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, markup=False)
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _time(seconds: float) -> str:
