@@ -9,7 +9,8 @@ from reparam_suite.data import Digits
 from reparam_suite.estimators import DisARM, ScoreFunction
 from reparam_suite.models import DiscreteVAE
 from reparam_suite.sweeps.grid import Grid
-from reparam_suite.sweeps.plan import Watcher
+from reparam_suite.sweeps.ledger import Ledger
+from reparam_suite.sweeps.plan import Plan, Watcher
 from reparam_suite.sweeps.records import tags_of
 from reparam_suite.tracking import Store, TrackingSettings
 from reparam_suite.workers import LocalEngine
@@ -127,12 +128,43 @@ def test_a_second_call_trains_what_is_missing(swept):
 )
 def test_finished_runs_of_another_model_are_refused_and_not_counted(make, told):
     num_runs = len(runs())
-    with pytest.raises(
-        ValueError, match=r"sweep s has finished runs of learning_rate=0.001, estimator=DisARM\(\)"
-    ) as raised:
-        sweep(make, grid=TRAINED).run()
-    assert told in str(raised.value)
+    for seeds in (SEEDS, [7]):  # the runs on record are of others
+        with pytest.raises(
+            ValueError, match=r"sweep s has finished runs of learning_rate=0.001, estimator=DisARM\(\)"
+        ) as raised:
+            sweep(make, grid=TRAINED, seeds=seeds).run()
+        assert told in str(raised.value)
     assert len(runs()) == num_runs
+
+
+@pytest.mark.usefixtures("_there")
+def test_runs_on_record_get_their_rows_in_a_file_of_results(tmp_path):
+    ledger = Ledger(tmp_path / "kept.csv", ("test/elbo",))
+    result = sweep(grid=TRAINED, results=ledger).run()
+    assert result.trained == 0
+    assert len(ledger.complete(sweep(grid=TRAINED)._cells)) == 4
+
+
+def test_a_file_of_results_that_breaks_ends_no_training(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger(tmp_path / "kept.csv", ("test/elbo",))
+
+    def breaks(estimator, learning_rate, seed):
+        if seed == 1:
+            ledger.file.write_text("<<<<<<< ours\n")
+        return small(estimator, learning_rate, seed)
+
+    monkeypatch.setattr(Sweep, "checked", lambda self, _: Plan("s", TrackingSettings(), self._cells, {}, {}))
+    broken = Sweep(
+        breaks, grid={"estimator": [DisARM()], "learning_rate": [1e-3]}, seeds=range(3), name="s", results=ledger
+    )
+    with pytest.raises(ValueError, match=r"results.file: .*kept.csv: expected a column seed, got <<<<<<< ours"):
+        broken.run()
+    assert "expected a column seed" in caplog.text
+    assert sorted(runs()["seed"].astype(int)) == [0, 1, 2]
+    ledger.file.unlink()
+    assert broken.run().trained == 0
+    assert len(ledger.complete(broken._cells)) == 3
 
 
 @pytest.mark.usefixtures("_there")
