@@ -97,3 +97,38 @@ def test_numbers_have_the_digits_that_their_spread_allows(values, shown):
     frame = pd.DataFrame({"a": [1] * 3, "seed": range(3), "status": ["FINISHED"] * 3, "m": values})
     told = SweepResult(frame=frame, trained=0, _arguments=("a",)).table(rows="a", columns="m").to_markdown()
     assert told.splitlines()[-1] == f"| 1 | {shown} | 3 |"
+
+
+def single(label, value):
+    """The table of one run."""
+    frame = pd.DataFrame([{"a": label, "seed": 0, "status": "FINISHED", "test/elbo": value}])
+    return SweepResult(frame=frame, trained=0, _arguments=("a",)).table(rows="a", columns="test/elbo")
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "row"),
+    [
+        ("x^2\\y\nz", 1.0, r"x\textasciicircum{}2\textbackslash{}y z & $1$ & 1 \\"),
+        ("a", 1_234_567.0, r"a & $1.235 \times 10^{6}$ & 1 \\"),
+        ("a", 1.2345e-5, r"a & $1.234 \times 10^{-5}$ & 1 \\"),
+    ],
+)
+def test_labels_and_powers_are_those_of_latex(label, value, row):
+    assert single(label, value).to_latex().splitlines()[4] == row
+
+
+def test_an_option_that_a_combination_lacks_is_an_empty_field():
+    assert single(math.nan, 1.0).to_markdown().splitlines()[2] == "|  | 1 | 1 |"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nowhere/table.md", "output: expected a file in a directory that exists"),
+        ("taken.md", "output: .* can be written"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused(tmp_path, name, told):
+    (tmp_path / "taken.md").mkdir()
+    with pytest.raises(ValueError, match=told):
+        chosen().write(tmp_path / name)
