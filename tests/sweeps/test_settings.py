@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from reparam_suite.commands.file_runs import Budget
+from reparam_suite.sweeps.grid import Grid
 from reparam_suite.sweeps.settings import SweepSettings, TableSettings
 from reparam_suite.tracking import TrackingSettings
 
@@ -67,3 +68,32 @@ def test_what_a_sweep_gives_itself_is_no_option(tmp_path, changes, told):
 def test_a_table_is_written_in_a_form_that_there_is():
     with pytest.raises(ValueError, match=r"output: expected a file that ends in"):
         TableSettings(output=Path("table.doc"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"grid": {"learning_rate": [0.1], "model.learning_rate": [0.2]}},
+        {"grid": {"learning_rate": [0.1]}, "options": {"model.learning_rate": 0.2}},
+    ],
+)
+def test_an_option_has_one_name(tmp_path, options):
+    with pytest.raises(ValueError, match=r"grid: expected each option under one name, got .*learning_rate and"):
+        _ = settings(tmp_path, **options).combinations
+
+
+def test_a_table_over_several_values_of_an_option_is_refused_before_the_training():
+    table, grid = TableSettings(rows=["a"], columns=["test/elbo"]), Grid({"a": [1, 2], "b": [1, 2]})
+    with pytest.raises(
+        ValueError, match=r"rows: expected every argument with several values .* got none for b, which has 2"
+    ):
+        table.check(grid, skip_misfits=False)
+    table.check(grid, skip_misfits=True)  # it is not known which values are left
+    table.check(Grid({"a": [1, 2], "b": [1]}), skip_misfits=False)
+
+
+def test_a_base_that_is_no_yaml_is_refused(tmp_path):
+    made = settings(tmp_path, grid={"a": [1]})
+    made.base.write_text("a: [1")
+    with pytest.raises(ValueError, match="base: expected a YAML file, got"):
+        made.definition()
