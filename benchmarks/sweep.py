@@ -6,7 +6,7 @@ A run's overhead is the processor time from the end of its test to the beginning
 worker: the end of its record, making the next model and data, its MLflow run. It is held against trainings and tests,
 validations and checkpoints included. Every run after the worker's first counts.
 
-Two workers are held against one by the wall time of a whole sweep, the start of the processes included: that of the
+Two workers are compared with one by the wall time of a whole sweep, the start of the processes included: that of the
 command, from its start to its end, and that of the call in Python, whose process has imported the suite before. The
 machine must have two cores with nothing else to do.
 

@@ -1,4 +1,4 @@
-"""Whether data lie in the support of a model's p(x|z)."""
+"""Whether data are in the support of a model's p(x|z)."""
 
 from typing import Any
 
